@@ -1,0 +1,147 @@
+"""The fast engine: Caffe's operations at float32 accuracy by torch's own kernels.
+
+Every method takes and returns torch tensors (N, C, H, W float32 unless said otherwise) and is differentiable.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .geometry import Window
+
+
+class FastOperations:
+    """torch's kernels, with Caffe's rules for shapes, ties and divisors."""
+
+    @staticmethod
+    def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
+        """Cross-correlation; weight (C_out, C_in / group, kernel height, kernel width)."""
+        return F.conv2d(x, weight, bias, window.stride, window.pad, window.dilation, group)
+
+    @staticmethod
+    def deconvolution(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
+        """Transposed convolution; weight (C_in, C_out / group, kernel height, kernel width)."""
+        return F.conv_transpose2d(x, weight, bias, window.stride, window.pad, 0, group, window.dilation)
+
+    @staticmethod
+    def max_pool(x: Tensor, window: Window) -> Tensor:
+        """Maximum over each window, clipped at the edge; the gradient goes to the first maximum."""
+        bottom, right = _beyond(x, window)
+        top, left = window.pad
+        x = F.pad(x, (left, max(right, 0), top, max(bottom, 0)), value=torch.finfo(x.dtype).min)
+        return F.max_pool2d(x, window.kernel, window.stride)
+
+    @staticmethod
+    def ave_pool(x: Tensor, window: Window) -> Tensor:
+        """Mean over each window; the divisor counts padding, but nothing beyond it."""
+        return F.avg_pool2d(x, window.kernel, window.stride, window.pad, ceil_mode=True, count_include_pad=True)
+
+    @staticmethod
+    def inner_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """(M, K) times the transpose of (N, K), plus (N,)."""
+        return F.linear(x, weight, bias)
+
+    @staticmethod
+    def relu(x: Tensor, negative_slope: float) -> Tensor:
+        """x where positive, else negative_slope · x."""
+        return F.leaky_relu(x, negative_slope) if negative_slope else F.relu(x)
+
+    @staticmethod
+    def prelu(x: Tensor, slope: Tensor) -> Tensor:
+        """As relu with a learnable slope per channel, (C,), or one for all, ()."""
+        return F.prelu(x, slope.reshape(-1))
+
+    @staticmethod
+    def elu(x: Tensor, alpha: float) -> Tensor:
+        """x where positive, else alpha · (exp(x) − 1)."""
+        return F.elu(x, alpha)
+
+    @staticmethod
+    def sigmoid(x: Tensor) -> Tensor:
+        """1 / (1 + exp(−x))."""
+        return torch.sigmoid(x)
+
+    @staticmethod
+    def tanh(x: Tensor) -> Tensor:
+        """Hyperbolic tangent."""
+        return torch.tanh(x)
+
+    @staticmethod
+    def power(x: Tensor, power: float, scale: float, shift: float) -> Tensor:
+        """(shift + scale · x) ^ power."""
+        x = x * scale + shift
+        return x if power == 1 else x.pow(power)
+
+    @staticmethod
+    def exp(x: Tensor, scale: float, shift: float) -> Tensor:
+        """exp(shift + scale · x)."""
+        return torch.exp(x * scale + shift)
+
+    @staticmethod
+    def log(x: Tensor, scale: float, shift: float) -> Tensor:
+        """ln(shift + scale · x)."""
+        return torch.log(x * scale + shift)
+
+    @staticmethod
+    def scale(x: Tensor, factor: Tensor) -> Tensor:
+        """x times a factor already shaped to broadcast over it."""
+        return x * factor
+
+    @staticmethod
+    def bias(x: Tensor, bias: Tensor) -> Tensor:
+        """x plus a bias already shaped to broadcast over it."""
+        return x + bias
+
+    @staticmethod
+    def batch_norm(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+        """(x − mean) / sqrt(variance + eps), statistics per channel, (C,)."""
+        broadcast = (1, -1) + (1,) * (x.dim() - 2)
+        return (x - mean.reshape(broadcast)) / (variance.reshape(broadcast) + eps).sqrt()
+
+    @staticmethod
+    def lrn_across(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+        """x / (k + alpha/size · Σ over `size` neighbouring channels of x²) ^ beta."""
+        return F.local_response_norm(x, size, alpha, beta, k)
+
+    @staticmethod
+    def lrn_within(x: Tensor, size: int, alpha: float, beta: float) -> Tensor:
+        """x / (1 + alpha · mean over a size × size window of x²) ^ beta."""
+        mean = F.avg_pool2d(x * x, size, 1, (size - 1) // 2, count_include_pad=True)
+        return x * (1 + alpha * mean).pow(-beta)
+
+    @staticmethod
+    def mvn(x: Tensor, eps: float, normalize_variance: bool) -> Tensor:
+        """Rows of (rows, values) with their mean removed and, if asked, divided by (deviation + eps)."""
+        x = x - x.mean(1, keepdim=True)
+        if not normalize_variance:
+            return x
+        return x / ((x * x).mean(1, keepdim=True).sqrt() + eps)
+
+    @staticmethod
+    def softmax(x: Tensor, axis: int) -> Tensor:
+        """Softmax along an axis."""
+        return torch.softmax(x, axis)
+
+    @staticmethod
+    def eltwise_max(x: Tensor, y: Tensor) -> Tensor:
+        """Elementwise maximum; at a tie value and gradient are those of y, as in Caffe."""
+        return torch.where(x > y, x, y)
+
+    @staticmethod
+    def dropout(x: Tensor, ratio: float) -> Tensor:
+        """Zeroes a share `ratio` of the values and scales the rest by 1 / (1 − ratio)."""
+        return F.dropout(x, ratio, training=True)
+
+    @staticmethod
+    def euclidean_loss(x: Tensor, y: Tensor) -> Tensor:
+        """Σ (x − y)² / N / 2, a 0-axis tensor (paper, equation 5, averaged over the batch)."""
+        difference = x - y
+        return (difference * difference).sum() / x.shape[0] / 2
+
+
+def _beyond(x: Tensor, window: Window) -> tuple[int, int]:
+    """Rows and columns that the last windows need below and to the right of the blob."""
+    size = tuple(x.shape[-2:])
+    ends = zip(window.pooled(size), window.kernel, window.stride, window.pad, size, strict=True)
+    bottom, right = ((count - 1) * s + k - p - n for count, k, s, p, n in ends)
+    return bottom, right

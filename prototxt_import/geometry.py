@@ -1,0 +1,39 @@
+"""Sizes of sliding windows: convolution rounds down, pooling rounds up (Caffe: conv_layer.cpp, pooling_layer.cpp)."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Window:
+    """Kernel, stride, padding and dilation of a sliding window, each (height, width), in pixels."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pad: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    def convolved(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Output size of a convolution."""
+        return tuple(
+            (n + 2 * p - (d * (k - 1) + 1)) // s + 1
+            for n, k, s, p, d in zip(size, self.kernel, self.stride, self.pad, self.dilation, strict=True)
+        )
+
+    def deconvolved(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Output size of a deconvolution."""
+        return tuple(
+            s * (n - 1) + d * (k - 1) + 1 - 2 * p
+            for n, k, s, p, d in zip(size, self.kernel, self.stride, self.pad, self.dilation, strict=True)
+        )
+
+    def pooled(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Output size of a pooling; Caffe rounds it up, and with padding drops a window that starts beyond it."""
+        return tuple(_pooled(*axis) for axis in zip(size, self.kernel, self.stride, self.pad, strict=True))
+
+
+def _pooled(size: int, kernel: int, stride: int, pad: int) -> int:
+    count = math.ceil((size + 2 * pad - kernel) / stride) + 1
+    if pad and (count - 1) * stride >= size + pad:
+        count -= 1
+    return count

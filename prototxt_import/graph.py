@@ -1,0 +1,126 @@
+"""What Caffe's Net::Init does to a NetParameter before it makes layers: the phase's layers are kept, Split layers
+are put in where a blob feeds several layers, and the order of the layers is checked.
+"""
+
+from collections import Counter
+
+from . import schema
+from .files import InputError
+
+
+def filter_net(net: "schema.NetParameter", phase: str) -> "schema.NetParameter":
+    """A copy with only the layers whose include/exclude rules admit `phase` ("TRAIN" or "TEST") (Net::FilterNet)."""
+    state = schema.NetState()
+    state.CopyFrom(net.state)
+    state.phase = getattr(schema, phase)
+    kept = schema.NetParameter()
+    kept.CopyFrom(net)
+    del kept.layer[:]
+    for layer in net.layer:
+        if layer.include and layer.exclude:
+            raise InputError(f"layer '{layer.name}': expected `include` or `exclude` rules, found both")
+        admitted = not layer.include or any(_meets(state, rule) for rule in layer.include)
+        if admitted and not any(_meets(state, rule) for rule in layer.exclude):
+            new = kept.layer.add()
+            new.CopyFrom(layer)
+            if not new.HasField("phase"):
+                new.phase = state.phase
+    return kept
+
+
+def _meets(state: "schema.NetState", rule: "schema.NetStateRule") -> bool:
+    return (
+        (not rule.HasField("phase") or rule.phase == state.phase)
+        and (not rule.HasField("min_level") or state.level >= rule.min_level)
+        and (not rule.HasField("max_level") or state.level <= rule.max_level)
+        and all(stage in state.stage for stage in rule.stage)
+        and not any(stage in state.stage for stage in rule.not_stage)
+    )
+
+
+def check_order(net: "schema.NetParameter") -> None:
+    """InputError, naming the layer, unless every bottom has an earlier maker and every top is new or in place."""
+    names = Counter(layer.name for layer in net.layer)
+    available: set[str] = set()
+    for index, layer in enumerate(net.layer):
+        if names[layer.name] > 1:
+            raise InputError(
+                f"layer '{layer.name}': expected a name of its own, found {names[layer.name]} of that name"
+            )
+        for bottom in layer.bottom:
+            if bottom not in available:
+                raise InputError(_missing_bottom(net, index, bottom))
+        for top in layer.top:
+            if top in available and top not in layer.bottom:
+                raise InputError(f"layer '{layer.name}': expected a new top, found '{top}', which another layer makes")
+            available.add(top)
+
+
+def _missing_bottom(net: "schema.NetParameter", index: int, bottom: str) -> str:
+    layer = net.layer[index]
+    start = f"layer '{layer.name}' ({layer.type}): bottom '{bottom}'"
+    makers = [later for later in net.layer[index:] if bottom in later.top]
+    if not makers:
+        return f"{start}: expected a blob that an earlier layer makes, found none of that name"
+    if _depends(net, makers[0], layer):
+        return f"{start}: expected an order without cycles, found that '{makers[0].name}' needs this layer to make it"
+    return f"{start}: expected an earlier layer to make it, found that the later layer '{makers[0].name}' does"
+
+
+def _depends(net: "schema.NetParameter", layer: "schema.LayerParameter", on: "schema.LayerParameter") -> bool:
+    """Whether `layer` needs, directly or through others, a top of `on`."""
+    if layer.name == on.name:
+        return True
+    makers = {top: maker for maker in net.layer for top in maker.top}
+    seen: set[str] = set()
+    waiting = list(layer.bottom)
+    while waiting:
+        maker = makers.get(waiting.pop())
+        if maker is not None and maker.name not in seen:
+            if maker.name == on.name:
+                return True
+            seen.add(maker.name)
+            waiting.extend(maker.bottom)
+    return False
+
+
+def insert_splits(net: "schema.NetParameter") -> "schema.NetParameter":
+    """A copy in which a blob that feeds several layers goes through a Split layer with a top for each of them
+    (insert_splits.cpp), because backward adds the gradients in that order. In-place layers count as new blobs."""
+    maker_of, uses = _count_uses(net)
+    split = schema.NetParameter()
+    split.CopyFrom(net)
+    del split.layer[:]
+    used: Counter = Counter()
+    for index, layer in enumerate(net.layer):
+        new = split.layer.add()
+        new.CopyFrom(layer)
+        for position, bottom in enumerate(layer.bottom):
+            made = maker_of[(index, position)]
+            if uses[made] > 1:
+                new.bottom[position] = f"{bottom}_{net.layer[made[0]].name}_{made[1]}_split_{used[made]}"
+                used[made] += 1
+        for position in range(len(layer.top)):
+            if uses[(index, position)] > 1:
+                _add_split(split, layer, position, uses[(index, position)])
+    return split
+
+
+def _count_uses(net: "schema.NetParameter") -> tuple[dict, Counter]:
+    """(layer, bottom position) -> (maker, top position), and how many bottoms each maker's top feeds."""
+    latest: dict[str, tuple[int, int]] = {}
+    maker_of: dict = {}
+    uses: Counter = Counter()
+    for index, layer in enumerate(net.layer):
+        for position, bottom in enumerate(layer.bottom):
+            maker_of[(index, position)] = latest[bottom]
+            uses[latest[bottom]] += 1
+        latest.update({top: (index, position) for position, top in enumerate(layer.top)})
+    return maker_of, uses
+
+
+def _add_split(net: "schema.NetParameter", maker: "schema.LayerParameter", position: int, count: int) -> None:
+    blob = maker.top[position]
+    name = f"{blob}_{maker.name}_{position}_split"
+    tops = [f"{name}_{k}" for k in range(count)]
+    net.layer.add(name=name, type="Split", bottom=[blob], top=tops, phase=maker.phase)

@@ -1,0 +1,101 @@
+"""Elementwise layers (Caffe: relu_layer, prelu_layer, elu_layer, sigmoid_layer, tanh_layer, absval_layer,
+power_layer, exp_layer, log_layer)."""
+
+import math
+
+from torch import Tensor
+
+from .. import schema
+from ..layer import Layer, Shape, register
+
+
+@register("ReLU")
+class ReLU(Layer):
+    """max(x, 0), or a fixed slope below zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ops.relu(x, self.spec.relu_param.negative_slope)
+
+
+@register("PReLU")
+class PReLU(Layer):
+    """ReLU with a learnable slope; blob: slope (C,), or () with `channel_shared`."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.prelu_param
+        self.require(len(bottom_shapes[0]) >= 2, "a bottom with a channel axis", str(bottom_shapes[0]))
+        filler = p.filler if p.HasField("filler") else schema.FillerParameter(type="constant", value=0.25)
+        self.add_blob("slope", () if p.channel_shared else bottom_shapes[0][1:2], filler)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ops.prelu(x, self.slope)
+
+
+@register("ELU")
+class ELU(Layer):
+    """x, or alpha · (exp(x) − 1) below zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ops.elu(x, self.spec.elu_param.alpha)
+
+
+@register("Sigmoid")
+class Sigmoid(Layer):
+    """1 / (1 + exp(−x))."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ops.sigmoid(x)
+
+
+@register("TanH")
+class TanH(Layer):
+    """Hyperbolic tangent."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ops.tanh(x)
+
+
+@register("AbsVal")
+class AbsVal(Layer):
+    """|x|."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs()
+
+
+@register("Power")
+class Power(Layer):
+    """(shift + scale · x) ^ power."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = self.spec.power_param
+        return self.ops.power(x, p.power, p.scale, p.shift)
+
+
+class _WithBase(Layer):
+    """Exp and Log of a base; −1 means e."""
+
+    def _log_base(self, base: float) -> float:
+        self.require(base == -1 or base > 0, "a base above 0, or -1 for e", str(base))
+        return 1.0 if base == -1 else math.log(base)
+
+
+@register("Exp")
+class Exp(_WithBase):
+    """base ^ (shift + scale · x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = self.spec.exp_param
+        factor = self._log_base(p.base)
+        return self.ops.exp(x, p.scale * factor, p.shift * factor)
+
+
+@register("Log")
+class Log(_WithBase):
+    """log to a base of (shift + scale · x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = self.spec.log_param
+        factor = self._log_base(p.base)
+        y = self.ops.log(x, p.scale, p.shift)
+        return y if factor == 1 else y / factor

@@ -1,0 +1,31 @@
+"""Eltwise: sum with coefficients, product or maximum of several blobs (Caffe: eltwise_layer.cpp)."""
+
+from functools import reduce
+
+from torch import Tensor
+
+from ..layer import Layer, Shape, register
+
+
+@register("Eltwise")
+class Eltwise(Layer):
+    """Combines two or more bottoms of one shape."""
+
+    bottoms = range(2, 1 << 20)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.eltwise_param
+        same = all(shape == bottom_shapes[0] for shape in bottom_shapes)
+        self.require(same, f"bottoms of one shape, {bottom_shapes[0]}", str(bottom_shapes))
+        self.require(len(p.coeff) in (0, len(bottom_shapes)), f"{len(bottom_shapes)} coeff or none", str(len(p.coeff)))
+        self.require(not p.coeff or p.operation == p.SUM, "coeff only for SUM", p.EltwiseOp.Name(p.operation))
+
+    def forward(self, *bottoms: Tensor) -> Tensor:
+        p = self.spec.eltwise_param
+        if p.operation == p.PROD:
+            return reduce(lambda x, y: x * y, bottoms)
+        if p.operation == p.MAX:
+            return reduce(self.ops.eltwise_max, bottoms)
+        coefficients = list(p.coeff) or [1.0] * len(bottoms)
+        terms = [x if c == 1 else x * c for x, c in zip(bottoms, coefficients, strict=True)]
+        return reduce(lambda x, y: x + y, terms)

@@ -1,0 +1,25 @@
+"""EuclideanLoss: the L2 loss that every stage of a pose machine has (Caffe: euclidean_loss_layer.cpp; paper, §3.3)."""
+
+import math
+
+from torch import Tensor
+
+from ..layer import Layer, Shape, register
+
+
+@register("EuclideanLoss")
+class EuclideanLoss(Layer):
+    """Σ (x − y)² / N / 2 over both bottoms, a 0-axis blob."""
+
+    bottoms = range(2, 3)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        x, y = bottom_shapes
+        same = x[0] == y[0] and math.prod(x) == math.prod(y)
+        self.require(same, "two bottoms of as many images and values", f"{x} and {y}")
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [()]
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.ops.euclidean_loss(x, y.reshape(x.shape))

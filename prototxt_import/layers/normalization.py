@@ -1,0 +1,66 @@
+"""BatchNorm, LRN and MVN (Caffe: batch_norm_layer.cpp, lrn_layer.cpp, mvn_layer.cpp)."""
+
+import torch
+from torch import Tensor
+
+from .. import schema
+from ..layer import Layer, Shape, register
+
+
+@register("BatchNorm")
+class BatchNorm(Layer):
+    """Normalises each channel; blobs: sums of means (C,) and variances (C,), and the factor (1,) that divides them."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.batch_norm_param
+        testing = self.spec.phase == schema.TEST
+        self.use_global_stats = p.use_global_stats if p.HasField("use_global_stats") else testing
+        channels = bottom_shapes[0][1:2] or (1,)
+        self.add_blob("mean", channels, None, learnable=False)
+        self.add_blob("variance", channels, None, learnable=False)
+        self.add_blob("factor", (1,), None, learnable=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        eps = self.spec.batch_norm_param.eps
+        if self.use_global_stats:
+            scale = torch.where(self.factor == 0, 0.0, 1 / self.factor)
+            return self.ops.batch_norm(x, self.mean * scale, self.variance * scale, eps)
+        axes = [a for a in range(x.dim()) if a != 1]
+        mean = x.mean(axes)
+        variance = x.var(axes, unbiased=False)
+        self._move_average(mean.detach(), variance.detach(), x.numel() // mean.numel())
+        return self.ops.batch_norm(x, mean, variance, eps)
+
+    @torch.no_grad()
+    def _move_average(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        fraction = self.spec.batch_norm_param.moving_average_fraction
+        unbias = count / (count - 1) if count > 1 else 1.0
+        self.factor.mul_(fraction).add_(1)
+        self.mean.mul_(fraction).add_(mean)
+        self.variance.mul_(fraction).add_(variance, alpha=unbias)
+
+
+@register("LRN")
+class LRN(Layer):
+    """Local response normalisation across channels or within each."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        size = self.spec.lrn_param.local_size
+        self.require(size % 2 == 1, "an odd local_size", str(size))
+        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = self.spec.lrn_param
+        if p.norm_region == p.WITHIN_CHANNEL:
+            return self.ops.lrn_within(x, p.local_size, p.alpha, p.beta)
+        return self.ops.lrn_across(x, p.local_size, p.alpha, p.beta, p.k)
+
+
+@register("MVN")
+class MVN(Layer):
+    """Mean and variance normalisation of each channel, or with `across_channels` of each image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = self.spec.mvn_param
+        rows = x.shape[0] if p.across_channels else x.shape[0] * x.shape[1]
+        return self.ops.mvn(x.reshape(rows, -1), p.eps, p.normalize_variance).reshape(x.shape)

@@ -1,0 +1,43 @@
+"""Pooling (Caffe: pooling_layer.cpp). The output size rounds up, which most ports get wrong; see geometry.py."""
+
+from torch import Tensor
+
+from ..geometry import Window
+from ..layer import Layer, Shape, register
+
+
+@register("Pooling")
+class Pooling(Layer):
+    """MAX or AVE over windows, or over the whole map with `global_pooling`."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.pooling_param
+        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        self.require(p.pool in (p.MAX, p.AVE), "pool MAX or AVE", p.PoolMethod.Name(p.pool))
+        self.is_max = p.pool == p.MAX
+        self.window = None if p.global_pooling else self._window()
+
+    def _window(self) -> Window:
+        p = self.spec.pooling_param
+        kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else (p.kernel_size, p.kernel_size)
+        stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride, p.stride)
+        pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad, p.pad)
+        self.require(min(kernel) > 0, "a kernel size above 0", str(kernel))
+        self.require(min(stride) > 0, "a stride above 0", str(stride))
+        self.require(
+            all(q < k for q, k in zip(pad, kernel, strict=True)),
+            f"padding below the kernel {kernel}",
+            str(pad),
+        )
+        return Window(kernel, stride, pad)
+
+    def _window_for(self, size: Shape) -> Window:
+        return self.window or Window(kernel=tuple(size))
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        shape = bottom_shapes[0]
+        return [(*shape[:2], *self._window_for(shape[2:]).pooled(shape[2:]))]
+
+    def forward(self, x: Tensor) -> Tensor:
+        window = self._window_for(x.shape[2:])
+        return self.ops.max_pool(x, window) if self.is_max else self.ops.ave_pool(x, window)

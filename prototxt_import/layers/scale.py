@@ -1,0 +1,58 @@
+"""Scale and Bias: a factor or a summand per channel, learned or from a second bottom (Caffe: scale_layer.cpp,
+bias_layer.cpp)."""
+
+import torch
+from torch import Tensor
+
+from .. import schema
+from ..layer import Layer, Shape, register
+
+
+class _Broadcast(Layer):
+    """A blob over axes [axis, axis + num_axes) of the first bottom, or the second bottom, starting at `axis`."""
+
+    bottoms = range(1, 3)
+
+    def set_axes(self, param, name: str, bottom_shapes: list[Shape], default: float) -> None:
+        shape = bottom_shapes[0]
+        start = self.axis(param.axis, len(shape))
+        if len(bottom_shapes) == 2:
+            inner = bottom_shapes[1]
+        else:
+            inner = shape[start:] if param.num_axes == -1 else shape[start : start + param.num_axes]
+            filler = param.filler if param.HasField("filler") else schema.FillerParameter(value=default)
+            self.add_blob(name, inner, filler)
+        fits = shape[start : start + len(inner)] == tuple(inner)
+        self.require(fits, f"dimensions of {shape} from axis {start} on", str(tuple(inner)))
+        self.trailing = len(shape) - start - len(inner)
+
+    def broadcast(self, values: Tensor) -> Tensor:
+        """`values` with axes of size 1 after it, so that it broadcasts over the first bottom."""
+        return values.reshape(values.shape + (1,) * self.trailing)
+
+
+@register("Scale")
+class Scale(_Broadcast):
+    """x · factor, plus a bias with `bias_term`; blobs: factor (unless it is the second bottom), bias."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.scale_param
+        self.set_axes(p, "factor", bottom_shapes, default=1)
+        shape = bottom_shapes[1] if len(bottom_shapes) == 2 else tuple(self.factor.shape)
+        if p.bias_term:
+            self.add_blob("bias", shape, p.bias_filler)
+
+    def forward(self, x: Tensor, factor: Tensor | None = None) -> Tensor:
+        y = self.ops.scale(x, self.broadcast(self.factor if factor is None else factor))
+        return self.ops.bias(y, self.broadcast(self.bias)) if self.spec.scale_param.bias_term else y
+
+
+@register("Bias")
+class Bias(_Broadcast):
+    """x + bias; blob: bias, unless it is the second bottom."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.set_axes(self.spec.bias_param, "bias", bottom_shapes, default=0)
+
+    def forward(self, x: Tensor, bias: torch.Tensor | None = None) -> Tensor:
+        return self.ops.bias(x, self.broadcast(self.bias if bias is None else bias))

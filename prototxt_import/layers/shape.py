@@ -1,0 +1,165 @@
+"""Layers that only move values: Slice, Concat, Split, Flatten, Reshape, Tile, Crop (Caffe: slice_layer.cpp, …)."""
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ..layer import ANY, Layer, Shape, register
+
+
+@register("Slice")
+class Slice(Layer):
+    """Cuts the bottom along an axis at `slice_point`, or evenly."""
+
+    tops = ANY
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.slice_param
+        shape, count = bottom_shapes[0], len(self.spec.top)
+        self.along = self.axis(p.slice_dim if p.HasField("slice_dim") else p.axis, len(shape))
+        size = shape[self.along]
+        if p.slice_point:
+            self.require(len(p.slice_point) == count - 1, f"{count - 1} slice_point", str(len(p.slice_point)))
+            ends = [0, *p.slice_point, size]
+        else:
+            self.require(size % count == 0, f"a size that {count} tops divide", str(size))
+            ends = list(range(0, size + 1, size // count))
+        rising = all(a < b for a, b in pairwise(ends))
+        self.require(rising, f"slice points that rise from 1 to {size - 1}", str(list(p.slice_point)))
+        self.sizes = [b - a for a, b in pairwise(ends)]
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        shape = bottom_shapes[0]
+        return [(*shape[: self.along], size, *shape[self.along + 1 :]) for size in self.sizes]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return x.split(self.sizes, self.along)
+
+
+@register("Concat")
+class Concat(Layer):
+    """Joins the bottoms along an axis."""
+
+    bottoms = ANY
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.concat_param
+        first = bottom_shapes[0]
+        self.along = self.axis(p.concat_dim if p.HasField("concat_dim") else p.axis, len(first))
+        for shape in bottom_shapes:
+            others = [shape[:a] + shape[a + 1 :] for shape in (shape, first) for a in [self.along]]
+            fits = len(shape) == len(first) and others[0] == others[1]
+            self.require(fits, f"bottoms alike but on axis {self.along}", " and ".join(map(str, bottom_shapes)))
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        first = bottom_shapes[0]
+        size = sum(shape[self.along] for shape in bottom_shapes)
+        return [(*first[: self.along], size, *first[self.along + 1 :])]
+
+    def forward(self, *bottoms: Tensor) -> Tensor:
+        return torch.cat(bottoms, self.along)
+
+
+@register("Split")
+class Split(Layer):
+    """Gives the same blob to several layers; backward adds their gradients."""
+
+    tops = ANY
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (x,) * len(self.spec.top)
+
+
+@register("Flatten")
+class Flatten(Layer):
+    """Joins the axes from `axis` to `end_axis`."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, dims = self.spec.flatten_param, len(bottom_shapes[0])
+        self.first, self.last = self.axis(p.axis, dims), self.axis(p.end_axis, dims)
+        self.require(self.first <= self.last, "axis not after end_axis", f"{p.axis} and {p.end_axis}")
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        shape = bottom_shapes[0]
+        return [(*shape[: self.first], math.prod(shape[self.first : self.last + 1]), *shape[self.last + 1 :])]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(self.first, self.last)
+
+
+@register("Reshape")
+class Reshape(Layer):
+    """New dimensions for a run of axes; 0 keeps one, −1 is worked out."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, dims = self.spec.reshape_param, len(bottom_shapes[0])
+        self.first = self.axis(p.axis, dims + 1)
+        self.after = dims if p.num_axes == -1 else self.first + p.num_axes
+        self.require(self.first <= self.after <= dims, f"axes of a {dims}-axis blob", f"num_axes {p.num_axes}")
+        self.require(list(p.shape.dim).count(-1) <= 1, "at most one dimension -1", str(list(p.shape.dim)))
+
+    def _shape(self, shape: Shape) -> Shape:
+        dims = list(self.spec.reshape_param.shape.dim)
+        kept = shape[self.first : self.after]
+        self.require(all(d != 0 or i < len(kept) for i, d in enumerate(dims)), "0 only for an axis there is", str(dims))
+        dims = [kept[i] if d == 0 else d for i, d in enumerate(dims)]
+        known = math.prod(d for d in dims if d != -1)
+        divides = known > 0 and math.prod(kept) % known == 0
+        dims = [math.prod(kept) // known if d == -1 and divides else d for d in dims]
+        self.require(divides and math.prod(dims) == math.prod(kept), f"as many values as {shape}", str(dims))
+        return (*shape[: self.first], *dims, *shape[self.after :])
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [self._shape(bottom_shapes[0])]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(self._shape(tuple(x.shape)))
+
+
+@register("Tile")
+class Tile(Layer):
+    """The bottom repeated along an axis."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.tile_param
+        self.require(p.tiles > 0, "tiles above 0", str(p.tiles))
+        self.along = self.axis(p.axis, len(bottom_shapes[0]))
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        shape = list(bottom_shapes[0])
+        shape[self.along] *= self.spec.tile_param.tiles
+        return [tuple(shape)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((x,) * self.spec.tile_param.tiles, self.along)
+
+
+@register("Crop")
+class Crop(Layer):
+    """The first bottom cut to the size of the second from `axis` on."""
+
+    bottoms = range(2, 3)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, (x, like) = self.spec.crop_param, bottom_shapes
+        first = self.axis(p.axis, len(x))
+        axes = len(x) - first
+        self.require(len(x) == len(like), "two bottoms of as many axes", f"{x} and {like}")
+        self.require(len(p.offset) in (0, 1, axes), f"none, one or {axes} offsets", str(len(p.offset)))
+        given = list(p.offset) or [0]
+        self.offsets = [0] * first + (given * axes if len(given) == 1 else given)
+        self.first = first
+        for axis in range(first, len(x)):
+            inside = self.offsets[axis] + like[axis] <= x[axis]
+            self.require(inside, f"the crop inside {x}", f"offsets {self.offsets} and size {like}")
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        x, like = bottom_shapes
+        return [(*x[: self.first], *like[self.first :])]
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        for axis in range(self.first, x.dim()):
+            x = x.narrow(axis, self.offsets[axis], like.shape[axis])
+        return x

@@ -1,0 +1,223 @@
+"""The network as a torch module whose graph is the prototxt's: named blobs, in-place tops, phases, shared weights
+(Caffe: net.cpp).
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import layers as _registered_layers  # noqa: F401  importing it registers every layer type
+from . import schema
+from .blobs import array_to_blob, blob_shape, blob_to_array, fits
+from .caffemodel import read_caffemodel
+from .engine import operations
+from .files import InputError
+from .fillers import fill
+from .graph import check_order, filter_net, insert_splits
+from .layer import Layer, Shape, make_layer
+from .layers.data import Source
+from .prototxt import read_net
+
+
+@dataclass(frozen=True)
+class LearnableBlob:
+    """One learnable blob and what the solver may do with it; a shared blob appears once, at its owner."""
+
+    layer: str
+    index: int
+    parameter: nn.Parameter
+    lr_mult: float
+    decay_mult: float
+
+
+class Net(nn.Module):
+    """A Caffe net.
+
+    `net(inputs)` takes the tops of Input and data layers by name and returns every blob by name, as they stand after
+    the last layer (an in-place layer's result replaces the blob it overwrote). `state_dict` keys are
+    `layers.<layer>.<blob>`, e.g. `layers.conv1_stage1.weight`.
+
+    Args:
+        param: the net, V2 (see `prototxt.read_net`).
+        phase: "TRAIN" or "TEST"; keeps the layers whose include/exclude rules admit it.
+        engine: whose operations the layers compute with (see `engine.py`).
+        seed: of the fillers; None leaves every blob at zero, to be loaded.
+    """
+
+    def __init__(
+        self, param: "schema.NetParameter", phase: str = "TEST", engine: str = "fast", seed: int | None = None
+    ) -> None:
+        super().__init__()
+        filtered = filter_net(param, phase)
+        check_order(filtered)
+        self.param = insert_splits(filtered)
+        self.phase, self.engine = phase, engine
+        self.layers = nn.ModuleDict()
+        self.blob_shapes: dict[str, Shape] = {}
+        self._make_layers(operations(engine))
+        self._share_blobs()
+        if seed is not None:
+            self.fill(np.random.RandomState(seed))
+
+    def _make_layers(self, ops: type) -> None:
+        for spec in self.param.layer:
+            layer = make_layer(spec, [self.blob_shapes[bottom] for bottom in spec.bottom], ops)
+            self.layers._modules[spec.name] = layer  # not add_module: Caffe's layer names may hold dots
+            self.blob_shapes.update(zip(spec.top, layer.shapes_of_tops, strict=True))
+
+    def _share_blobs(self) -> None:
+        """`param { name: … }` makes layers share a blob; the first layer that names it owns it (Net::AppendParam)."""
+        owners: dict[str, tuple[str, int, nn.Parameter]] = {}
+        self.learnable: list[LearnableBlob] = []
+        for layer in self._layers():
+            layer.require(
+                len(layer.spec.param) <= len(layer.blob_names),
+                f"at most {len(layer.blob_names)} `param`, one for each blob",
+                str(len(layer.spec.param)),
+            )
+            for index, name in enumerate(layer.blob_names):
+                spec = layer.spec.param[index] if index < len(layer.spec.param) else schema.ParamSpec()
+                blob = getattr(layer, name)
+                if spec.name and spec.name in owners:
+                    setattr(layer, name, self._shared(layer, spec, blob, owners[spec.name]))
+                    continue
+                owners[spec.name or f"{layer.spec.name}/{index}"] = (layer.spec.name, index, blob)
+                blob.requires_grad_(blob.requires_grad and spec.lr_mult != 0)
+                self.learnable.append(
+                    LearnableBlob(
+                        layer.spec.name, index, blob, spec.lr_mult if blob.requires_grad else 0, spec.decay_mult
+                    )
+                )
+
+    def _shared(
+        self, layer: Layer, spec: "schema.ParamSpec", blob: nn.Parameter, owner: tuple[str, int, nn.Parameter]
+    ) -> nn.Parameter:
+        name, index, parameter = owner
+        same = (
+            parameter.numel() == blob.numel() if spec.share_mode == spec.PERMISSIVE else parameter.shape == blob.shape
+        )
+        expected = f"param '{spec.name}' of shape {tuple(parameter.shape)}, as layer '{name}' has it (blob {index})"
+        layer.require(same, expected, str(tuple(blob.shape)))
+        if parameter.shape != blob.shape:
+            layer.require(False, f"a shared blob of the same shape {tuple(parameter.shape)}", str(tuple(blob.shape)))
+        return parameter
+
+    def fill(self, random: np.random.RandomState) -> None:
+        """Fills every blob, layer by layer in net order, as its filler says; a shared blob only at its owner."""
+        owned = {(blob.layer, blob.index) for blob in self.learnable}
+        for layer in self._layers():
+            for index, name in enumerate(layer.blob_names):
+                if (layer.spec.name, index) in owned:
+                    fill(getattr(layer, name), layer.fillers[name], random, layer.where)
+
+    def _layers(self) -> Iterator[Layer]:
+        return iter(self.layers.values())
+
+    @property
+    def input_shapes(self) -> dict[str, Shape]:
+        """The blobs that `forward` takes: tops of Input and data layers, with the shapes the prototxt gives them."""
+        tops = [top for layer in self._layers() if isinstance(layer, Source) for top in layer.spec.top]
+        return {top: self.blob_shapes[top] for top in tops}
+
+    @property
+    def blob_names(self) -> list[str]:
+        """Every blob, in the order in which the layers make them."""
+        return list(self.blob_shapes)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The blobs that no layer takes, in Caffe's order: by name."""
+        used = {bottom for layer in self.param.layer for bottom in layer.bottom}
+        return sorted(name for name in self.blob_shapes if name not in used)
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Weight of every top that counts as loss: `loss_weight`, by default 1 for the first top of a …Loss layer."""
+        weights = {}
+        for spec in self.param.layer:
+            given = list(spec.loss_weight) or ([1.0] if spec.type.endswith("Loss") else [])
+            weights.update({top: weight for top, weight in zip(spec.top, given, strict=False) if weight})
+        return weights
+
+    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Every blob by name. Spatial sizes and batch may differ from the prototxt's where the layers allow it."""
+        for name in self.input_shapes:
+            if name not in inputs:
+                raise InputError(f"net '{self.param.name}': expected the input blob '{name}', found {sorted(inputs)}")
+        blobs = dict(inputs)
+        for layer in self._layers():
+            if isinstance(layer, Source):
+                continue
+            tops = layer(*(blobs[bottom] for bottom in layer.spec.bottom))
+            tops = tops if isinstance(tops, tuple) else (tops,)
+            blobs.update(zip(layer.spec.top, tops, strict=True))
+        return blobs
+
+    def loss(self, blobs: dict[str, Tensor]) -> Tensor:
+        """Σ loss_weight · top over all losses, a 0-axis tensor (paper, equation 6: the sum over the stages)."""
+        return sum(blobs[name].sum() * weight for name, weight in self.loss_weights.items())
+
+    def load_weights(self, weights: "schema.NetParameter", where: str = "weights") -> list[str]:
+        """Copies blobs by layer name, as Caffe does: layers of other names are left alone, a shape that differs is
+        an error (Net::CopyTrainedLayersFrom). Returns the names of the layers that got theirs."""
+        loaded = []
+        for source in weights.layer:
+            layer = self.layers._modules.get(source.name)
+            if layer is None or not source.blobs:
+                continue
+            names = layer.blob_names
+            place = f"{where}: layer '{source.name}'"
+            if len(source.blobs) != len(names):
+                raise InputError(
+                    f"{place}: expected {len(names)} blobs, as the prototxt has, found {len(source.blobs)}"
+                )
+            for index, (name, blob) in enumerate(zip(names, source.blobs, strict=True)):
+                _copy_blob(blob, getattr(layer, name), f"{place}, blob {index}")
+            loaded.append(source.name)
+        if not loaded:
+            raise InputError(f"{where}: expected weights for the layers of this net, found none of their names")
+        return loaded
+
+    def to_caffemodel(self) -> "schema.NetParameter":
+        """The net with its blobs, as Caffe writes it to a `.caffemodel` (Net::ToProto)."""
+        param = schema.NetParameter()
+        param.CopyFrom(self.param)
+        for spec in param.layer:
+            layer = self.layers._modules[spec.name]
+            del spec.blobs[:]
+            for name in layer.blob_names:
+                spec.blobs.append(array_to_blob(getattr(layer, name).detach().cpu().numpy()))
+        return param
+
+
+def _copy_blob(blob: "schema.BlobProto", parameter: nn.Parameter, where: str) -> None:
+    wanted, found = tuple(parameter.shape), blob_shape(blob)
+    if not fits(found, wanted, legacy=not blob.HasField("shape")):
+        raise InputError(f"{where}: expected shape {wanted}, as the prototxt has, found {found}")
+    with torch.no_grad():
+        parameter.copy_(torch.from_numpy(blob_to_array(blob, where).reshape(wanted)))
+
+
+def load_net(
+    prototxt: str | os.PathLike,
+    weights: str | os.PathLike | None = None,
+    phase: str = "TEST",
+    engine: str = "fast",
+    seed: int | None = None,
+) -> Net:
+    """The net of a `.prototxt` with the weights of a `.caffemodel` or `.caffemodel.h5`; every layer with blobs must
+    find its weights there. Without weights the fillers fill it from `seed`. InputErrors name the files."""
+    try:
+        net = Net(read_net(prototxt), phase, engine, seed)
+    except InputError as error:
+        raise InputError(f"{prototxt}: {error}" if str(prototxt) not in str(error) else str(error)) from None
+    if weights is not None:
+        loaded = net.load_weights(read_caffemodel(weights), str(weights))
+        missing = [name for name, layer in net.layers.items() if layer.blob_names and name not in loaded]
+        if missing:
+            raise InputError(f"{weights}: expected weights for layer '{missing[0]}' of {prototxt}, found none")
+    return net
