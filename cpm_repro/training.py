@@ -1,0 +1,182 @@
+"""The training loop: what `caffe train` does with a solver prototxt (Caffe: tools/caffe.cpp, Solver::Step)."""
+
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import torch
+from tqdm import tqdm
+
+from cpm_kernels.rand import GlibcRand
+from prototxt_import.caffemodel import read_caffemodel
+from prototxt_import.files import InputError
+from prototxt_import.net import Net
+from prototxt_import.prototxt import read_net, read_solver
+
+from . import caffe_log
+from .cpm_data import CPMData
+from .solver import SGDSolver, check_solver
+
+DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time of day
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train, beyond what the solver prototxt says.
+
+    weights: a `.caffemodel` to start from; snapshot: a `.solverstate` to continue; srand: seed of the data layer's
+    rand() (the original's is never seeded: 1); threads: of the data layer.
+    """
+
+    weights: Path | None = None
+    snapshot: Path | None = None
+    engine: str = "fast"
+    device: str = "cpu"
+    srand: int = 1
+    threads: int = 2
+
+
+class Training:
+    """A solver, its net and its data, ready to step. Use as a context manager: it ends the data layer's thread.
+
+    Paths in the solver and the net are relative to the file that names them.
+    """
+
+    def __init__(self, solver_path: Path, options: Options) -> None:
+        self.options = options
+        folder = Path(solver_path).resolve().parent
+        self.param = read_solver(solver_path)
+        check_solver(self.param, str(solver_path))
+        self.net_path = _net_path(self.param, folder, solver_path)
+        net_param = read_net(self.net_path)
+        seed = self.param.random_seed if self.param.random_seed >= 0 else DEFAULT_SEED
+        torch.manual_seed(seed)
+        try:
+            net = Net(net_param, "TRAIN", options.engine, seed)
+        except InputError as error:
+            raise InputError(f"{self.net_path}: {error}") from None
+        self.net = net.to(options.device)
+        self.solver = SGDSolver(self.param, self.net, folder)
+        if options.weights is not None:
+            self.net.load_weights(read_caffemodel(options.weights), str(options.weights))
+        if options.snapshot is not None:
+            self.solver.restore(options.snapshot)
+        self.smoothed: deque[float] = deque(maxlen=max(self.param.average_loss, 1))
+        self.data = self._data_layer()
+
+    def _data_layer(self) -> CPMData:
+        layers = [layer for layer in self.net.param.layer if layer.type == "CPMData"]
+        if len(layers) != 1:
+            raise InputError(f"{self.net_path}: expected one CPMData layer in the TRAIN phase, found {len(layers)}")
+        random = GlibcRand(self.options.srand)
+        return CPMData(layers[0], self.net_path.parent, random, "TRAIN", threads=self.options.threads)
+
+    def __enter__(self) -> "Training":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.data.close()
+
+    def forward_backward(self) -> dict[str, float]:
+        """Adds the gradients of one batch; returns the net's outputs by name (Net::ForwardBackward)."""
+        batch = {name: torch.from_numpy(blob).to(self.options.device) for name, blob in self.data.next_batch().items()}
+        blobs = self.net(batch)
+        self.net.loss(blobs).backward()
+        return {name: float(blobs[name].sum()) for name in self.net.output_names}
+
+    def step(self) -> tuple[float, dict[str, float]]:
+        """One iteration: iter_size batches and an update. Returns the mean loss and the last batch's outputs."""
+        self.solver.clear_gradients()
+        loss, outputs = 0.0, {}
+        for _ in range(self.param.iter_size):
+            outputs = self.forward_backward()
+            loss += sum(outputs[name] * weight for name, weight in self.net.loss_weights.items() if name in outputs)
+        self.solver.apply_update()
+        return loss / self.param.iter_size, outputs
+
+    def displayed(self, iteration: int, loss: float, outputs: dict[str, float], rate: float) -> list[str]:
+        """The log lines of an iteration, with the loss averaged over the last average_loss iterations."""
+        self.smoothed.append(loss)
+        if not self.param.display or iteration % self.param.display:
+            return []
+        weights = self.net.loss_weights
+        shown = {name: (value, weights.get(name, 0.0)) for name, value in outputs.items()}
+        return caffe_log.iteration_lines(iteration, sum(self.smoothed) / len(self.smoothed), shown, rate)
+
+
+def train(solver_path: Path, options: Options) -> Path:
+    """Trains to the solver's max_iter, logging to stdout and to `<snapshot_prefix>.log`; Ctrl-C snapshots and stops.
+
+    Returns the last snapshot's `.caffemodel`, or the log's path if none was due.
+    """
+    with Training(solver_path, options) as training:
+        log_path = training.solver.folder / f"{training.param.snapshot_prefix}.log"
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        mode = "a" if options.snapshot else "w"
+        with open(log_path, mode, encoding="utf-8") as log, _interruption() as interrupted:
+            return _solve(training, log, interrupted) or log_path
+
+
+def _solve(training: Training, log: TextIO, interrupted: threading.Event) -> Path | None:
+    param, solver = training.param, training.solver
+    _say(log, caffe_log.header_lines() + caffe_log.solving_lines(training.net_path.stem, param.lr_policy))
+    model = None
+    bar = tqdm(total=param.max_iter, initial=solver.iteration, unit="it", disable=None, file=sys.stderr)
+    with bar:
+        while solver.iteration < param.max_iter and not interrupted.is_set():
+            iteration, rate = solver.iteration, float(solver.rate)
+            loss, outputs = training.step()
+            _say(log, training.displayed(iteration, loss, outputs, rate))
+            bar.update()
+            due = param.snapshot and solver.iteration % param.snapshot == 0
+            last = param.snapshot_after_train and solver.iteration == param.max_iter
+            if due or last or interrupted.is_set():
+                model, state = solver.snapshot()
+                _say(log, caffe_log.snapshot_lines(model, state))
+    _say(log, [caffe_log.glog_line("Optimization stopped early.") if interrupted.is_set() else caffe_log.done_line()])
+    return model
+
+
+def _say(log: TextIO, lines: list[str]) -> None:
+    for line in lines:
+        tqdm.write(line)
+        log.write(line + "\n")
+    log.flush()
+
+
+@contextmanager
+def _interruption() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; a second one interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def stop(number: int, frame: object) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _net_path(param: object, folder: Path, solver_path: Path) -> Path:
+    """The training net's file: `net` or `train_net`, relative to the solver's folder."""
+    name = param.train_net or param.net
+    if not name:
+        raise InputError(f"{solver_path}: expected the field net (or train_net), found neither")
+    path = folder / name
+    if not path.is_file():
+        raise InputError(f"{solver_path}: net: expected the file '{name}' beside the solver, found none at {path}")
+    return path

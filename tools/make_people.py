@@ -1,0 +1,44 @@
+"""Draws pictures of synthetic people with their joints: images and a table that make_json.py reads."""
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from cpm_repro import command_line
+from cpm_repro.synthetic_people import IMAGES, TABLE, write_people
+
+EXAMPLE = """
+python tools/make_people.py --count 2000 --validation-count 200 --out people
+python tools/make_json.py own people/people.csv --images people/images --out people.json
+"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    people = write_people(
+        arguments.out,
+        arguments.count,
+        arguments.seed,
+        arguments.validation_count,
+        progress=lambda pictures: tqdm(pictures, unit="picture", disable=None),  # None: only in a terminal
+    )
+    print(f"{Path(arguments.out) / TABLE}: {people} people in {arguments.count} pictures in {IMAGES}/")
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, EXAMPLE)
+    parser.add_argument("--count", metavar="N", type=int, required=True, help="how many pictures")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="same seed, same pictures (default: 0)")
+    parser.add_argument(
+        "--validation-count",
+        metavar="K",
+        type=int,
+        default=0,
+        help="mark the people of the last K pictures for validation (default: 0)",
+    )
+    command_line.add_out(parser, f"the folder to write: {TABLE} and {IMAGES}/; an earlier set there is replaced")
+    return parser
+
+
+if __name__ == "__main__":
+    command_line.run(main, arguments_parser())

@@ -1,0 +1,128 @@
+"""Writes the prototxts of a Convolutional Pose Machine: train, deploy and solver; CPM-VGG and person net: deploy."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from cpm_repro import command_line, specification
+from cpm_repro.specification import CPM, PRESETS, Widths
+from prototxt_import.files import InputError, replacing
+from prototxt_import.prototxt import format_prototxt
+
+EXAMPLE = """
+python tools/make_prototxt.py mpi --out models/mpi --lmdb lmdb/mpi
+python tools/make_prototxt.py mpi --out models/narrow --lmdb lmdb/lspet --stages 3 --widths 32,16,64,32 \\
+    --crop-size 184 --target-dist 0.6 --batch-size 8 --max-iter 2000 --stepsize 1500
+python tools/make_prototxt.py vgg --out models/vgg
+"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    size = (arguments.crop_size, arguments.crop_size)
+    if arguments.net == "vgg":
+        write(arguments.out, deploy=specification.vgg_deploy(arguments.parts or 14, arguments.stages or 6, size))
+    elif arguments.net == "person":
+        write(arguments.out, deploy=specification.person_deploy(arguments.stages or 4))
+    else:
+        spec = machine(arguments)
+        write(
+            arguments.out,
+            deploy=specification.cpm_deploy(spec, size),
+            train=specification.cpm_train(spec, source(arguments), arguments.batch_size, transform(arguments, spec)),
+            solver=solver(arguments),
+        )
+
+
+def machine(arguments: argparse.Namespace) -> CPM:
+    """The preset's CPM with what the options change."""
+    preset = PRESETS[arguments.net]
+    return replace(
+        preset,
+        parts=arguments.parts or preset.parts,
+        stages=arguments.stages or preset.stages,
+        widths=arguments.widths or preset.widths,
+        filler=arguments.filler,
+        dropout=arguments.dropout,
+    )
+
+
+def source(arguments: argparse.Namespace) -> str:
+    """The LMDB's path as the training net names it: relative to the net's folder if it is there, else as given."""
+    lmdb = Path(arguments.lmdb)
+    if not lmdb.exists():
+        return arguments.lmdb
+    import os
+
+    return os.path.relpath(lmdb, arguments.out)
+
+
+def transform(arguments: argparse.Namespace, spec: CPM) -> object:
+    parameter = specification.release_transform()
+    parameter.crop_size_x = parameter.crop_size_y = arguments.crop_size
+    parameter.target_dist = arguments.target_dist
+    parameter.max_rotate_degree = arguments.max_rotate_degree
+    if arguments.sigma is not None:
+        parameter.sigma = arguments.sigma
+    if arguments.sigma_center is not None:
+        parameter.sigma_center = arguments.sigma_center
+    if spec.parts != 14:
+        parameter.num_parts = parameter.np_in_lmdb = spec.parts
+    return parameter
+
+
+def solver(arguments: argparse.Namespace) -> object:
+    parameter = specification.release_solver("train.prototxt", arguments.snapshot_prefix)
+    for name in ("base_lr", "max_iter", "stepsize", "gamma", "snapshot", "display", "random_seed"):
+        value = getattr(arguments, name)
+        if value is not None:
+            setattr(parameter, name, value)
+    return parameter
+
+
+def write(folder: Path, **messages: object) -> None:
+    for name, message in messages.items():
+        path = folder / f"{name}.prototxt"
+        with replacing(path) as temporary:
+            temporary.write_text(format_prototxt(message), encoding="utf-8")
+        print(path)
+
+
+def widths(text: str) -> Widths:
+    """An argparse type: four numbers, features,shared,local,stage."""
+    try:
+        return Widths(*(int(part) for part in text.split(",")))
+    except (TypeError, ValueError):
+        raise InputError(f"--widths: expected up to four numbers like 128,32,512,128, found '{text}'") from None
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, EXAMPLE)
+    parser.add_argument("net", choices=(*PRESETS, "vgg", "person"), help="the release's model to start from")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the prototxts")
+    parser.add_argument("--lmdb", default="lmdb", help="the training LMDB")
+    parser.add_argument("--stages", metavar="T", type=command_line.positive_integer, help="number of stages")
+    parser.add_argument("--parts", metavar="P", type=command_line.positive_integer, help="parts without background")
+    parser.add_argument("--widths", type=widths, help="channels: features,shared,local,stage (128,32,512,128)")
+    parser.add_argument("--filler", choices=("gaussian", "xavier", "msra"), default="gaussian", help="of the weights")
+    parser.add_argument("--dropout", metavar="R", type=float, default=0.0, help="after conv5 and conv6 of stage 1")
+    parser.add_argument("--batch-size", metavar="N", type=command_line.positive_integer, default=16)
+    parser.add_argument("--crop-size", metavar="PX", type=command_line.positive_integer, default=368, help="net input")
+    parser.add_argument(
+        "--target-dist", metavar="D", type=float, default=1.171, help="person height / 200 px in the crop"
+    )
+    parser.add_argument("--max-rotate-degree", metavar="D", type=float, default=40, help="augmentation")
+    parser.add_argument("--sigma", metavar="PX", type=float, help="of the joints' Gaussians (7)")
+    parser.add_argument("--sigma-center", metavar="PX", type=float, help="of the centre map's Gaussian (21)")
+    parser.add_argument("--base-lr", metavar="R", type=float, help="solver (8e-5)")
+    parser.add_argument("--gamma", metavar="G", type=float, help="solver (0.333)")
+    parser.add_argument("--stepsize", metavar="N", type=command_line.positive_integer, help="solver (136106)")
+    parser.add_argument("--max-iter", metavar="N", type=command_line.positive_integer, help="solver (600000)")
+    parser.add_argument("--snapshot", metavar="N", type=command_line.positive_integer, help="solver (2000)")
+    parser.add_argument("--display", metavar="N", type=command_line.positive_integer, help="solver (5)")
+    parser.add_argument("--random-seed", metavar="N", type=int, help="solver")
+    parser.add_argument("--snapshot-prefix", metavar="NAME", default="cpm", help="solver (cpm)")
+    return parser
+
+
+if __name__ == "__main__":
+    command_line.run(main, arguments_parser())

@@ -1,0 +1,44 @@
+"""Trains a net as `caffe train` would: the solver prototxt decides everything."""
+
+import argparse
+from pathlib import Path
+
+from cpm_repro import command_line
+
+EXAMPLE = """
+python tools/train.py --solver models/people/solver.prototxt
+python tools/train.py --solver models/people/solver.prototxt --snapshot models/people/cpm_iter_400.solverstate
+"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from cpm_repro.training import Options, train
+
+    options = Options(
+        weights=arguments.weights,
+        snapshot=arguments.snapshot,
+        engine=arguments.engine,
+        device=arguments.device,
+        srand=arguments.srand,
+        threads=arguments.threads or Options.threads,
+    )
+    print(f"written: {train(arguments.solver, options)}")
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, EXAMPLE)
+    parser.add_argument("--solver", metavar="S.prototxt", type=Path, required=True, help="the solver")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--weights", metavar="W.caffemodel", type=Path, help="start from these weights (finetuning)")
+    start.add_argument("--snapshot", metavar="S.solverstate", type=Path, help="continue from this solver state")
+    parser.add_argument(
+        "--srand", metavar="N", type=int, default=1, help="seed of the data layer's rand() (default: 1)"
+    )
+    command_line.add_device(parser)
+    command_line.add_engine(parser)
+    command_line.add_threads(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    command_line.run(main, arguments_parser())
