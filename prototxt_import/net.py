@@ -66,7 +66,8 @@ class Net(nn.Module):
     def _make_layers(self, ops: type) -> None:
         for spec in self.param.layer:
             layer = make_layer(spec, [self.blob_shapes[bottom] for bottom in spec.bottom], ops)
-            self.layers._modules[spec.name] = layer  # not add_module: Caffe's layer names may hold dots
+            layer.require(_key(spec.name) not in self.layers, "a name that differs by more than dots", spec.name)
+            self.layers._modules[_key(spec.name)] = layer  # not add_module: a layer may be called "forward"
             self.blob_shapes.update(zip(spec.top, layer.shapes_of_tops, strict=True))
 
     def _share_blobs(self) -> None:
@@ -117,6 +118,10 @@ class Net(nn.Module):
     def _layers(self) -> Iterator[Layer]:
         return iter(self.layers.values())
 
+    def layer(self, name: str) -> Layer:
+        """The layer of that name; KeyError if there is none."""
+        return self.layers[_key(name)]
+
     @property
     def input_shapes(self) -> dict[str, Shape]:
         """The blobs that `forward` takes: tops of Input and data layers, with the shapes the prototxt gives them."""
@@ -166,9 +171,9 @@ class Net(nn.Module):
         an error (Net::CopyTrainedLayersFrom). Returns the names of the layers that got theirs."""
         loaded = []
         for source in weights.layer:
-            layer = self.layers._modules.get(source.name)
-            if layer is None or not source.blobs:
+            if _key(source.name) not in self.layers or not source.blobs:
                 continue
+            layer = self.layer(source.name)
             names = layer.blob_names
             place = f"{where}: layer '{source.name}'"
             if len(source.blobs) != len(names):
@@ -186,12 +191,18 @@ class Net(nn.Module):
         """The net with its blobs, as Caffe writes it to a `.caffemodel` (Net::ToProto)."""
         param = schema.NetParameter()
         param.CopyFrom(self.param)
+        param.name = self.param.name  # Caffe sets it even if empty
         for spec in param.layer:
-            layer = self.layers._modules[spec.name]
+            layer = self.layer(spec.name)
             del spec.blobs[:]
             for name in layer.blob_names:
                 spec.blobs.append(array_to_blob(getattr(layer, name).detach().cpu().numpy()))
         return param
+
+
+def _key(layer: str) -> str:
+    """A layer's name in `state_dict` keys, where a dot separates modules."""
+    return layer.replace(".", "_")
 
 
 def _copy_blob(blob: "schema.BlobProto", parameter: nn.Parameter, where: str) -> None:
@@ -217,7 +228,8 @@ def load_net(
         raise InputError(f"{prototxt}: {error}" if str(prototxt) not in str(error) else str(error)) from None
     if weights is not None:
         loaded = net.load_weights(read_caffemodel(weights), str(weights))
-        missing = [name for name, layer in net.layers.items() if layer.blob_names and name not in loaded]
+        needed = [layer.spec.name for layer in net.layers.values() if layer.blob_names]
+        missing = [name for name in needed if name not in loaded]
         if missing:
             raise InputError(f"{weights}: expected weights for layer '{missing[0]}' of {prototxt}, found none")
     return net

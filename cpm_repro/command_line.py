@@ -1,0 +1,111 @@
+"""What all tools share at the command line: help with an example, common options, errors of one sentence."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from prototxt_import.files import InputError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def parser(description: str, example: str) -> argparse.ArgumentParser:
+    """A parser whose --help ends with `example`, one or more command lines that work as they stand."""
+    return argparse.ArgumentParser(
+        description=description,
+        epilog=f"example:\n{_indented(example)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_subparser(to: argparse._SubParsersAction, name: str, description: str, example: str) -> argparse.ArgumentParser:
+    """A subcommand whose --help ends with an example, as `parser`'s does."""
+    return to.add_parser(
+        name,
+        help=description,
+        description=description,
+        epilog=f"example:\n{_indented(example)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_out(to: argparse.ArgumentParser, what: str, required: bool = True) -> None:
+    """--out PATH: where the result goes; `what` says what it is."""
+    to.add_argument("--out", metavar="PATH", required=required, help=what)
+
+
+def add_device(to: argparse.ArgumentParser) -> None:
+    """--device {cpu,cuda}; `run` checks that there is a card before the tool starts."""
+    to.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
+
+
+def add_engine(to: argparse.ArgumentParser) -> None:
+    """--engine: one of prototxt_import.engine.ENGINES."""
+    from prototxt_import.engine import ENGINES  # torch: only tools with this option pay for it
+
+    names = tuple(ENGINES)
+    to.add_argument(
+        "--engine",
+        choices=names,
+        default="fast",
+        help=f"whose arithmetic: {' or '.join(names)} (default: fast)",
+    )
+
+
+def add_threads(to: argparse.ArgumentParser) -> None:
+    """--threads N: `run` hands it to torch before the tool starts."""
+    to.add_argument("--threads", metavar="N", type=positive_integer, help="CPU threads (default: all cores)")
+
+
+def positive_integer(text: str) -> int:
+    """An argparse type."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text}")
+    return value
+
+
+def run(
+    main: Callable[[argparse.Namespace], int | None],
+    arguments_parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None = None,
+) -> NoReturn:
+    """Parse, call `main`, and leave with its exit code (None is 0).
+
+    InputError becomes its one sentence on stderr and exit code 2, without traceback; Ctrl-C "interrupted"
+    and 130; a reader that goes away early (`| head`) ends the tool quietly.
+    """
+    parsed = arguments_parser.parse_args(arguments)
+    try:
+        _apply_common(parsed)
+        code = main(parsed) or 0
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"{arguments_parser.prog}: {error}", file=sys.stderr)
+        code = BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"{arguments_parser.prog}: interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at exit
+        code = 0
+    sys.exit(code)
+
+
+def _apply_common(parsed: argparse.Namespace) -> None:
+    if getattr(parsed, "threads", None) is not None:
+        import torch
+
+        torch.set_num_threads(parsed.threads)
+    if getattr(parsed, "device", "cpu") == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError("--device cuda: expected a CUDA card that torch can use, found none")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.strip().splitlines())

@@ -1,0 +1,240 @@
+"""The JSON between annotations and LMDB, as the CPM release's MATLAB scripts write it: one record per
+annotated person.
+
+Its form is jsonlab's: numbers with three decimals, an empty array as an object with `_ArraySize_`, and with
+exactly one other person the three `*_other` fields are that person's, not lists of one. Coordinates are
+1-based pixels.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from prototxt_import.files import InputError, read_bytes, replacing
+
+STORED_JOINTS = (
+    "r_ankle", "r_knee", "r_hip", "l_hip", "l_knee", "l_ankle", "pelvis", "thorax",
+    "neck", "head", "r_wrist", "r_elbow", "r_shoulder", "l_shoulder", "l_elbow", "l_wrist",
+)  # fmt: skip
+"""MPII's 16 joints in the order in which JSON and LMDB hold them ("upper neck" is neck, "head top" is
+head)."""
+
+JOINT_COUNTS = (16, 9)  # MPII's, FLIC's
+
+
+@dataclass
+class Annotation:
+    """One annotated person and the others in the image; 1-based pixels, x right, y down.
+
+    objpos (2,); joint_self (p, 3): x, y, visible, (0, 0, 0) where there is no joint; scale_provided: height
+    / 200 px; joint_others (n, p, 3), objpos_other (n, 2), scale_provided_other (n,). All float64.
+    """
+
+    dataset: str
+    is_validation: bool
+    img_paths: str
+    img_width: float
+    img_height: float
+    objpos: np.ndarray
+    joint_self: np.ndarray
+    scale_provided: float
+    annolist_index: int
+    people_index: int
+    joint_others: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3)))
+    scale_provided_other: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    objpos_other: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+
+    @property
+    def number_of_others(self) -> int:
+        """The JSON's numOtherPeople."""
+        return len(self.scale_provided_other)
+
+
+def read_json(path: str | os.PathLike) -> list[Annotation]:
+    """The annotations in a JSON file, a list of records or {"root": the list}.
+
+    InputError, naming file and record, for a missing field, a joint list of the wrong length, a number that
+    is not finite, an image size or scale that is not positive; also if there is no record at all.
+    """
+    try:
+        records = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        raise InputError(f"{path}: expected JSON: {error}") from None
+    if isinstance(records, dict):
+        records = records.get("root")
+        records = [records] if isinstance(records, dict) else records
+    if not isinstance(records, list) or not records:
+        raise InputError(f'{path}: expected a list of annotated persons, or one named "root", found none')
+    annotations = []
+    for index, record in enumerate(records):
+        reader = _FieldReader(record, f"{path}: record {index}")
+        annotations.append(_annotation(reader))
+        reader.require_equal_joints(annotations[0].joint_self, annotations[-1].joint_self)
+    return annotations
+
+
+def write_json(path: str | os.PathLike, annotations: Iterable[Annotation]) -> int:
+    """Write {"root": [record, …]} in the original's form; returns the number of records. InputError for
+    none."""
+    texts = [record_text(annotation) for annotation in annotations]
+    if not texts:
+        raise InputError(f"{path}: expected annotated persons to write, found none")
+    with replacing(path) as temporary:
+        temporary.write_text('{"root": [' + ",".join(texts) + "]}\n", encoding="utf-8")
+    return len(texts)
+
+
+def record_text(annotation: Annotation) -> str:
+    """One record as jsonlab writes it."""
+    fields = {
+        "dataset": annotation.dataset,
+        "isValidation": float(annotation.is_validation),
+        "img_paths": annotation.img_paths,
+        "img_width": annotation.img_width,
+        "img_height": annotation.img_height,
+        "objpos": annotation.objpos,
+        "joint_self": annotation.joint_self,
+        "scale_provided": annotation.scale_provided,
+        "joint_others": _unwrapped(annotation.joint_others),
+        "scale_provided_other": _unwrapped(annotation.scale_provided_other),
+        "objpos_other": _unwrapped(annotation.objpos_other),
+        "annolist_index": annotation.annolist_index,
+        "people_index": annotation.people_index,
+        "numOtherPeople": annotation.number_of_others,
+    }
+    return "{" + ",".join(f'"{name}": {_value_text(value)}' for name, value in fields.items()) + "}"
+
+
+def _unwrapped(others: np.ndarray) -> np.ndarray:
+    """MATLAB has no array of one matrix: a single other person's values stand without the list."""
+    return others[0] if len(others) == 1 else others
+
+
+def _value_text(value: str | float | np.ndarray) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if np.ndim(value) == 0:
+        return f"{value:.3f}"
+    if np.size(value) == 0:
+        return '{"_ArrayType_": "double","_ArraySize_": [0,0],"_ArrayData_": null}'
+    return "[" + ",".join(_value_text(item) for item in value) + "]"
+
+
+def _annotation(reader: "_FieldReader") -> Annotation:
+    joints = reader.array("joint_self", (None, 3))
+    reader.check(len(joints) in JOINT_COUNTS, "joint_self", "16 or 9 joints", f"{len(joints)}")
+    others = reader.number("numOtherPeople")
+    reader.check(0 <= others <= 255 and others == int(others), "numOtherPeople", "a number up to 255", f"{others}")
+    others = int(others)
+    return Annotation(
+        dataset=reader.text("dataset"),
+        is_validation=bool(reader.number("isValidation")),
+        img_paths=reader.text("img_paths"),
+        img_width=reader.positive("img_width"),
+        img_height=reader.positive("img_height"),
+        objpos=reader.array("objpos", (2,)),
+        joint_self=joints,
+        scale_provided=reader.positive("scale_provided"),
+        annolist_index=int(reader.number("annolist_index")),
+        people_index=int(reader.number("people_index")),
+        joint_others=reader.others("joint_others", others, joints.shape),
+        scale_provided_other=reader.others("scale_provided_other", others, ()),
+        objpos_other=reader.others("objpos_other", others, (2,)),
+    )
+
+
+class _FieldReader:
+    """Takes typed fields out of one JSON record, naming file, record and field when one is not as it should
+    be."""
+
+    def __init__(self, record: object, where: str):
+        self.where = where
+        if not isinstance(record, dict):
+            raise InputError(f"{where}: expected an object with named fields, found {type(record).__name__}")
+        self.record = record
+        if isinstance(record.get("img_paths"), str):
+            self.where += f" ({record['img_paths']})"
+
+    def check(self, holds: bool, name: str, expected: str, found: str) -> None:
+        if not holds:
+            raise InputError(f"{self.where}: {name}: expected {expected}, found {found}")
+
+    def require_equal_joints(self, first: np.ndarray, joints: np.ndarray) -> None:
+        self.check(len(joints) == len(first), "joint_self", f"{len(first)} joints as in record 0", f"{len(joints)}")
+
+    def text(self, name: str) -> str:
+        value = self.record.get(name)
+        self.check(isinstance(value, str) and value != "", name, "a text", _shown(value))
+        return value
+
+    def number(self, name: str) -> float:
+        value = self.record.get(name)
+        self.check(_is_number(value), name, "a finite number", _shown(value))
+        return float(value)
+
+    def positive(self, name: str) -> float:
+        value = self.number(name)
+        self.check(value > 0, name, "a positive number", f"{value}")
+        return value
+
+    def array(self, name: str, shape: tuple) -> np.ndarray:
+        """float64 of `shape`, in which None stands for any length."""
+        value = self.record.get(name)
+        expected = " x ".join("any" if length is None else str(length) for length in shape) + " numbers"
+        array = self._converted(value, name, expected)
+        fits = array.ndim == len(shape) and all(
+            wanted in (None, found) for wanted, found in zip(shape, array.shape, strict=True)
+        )
+        self.check(fits, name, expected, " x ".join(map(str, array.shape)) or "one number")
+        self.check(bool(np.isfinite(array).all()), name, "finite numbers", "NaN or infinity")
+        return array
+
+    def others(self, name: str, count: int, shape: tuple) -> np.ndarray:
+        """float64 (count, *shape): jsonlab's forms for no and for one other person undone."""
+        if count == 0:
+            return np.zeros((0, *shape))
+        expected = f"the values of {count} other people"
+        array = self._converted(self.record.get(name), name, expected)
+        if count == 1 and array.shape == shape:
+            array = array[None]
+        found = " x ".join(map(str, array.shape)) or "one number"
+        self.check(array.shape == (count, *shape), name, f"{' x '.join(map(str, (count, *shape)))} numbers", found)
+        self.check(bool(np.isfinite(array).all()), name, "finite numbers", "NaN or infinity")
+        return array
+
+    def _converted(self, value: object, name: str, expected: str) -> np.ndarray:
+        self.check(isinstance(value, int | float | list), name, expected, _shown(value))
+        try:
+            array = np.array(value)
+            self.check(array.dtype.kind in "iuf", name, expected, _shown(value))
+            return array.astype(np.float64)
+        except ValueError:
+            raise InputError(f"{self.where}: {name}: expected {expected}, found lists of unequal length") from None
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond float's range
+        return False
+
+
+def _shown(value: object) -> str:
+    text = "nothing" if value is None else json.dumps(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def image_path(annotation: Annotation, folders: Iterable[str | os.PathLike], where: str) -> Path:
+    """The annotation's image in the first of `folders` that has it; InputError if none has."""
+    tried = [Path(folder) / annotation.img_paths for folder in folders]
+    for path in tried:
+        if path.is_file():
+            return path
+    raise InputError(f"{where}: expected an image {' or '.join(map(str, tried))}, found none")

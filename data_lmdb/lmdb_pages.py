@@ -1,0 +1,134 @@
+"""The on-disk tree of an LMDB's data.mdb: where each record lies in the file.
+
+LMDB's own library trusts the file: a page number or length that was cut short or overwritten ends the whole
+process (SIGBUS) instead of raising. Here every page number, offset and length is checked against the file
+before it is used. Format: LMDB 0.9, data version 1, little-endian, the main database without duplicate
+keys, as Caffe writes it.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+MAGIC, VERSION = 0xBEEFC0DE, 1
+HEADER_BYTES = 16
+BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8  # page flags
+BIG_DATA = 1  # node flag: the value lies on overflow pages
+NO_PAGE = 2**64 - 1
+_META = struct.Struct("<IIQQ48s48sQQ")  # magic, version, address, map size, free and main database, last page, txn
+_DATABASE = struct.Struct("<IHHQQQQQ")  # page size, flags, depth, branch, leaf and overflow pages, entries, root
+
+
+class BrokenPages(Exception):
+    """The file is no LMDB, or a broken one; the message says what was expected and found."""
+
+
+class Entry(NamedTuple):
+    """One record: its key, and the bytes of the file that are its value."""
+
+    key: bytes
+    offset: int
+    length: int
+
+
+def entries(data: bytes) -> list[Entry]:
+    """All records in key order; `data` is the whole file, as bytes or mmap. BrokenPages if anything is
+    amiss."""
+    page_size, last_page, count, root = _newest_meta(data)
+    if (last_page + 1) * page_size > len(data):
+        needed = (last_page + 1) * page_size
+        raise BrokenPages(f"expected {needed} bytes by its header, found {len(data)}: the file is cut short")
+    if root == NO_PAGE:
+        return []
+    found = list(_Tree(data, page_size, last_page).walk(root))
+    if len(found) != count:
+        raise BrokenPages(f"expected {count} records by its header, found {len(found)}")
+    return found
+
+
+def _newest_meta(data: bytes) -> tuple[int, int, int, int]:
+    """(page size, last page, number of records, root page) after the last complete transaction."""
+    first = _meta(data, 0)
+    page_size = first[0]
+    if page_size < 512 or page_size > 1 << 16 or page_size & (page_size - 1):
+        raise BrokenPages(f"expected a page size of 512 to 65536 bytes, found {page_size}")
+    second = _meta(data, page_size)
+    newest = max(first, second, key=lambda meta: meta[4])
+    return page_size, *newest[1:4]
+
+
+def _meta(data: bytes, offset: int) -> tuple[int, int, int, int, int]:
+    start = offset + HEADER_BYTES
+    if start + _META.size > len(data):
+        raise BrokenPages(f"expected an LMDB's two header pages, found {len(data)} bytes")
+    magic, version, _, _, free, main, last_page, transaction = _META.unpack_from(data, start)
+    if (magic, version) != (MAGIC, VERSION):
+        raise BrokenPages("expected an LMDB of data version 1, found another kind of file")
+    page_size = _DATABASE.unpack(free)[0]
+    _, flags, _, _, _, _, count, root = _DATABASE.unpack(main)
+    if flags:
+        raise BrokenPages(f"expected a database with plain, unique keys, found flags {flags:#x}")
+    return page_size, last_page, count, root, transaction
+
+
+class _Tree:
+    """Walks branch and leaf pages of a file whose length covers all pages up to `last_page`."""
+
+    def __init__(self, data: bytes, page_size: int, last_page: int):
+        self.data, self.page_size, self.last_page = data, page_size, last_page
+        self.visited: set[int] = set()
+
+    def walk(self, page: int) -> Iterator[Entry]:
+        """The records below `page`, without recursion, so that a broken depth cannot exhaust the stack."""
+        waiting = [page]
+        while waiting:
+            page = waiting.pop()
+            if page in self.visited:
+                raise BrokenPages(f"expected a tree of pages, found page {page} in it twice")
+            self.visited.add(page)
+            flags, nodes = self._nodes(page)
+            if flags == BRANCH:
+                waiting += reversed([self._child(node) for node in nodes])
+            else:
+                yield from (self._entry(page, node) for node in nodes)
+
+    def _start(self, page: int) -> int:
+        if not 2 <= page <= self.last_page:  # 0 and 1 are the header pages
+            raise BrokenPages(f"expected a page number of 2 to {self.last_page}, found {page}")
+        return page * self.page_size
+
+    def _nodes(self, page: int) -> tuple[int, list[int]]:
+        """The page's kind and the offsets in the file of its nodes, each with room for a node's header."""
+        start = self._start(page)
+        number, _, flags, lower, upper = struct.unpack_from("<QHHHH", self.data, start)
+        if number != page or flags not in (BRANCH, LEAF) or not HEADER_BYTES <= lower <= upper <= self.page_size:
+            raise BrokenPages(f"expected a branch or leaf as page {page}, found something else")
+        pointers = struct.unpack_from(f"<{(lower - HEADER_BYTES) // 2}H", self.data, start + HEADER_BYTES)
+        if any(not upper <= pointer <= self.page_size - 8 for pointer in pointers):
+            raise BrokenPages(f"expected nodes inside page {page}, found one outside")
+        return flags, [start + pointer for pointer in pointers]
+
+    def _child(self, node: int) -> int:
+        low, high, top = struct.unpack_from("<HHH", self.data, node)
+        return low | high << 16 | top << 32
+
+    def _entry(self, page: int, node: int) -> Entry:
+        low, high, flags, key_length = struct.unpack_from("<HHHH", self.data, node)
+        length = low | high << 16
+        key_start = node + 8
+        value = key_start + key_length
+        stored = 8 if flags == BIG_DATA else length
+        if flags not in (0, BIG_DATA) or value + stored > (page + 1) * self.page_size:
+            raise BrokenPages(f"expected a record inside page {page}, found one that runs over it")
+        if flags == BIG_DATA:
+            value = self._overflow(struct.unpack_from("<Q", self.data, value)[0], length)
+        return Entry(bytes(self.data[key_start : key_start + key_length]), value, length)
+
+    def _overflow(self, page: int, length: int) -> int:
+        """Where a value of `length` bytes starts that has pages of its own."""
+        start = self._start(page)
+        number, _, flags, pages = struct.unpack_from("<QHHI", self.data, start)
+        fits = HEADER_BYTES + length <= pages * self.page_size and page + pages - 1 <= self.last_page
+        if number != page or flags != OVERFLOW or not fits:
+            raise BrokenPages(f"expected {length} bytes of a record from page {page} on, found something else")
+        return start + HEADER_BYTES

@@ -1,0 +1,118 @@
+"""What all tools share: exit codes, one-sentence errors, common options."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cpm_repro import command_line
+from prototxt_import.files import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def exit_code(main, arguments=(), prepare=lambda parser: None):
+    parser = command_line.parser("Does nothing.", "python tools/nothing.py")
+    parser.prog = "nothing.py"
+    prepare(parser)
+    with pytest.raises(SystemExit) as ended:
+        command_line.run(main, parser, list(arguments))
+    return ended.value.code
+
+
+def raising(error):
+    def main(arguments):
+        raise error
+
+    return main
+
+
+def test_exit_codes(capsys):
+    assert exit_code(lambda arguments: None) == 0
+    assert exit_code(lambda arguments: 1) == 1
+    assert capsys.readouterr() == ("", "")
+    assert exit_code(raising(InputError("a.json: record 3: expected joints, found none"))) == 2
+    assert capsys.readouterr().err == "nothing.py: a.json: record 3: expected joints, found none\n"
+    assert exit_code(raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "nothing.py: interrupted\n"
+
+
+def test_other_errors_keep_their_traceback():
+    parser = command_line.parser("Does nothing.", "python tools/nothing.py")
+    with pytest.raises(ZeroDivisionError):
+        command_line.run(raising(ZeroDivisionError()), parser, [])
+
+
+def test_help_ends_with_the_example(capsys):
+    parser = command_line.parser("Does nothing.", "\npython a.py\npython b.py\n")
+    inner = command_line.add_subparser(parser.add_subparsers(), "inner", "Does less.", "python a.py inner")
+    assert parser.format_help().endswith("example:\n  python a.py\n  python b.py\n")
+    assert inner.format_help().endswith("example:\n  python a.py inner\n")
+    assert "Does less." in parser.format_help() and "Does less." in inner.format_help()
+
+
+def test_common_options():
+    seen = {}
+
+    def prepare(parser):
+        command_line.add_out(parser, "the result")
+        command_line.add_device(parser)
+        command_line.add_engine(parser)
+        command_line.add_threads(parser)
+
+    def main(arguments):
+        seen.update(vars(arguments), torch_threads=torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    try:
+        assert exit_code(main, ["--out", "x"], prepare) == 0
+        assert seen == {
+            "out": "x", "device": "cpu", "engine": "fast", "threads": None, "torch_threads": before,
+        }  # fmt: skip
+        assert exit_code(main, ["--out", "x", "--threads", "1"], prepare) == 0
+        assert seen["torch_threads"] == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--out"], ["--out", "x", "--threads", "0"], ["--out", "x", "--device", "tpu"]]
+)
+def test_wrong_options_exit_with_2(arguments, capsys):
+    def prepare(parser):
+        command_line.add_out(parser, "the result")
+        command_line.add_device(parser)
+        command_line.add_threads(parser)
+
+    assert exit_code(raising(AssertionError("not reached")), arguments, prepare) == 2
+    assert "nothing.py: error: " in capsys.readouterr().err
+
+
+def test_cuda_without_a_card(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert exit_code(lambda arguments: 0, ["--device", "cuda"], command_line.add_device) == 2
+    assert "--device cuda: expected a CUDA card that torch can use, found none" in capsys.readouterr().err
+
+
+def test_an_optional_out():
+    parser = argparse.ArgumentParser()
+    command_line.add_out(parser, "the result", required=False)
+    assert parser.parse_args([]).out is None
+
+
+def test_a_reader_that_goes_away_early():
+    program = (
+        "from cpm_repro import command_line\n"
+        "command_line.run(lambda a: print('line\\n' * 100000), command_line.parser('', ''), [])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    tool = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+    tool.stdout.read(5)
+    tool.stdout.close()
+    assert tool.stderr.read() == b"" and tool.wait() == 0

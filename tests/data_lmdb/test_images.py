@@ -1,0 +1,110 @@
+"""Decoding: OpenCV's pixels for every kind of image that a data set may hold, one sentence for anything else."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from bits import assert_same_bits
+from PIL import Image
+
+from data_lmdb.images import image_size, read_bgr
+from data_lmdb.reader import LmdbReader
+from data_lmdb.record import decode
+from prototxt_import.files import InputError
+
+RNG = np.random.default_rng(0)
+RGBA = RNG.integers(0, 256, (37, 41, 4), np.uint8)
+SMOOTH = cv2.resize(RNG.integers(0, 256, (5, 6, 4), np.uint8), (131, 77), interpolation=cv2.INTER_LINEAR)
+
+
+def saved(image, file_format, **options):
+    stream = io.BytesIO()
+    image.save(stream, file_format, **options)
+    return stream.getvalue()
+
+
+def encoded_16_bit(*shape):
+    return cv2.imencode(".png", RNG.integers(0, 65536, shape, np.uint16))[1].tobytes()
+
+
+def turned_by_exif():
+    image = Image.fromarray(SMOOTH[..., :3])
+    exif = image.getexif()
+    exif[0x0112] = 6
+    return saved(image, "JPEG", exif=exif)
+
+
+def without_adobe_marker(jpeg):
+    start = jpeg.index(b"\xff\xee")
+    return jpeg[:start] + jpeg[start + 2 + int.from_bytes(jpeg[start + 2 : start + 4], "big") :]
+
+
+CMYK_JPEG = saved(Image.fromarray(SMOOTH, "CMYK"), "JPEG")
+IMAGES = {
+    "rgb.jpg": saved(Image.fromarray(SMOOTH[..., :3].copy()), "JPEG"),
+    "444.jpg": saved(Image.fromarray(SMOOTH[..., :3].copy()), "JPEG", subsampling=0, quality=60),
+    "progressive.jpg": saved(Image.fromarray(SMOOTH[..., :3].copy()), "JPEG", progressive=True),
+    "grey.jpg": saved(Image.fromarray(SMOOTH[..., 0].copy()), "JPEG"),
+    "cmyk.jpg": CMYK_JPEG,
+    "cmyk_plain.jpg": without_adobe_marker(CMYK_JPEG),
+    "turned.jpg": turned_by_exif(),
+    "rgb.png": saved(Image.fromarray(RGBA[..., :3].copy()), "PNG"),
+    "rgba.png": saved(Image.fromarray(RGBA), "PNG"),
+    "grey.png": saved(Image.fromarray(RGBA[..., 0].copy()), "PNG"),
+    "grey_alpha.png": saved(Image.fromarray(RGBA[..., :2].copy(), "LA"), "PNG"),
+    "one_bit.png": saved(Image.fromarray(RGBA[..., 0].copy()).convert("1"), "PNG"),
+    "palette.png": saved(Image.fromarray(RGBA[..., :3].copy()).quantize(16), "PNG", transparency=3),
+    "grey16.png": encoded_16_bit(37, 41),
+    "rgb16.png": encoded_16_bit(37, 41, 3),
+    "rgba16.png": encoded_16_bit(37, 41, 4),
+    "rgb.bmp": saved(Image.fromarray(RGBA[..., :3].copy()), "BMP"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", IMAGES)
+def test_same_pixels_as_opencv(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(IMAGES[name])
+    expected = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    assert_same_bits(read_bgr(path), expected, name)
+    assert image_size(path) == (expected.shape[1], expected.shape[0])
+
+
+@pytest.mark.parametrize("lmdb, joints", [("mpi16_lmdb", 16), ("flic9_lmdb", 9)])
+def test_same_pixels_as_the_golden_records(golden, lspet, lmdb, joints):
+    with LmdbReader(golden / "transform" / lmdb) as reader:
+        for index, value in enumerate(reader):
+            record = decode(value, joints, reader.where(index))
+            name = f"im{record.annolist_index:05.0f}.jpg"
+            thin = record.img_width == 50
+            image = read_bgr(golden / "transform" / "thin.png" if thin else lspet / "images" / name)
+            assert_same_bits(np.ascontiguousarray(record.image[:, : image.shape[1]]), image, reader.where(index))
+
+
+@pytest.mark.parametrize("name", ["rgb.jpg", "rgb.png", "grey16.png", "rgb.bmp"])
+def test_a_broken_image_is_one_sentence(tmp_path, name):
+    content = IMAGES[name]
+    for broken in [b"", b"no image", content[: len(content) // 2], content[:30]]:
+        (tmp_path / name).write_bytes(broken)
+        with pytest.raises(InputError, match=f"{name}: expected") as caught:
+            read_bgr(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_missing_image_and_a_folder(tmp_path):
+    for read in (read_bgr, image_size):
+        with pytest.raises(InputError, match=r"missing\.jpg: expected a readable image: No such file"):
+            read(tmp_path / "missing.jpg")
+        with pytest.raises(InputError, match="expected a readable image"):
+            read(tmp_path)
+
+
+def test_an_absurd_size_is_refused_before_it_is_decoded(tmp_path):
+    path = tmp_path / "huge.png"
+    saved_bytes = bytearray(IMAGES["rgb.png"])
+    saved_bytes[16:24] = (60_000).to_bytes(4, "big") * 2
+    path.write_bytes(saved_bytes)
+    with pytest.raises(InputError, match=r"huge\.png: expected"):
+        read_bgr(path)

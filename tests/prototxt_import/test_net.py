@@ -1,0 +1,168 @@
+"""The graph: order, phases, in-place tops, splits, shared blobs, loading weights, and the golden CPM."""
+
+import numpy as np
+import pytest
+import torch
+from bits import assert_same_bits
+
+from prototxt_import.caffemodel import read_caffemodel
+from prototxt_import.files import InputError
+from prototxt_import.net import Net, load_net
+from prototxt_import.prototxt import parse_net
+
+X = 'input: "x" input_shape { dim: 1 dim: 2 dim: 6 dim: 6 }\n'
+
+
+def relu(name, bottom, top, more=""):
+    return f'layer {{ name: "{name}" type: "ReLU" bottom: "{bottom}" top: "{top}" {more} }}\n'
+
+
+def convolution(name, bottom, top, outputs=2, more=""):
+    return (
+        f'layer {{ name: "{name}" type: "Convolution" bottom: "{bottom}" top: "{top}" {more} convolution_param '
+        f'{{ num_output: {outputs} kernel_size: 3 pad: 1 weight_filler {{ type: "gaussian" }} }} }}\n'
+    )
+
+
+def net_of(text, **options):
+    return Net(parse_net(X + text, "n"), **options)
+
+
+def test_mini_cpm_blob_by_blob(golden):
+    net = load_net(golden / "net/mini_cpm_deploy.prototxt", golden / "net/mini_cpm_deploy.caffemodel")
+    expected = np.load(golden / "net/mini_cpm_deploy_blobs.npz")
+    blobs = net({"data": torch.from_numpy(expected["data"])})
+    assert list(blobs) == net.blob_names and set(blobs) == set(expected.files)
+    for name in expected.files:
+        assert tuple(blobs[name].shape) == expected[name].shape == net.blob_shapes[name], name
+        scale = np.abs(expected[name]).max()
+        np.testing.assert_allclose(
+            blobs[name].detach().numpy(), expected[name], rtol=0, atol=1e-5 * scale, err_msg=name
+        )
+
+
+def test_mini_cpm_is_written_as_caffe_wrote_it(golden):
+    path = golden / "net/mini_cpm_deploy.caffemodel"
+    net = load_net(golden / "net/mini_cpm_deploy.prototxt", path)
+    assert net.to_caffemodel() == read_caffemodel(path)
+
+
+def test_in_place_layers_replace_the_blob_they_read():
+    net = net_of(convolution("c", "x", "c") + relu("r", "c", "c"), seed=0)
+    blobs = net({"x": torch.randn(1, 2, 6, 6)})
+    assert list(blobs) == ["x", "c"] and float(blobs["c"].detach().min()) == 0
+
+
+def test_phases_and_stages_choose_layers():
+    text = (
+        relu("train only", "x", "a", "include { phase: TRAIN }")
+        + relu("not in train", "x", "b", "exclude { phase: TRAIN }")
+        + relu("staged", "x", "c", 'include { stage: "deploy" }')
+    )
+    assert net_of(text, phase="TRAIN").output_names == ["a"]
+    assert net_of(text, phase="TEST").output_names == ["b"]
+    assert net_of('state { stage: "deploy" }' + text).output_names == ["b", "c"]
+
+
+def test_splits_are_named_as_caffe_names_them():
+    net = net_of(convolution("c", "x", "c") + relu("r", "c", "c") + relu("a", "c", "a") + relu("b", "c", "b"))
+    assert [layer.name for layer in net.param.layer] == ["input", "c", "r", "c_r_0_split", "a", "b"]
+    assert net.layers["b"].spec.bottom[0] == "c_r_0_split_1"
+
+
+def test_an_input_that_feeds_two_layers_is_split():
+    assert (
+        net_of(relu("a", "x", "a") + relu("b", "x", "b")).layers["x_input_0_split"].spec.top[1] == "x_input_0_split_1"
+    )
+
+
+def test_layers_may_have_the_names_of_torchs_attributes():
+    net = net_of(convolution("forward", "x", "train") + convolution("a.b", "train", "type"), seed=0)
+    assert set(net.state_dict()) == {f"layers.{n}.{p}" for n in ("forward", "a_b") for p in ("weight", "bias")}
+    other = net_of(convolution("forward", "x", "train") + convolution("a.b", "train", "type"))
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(other.layer("a.b").weight, net.layer("a.b").weight)
+
+
+def test_shared_blobs_are_one_and_learn_together():
+    text = convolution("a", "x", "a", more='param { name: "w" lr_mult: 3 }') + convolution(
+        "b", "a", "b", more='param { name: "w" }'
+    )
+    net = net_of(text, seed=1)
+    assert net.layers["a"].weight is net.layers["b"].weight
+    assert [(blob.layer, blob.index, blob.lr_mult) for blob in net.learnable] == [("a", 0, 3), ("a", 1, 1), ("b", 1, 1)]
+    net({"x": torch.randn(1, 2, 6, 6)})["b"].sum().backward()
+    assert net.layers["a"].weight.grad is not None
+
+
+def test_sharing_blobs_of_other_shapes_is_an_error():
+    text = convolution("a", "x", "a", 3, 'param { name: "w" }') + convolution("b", "a", "b", 2, 'param { name: "w" }')
+    with pytest.raises(InputError, match=r"layer 'b' .*param 'w' of shape \(3, 2, 3, 3\), as layer 'a'"):
+        net_of(text)
+
+
+def test_lr_mult_zero_freezes_a_blob():
+    net = net_of(convolution("a", "x", "a", more="param { lr_mult: 0 }"))
+    assert not net.layers["a"].weight.requires_grad and net.layers["a"].bias.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (relu("r", "nowhere", "r"), r"layer 'r' \(ReLU\): bottom 'nowhere': .*found none of that name"),
+        (relu("a", "b", "a") + relu("b", "x", "b"), "bottom 'b': .*found that the later layer 'b' does"),
+        (relu("a", "c", "a") + relu("b", "a", "b") + relu("c", "b", "c"), "layer 'a' .*without cycles, found that 'c'"),
+        (relu("a", "a", "a"), "layer 'a' .*without cycles"),
+        (relu("a", "x", "t") + relu("b", "x", "t"), "layer 'b': expected a new top, found 't'"),
+        (relu("a", "x", "t") + relu("a", "t", "u"), "layer 'a': expected a name of its own"),
+        (relu("a", "x", "a", "include { phase: TEST } exclude { phase: TRAIN }"), "found both"),
+        (convolution("c", "x", "c", more="param {} param {} param {}"), "layer 'c' .*at most 2 `param`"),
+    ],
+)
+def test_wrong_graphs_name_the_layer(text, said):
+    with pytest.raises(InputError, match=said) as error:
+        net_of(text)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_of_another_net_are_refused(golden, tmp_path):
+    weights = golden / "net/mini_cpm_deploy.caffemodel"
+    path = tmp_path / "net.prototxt"
+    path.write_text(X + convolution("conv1_stage1", "x", "c"))
+    with pytest.raises(InputError, match=r"conv1_stage1', blob 0: expected shape \(2, 2, 3, 3\), .* \(16, 3, 9, 9\)"):
+        load_net(path, weights)
+    path.write_text(X + convolution("other", "x", "c"))
+    with pytest.raises(InputError, match="found none of their names"):
+        load_net(path, weights)
+    text = (golden / "net/mini_cpm_deploy.prototxt").read_text()
+    path.write_text(text + convolution("extra", "Mconv5_stage3", "extra"))
+    with pytest.raises(InputError, match="expected weights for layer 'extra'"):
+        load_net(path, weights)
+
+
+def test_a_missing_input_and_an_unknown_engine_are_named():
+    with pytest.raises(InputError, match="expected the input blob 'x', found"):
+        net_of(relu("r", "x", "r"))({"y": torch.zeros(1)})
+    with pytest.raises(InputError, match=r"engine: expected one of .*fast.*, found 'slow'"):
+        net_of(relu("r", "x", "r"), engine="slow")
+
+
+def test_filling_is_deterministic_and_follows_net_order():
+    text = convolution("a", "x", "a") + convolution("b", "a", "b")
+    first, again = net_of(text, seed=5).state_dict(), net_of(text, seed=5).state_dict()
+    for name, value in first.items():
+        assert_same_bits(again[name].numpy(), value.numpy(), name)
+    assert not torch.equal(first["layers.a.weight"], first["layers.b.weight"])
+    assert torch.equal(net_of(convolution("a", "x", "a"), seed=5).layers["a"].weight, first["layers.a.weight"])
+
+
+def test_the_loss_is_the_weighted_sum_over_the_losses():
+    text = (
+        'input: "y" input_shape { dim: 1 dim: 2 dim: 6 dim: 6 }'
+        'layer { name: "l1" type: "EuclideanLoss" bottom: "x" bottom: "y" top: "l1" }'
+        'layer { name: "l2" type: "EuclideanLoss" bottom: "x" bottom: "y" top: "l2" loss_weight: 3 }'
+    )
+    net = net_of(text)
+    blobs = net({"x": torch.ones(1, 2, 6, 6), "y": torch.zeros(1, 2, 6, 6)})
+    assert net.loss_weights == {"l1": 1, "l2": 3}
+    assert float(net.loss(blobs)) == 4 * 36.0
