@@ -1,0 +1,228 @@
+"""Pictures of what goes in and comes out: poses, belief maps by stage (the paper's figure 1), losses, PCK curves.
+
+Every function returns a matplotlib Figure made without a display; `save` writes it. Pictures are uint8
+(H, W, 3) BGR as everywhere in the project; joints are (P, 2) in 0-based pixels.
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from cpm_repro import joints as parts_of
+from cpm_repro.caffe_log import Log
+from cpm_repro.evaluation import PAPER_THRESHOLD, Pck
+from cpm_repro.imresize import imresize
+from prototxt_import.files import InputError, replacing
+
+DOTS_PER_INCH = 120
+SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
+# The parts of the 14 whose belief maps say most about the stages: easy (head), and left-right pairs.
+SHOWN_PARTS = {9: (8, 3, 4, 5, 2), 14: (0, 2, 3, 4, 7, 10), 28: (0, 2, 3, 4, 7, 10)}
+_INK = "#222222"
+
+
+def check_format(path: str | os.PathLike) -> None:
+    """InputError unless the name's ending is a picture format that `save` writes; ask before a long run."""
+    suffix = Path(path).suffix
+    if suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {suffix!r}")
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write the figure in the format of the name's ending, whole or not at all; the same figure, the same bytes."""
+    check_format(path)
+    undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(Path(path).suffix.lower())
+    with replacing(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "cpm-repro"}):
+        figure.savefig(temporary, metadata=undated)
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _rgb(image_bgr: np.ndarray) -> np.ndarray:
+    return image_bgr[..., ::-1]
+
+
+def _bare(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def draw_pose(
+    axes: Axes,
+    image_bgr: np.ndarray,
+    joints: np.ndarray,
+    present: np.ndarray | None = None,
+    line_width: float = 3.2,
+) -> None:
+    """A pose on its picture: limbs in the colours of `joints.LIMBS`, a ringed dot at each joint.
+
+    present: bool (P,), parts to draw (default: all). P is 9, 14 or 28. line_width in points.
+    """
+    height, width = image_bgr.shape[:2]
+    present = np.ones(len(joints), bool) if present is None else present
+    axes.imshow(_rgb(image_bgr), interpolation="antialiased")
+    for (start, end), colour in parts_of.LIMBS[len(joints)].items():
+        if present[start] and present[end]:
+            line = joints[[start, end]]
+            style = {"solid_capstyle": "round", "zorder": 2}
+            axes.plot(*line.T, color="black", alpha=0.55, linewidth=1.45 * line_width, **style)
+            axes.plot(*line.T, color=np.array(colour) / 255, linewidth=line_width, **style)
+    shown = joints[present]
+    dot = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.7, "zorder": 3}
+    axes.scatter(*shown.T, s=1.3 * line_width**2, **dot)
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
+    _bare(axes)
+
+
+def pose_figure(
+    image_bgr: np.ndarray, joints: np.ndarray, present: np.ndarray | None = None, title: str = ""
+) -> Figure:
+    """One picture with one pose, its longer side about 7 inches."""
+    height, width = image_bgr.shape[:2]
+    inches = 7.0 / max(height, width)
+    figure = _figure(max(width * inches, 2.5), max(height * inches, 2.0) + (0.35 if title else 0))
+    axes = figure.subplots()
+    draw_pose(axes, image_bgr, joints, present, line_width=5.5)
+    if title:
+        axes.set_title(title, fontsize=10, color=_INK)
+    return figure
+
+
+def overlay(image_bgr: np.ndarray, belief: np.ndarray) -> np.ndarray:
+    """A belief map (h, w) in colour over its picture, grey and dimmed: uint8 RGB (H, W, 3)."""
+    height, width = image_bgr.shape[:2]
+    belief = np.clip(imresize(belief.astype(np.float64), output_size=(height, width)), 0, 1)
+    grey = image_bgr.astype(np.float64) @ [0.114, 0.587, 0.299]
+    colour = matplotlib.colormaps["turbo"](belief)[..., :3] * 255
+    strength = np.clip(0.2 + 1.2 * belief, 0, 0.85)[..., None]
+    return np.rint(grey[..., None] * (1 - strength) + colour * strength).astype(np.uint8)
+
+
+def stages_figure(crop_bgr: np.ndarray, maps: Sequence[np.ndarray], parts: Sequence[int] | None = None) -> Figure:
+    """The paper's figure 1: a row per stage, a column per part, each belief map over the crop.
+
+    crop_bgr: uint8 (box, box, 3); maps: per stage (P+1, h, w). parts: 0-based (default: a telling few).
+    """
+    number_of_parts = len(maps[0]) - 1
+    names = parts_of.PARTS.get(number_of_parts, tuple(f"part {part}" for part in range(number_of_parts)))
+    if parts is None:
+        parts = SHOWN_PARTS.get(number_of_parts, tuple(range(min(number_of_parts, 6))))
+    side = 1.55
+    figure = _figure(side * (len(parts) + 1) + 0.4, side * len(maps) + 0.75)
+    grid = figure.subplots(len(maps), len(parts) + 1, squeeze=False)
+    for stage, (row, stage_maps) in enumerate(zip(grid, maps, strict=True), start=1):
+        row[0].imshow(_rgb(crop_bgr))
+        row[0].set_ylabel(f"stage {stage}", fontsize=10, color=_INK)
+        for axes, part in zip(row[1:], parts, strict=True):
+            axes.imshow(overlay(crop_bgr, stage_maps[part]))
+            axes.set_xlabel(f"max {stage_maps[part].max():.2f}", fontsize=7, color=_INK, labelpad=2)
+        for axes in row:
+            _bare(axes)
+    for axes, title in zip(grid[0], ["input", *(names[part] for part in parts)], strict=True):
+        axes.set_title(title.replace("r_", "right ").replace("l_", "left "), fontsize=9, color=_INK)
+    figure.suptitle("Belief maps, stage by stage", fontsize=11, color=_INK)
+    return figure
+
+
+def _plot_axes(title: str, across: str, upward: str) -> tuple[Figure, Axes]:
+    figure = _figure(7.5, 4.5)
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=11, color=_INK)
+    axes.set_xlabel(across)
+    axes.set_ylabel(upward)
+    axes.grid(alpha=0.3, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def smoothed(values: np.ndarray, window: int) -> np.ndarray:
+    """The mean of each value and up to `window - 1` before it (n,); NaN counts as absent."""
+    known = np.isfinite(values)
+    sums = np.cumsum(np.where(known, values, 0.0))
+    counts = np.cumsum(known)
+    sums[window:], counts[window:] = sums[window:] - sums[:-window], counts[window:] - counts[:-window]
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def loss_figure(log: Log, smooth: int = 1, title: str = "Training loss of every stage") -> Figure:
+    """Each stage's loss over the iterations (logarithmic), and the learning rate's changes as dotted lines.
+
+    smooth: number of displayed iterations averaged; the unsmoothed curve stays behind, pale.
+    """
+    figure, axes = _plot_axes(title, "iteration", "loss (log scale)")
+    curves = log.losses or {"loss": log.loss}
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, len(curves)))
+    for (name, values), colour in zip(curves.items(), colours, strict=True):
+        if smooth > 1:
+            axes.plot(log.iterations, values, color=colour, alpha=0.2, linewidth=0.8)
+        label = name.replace("loss_stage", "stage ")
+        axes.plot(log.iterations, smoothed(values, smooth), color=colour, linewidth=1.5, label=label)
+    positive = np.concatenate(list(curves.values()))
+    if (positive[np.isfinite(positive)] > 0).any():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    changed = np.flatnonzero(np.diff(log.rates) != 0) + 1
+    for index in changed[np.isfinite(log.rates[changed]) & np.isfinite(log.rates[changed - 1])][:20]:
+        axes.axvline(log.iterations[index], color="#888888", linestyle=":", linewidth=0.9)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def pck_figure(results: Mapping[str, Pck], title: str = "PCK") -> Figure:
+    """PCK over the threshold: one result gives a curve per body part, several give their Totals."""
+    figure, axes = _plot_axes(title, "distance threshold / torso", "joints within it (%)")
+    if len(results) == 1:
+        (result,) = results.values()
+        curves = {name: (result.thresholds, values) for name, values in result.rows().items()}
+    else:
+        curves = {name: (result.thresholds, result.percent()) for name, result in results.items()}
+    colours = matplotlib.colormaps["tab10" if len(curves) <= 10 else "tab20"].colors
+    for index, (name, (thresholds, values)) in enumerate(curves.items()):
+        bold = {"color": _INK, "linewidth": 2.4} if name == "Total" else {"color": colours[index % len(colours)]}
+        at = np.interp(PAPER_THRESHOLD, thresholds, values)
+        axes.plot(thresholds, values, label=f"{name} ({at:.1f})", **bold)
+    axes.axvline(PAPER_THRESHOLD, color="#888888", linestyle=":", linewidth=0.9)
+    axes.set_xlim(0, max(float(result.thresholds[-1]) for result in results.values()))
+    axes.set_ylim(0, 100)
+    legend_title = f"PCK@{PAPER_THRESHOLD:g}"
+    axes.legend(frameon=False, fontsize=9, title=legend_title, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def contact_sheet(
+    images_bgr: Sequence[np.ndarray],
+    joints: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    columns: int = 6,
+    present: Sequence[np.ndarray] | None = None,
+) -> Figure:
+    """Several pictures with one pose each, row by row."""
+    count = len(images_bgr)
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    tallest = float(np.median([image.shape[0] / image.shape[1] for image in images_bgr]))
+    figure = _figure(2.1 * columns, (2.1 * min(max(tallest, 0.5), 2.0) + (0.25 if titles else 0)) * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    for index, (axes, image, pose) in enumerate(zip(grid, images_bgr, joints, strict=False)):
+        draw_pose(axes, image, pose, None if present is None else present[index])
+        if titles:
+            axes.set_title(titles[index], fontsize=8, color=_INK)
+    return figure

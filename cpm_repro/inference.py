@@ -1,0 +1,294 @@
+"""The release's testing protocol: a person's crop at several scales, maps averaged, a joint at each peak.
+
+The picture is scaled so that the person has the training's size, cut (or padded with 128) around the person's
+centre to the network's input, run, and the last stage's maps are brought back to the picture. Coordinates in
+this interface are 0-based pixels, x right, y down; inside, MATLAB's 1-based ones are rounded as it did.
+
+Units: `scale` is `scale_provided`, the person's height in the picture / 200 px; `target_dist` is the same
+height in the network's input. The release's 41/35 (234 px of a 368 px input) belongs to the input size 368;
+another input size needs the target its network was trained with, by default the same share of the input.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from cpm_repro.imresize import imresize_window, scaled_length, weight_matrix
+from prototxt_import.files import InputError
+
+RELEASE_BOX = 368
+RELEASE_TARGET_DIST = 41 / 35
+RELEASE_SIGMA_CENTER = 21.0
+RELEASE_SCALES = tuple(round(0.7 + 0.1 * step, 1) for step in range(7))
+PAD_VALUE = 128
+
+# A picture is resized by no factor beyond these: a scale that asks for it is a slip in the annotation.
+SMALLEST_FACTOR, LARGEST_FACTOR = 0.001, 100.0
+
+
+class Person(NamedTuple):
+    """One person to find: picture uint8 (H, W, 3) BGR, centre (x, y) in 0-based pixels, height / 200 px;
+    `where` names the person (a file, a record) in errors."""
+
+    image: np.ndarray
+    center: tuple[float, float]
+    scale: float
+    where: str = "the person"
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The network's input for one person at one scale, and the way back to the picture.
+
+    data: float32 (4, box, box), BGR planes / 256 - 0.5 and the centre map. factor: picture -> scaled picture.
+    left, top: the scaled picture's pixel (0-based, may be negative) that is the crop's pixel (0, 0).
+    image_size: the picture's (height, width).
+    """
+
+    data: np.ndarray
+    factor: float
+    left: int
+    top: int
+    image_size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Pose:
+    """joints float64 (P, 2): x, y of each part in 0-based picture pixels; scores (P,): the map's value there;
+    maps float32 (P+1, H, W): the averaged belief maps at the picture's size, background last."""
+
+    joints: np.ndarray
+    scores: np.ndarray
+    maps: np.ndarray
+
+
+def default_target_dist(boxsize: int) -> float:
+    """The release's person size (41/35 at input 368) for another input size: the same share of the input."""
+    return RELEASE_TARGET_DIST * boxsize / RELEASE_BOX
+
+
+def net_boxsize(net: torch.nn.Module) -> int:
+    """The side of the network's square input `data`; InputError if it is not N x 4 x box x box."""
+    shape = net.input_shapes.get("data")
+    if shape is None:
+        raise InputError(f"the network: expected an input `data`, found {sorted(net.input_shapes)}")
+    if len(shape) != 4 or shape[1] != 4 or shape[2] != shape[3]:
+        raise InputError(f"the network's input `data`: expected N x 4 x box x box, found {' x '.join(map(str, shape))}")
+    return int(shape[2])
+
+
+def stage_blobs(net: torch.nn.Module) -> list[str]:
+    """The name of the belief maps of every stage, first stage first.
+
+    They are the last blob of each stage before the next begins. From the second on, a stage's blobs have names
+    that end in `_stage<t>`; the first stage is what comes before, however it is named (`conv7_stage1` in CPM,
+    `conv5_2_CPM` in CPM-VGG, whose `pool3_stage1` is no belief map).
+    """
+    names = [name for name in net.blob_names if "loss" not in name and "_split_" not in name]
+    stages = [int(match[1]) if (match := re.search(r"_stage(\d+)$", name)) else 1 for name in names]
+    later = next((index for index, stage in enumerate(stages) if stage > 1), len(names))
+    if later == 0:
+        raise InputError("the network: expected the belief maps of a first stage, found no blob for them")
+    last = {1: names[later - 1]}
+    last.update((stage, name) for stage, name in zip(stages, names, strict=True) if stage > 1)
+    if sorted(last) != list(range(1, len(last) + 1)):
+        raise InputError(f"the network: expected stages 1, 2, ..., found blobs of stages {sorted(last)}")
+    return [last[stage] for stage in sorted(last)]
+
+
+def _matlab_round(value: float) -> int:
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
+def center_map(boxsize: int, sigma: float) -> np.ndarray:
+    """float32 (boxsize, boxsize): a Gaussian at 1-based (boxsize/2, boxsize/2), as in MATLAB."""
+    square = (np.arange(1, boxsize + 1) - boxsize / 2) ** 2
+    return np.exp(-(square[:, None] + square[None, :]) / 2.0 / sigma / sigma).astype(np.float32)
+
+
+def crop_person(person: Person, factor: float, boxsize: int, sigma_center: float) -> Crop:
+    """Scale the picture by `factor`, cut a boxsize x boxsize window around the centre, pad with 128."""
+    image, (x, y) = person.image, person.center
+    height, width = image.shape[:2]
+    # The rounded centre, 1-based, lies at 1-based boxsize/2 of the crop.
+    left = _matlab_round((x + 1) * factor) - boxsize // 2
+    top = _matlab_round((y + 1) * factor) - boxsize // 2
+    rows, inside_rows = _overlap(top, boxsize, scaled_length(height, factor))
+    columns, inside_columns = _overlap(left, boxsize, scaled_length(width, factor))
+    pixels = np.full((boxsize, boxsize, 3), PAD_VALUE, np.uint8)
+    if rows.stop > rows.start and columns.stop > columns.start:
+        pixels[inside_rows, inside_columns] = imresize_window(image, factor, rows, columns)
+    data = np.empty((4, boxsize, boxsize), np.float32)
+    data[:3] = pixels.transpose(2, 0, 1) / np.float32(256) - np.float32(0.5)
+    data[3] = center_map(boxsize, sigma_center)
+    return Crop(data, factor, left, top, (height, width))
+
+
+def _overlap(start: int, box: int, length: int) -> tuple[slice, slice]:
+    """Where the window [start, start + box) meets [0, length): slices of the picture and of the window."""
+    first = min(max(start, 0), length)
+    last = max(min(start + box, length), first)
+    return slice(first, last), slice(first - start, last - start)
+
+
+def person_crops(
+    person: Person,
+    boxsize: int,
+    scales: Sequence[float] = RELEASE_SCALES,
+    target_dist: float | None = None,
+    sigma_center: float = RELEASE_SIGMA_CENTER,
+) -> list[Crop]:
+    """One crop per multiplier in `scales`, of the person scaled to `multiplier * target_dist`.
+
+    Raises InputError if the person's scale or centre cannot be used.
+    """
+    target_dist = default_target_dist(boxsize) if target_dist is None else target_dist
+    if not (math.isfinite(person.scale) and person.scale > 0):
+        raise InputError(f"{person.where}: expected a scale above 0, found {person.scale}")
+    if not all(math.isfinite(value) for value in person.center):
+        raise InputError(f"{person.where}: expected a finite centre, found {tuple(person.center)}")
+    factors = [target_dist / person.scale * multiplier for multiplier in scales]
+    if not SMALLEST_FACTOR <= min(factors) <= max(factors) <= LARGEST_FACTOR:
+        raise InputError(
+            f"{person.where}: expected a scale (height / 200 px) for which the picture is resized "
+            f"{SMALLEST_FACTOR:g} to {LARGEST_FACTOR:g} times, found {person.scale:g} for {min(factors):g} "
+            f"to {max(factors):g} times"
+        )
+    return [crop_person(person, factor, boxsize, sigma_center) for factor in factors]
+
+
+def run_crops(net: torch.nn.Module, crops: Sequence[Crop], batch_size: int = 16) -> list[np.ndarray]:
+    """The belief maps of every stage: a list over stages of float32 (number of crops, P+1, h, w)."""
+    names = stage_blobs(net)
+    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+    batches = []
+    with torch.inference_mode():
+        for start in range(0, len(crops), batch_size):
+            data = np.stack([crop.data for crop in crops[start : start + batch_size]])
+            blobs = net({"data": torch.from_numpy(data).to(device)})
+            batches.append([blobs[name].cpu().numpy() for name in names])
+    maps = [np.concatenate(stage) for stage in zip(*batches, strict=True)]
+    if any(stage.shape != maps[-1].shape for stage in maps):
+        shapes = ", ".join(f"{name} {stage.shape[1:]}" for name, stage in zip(names, maps, strict=True))
+        raise InputError(f"the network: expected belief maps of one shape in every stage, found {shapes}")
+    return maps
+
+
+def _way_back(map_length: int, boxsize: int, start: int, factor: float, length: int) -> sparse.csr_array:
+    """One axis' matrix (length, map_length): belief map -> crop -> un-padded scaled picture -> picture."""
+    scaled = scaled_length(length, factor)
+    inside, window = _overlap(start, boxsize, scaled)
+    if inside.start == inside.stop:
+        return sparse.csr_array((length, map_length))
+    upsample = weight_matrix(map_length, boxsize, boxsize / map_length)
+    return weight_matrix(scaled, length, length / scaled)[:, inside] @ upsample[window]
+
+
+def maps_on_picture(maps: np.ndarray, crop: Crop) -> np.ndarray:
+    """Belief maps (P+1, h, w) of a crop as float32 (P+1, H, W) on the picture; outside the crop the parts'
+    maps are 0 and the background's is 1."""
+    (height, width), boxsize = crop.image_size, crop.data.shape[1]
+    vertical = _way_back(maps.shape[1], boxsize, crop.top, crop.factor, height)
+    horizontal = _way_back(maps.shape[2], boxsize, crop.left, crop.factor, width)
+    result = np.empty((len(maps), height, width), np.float32)
+    # Resizing is linear and leaves constants alone: the 1 outside is put around the background less 1.
+    outside = [0.0] * (len(maps) - 1) + [1.0]
+    for belief, own, beyond in zip(maps, result, outside, strict=True):
+        rows = vertical @ (belief.astype(np.float64) - beyond)  # (H, w)
+        own[...] = (horizontal @ rows.T).T + beyond
+    return result
+
+
+def find_pose(maps: np.ndarray) -> Pose:
+    """The peak of each part's averaged map (P+1, H, W); of equal peaks the first in row order."""
+    parts, _, width = maps[:-1].shape
+    flat = maps[:-1].reshape(parts, -1)
+    peak = flat.argmax(axis=1)
+    joints = np.stack([peak % width, peak // width], axis=1).astype(np.float64)
+    return Pose(joints, flat[np.arange(parts), peak].astype(np.float64), maps)
+
+
+def estimate_poses(
+    people: Iterable[Person],
+    net: torch.nn.Module,
+    scales: Sequence[float] = RELEASE_SCALES,
+    target_dist: float | None = None,
+    sigma_center: float = RELEASE_SIGMA_CENTER,
+    stages: Sequence[int] | None = None,
+    batch_size: int = 16,
+) -> Iterator[list[Pose]]:
+    """For each person a list with one Pose per stage in `stages` (1-based; default: the last stage alone).
+
+    About `batch_size` crops, of as many people as give them, go through the network at a time.
+    """
+    boxsize = net_boxsize(net)
+    stages = _stage_indices(stages, len(stage_blobs(net)))
+    people = iter(people)
+    while group := list(islice(people, max(1, batch_size // len(scales)))):
+        crops = [crop for person in group for crop in person_crops(person, boxsize, scales, target_dist, sigma_center)]
+        maps = run_crops(net, crops, batch_size)
+        for first in range(0, len(crops), len(scales)):
+            own = slice(first, first + len(scales))
+            yield [_average_pose(maps[stage][own], crops[own]) for stage in stages]
+
+
+def _stage_indices(stages: Sequence[int] | None, count: int) -> list[int]:
+    stages = [count] if stages is None else list(stages)
+    for stage in stages:
+        if not 1 <= stage <= count:
+            raise InputError(f"stage {stage}: expected 1 to {count}, the network's stages")
+    return [stage - 1 for stage in stages]
+
+
+def _average_pose(maps: np.ndarray, crops: Sequence[Crop]) -> Pose:
+    total = maps_on_picture(maps[0], crops[0])
+    for one, crop in zip(maps[1:], crops[1:], strict=True):
+        total += maps_on_picture(one, crop)
+    return find_pose(total / np.float32(len(crops)))
+
+
+def estimate_pose(
+    image_bgr: np.ndarray,
+    net: torch.nn.Module,
+    center: tuple[float, float],
+    scale: float,
+    scales: Sequence[float] = RELEASE_SCALES,
+    target_dist: float | None = None,
+    sigma_center: float = RELEASE_SIGMA_CENTER,
+    where: str = "the person",
+) -> Pose:
+    """The pose of the person at `center` (x, y; 0-based pixels) who is `scale` * 200 px tall.
+
+    image_bgr: uint8 (H, W, 3). scales: multipliers whose maps are averaged (`(1.0,)` for speed).
+    target_dist, sigma_center (px of the input): as in training; default: `default_target_dist` and 21.
+    where: names the person in errors.
+    """
+    person = Person(image_bgr, center, scale, where)
+    return next(estimate_poses([person], net, scales, target_dist, sigma_center))[0]
+
+
+def stage_maps(
+    image_bgr: np.ndarray,
+    net: torch.nn.Module,
+    center: tuple[float, float],
+    scale: float,
+    target_dist: float | None = None,
+    sigma_center: float = RELEASE_SIGMA_CENTER,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """One crop and what every stage believes of it, for pictures like the paper's figure 1.
+
+    Returns the crop as uint8 (box, box, 3) BGR and, per stage, float32 (P+1, h, w) at the network's stride.
+    """
+    boxsize = net_boxsize(net)
+    person = Person(image_bgr, center, scale)
+    crop = person_crops(person, boxsize, (1.0,), target_dist, sigma_center)[0]
+    maps = run_crops(net, [crop])
+    pixels = np.rint((crop.data[:3] + np.float32(0.5)) * 256).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(1, 2, 0)), [stage[0] for stage in maps]

@@ -1,0 +1,35 @@
+"""tools/plot_log.py: a log of this project's own lines becomes a picture; what is no log is refused."""
+
+from PIL import Image
+from tiny_cpm import run_tool
+
+from cpm_repro import caffe_log
+
+
+def write_log(path) -> None:
+    lines = caffe_log.header_lines() + caffe_log.solving_lines("CPM", "step")
+    for iteration in range(0, 100, 10):
+        outputs = {f"loss_stage{stage}": (50 / (iteration + stage), 1.0) for stage in (1, 2, 3)}
+        lines += caffe_log.iteration_lines(iteration, 1.0, outputs, 8e-5 if iteration < 50 else 2e-5)
+    path.write_text("\n".join(lines))
+
+
+def test_a_log_becomes_a_picture(tmp_path, capsys):
+    log, out = tmp_path / "train.log", tmp_path / "figures" / "loss.png"
+    write_log(log)
+    assert run_tool("plot_log", log, "--out", out, "--smooth", 3) == 0
+    printed = capsys.readouterr().out
+    assert "10 displayed iterations, the last 90" in printed and "loss_stage2: first 25, last 0.543478" in printed
+    assert Image.open(out).size > (300, 200)
+
+
+def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, capsys):
+    log = tmp_path / "train.log"
+    log.write_text("nothing\n")
+    assert run_tool("plot_log", log, "--out", tmp_path / "x.png") == 2
+    assert run_tool("plot_log", tmp_path / "none.log", "--out", tmp_path / "x.png") == 2
+    write_log(log)
+    assert run_tool("plot_log", log, "--out", tmp_path / "x.bmp") == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3 and "expected a solver's log" in said[0] and "cannot be read" in said[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["train.log"]

@@ -1,0 +1,61 @@
+"""What the tools' tests run on: a two-stage CPM with few filters for 64 x 64 inputs, and a runner for tools."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from cpm_repro import command_line
+from prototxt_import.net import load_net
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = """
+name: "tiny CPM"
+input: "data"
+input_shape { dim: 1 dim: 4 dim: 64 dim: 64 }
+layer { name: "image" type: "Slice" bottom: "data" top: "image" top: "center_map"
+  slice_param { axis: 1 slice_point: 3 } }
+layer { name: "pool_center_lower" type: "Pooling" bottom: "center_map" top: "pool_center_lower"
+  pooling_param { pool: AVE kernel_size: 9 stride: 8 } }
+"""
+
+
+def _convolution(name: str, bottom: str, outputs: int, kernel: int, stride: int = 1) -> str:
+    pad = kernel // 2 if stride == 1 else 0
+    return (
+        f'layer {{ name: "{name}" type: "Convolution" bottom: "{bottom}" top: "{name}"\n'
+        f"  convolution_param {{ num_output: {outputs} kernel_size: {kernel} pad: {pad} stride: {stride}\n"
+        '    weight_filler { type: "gaussian" std: 0.05 } bias_filler { type: "constant" value: 0.1 } } }\n'
+    )
+
+
+def prototxt(parts: int = 14) -> str:
+    """The tiny network's deploy prototxt."""
+    concat = 'layer { name: "concat_stage2" type: "Concat" bottom: "conv1_stage2" bottom: "conv2_stage1" '
+    concat += 'bottom: "pool_center_lower" top: "concat_stage2" concat_param { axis: 1 } }\n'
+    return (
+        HEAD
+        + _convolution("conv1_stage1", "image", 6, 8, 8)
+        + _convolution("conv2_stage1", "conv1_stage1", parts + 1, 3)
+        + _convolution("conv1_stage2", "conv1_stage1", 4, 3)
+        + concat
+        + _convolution("Mconv1_stage2", "concat_stage2", parts + 1, 3)
+    )
+
+
+def write_net(folder: Path, parts: int = 14) -> tuple[Path, Path]:
+    """(prototxt, caffemodel) of the tiny network, its weights from seed 5."""
+    net, weights = folder / "tiny.prototxt", folder / "tiny.caffemodel"
+    net.write_text(prototxt(parts))
+    weights.write_bytes(load_net(net, seed=5).to_caffemodel().SerializeToString())
+    return net, weights
+
+
+def run_tool(name: str, *arguments: object) -> int:
+    """Run tools/<name>.py as its command line would, in this process; returns the exit code."""
+    spec = importlib.util.spec_from_file_location(f"tool_{name}", ROOT / "tools" / f"{name}.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    with pytest.raises(SystemExit) as left:
+        command_line.run(tool.main, tool.arguments_parser(), [str(argument) for argument in arguments])
+    return left.value.code or 0

@@ -1,0 +1,41 @@
+"""Draws every stage's loss over the iterations from a solver's log, this project's or Caffe's."""
+
+import argparse
+
+import numpy as np
+
+from cpm_repro import command_line, figures
+from cpm_repro.caffe_log import parse_log
+
+EXAMPLE = "python tools/plot_log.py train.log --out loss.png --smooth 20"
+
+
+def main(arguments: argparse.Namespace) -> int:
+    figures.check_format(arguments.out)
+    log = parse_log(arguments.log)
+    figures.save(figures.loss_figure(log, arguments.smooth), arguments.out)
+    print(f"{arguments.log}: {len(log.iterations)} displayed iterations, the last {log.iterations[-1]}")
+    for name, values in log.losses.items():
+        known = values[np.isfinite(values)]
+        if known.size:
+            print(f"  {name}: first {known[0]:g}, last {known[-1]:g}, lowest {known.min():g}")
+    print(f"written: {arguments.out}")
+    return 0
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, EXAMPLE)
+    parser.add_argument("log", metavar="LOG", help="the solver's log, e.g. what tools/train.py printed")
+    parser.add_argument(
+        "--smooth",
+        metavar="N",
+        type=command_line.positive_integer,
+        default=1,
+        help="average over N displayed iterations (default: 1, none)",
+    )
+    command_line.add_out(parser, "the picture to write, .png, .pdf, .svg or .jpg")
+    return parser
+
+
+if __name__ == "__main__":
+    command_line.run(main, arguments_parser())
