@@ -29,7 +29,7 @@ def load(path: str | os.PathLike, phase: str = "TEST", engine: str = "fast") -> 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen types for files that are not its own
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path}: expected a .pt of this project, found a file torch cannot read ({reason})") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: expected a .pt of this project (format {FORMAT}), found another one")

@@ -88,7 +88,7 @@ class Training:
         batch = {name: torch.from_numpy(blob).to(self.options.device) for name, blob in self.data.next_batch().items()}
         blobs = self.net(batch)
         self.net.loss(blobs).backward()
-        return {name: float(blobs[name].sum()) for name in self.net.output_names}
+        return {name: float(blobs[name].detach().sum()) for name in self.net.output_names}
 
     def step(self) -> tuple[float, dict[str, float]]:
         """One iteration: iter_size batches and an update. Returns the mean loss and the last batch's outputs."""

@@ -141,11 +141,10 @@ class Net(nn.Module):
 
     @property
     def loss_weights(self) -> dict[str, float]:
-        """Weight of every top that counts as loss: `loss_weight`, by default 1 for the first top of a …Loss layer."""
+        """`loss_weight` of every top that counts as loss."""
         weights = {}
         for spec in self.param.layer:
-            given = list(spec.loss_weight) or ([1.0] if spec.type.endswith("Loss") else [])
-            weights.update({top: weight for top, weight in zip(spec.top, given, strict=False) if weight})
+            weights.update({top: weight for top, weight in zip(spec.top, spec.loss_weight, strict=False) if weight})
         return weights
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

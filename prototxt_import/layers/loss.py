@@ -14,6 +14,8 @@ class EuclideanLoss(Layer):
     bottoms = range(2, 3)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
+        if not self.spec.loss_weight:
+            self.spec.loss_weight.append(1)  # Caffe writes it into the net, and so into its snapshots
         x, y = bottom_shapes
         same = x[0] == y[0] and math.prod(x) == math.prod(y)
         self.require(same, "two bottoms of as many images and values", f"{x} and {y}")

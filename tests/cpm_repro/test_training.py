@@ -1,0 +1,151 @@
+"""Training against the original's traces, and what stays when it is stopped, resumed or given wrong files."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+import torch
+from bits import assert_same_bits
+
+from cpm_repro.caffe_log import parse_log
+from cpm_repro.training import Options, Training, train
+from prototxt_import.caffemodel import read_caffemodel
+from prototxt_import.files import InputError
+
+
+def start_from(training, trace, iteration):
+    """Puts the trace's parameters of that iteration into the net."""
+    with torch.no_grad():
+        for blob in training.net.learnable:
+            blob.parameter.copy_(torch.from_numpy(trace[f"iter{iteration}/{blob.layer}/{blob.index}"]))
+
+
+@pytest.mark.parametrize(("name", "iterations"), [("replay", 20), ("replay_itersize", 10)])
+def test_losses_and_parameters_follow_the_originals(golden, name, iterations):
+    """The same data, start and update rule: the fast engine stays at float32 accuracy of the original's trace.
+
+    Parameters are compared after one update of the net in which no maximum of a pooling window is so close to another
+    that rounding picks the other (in `replay` one of conv3_stage2 is, and moves conv1_stage2's gradients by 0.4 %).
+    """
+    trace = np.load(golden / f"solver/{name}_trace.npz")
+    with Training(golden / f"solver/{name}_solver.prototxt", Options()) as training:
+        start_from(training, trace, 0)
+        for iteration in range(iterations):
+            _, outputs = training.step()
+            losses = [outputs[output] for output in sorted(outputs)]
+            np.testing.assert_allclose(losses, trace["loss"][iteration], rtol=1e-4, err_msg=str(iteration))
+            if iteration == 0 and name == "replay_itersize":
+                assert_parameters_close(training, trace, 1)
+
+
+def assert_parameters_close(training, trace, iteration):
+    for blob in training.net.learnable:
+        expected = trace[f"iter{iteration}/{blob.layer}/{blob.index}"]
+        scale = max(np.abs(expected).max(), 1e-6)
+        where = f"{blob.layer}/{blob.index}"
+        np.testing.assert_allclose(blob.parameter.detach(), expected, rtol=0, atol=1e-5 * scale, err_msg=where)
+
+
+def write_solver(golden, folder, **fields):
+    """A solver of the replay net in `folder`, whose LMDB is the golden one."""
+    text = (golden / "solver/replay_train.prototxt").read_text()
+    lmdb = (golden / "transform/mpi16_lmdb").resolve()
+    (folder / "train.prototxt").write_text(text.replace("../transform/mpi16_lmdb", str(lmdb)))
+    fields = {"max_iter": 4, "snapshot": 2, "display": 1, **fields}
+    (folder / "solver.prototxt").write_text(
+        'net: "train.prototxt" base_lr: 0.00001 momentum: 0.9 weight_decay: 0.0005 lr_policy: "step" gamma: 0.333 '
+        'stepsize: 3 snapshot_prefix: "out/s" solver_mode: CPU random_seed: 7 '
+        + " ".join(f"{name}: {value}" for name, value in fields.items())
+    )
+    return folder / "solver.prototxt"
+
+
+def weights_of(path):
+    return read_caffemodel(path).SerializeToString()
+
+
+def test_a_run_leaves_log_and_snapshots_and_repeats_to_the_bit(golden, tmp_path, capsys):
+    solver = write_solver(golden, tmp_path)
+    assert train(solver, Options()) == tmp_path / "out/s_iter_4.caffemodel"
+    files = {f"s_iter_{n}{suffix}" for n in (2, 4) for suffix in (".caffemodel", ".solverstate")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == files | {"s.log"}
+    log = parse_log(tmp_path / "out/s.log")
+    assert list(log.iterations) == [0, 1, 2, 3] and list(log.losses) == ["loss_stage1", "loss_stage2", "loss_stage3"]
+    assert log.rates[3] == pytest.approx(0.333e-5)
+    np.testing.assert_allclose(log.loss, sum(log.losses.values()), rtol=1e-4)
+    assert "Optimization Done." in capsys.readouterr().out
+    first = weights_of(tmp_path / "out/s_iter_4.caffemodel")
+    train(solver, Options(threads=1))
+    assert weights_of(tmp_path / "out/s_iter_4.caffemodel") == first
+
+
+def test_another_srand_gives_other_samples(golden, tmp_path):
+    solver = write_solver(golden, tmp_path)
+    with Training(solver, Options()) as one, Training(solver, Options(srand=2)) as two:
+        assert one.step()[0] != two.step()[0]
+
+
+def test_resuming_continues_weights_history_and_rate(golden, tmp_path):
+    solver = write_solver(golden, tmp_path)
+    train(solver, Options())
+    state = tmp_path / "out/s_iter_2.solverstate"
+    with Training(solver, Options(snapshot=state)) as resumed:
+        assert resumed.solver.iteration == 2
+        for blob in resumed.net.learnable:
+            (stored,) = (b for b in read_caffemodel(tmp_path / "out/s_iter_2.caffemodel").layer if b.name == blob.layer)
+            expected = np.array(stored.blobs[blob.index].data, np.float32).reshape(blob.parameter.shape)
+            assert_same_bits(blob.parameter.detach().numpy(), expected, blob.layer)
+    train(solver, Options(snapshot=state))
+    assert list(parse_log(tmp_path / "out/s.log").iterations) == [0, 1, 2, 3]
+
+
+def test_ctrl_c_snapshots_and_stops(golden, tmp_path):
+    solver = write_solver(golden, tmp_path, max_iter=100000, snapshot=100000)
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    model = train(solver, Options())
+    timer.join()
+    assert model.is_file() and model.with_suffix(".solverstate").is_file()
+    assert "stopped early" in (tmp_path / "out/s.log").read_text()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_finetuning_starts_from_weights(golden, tmp_path):
+    solver = write_solver(golden, tmp_path)
+    with Training(solver, Options(weights=golden / "solver/replay_iter_20.caffemodel")) as training:
+        trace = np.load(golden / "solver/replay_trace.npz")
+        blob = training.net.learnable[0]
+        assert_same_bits(blob.parameter.detach().numpy(), trace["iter20/conv1_stage1/0"], "conv1_stage1/0")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('base_lr: 1 max_iter: 1 lr_policy: "fixed"', "the field net"),
+        (
+            'net: "nowhere.prototxt" base_lr: 1 max_iter: 1 lr_policy: "fixed"',
+            r"net: expected the file 'nowhere\.prototxt'",
+        ),
+        ('net: "deploy.prototxt" base_lr: 1 max_iter: 1 lr_policy: "fixed"', "expected one CPMData layer .* found 0"),
+        ('net: "broken.prototxt" base_lr: 1 max_iter: 1 lr_policy: "fixed"', r"broken\.prototxt: layer 'a'"),
+        ('net: "train.prototxt" base_lr: 1 max_iter: 1 lr_polcy: "fixed"', r"solver\.prototxt:1:.*lr_polcy"),
+    ],
+)
+def test_wrong_solvers_are_told_in_one_sentence(tmp_path, text, said):
+    (tmp_path / "deploy.prototxt").write_text(
+        'layer { name: "i" type: "Input" top: "i" input_param { shape { dim: 1 } } }'
+    )
+    (tmp_path / "broken.prototxt").write_text('layer { name: "a" type: "ReLU" bottom: "b" top: "a" }')
+    (tmp_path / "solver.prototxt").write_text(text)
+    with pytest.raises(InputError, match=said):
+        train(tmp_path / "solver.prototxt", Options())
+
+
+def test_a_missing_lmdb_is_named(golden, tmp_path):
+    solver = write_solver(golden, tmp_path)
+    net = tmp_path / "train.prototxt"
+    net.write_text(net.read_text().replace("mpi16_lmdb", "no_lmdb"))
+    with pytest.raises(InputError, match="no_lmdb"):
+        train(solver, Options())
