@@ -1,0 +1,93 @@
+"""Loads the compiled CPU library and checks what is handed to it.
+
+The library is the extension `cpm_kernels._host`, built by setup.py from `src/host.cpp`; it is plain C functions, called
+through ctypes, which releases Python's global lock for the length of a call.
+"""
+
+import ctypes
+import importlib.util
+from functools import cache
+
+import numpy as np
+
+PROFILES = {"opencv4": 0, "opencv2": 1}
+
+_POINTER, _INT, _LONG = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
+_FLOAT, _DOUBLE = ctypes.c_float, ctypes.c_double
+
+_SIGNATURES = {
+    "cpm_expf": ([_POINTER, _POINTER, _LONG], None),
+    "cpm_gray": ([_POINTER, _POINTER, _LONG, _INT], None),
+    "cpm_resized_size": ([_INT, _DOUBLE], _INT),
+    "cpm_resize": ([_POINTER, _INT, _INT, _INT, _DOUBLE, _INT, _POINTER], None),
+    "cpm_warp_affine": ([_POINTER, _INT, _INT, _INT, _POINTER, _INT, _INT, _INT, _POINTER], None),
+    "cpm_crop": ([_POINTER] + [_INT] * 9 + [_POINTER], None),
+    "cpm_normalise": ([_POINTER, _LONG, _INT, _POINTER], None),
+    "cpm_sample_image": (
+        [_POINTER, _INT, _INT, _POINTER, _DOUBLE, _POINTER, _POINTER, _POINTER, _INT, _INT, _INT, _POINTER],
+        None,
+    ),
+    "cpm_centre_map": ([_FLOAT, _FLOAT, _FLOAT, _INT, _INT, _POINTER], None),
+    "cpm_label_maps": ([_POINTER, _INT, _INT, _INT, _FLOAT, _INT, _INT, _POINTER], None),
+    "cpm_centre_element": ([_INT, _INT, _FLOAT, _FLOAT, _FLOAT], _FLOAT),
+    "cpm_label_element": ([_POINTER] + [_INT] * 6 + [_FLOAT], _FLOAT),
+}
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The compiled library with its signatures set; ImportError if it was not built."""
+    spec = importlib.util.find_spec("cpm_kernels._host")
+    if spec is None or spec.origin is None:
+        raise ImportError(
+            "cpm_kernels was installed without its compiled library: run `pip install -e .` with a C++ compiler"
+        )
+    loaded = ctypes.CDLL(spec.origin)
+    for name, (arguments, result) in _SIGNATURES.items():
+        function = getattr(loaded, name)
+        function.argtypes, function.restype = arguments, result
+    return loaded
+
+
+def profile_number(profile: str) -> int:
+    """The number the library knows an OpenCV profile by; ValueError for an unknown name."""
+    if profile not in PROFILES:
+        raise ValueError(f"profile must be one of {', '.join(PROFILES)}, not {profile!r}")
+    return PROFILES[profile]
+
+
+def checked(array: np.ndarray, dtype: type, shape: tuple[int | None, ...], name: str) -> np.ndarray:
+    """`array` itself, contiguous; ValueError unless it has the dtype and the shape (None: any size)."""
+    array = np.asarray(array)
+    fits = array.ndim == len(shape) and all(
+        wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
+    )
+    if array.dtype != dtype or not fits:
+        sizes = " x ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(
+            f"{name} must be {np.dtype(dtype).name} of shape {sizes}, not {array.dtype} of shape {array.shape}"
+        )
+    return np.ascontiguousarray(array)
+
+
+def checked_image(image: np.ndarray) -> np.ndarray:
+    """A uint8 image (rows, columns, channels), contiguous; ValueError if it has another form or no pixels."""
+    image = checked(image, np.uint8, (None, None, None), "image")
+    if image.size == 0:
+        raise ValueError(f"image must have at least one pixel, but has shape {image.shape}")
+    return image
+
+
+def checked_size(size: tuple[int, int], name: str) -> tuple[int, int]:
+    """(rows, columns) as positive ints; ValueError otherwise."""
+    rows, columns = int(size[0]), int(size[1])
+    if not (0 < rows < 2**15 and 0 < columns < 2**15):
+        raise ValueError(f"{name} must be between 1 and 32767 rows and columns, not {rows} x {columns}")
+    return rows, columns
+
+
+def checked_finite(values: dict[str, float]) -> None:
+    """ValueError unless every value is a finite number."""
+    for name, value in values.items():
+        if not np.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, not {value}")
