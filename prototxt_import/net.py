@@ -60,6 +60,8 @@ class Net(nn.Module):
         self.blob_shapes: dict[str, Shape] = {}
         self._make_layers(operations(engine))
         self._share_blobs()
+        self.memory_format = operations(engine).memory_format
+        self.to(memory_format=self.memory_format)
         if seed is not None:
             self.fill(np.random.RandomState(seed))
 
@@ -152,7 +154,7 @@ class Net(nn.Module):
         for name in self.input_shapes:
             if name not in inputs:
                 raise InputError(f"net '{self.param.name}': expected the input blob '{name}', found {sorted(inputs)}")
-        blobs = dict(inputs)
+        blobs = {name: self._arranged(blob) for name, blob in inputs.items()}
         for layer in self._layers():
             if isinstance(layer, Source):
                 continue
@@ -160,6 +162,10 @@ class Net(nn.Module):
             tops = tops if isinstance(tops, tuple) else (tops,)
             blobs.update(zip(layer.spec.top, tops, strict=True))
         return blobs
+
+    def _arranged(self, blob: Tensor) -> Tensor:
+        """The same values in the engine's memory order."""
+        return blob.contiguous(memory_format=self.memory_format) if blob.dim() == 4 else blob
 
     def loss(self, blobs: dict[str, Tensor]) -> Tensor:
         """Σ loss_weight · top over all losses, a 0-axis tensor (paper, equation 6: the sum over the stages)."""

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
@@ -29,6 +30,17 @@ python tools/evaluate.py lsp --prototxt P --weights W --lmdb lmdb/validation --s
 """
 
 
+SHEET = 18  # pictures on the sheet of --poses
+
+
+def remembering(people: Iterable, pictures: list) -> Iterator:
+    """The people as they come; the first pictures stay for the sheet."""
+    for person, truth in people:
+        if len(pictures) < SHEET:
+            pictures.append(person.image)
+        yield person, truth
+
+
 def mean_pose_result(train_lmdb: Path, truths: list) -> Pck:
     """What the training people's mean pose scores on the test people."""
     with LmdbReader(train_lmdb) as reader:
@@ -45,7 +57,10 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Pck], dict]:
     with LmdbReader(arguments.lmdb) as reader:
         total = min(len(reader), arguments.limit or len(reader))
         people = tqdm(read_people(reader, total), total=total, unit="person", disable=None)
-        truths, poses = estimate_people(people, net, stages, scales=arguments.scales, **sizes)
+        pictures: list = []
+        truths, poses = estimate_people(remembering(people, pictures), net, stages, scales=arguments.scales, **sizes)
+    if arguments.poses:
+        figures.save(figures.contact_sheet(pictures, poses[stages[-1]][: len(pictures)]), arguments.poses)
     results = {f"stage {stage}": pck(poses[stage], truths) for stage in stages}
     if arguments.baseline:
         results["mean pose"] = mean_pose_result(arguments.baseline, truths)
@@ -53,8 +68,8 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Pck], dict]:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    if arguments.plot:
-        figures.check_format(arguments.plot)
+    for picture in filter(None, (arguments.plot, arguments.poses)):
+        figures.check_format(picture)
     results, settings = evaluate(arguments)
     print(pck_table(results))
     judged = next(iter(results.values()))
@@ -91,6 +106,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     lsp.add_argument("--json", metavar="R.json", type=Path, help="write PCK at all thresholds, per part")
     lsp.add_argument("--plot", metavar="R.png", type=Path, help="draw PCK over the threshold")
+    lsp.add_argument("--poses", metavar="R.png", type=Path, help=f"draw the poses of the first {SHEET} people")
     add_testing_options(lsp)
     return parser
 

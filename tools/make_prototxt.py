@@ -1,12 +1,13 @@
 """Writes the prototxts of a Convolutional Pose Machine: train, deploy and solver; CPM-VGG and person net: deploy."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from cpm_repro import command_line, specification
 from cpm_repro.specification import CPM, PRESETS, Widths
-from prototxt_import.files import InputError, replacing
+from prototxt_import.files import replacing
 from prototxt_import.prototxt import format_prototxt
 
 EXAMPLE = """
@@ -42,24 +43,21 @@ def machine(arguments: argparse.Namespace) -> CPM:
         stages=arguments.stages or preset.stages,
         widths=arguments.widths or preset.widths,
         filler=arguments.filler,
+        filler_std=arguments.filler_std,
         dropout=arguments.dropout,
     )
 
 
 def source(arguments: argparse.Namespace) -> str:
-    """The LMDB's path as the training net names it: relative to the net's folder if it is there, else as given."""
-    lmdb = Path(arguments.lmdb)
-    if not lmdb.exists():
-        return arguments.lmdb
-    import os
-
-    return os.path.relpath(lmdb, arguments.out)
+    """The LMDB's path as the training net names it: relative to the net's folder."""
+    return os.path.relpath(arguments.lmdb, arguments.out)
 
 
 def transform(arguments: argparse.Namespace, spec: CPM) -> object:
     parameter = specification.release_transform()
     parameter.crop_size_x = parameter.crop_size_y = arguments.crop_size
-    parameter.target_dist = arguments.target_dist
+    parameter.target_dist = arguments.target_dist or round(parameter.target_dist * arguments.crop_size / 368, 4)
+    parameter.scale_min, parameter.scale_max = arguments.scale_range
     parameter.max_rotate_degree = arguments.max_rotate_degree
     if arguments.sigma is not None:
         parameter.sigma = arguments.sigma
@@ -87,12 +85,16 @@ def write(folder: Path, **messages: object) -> None:
         print(path)
 
 
+def pair(text: str) -> tuple[float, float]:
+    """An argparse type: two numbers, LOW,HIGH."""
+    low, high = (float(part) for part in text.split(","))
+    return low, high
+
+
 def widths(text: str) -> Widths:
     """An argparse type: four numbers, features,shared,local,stage."""
-    try:
-        return Widths(*(int(part) for part in text.split(",")))
-    except (TypeError, ValueError):
-        raise InputError(f"--widths: expected up to four numbers like 128,32,512,128, found '{text}'") from None
+    features, shared, local, stage = (int(part) for part in text.split(","))
+    return Widths(features, shared, local, stage)
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -104,11 +106,15 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--parts", metavar="P", type=command_line.positive_integer, help="parts without background")
     parser.add_argument("--widths", type=widths, help="channels: features,shared,local,stage (128,32,512,128)")
     parser.add_argument("--filler", choices=("gaussian", "xavier", "msra"), default="gaussian", help="of the weights")
+    parser.add_argument("--filler-std", metavar="S", type=float, default=0.01, help="of the gaussian filler (0.01)")
     parser.add_argument("--dropout", metavar="R", type=float, default=0.0, help="after conv5 and conv6 of stage 1")
     parser.add_argument("--batch-size", metavar="N", type=command_line.positive_integer, default=16)
     parser.add_argument("--crop-size", metavar="PX", type=command_line.positive_integer, default=368, help="net input")
     parser.add_argument(
-        "--target-dist", metavar="D", type=float, default=1.171, help="person height / 200 px in the crop"
+        "--target-dist", metavar="D", type=float, help="person height / 200 px in the crop (1.171 at 368)"
+    )
+    parser.add_argument(
+        "--scale-range", metavar="LOW,HIGH", type=pair, default=(0.7, 1.3), help="augmentation (0.7,1.3)"
     )
     parser.add_argument("--max-rotate-degree", metavar="D", type=float, default=40, help="augmentation")
     parser.add_argument("--sigma", metavar="PX", type=float, help="of the joints' Gaussians (7)")

@@ -1,0 +1,38 @@
+# `make demo` and `make test` set themselves up in .venv: Python 3.10 or later and a C++17 compiler are all they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test slow clean check
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/python tools/walkthrough.py --out build/demo
+
+test: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m slow
+
+SOURCES := setup.py pyproject.toml constraints.txt $(wildcard kernels/src/*)
+
+$(VENV)/demo.stamp: $(SOURCES) | check
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/test.stamp: $(SOURCES) | check
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
+
+# A sentence for whoever lacks something, before pip fails in its own words.
+check:
+	@command -v $(PYTHON) >/dev/null || { echo "cpm-repro needs Python 3.10 or later: no $(PYTHON) found (make PYTHON=...)" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "cpm-repro needs Python 3.10 or later, found $$($(PYTHON) --version) (make PYTHON=...)" >&2; exit 2; }
+	@command -v $${CXX:-c++} >/dev/null || command -v g++ >/dev/null || { echo "cpm-repro needs a C++17 compiler: neither $${CXX:-c++} nor g++ found (CXX=...)" >&2; exit 2; }
+	@test -x $(BIN)/python || { echo "setting up $(VENV)"; $(PYTHON) -m venv $(VENV) || { echo "cpm-repro needs Python's venv module (Debian: python3-venv)" >&2; exit 2; }; }
+
+clean:
+	rm -rf build $(VENV) *.egg-info kernels/*.so
