@@ -45,7 +45,7 @@ setup(
         "numpy",
         "scipy",
         "lmdb",
-        "protobuf>=4.22",
+        "protobuf>=4.21",
         "matplotlib",
         "Pillow",
         "h5py",

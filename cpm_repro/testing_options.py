@@ -27,11 +27,11 @@ def multipliers(text: str) -> tuple[float, ...]:
 
 
 def add_testing_options(to: argparse.ArgumentParser) -> None:
-    """--prototxt, --weights, --scales, --target-dist, --sigma-center, --device, --engine and --threads."""
+    """--prototxt, --weights or --seed, --scales, --target-dist, --sigma-center, --device, --engine and --threads."""
     to.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the deploy network")
-    to.add_argument(
-        "--weights", metavar="W", type=Path, required=True, help="its weights, .caffemodel or .caffemodel.h5"
-    )
+    weights = to.add_mutually_exclusive_group(required=True)
+    weights.add_argument("--weights", metavar="W", type=Path, help="its weights, .caffemodel or .caffemodel.h5")
+    weights.add_argument("--seed", metavar="N", type=int, help="no weights: what its fillers give, before any training")
     to.add_argument(
         "--scales",
         metavar="M,M,...",
@@ -61,7 +61,8 @@ def add_testing_options(to: argparse.ArgumentParser) -> None:
 
 def network(arguments: argparse.Namespace) -> Net:
     """The network that these options name, with its weights, on its device; InputErrors name the files."""
-    return load_net(arguments.prototxt, arguments.weights, engine=arguments.engine).to(arguments.device)
+    net = load_net(arguments.prototxt, arguments.weights, engine=arguments.engine, seed=arguments.seed)
+    return net.to(arguments.device)
 
 
 def size_options(arguments: argparse.Namespace, net: Net) -> dict[str, float]:

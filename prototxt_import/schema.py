@@ -16,12 +16,13 @@ _FIELD = re.compile(
 _Field = descriptor_pb2.FieldDescriptorProto
 
 
-def _set_field(field: descriptor_pb2.FieldDescriptorProto, match: re.Match) -> None:
+def _set_field(field: descriptor_pb2.FieldDescriptorProto, match: re.Match, enums: set[str]) -> None:
     """Fill one field descriptor from one line of caffe.proto; named types are resolved by the pool."""
     field.name, field.number = match["name"], int(match["number"])
     field.label = getattr(_Field, f"LABEL_{match['label'].upper()}")
     scalar = getattr(_Field, f"TYPE_{match['type'].upper()}", None)
     if scalar is None:
+        field.type = _Field.TYPE_ENUM if match["type"] in enums else _Field.TYPE_MESSAGE
         field.type_name = match["type"]
     else:
         field.type = scalar
@@ -34,6 +35,7 @@ def _set_field(field: descriptor_pb2.FieldDescriptorProto, match: re.Match) -> N
 def _parse(text: str) -> descriptor_pb2.FileDescriptorProto:
     """Read the subset of the .proto language that caffe.proto uses: one statement a line, nested enums."""
     file = descriptor_pb2.FileDescriptorProto(name="cpm_repro/caffe.proto", package="caffe", syntax="proto2")
+    enums = set(re.findall(r"enum (\w+)", text))
     scopes: list = [file]
     for line in text.splitlines():
         line = line.split("//")[0].strip()
@@ -44,7 +46,7 @@ def _parse(text: str) -> descriptor_pb2.FileDescriptorProto:
         elif line == "}":
             scopes.pop()
         elif field := _FIELD.fullmatch(line):
-            _set_field(scopes[-1].field.add(), field)
+            _set_field(scopes[-1].field.add(), field, enums)
         elif value := re.fullmatch(r"(\w+) = (\d+);", line):
             scopes[-1].value.add(name=value[1], number=int(value[2]))
     return file
@@ -55,7 +57,11 @@ def _message_classes() -> dict[str, type]:
     file = _parse(Path(__file__).with_name("caffe.proto").read_text())
     pool.AddSerializedFile(file.SerializeToString())
     names = [message.name for message in file.message_type]
-    return {n: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"caffe.{n}")) for n in names}
+    if hasattr(message_factory, "GetMessageClass"):
+        make_class = message_factory.GetMessageClass
+    else:  # protobuf 4.21
+        make_class = message_factory.MessageFactory(pool).GetPrototype
+    return {name: make_class(pool.FindMessageTypeByName(f"caffe.{name}")) for name in names}
 
 
 globals().update(_message_classes())

@@ -70,7 +70,7 @@ def transform(arguments: argparse.Namespace, spec: CPM) -> object:
 
 def solver(arguments: argparse.Namespace) -> object:
     parameter = specification.release_solver("train.prototxt", arguments.snapshot_prefix)
-    for name in ("base_lr", "max_iter", "stepsize", "gamma", "snapshot", "display", "random_seed"):
+    for name in ("base_lr", "max_iter", "stepsize", "gamma", "snapshot", "display", "random_seed", "clip_gradients"):
         value = getattr(arguments, name)
         if value is not None:
             setattr(parameter, name, value)
@@ -121,6 +121,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--sigma-center", metavar="PX", type=float, help="of the centre map's Gaussian (21)")
     parser.add_argument("--base-lr", metavar="R", type=float, help="solver (8e-5)")
     parser.add_argument("--gamma", metavar="G", type=float, help="solver (0.333)")
+    parser.add_argument("--clip-gradients", metavar="L", type=float, help="solver (none): limit of the L2 norm")
     parser.add_argument("--stepsize", metavar="N", type=command_line.positive_integer, help="solver (136106)")
     parser.add_argument("--max-iter", metavar="N", type=command_line.positive_integer, help="solver (600000)")
     parser.add_argument("--snapshot", metavar="N", type=command_line.positive_integer, help="solver (2000)")

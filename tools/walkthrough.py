@@ -21,7 +21,7 @@ python tools/walkthrough.py --out build/longer --pictures 3000 --iterations 6000
 TOOLS = Path(__file__).resolve().parent
 CROP = 144  # px; the release trains on 368
 NET = ["--stages", "3", "--widths", "16,8,32,16", "--filler-std", "0.05", "--crop-size", str(CROP)]
-HELD_OUT = 100  # pictures
+SEED = 1  # of the fillers
 SHOWN = 4  # held-out pictures whose belief maps are drawn
 
 
@@ -36,19 +36,19 @@ def step(number: int, title: str, tool: str, *arguments: object) -> None:
     print(f"    {time.monotonic() - started:.1f} s", flush=True)
 
 
-def prepare(out: Path, pictures: int, iterations: int) -> None:
+def prepare(out: Path, pictures: int, held_out: int, iterations: int) -> None:
     """Steps 1 to 4: pictures, annotations, LMDBs and prototxts."""
     people = out / "people"
-    step(1, "Draw people", "make_people", "--count", pictures, "--validation-count", HELD_OUT, "--out", people)
+    step(1, "Draw people", "make_people", "--count", pictures, "--validation-count", held_out, "--out", people)
     annotations = out / "people.json"
     table = people / "people.csv"
     step(2, "Annotations to JSON", "make_json", "own", table, "--images", people / "images", "--out", annotations)
     lmdb = [annotations, "--images", people / "images", "--out"]
     step(3, "JSON to LMDB, for training", "make_lmdb", *lmdb, out / "lmdb/train")
-    held_out = ["--validation", "only", "--order", "sequential"]
-    step(3, "and held out", "make_lmdb", *lmdb, out / "lmdb/held_out", *held_out)
+    only = ["--validation", "only", "--order", "sequential"]
+    step(3, "and held out", "make_lmdb", *lmdb, out / "lmdb/held_out", *only)
     schedule = ["--base-lr", "2e-4", "--max-iter", iterations, "--stepsize", iterations * 3 // 4, "--gamma", 0.2]
-    logged = ["--batch-size", 8, "--snapshot", iterations // 2, "--display", 10, "--random-seed", 1]
+    logged = ["--batch-size", 8, "--snapshot", iterations // 2, "--display", 10, "--random-seed", SEED]
     data = ["--lmdb", out / "lmdb/train", "--snapshot-prefix", "people"]
     step(
         4, "Prototxts of a narrow CPM", "make_prototxt", "mpi", *NET, *data, *schedule, *logged, "--out", out / "models"
@@ -62,11 +62,12 @@ def train_and_score(out: Path, iterations: int) -> None:
     score += ["--stages", "--baseline", out / "lmdb/train"]
     step(5, "Train", "train", "--solver", models / "solver.prototxt")
     step(6, "Plot the losses", "plot_log", models / "people.log", "--out", out / "loss.png", "--smooth", 10)
-    for when, name in (("before", "people_iter_0"), ("after", f"people_iter_{iterations}")):
+    weights = models / f"people_iter_{iterations}.caffemodel"
+    for when, start in (("before", ["--seed", SEED]), ("after", ["--weights", weights])):
         files = ["--json", out / f"pck_{when}.json", "--plot", out / f"pck_{when}.png"]
         if when == "after":
             files += ["--poses", out / "poses_held_out.png"]
-        step(7, f"Score {when} training", "evaluate", *score, "--weights", models / f"{name}.caffemodel", *files)
+        step(7, f"Score {when} training", "evaluate", *score, *start, *files)
 
 
 def convert_and_show(out: Path, iterations: int) -> None:
@@ -119,10 +120,12 @@ def report(out: Path) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     out = Path(arguments.out)
-    if arguments.pictures <= HELD_OUT:
-        raise InputError(f"--pictures: expected more than the {HELD_OUT} held out, found {arguments.pictures}")
+    if arguments.pictures <= arguments.held_out:
+        raise InputError(
+            f"--pictures: expected more than the {arguments.held_out} held out, found {arguments.pictures}"
+        )
     started = time.monotonic()
-    prepare(out, arguments.pictures, arguments.iterations)
+    prepare(out, arguments.pictures, arguments.held_out, arguments.iterations)
     train_and_score(out, arguments.iterations)
     convert_and_show(out, arguments.iterations)
     report(out)
@@ -133,6 +136,9 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     command_line.add_out(parser, "folder for everything")
     parser.add_argument("--pictures", metavar="N", type=int, default=1000, help="drawn pictures (1000)")
+    parser.add_argument(
+        "--held-out", metavar="N", type=command_line.positive_integer, default=100, help="of them (100)"
+    )
     parser.add_argument("--iterations", metavar="N", type=command_line.positive_integer, default=1000, help="(1000)")
     return parser
 
