@@ -44,9 +44,11 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the shuffled order (default: 0)")
     parser.add_argument(
         "--validation",
+        nargs="?",
         choices=tuple(VALIDATION),
+        const="exclude",
         default="exclude",
-        help="what happens to persons marked isValidation (default: exclude)",
+        help="what happens to persons marked isValidation (default, and without a word: exclude)",
     )
     return parser
 

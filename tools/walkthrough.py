@@ -52,7 +52,7 @@ def prepare(out: Path, pictures: int, held_out: int, iterations: int) -> None:
     only = ["--validation", "only", "--order", "sequential"]
     step(3, "and held out", "make_lmdb", *lmdb, out / "lmdb/held_out", *only)
     schedule = [*SCHEDULE, "--max-iter", iterations, "--stepsize", iterations * 3 // 4, "--batch-size", 4]
-    logged = ["--snapshot", iterations // 2, "--display", 10, "--random-seed", SEED, "--snapshot-prefix", "people"]
+    logged = ["--snapshot", iterations // 2, "--display", 25, "--random-seed", SEED, "--snapshot-prefix", "people"]
     net = [*NET, *PERSON, *AUGMENTATION, *schedule, *logged, "--lmdb", out / "lmdb/train"]
     step(4, "Prototxts of a narrow CPM", "make_prototxt", "mpi", *net, "--out", out / "models")
 
@@ -63,7 +63,7 @@ def train_and_score(out: Path, iterations: int) -> None:
     score = ["lsp", "--prototxt", models / "deploy.prototxt", "--lmdb", out / "lmdb/held_out", "--scales", "1.0"]
     score += [*PERSON, "--stages", "--baseline", out / "lmdb/train"]
     step(5, "Train", "train", "--solver", models / "solver.prototxt")
-    step(6, "Plot the losses", "plot_log", models / "people.log", "--out", out / "loss.png", "--smooth", 10)
+    step(6, "Plot the losses", "plot_log", models / "people.log", "--out", out / "loss.png", "--smooth", 5)
     weights = models / f"people_iter_{iterations}.caffemodel"
     for when, start in (("before", ["--seed", SEED]), ("after", ["--weights", weights])):
         files = ["--json", out / f"pck_{when}.json", "--plot", out / f"pck_{when}.png"]

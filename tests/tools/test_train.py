@@ -50,7 +50,7 @@ def test_prototxts_to_snapshots_to_pt_and_back(models):
     solver = read_solver(models / "solver.prototxt")
     assert (solver.max_iter, solver.stepsize, solver.random_seed) == (4, 3, 3)
     transform = read_net(models / "train.prototxt").layer[0].transform_param
-    assert transform.target_dist == pytest.approx(1.171 * 104 / 368, rel=1e-4)
+    assert transform.target_dist == pytest.approx(1.171 * 104 / 368, abs=1e-4)
     result = run("train", "--solver", models / "solver.prototxt")
     assert result.returncode == 0, result.stderr
     assert "Iteration 3, loss = " in result.stdout and "Train net output #1: loss_stage2 = " in result.stdout
