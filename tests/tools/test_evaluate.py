@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from tiny_cpm import run_tool, write_net
+from tiny_cpm import write_net
+from tool import assert_refused, run_tool
 
 from cpm_repro.evaluation import estimate_people, mean_pose, pck, place_mean_pose, read_people
 from data_lmdb.reader import LmdbReader
@@ -39,11 +40,12 @@ def net(tmp_path):
     return ["--prototxt", prototxt, "--weights", weights]
 
 
-def test_every_stage_and_the_mean_pose_are_scored(tmp_path, lmdb, net, capsys):
+def test_every_stage_and_the_mean_pose_are_scored(tmp_path, lmdb, net):
     report, plot = tmp_path / "r.json", tmp_path / "r.png"
     written = ["--json", report, "--plot", plot]
-    assert run_tool("evaluate", "lsp", *net, "--lmdb", lmdb, "--stages", "--baseline", lmdb, *written) == 0
-    lines = capsys.readouterr().out.splitlines()
+    result = run_tool("evaluate", "lsp", *net, "--lmdb", lmdb, "--stages", "--baseline", lmdb, *written)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
     assert lines[0].split()[0] == "PCK@0.2" and lines[0].split()[-1] == "Total"
     assert [line[:9] for line in lines[1:4]] == ["stage 1  ", "stage 2  ", "mean pose"]
     assert lines[4] == "4 people, 55 joints; 1 people left out: torso missing"
@@ -57,7 +59,7 @@ def test_every_stage_and_the_mean_pose_are_scored(tmp_path, lmdb, net, capsys):
 def test_the_numbers_are_those_of_the_library(tmp_path, lmdb, net):
     report = tmp_path / "r.json"
     options = ["--scales", "1", "--stage", 1, "--limit", 4, "--baseline", lmdb, "--json", report]
-    assert run_tool("evaluate", "lsp", *net, "--lmdb", lmdb, *options) == 0
+    assert run_tool("evaluate", "lsp", *net, "--lmdb", lmdb, *options).returncode == 0
     with LmdbReader(lmdb) as reader:
         people = list(read_people(reader, 4))
         mean = mean_pose(truth for _, truth in read_people(reader))
@@ -76,7 +78,7 @@ def test_narrow_pictures_are_judged_without_their_padding(lmdb):
     assert person.center == truth.center == (40.5, 43.0)
 
 
-def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, lmdb, net, capsys):
+def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, lmdb, net):
     report = tmp_path / "r.json"
     torn = tmp_path / "torn"
     write_lmdb(torn, [encode(a_record(0)), encode(a_record(1))[:-7]])
@@ -91,7 +93,5 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, lmdb, net, capsy
         ([*net, "--lmdb", lmdb, "--plot", tmp_path / "r.txt"], "expected a name ending in .png"),
         ([*(part for pair in nine.items() for part in pair), "--lmdb", lmdb], "belief maps of 14 parts"),
     ):
-        assert run_tool("evaluate", "lsp", *arguments, "--scales", 1, "--json", report) == 2
-        said = capsys.readouterr().err.splitlines()
-        assert len(said) == 1 and expected in said[0]
+        assert_refused(run_tool("evaluate", "lsp", *arguments, "--scales", 1, "--json", report), expected)
         assert not report.exists()

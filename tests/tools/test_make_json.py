@@ -1,43 +1,16 @@
 """tools/make_json.py as a person runs it."""
 
-import io
 import json
-import runpy
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
+from tool import run_tool
 
 from data_lmdb.annotations import read_json
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOL = ROOT / "tools" / "make_json.py"
 OWN_PERSON = {"image": "a.png", "scale": 0.5, "joints": {"head": [10, 4], "neck": [10.5, 9, 0]}}
-
-
-class Result(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture(autouse=True)
-def _own_arguments(monkeypatch):
-    monkeypatch.setattr(sys, "argv", [])
-
-
-def run(*arguments):
-    """The script as `python tools/make_json.py`, in this process, because starting Python costs a second."""
-    stdout, stderr = io.StringIO(), io.StringIO()
-    sys.argv = [str(TOOL), *map(str, arguments)]
-    with redirect_stdout(stdout), redirect_stderr(stderr), pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(TOOL), run_name="__main__")
-    return Result(ended.value.code, stdout.getvalue(), stderr.getvalue())
 
 
 @pytest.fixture
@@ -58,17 +31,17 @@ def small_lspet(folder, people=5):
 
 def test_lspet(tmp_path):
     small_lspet(tmp_path / "lspet")
-    result = run("lspet", tmp_path / "lspet", "--out", tmp_path / "x.json", "--validation", "3-4")
+    result = run_tool("make_json", "lspet", tmp_path / "lspet", "--out", tmp_path / "x.json", "--validation", "3-4")
     assert result.returncode == 0, result.stderr
     assert f"{tmp_path}/x.json: 4 persons, 2 of them for validation" in result.stdout
     assert "left out: 1 persons" in result.stdout
     assert [a.is_validation for a in read_json(tmp_path / "x.json")] == [False, False, True, True]
-    assert run("lspet", tmp_path / "lspet", "--out", tmp_path / "y.json").returncode == 0
+    assert run_tool("make_json", "lspet", tmp_path / "lspet", "--out", tmp_path / "y.json").returncode == 0
     assert not any(a.is_validation for a in read_json(tmp_path / "y.json"))
 
 
 def test_own(own):
-    result = run("own", own / "people.json", "--images", own, "--out", own / "x.json")
+    result = run_tool("make_json", "own", own / "people.json", "--images", own, "--out", own / "x.json")
     assert result.returncode == 0, result.stderr
     assert "2 persons in 1 images, 1 of them for validation" in result.stdout
     assert [a.number_of_others for a in read_json(own / "x.json")] == [1, 1]
@@ -77,7 +50,7 @@ def test_own(own):
 def test_bad_input_is_one_sentence_and_leaves_the_old_file(own):
     (own / "x.json").write_text("old")
     (own / "people.json").write_text(json.dumps([OWN_PERSON, {**OWN_PERSON, "image": "b.png"}]))
-    result = run("own", own / "people.json", "--images", own, "--out", own / "x.json")
+    result = run_tool("make_json", "own", own / "people.json", "--images", own, "--out", own / "x.json")
     assert result.returncode == 2 and result.stdout == ""
     assert result.stderr.startswith("make_json.py") and result.stderr.count("\n") == 1
     assert "people.json: record 1: " in result.stderr and "b.png" in result.stderr
@@ -86,13 +59,13 @@ def test_bad_input_is_one_sentence_and_leaves_the_old_file(own):
 
 def test_the_table_is_not_overwritten_with_the_result(own):
     before = (own / "people.json").read_text()
-    result = run("own", own / "people.json", "--images", own, "--out", own / "." / "people.json")
+    result = run_tool("make_json", "own", own / "people.json", "--images", own, "--out", own / "." / "people.json")
     assert result.returncode == 2 and "expected another file than the table itself" in result.stderr
     assert (own / "people.json").read_text() == before
 
 
 @pytest.mark.parametrize("source", [(), ("lsp",), ("lspet",), ("own",)])
 def test_help_shows_an_example(source):
-    result = run(*source, "--help")
+    result = run_tool("make_json", *source, "--help")
     assert result.returncode == 0
     assert f"example:\n  python tools/make_json.py {source[0] if source else 'lsp'} " in result.stdout

@@ -1,19 +1,15 @@
 """tools/make_lmdb.py as a person runs it, and the choice and order of records behind it."""
 
-import io
-import runpy
 import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from bits import assert_same_bits
 from PIL import Image
+from tool import ROOT, run_tool
 
 from data_lmdb.annotations import Annotation, write_json
 from data_lmdb.conversion import make_lmdb, ordered, read_sources
@@ -21,31 +17,10 @@ from data_lmdb.reader import LmdbReader
 from data_lmdb.record import decode
 from prototxt_import.files import InputError
 
-ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "make_lmdb.py"
 COMMAND = [sys.executable, str(TOOL)]
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
 PEOPLE = 7
-
-
-class Result(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture(autouse=True)
-def _own_arguments(monkeypatch):
-    monkeypatch.setattr(sys, "argv", [])
-
-
-def run(*arguments):
-    """The script as `python tools/make_lmdb.py`, in this process, because starting Python costs a second."""
-    stdout, stderr = io.StringIO(), io.StringIO()
-    sys.argv = [str(TOOL), *map(str, arguments)]
-    with redirect_stdout(stdout), redirect_stderr(stderr), pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(TOOL), run_name="__main__")
-    return Result(ended.value.code, stdout.getvalue(), stderr.getvalue())
 
 
 def pixels(number, width=50, height=40):
@@ -94,8 +69,16 @@ def images_of(folder):
 )
 def test_records_in_the_order_of_the_json(folder, validation, expected):
     out = folder / "lmdb"
-    result = run(
-        folder / "x.json", *images_of(folder), "--out", out, "--order", "sequential", "--validation", validation
+    result = run_tool(
+        "make_lmdb",
+        folder / "x.json",
+        *images_of(folder),
+        "--out",
+        out,
+        "--order",
+        "sequential",
+        "--validation",
+        validation,
     )
     assert result.returncode == 0, result.stderr
     assert f"{out}: {len(expected)} records, " in result.stdout and result.stdout.endswith(" MB\n")
@@ -112,7 +95,16 @@ def test_records_in_the_order_of_the_json(folder, validation, expected):
 
 def test_the_shuffled_order_is_the_default_and_follows_the_seed(folder):
     for name, options in [("a", ()), ("b", ("--seed", "0")), ("c", ("--seed", "5"))]:
-        result = run(folder / "x.json", *images_of(folder), "--out", folder / name, "--validation", "include", *options)
+        result = run_tool(
+            "make_lmdb",
+            folder / "x.json",
+            *images_of(folder),
+            "--out",
+            folder / name,
+            "--validation",
+            "include",
+            *options,
+        )
         assert result.returncode == 0, result.stderr
     order = {name: [r.annolist_index for r in records_in(folder / name)] for name in "abc"}
     assert order["a"] == order["b"] == np.random.RandomState(0).permutation(PEOPLE).tolist()
@@ -121,7 +113,7 @@ def test_the_shuffled_order_is_the_default_and_follows_the_seed(folder):
 
 
 def test_the_golden_lmdb_from_the_golden_json(golden, lspet, tmp_path):
-    result = run(
+    result = run_tool("make_lmdb",
         golden / "transform" / "mpi16_lmdb.json",
         "--images", lspet / "images", "--images", golden / "transform",
         "--out", tmp_path / "lmdb", "--order", "sequential",
@@ -142,26 +134,32 @@ def assert_refused(result, folder, *parts):
 
 def test_bad_input_leaves_the_old_lmdb(folder):
     arguments = (folder / "x.json", *images_of(folder), "--out", folder / "lmdb", "--order", "sequential")
-    assert run(*arguments).returncode == 0
+    assert run_tool("make_lmdb", *arguments).returncode == 0
     picture = folder / "second" / "5.png"
     content = picture.read_bytes()
     picture.unlink()
-    assert_refused(run(*arguments), folder, "x.json: record 5: ", "first/5.png or ", "second/5.png", "found none")
+    assert_refused(
+        run_tool("make_lmdb", *arguments), folder, "x.json: record 5: ", "first/5.png or ", "second/5.png", "found none"
+    )
     picture.write_bytes(content[:500])
-    assert_refused(run(*arguments), folder, "x.json: record 5", "second/5.png: expected a readable image")
+    assert_refused(
+        run_tool("make_lmdb", *arguments), folder, "x.json: record 5", "second/5.png: expected a readable image"
+    )
     Image.fromarray(pixels(5, 60, 40)).save(picture)
     assert_refused(
-        run(*arguments),
+        run_tool("make_lmdb", *arguments),
         folder,
         "x.json: record 5",
         "5.png): expected an image of 50 x 40 px as annotated, found 60 x 40",
     )
     picture.write_bytes(content)
     write_json(folder / "x.json", [annotation(n, is_validation=True) for n in range(PEOPLE)])
-    assert_refused(run(*arguments), folder, "x.json", "found none with --validation exclude")
+    assert_refused(run_tool("make_lmdb", *arguments), folder, "x.json", "found none with --validation exclude")
     many = {"joint_others": np.ones((8, 16, 3)), "scale_provided_other": np.ones(8), "objpos_other": np.ones((8, 2))}
     write_json(folder / "x.json", [annotation(n, **(many if n == 4 else {})) for n in range(PEOPLE)])
-    assert_refused(run(*arguments), folder, "x.json: record 4", "at least 41 px high for 8 other people")
+    assert_refused(
+        run_tool("make_lmdb", *arguments), folder, "x.json: record 4", "at least 41 px high for 8 other people"
+    )
 
 
 def test_files_with_different_joints_do_not_mix(folder):
@@ -204,7 +202,7 @@ def test_ctrl_c_in_the_running_tool(folder):
 
 
 def test_help_shows_examples():
-    result = run("--help")
+    result = run_tool("make_lmdb", "--help")
     assert result.returncode == 0
     examples = result.stdout.split("example:\n")[1].splitlines()
     assert examples and all(line.startswith("  python tools/make_lmdb.py lspet.json --images ") for line in examples)

@@ -1,7 +1,7 @@
 """tools/plot_log.py: a log of this project's own lines becomes a picture; what is no log is refused."""
 
 from PIL import Image
-from tiny_cpm import run_tool
+from tool import assert_refused, run_tool
 
 from cpm_repro import caffe_log
 
@@ -14,22 +14,21 @@ def write_log(path) -> None:
     path.write_text("\n".join(lines))
 
 
-def test_a_log_becomes_a_picture(tmp_path, capsys):
+def test_a_log_becomes_a_picture(tmp_path):
     log, out = tmp_path / "train.log", tmp_path / "figures" / "loss.png"
     write_log(log)
-    assert run_tool("plot_log", log, "--out", out, "--smooth", 3) == 0
-    printed = capsys.readouterr().out
+    result = run_tool("plot_log", log, "--out", out, "--smooth", 3)
+    assert result.returncode == 0, result.stderr
+    printed = result.stdout
     assert "10 displayed iterations, the last 90" in printed and "loss_stage2: first 25, last 0.543478" in printed
     assert Image.open(out).size > (300, 200)
 
 
-def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, capsys):
+def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path):
     log = tmp_path / "train.log"
     log.write_text("nothing\n")
-    assert run_tool("plot_log", log, "--out", tmp_path / "x.png") == 2
-    assert run_tool("plot_log", tmp_path / "none.log", "--out", tmp_path / "x.png") == 2
+    assert_refused(run_tool("plot_log", log, "--out", tmp_path / "x.png"), "expected a solver's log")
+    assert_refused(run_tool("plot_log", tmp_path / "none.log", "--out", tmp_path / "x.png"), "cannot be read")
     write_log(log)
-    assert run_tool("plot_log", log, "--out", tmp_path / "x.bmp") == 2
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 3 and "expected a solver's log" in said[0] and "cannot be read" in said[1]
+    assert_refused(run_tool("plot_log", log, "--out", tmp_path / "x.bmp"))
     assert [path.name for path in tmp_path.iterdir()] == ["train.log"]

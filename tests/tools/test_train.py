@@ -1,29 +1,11 @@
 """tools/train.py, convert.py and make_prototxt.py as typed: exit codes, sentences, and files left alone."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from tool import ROOT, assert_refused, run_tool
 
 from cpm_repro.caffe_log import parse_log
 from prototxt_import.caffemodel import read_caffemodel
 from prototxt_import.prototxt import read_net, read_solver
-
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
-
-
-def run(tool, *arguments, cwd=None):
-    command = [sys.executable, str(TOOLS / f"{tool}.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
-
-
-def refused(result, *said):
-    """Exit code 2 and one sentence on stderr that holds every word of `said`."""
-    assert result.returncode == 2, result.stderr
-    assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
-    for words in said:
-        assert words in result.stderr
 
 
 @pytest.fixture
@@ -31,7 +13,7 @@ def models(golden, tmp_path):
     """A tiny CPM's prototxts on the golden LMDB, as make_prototxt.py writes them."""
     sizes = ["--stages", 2, "--widths", "4,4,4,4", "--crop-size", 104, "--filler-std", 0.05]
     solver = ["--batch-size", 2, "--max-iter", 4, "--stepsize", 3, "--snapshot", 2, "--display", 1, "--random-seed", 3]
-    result = run(
+    result = run_tool(
         "make_prototxt",
         "mpi",
         "--out",
@@ -51,20 +33,20 @@ def test_prototxts_to_snapshots_to_pt_and_back(models):
     assert (solver.max_iter, solver.stepsize, solver.random_seed) == (4, 3, 3)
     transform = read_net(models / "train.prototxt").layer[0].transform_param
     assert transform.target_dist == pytest.approx(1.171 * 104 / 368, abs=1e-4)
-    result = run("train", "--solver", models / "solver.prototxt")
+    result = run_tool("train", "--solver", models / "solver.prototxt")
     assert result.returncode == 0, result.stderr
     assert "Iteration 3, loss = " in result.stdout and "Train net output #1: loss_stage2 = " in result.stdout
     assert list(parse_log(models / "cpm.log").iterations) == [0, 1, 2, 3]
-    resumed = run("train", "--solver", models / "solver.prototxt", "--snapshot", models / "cpm_iter_2.solverstate")
+    resumed = run_tool("train", "--solver", models / "solver.prototxt", "--snapshot", models / "cpm_iter_2.solverstate")
     assert resumed.returncode == 0 and "Iteration 1, loss" not in resumed.stdout
     weights = models / "cpm_iter_4.caffemodel"
     assert (
-        run(
+        run_tool(
             "convert", "--prototxt", models / "deploy.prototxt", "--weights", weights, "--out", models / "n.pt"
         ).returncode
         == 0
     )
-    assert run("convert", "--weights", models / "n.pt", "--out", models / "back.caffemodel").returncode == 0
+    assert run_tool("convert", "--weights", models / "n.pt", "--out", models / "back.caffemodel").returncode == 0
     stored = {layer.name: layer.blobs for layer in read_caffemodel(weights).layer if layer.blobs}
     back = {layer.name: layer.blobs for layer in read_caffemodel(models / "back.caffemodel").layer if layer.blobs}
     assert back == stored
@@ -73,32 +55,34 @@ def test_prototxts_to_snapshots_to_pt_and_back(models):
 def test_wrong_input_ends_in_one_sentence(models, golden):
     solver = models / "solver.prototxt"
     text = solver.read_text()
-    refused(run("train", "--solver", models / "none.prototxt"), "none.prototxt", "cannot be read")
+    assert_refused(run_tool("train", "--solver", models / "none.prototxt"), "none.prototxt", "cannot be read")
     solver.write_text(text.replace("momentum", "momentun"))
-    refused(run("train", "--solver", solver), "solver.prototxt:", "momentun")
+    assert_refused(run_tool("train", "--solver", solver), "solver.prototxt:", "momentun")
     solver.write_text(text.replace('net: "train', 'net: "trian'))
-    refused(run("train", "--solver", solver), "solver.prototxt", "'trian.prototxt'")
+    assert_refused(run_tool("train", "--solver", solver), "solver.prototxt", "'trian.prototxt'")
     solver.write_text(text)
     weights = golden / "net/mini_cpm_deploy.caffemodel"
-    refused(run("train", "--solver", solver, "--weights", weights), "conv1_stage1", "(4, 3, 9, 9)", "(16, 3, 9, 9)")
+    assert_refused(
+        run_tool("train", "--solver", solver, "--weights", weights), "conv1_stage1", "(4, 3, 9, 9)", "(16, 3, 9, 9)"
+    )
     convert = ["--prototxt", models / "deploy.prototxt", "--out", models / "n.pt"]
     (models / "cut.caffemodel").write_bytes(weights.read_bytes()[:5000])
-    refused(run("convert", "--weights", models / "cut.caffemodel", *convert), "cut.caffemodel")
-    refused(run("convert", "--weights", weights, *convert), "deploy.caffemodel", "expected shape")
+    assert_refused(run_tool("convert", "--weights", models / "cut.caffemodel", *convert), "cut.caffemodel")
+    assert_refused(run_tool("convert", "--weights", weights, *convert), "deploy.caffemodel", "expected shape")
     assert not (models / "n.pt").exists()
-    refused(run("train", "--solver", solver, "--device", "cuda"), "CUDA card")
+    assert_refused(run_tool("train", "--solver", solver, "--device", "cuda"), "CUDA card")
     assert not list(models.glob("*.caffemodel.*")) and not list(models.glob(".*"))
 
 
 @pytest.mark.parametrize("preset", ["leeds", "flic", "vgg", "person"])
 def test_the_releases_nets(tmp_path, preset):
-    assert run("make_prototxt", preset, "--out", tmp_path).returncode == 0
+    assert run_tool("make_prototxt", preset, "--out", tmp_path).returncode == 0
     written = {path.name for path in tmp_path.iterdir()}
     alone = {"deploy.prototxt"}
     assert written == (alone if preset in ("vgg", "person") else alone | {"train.prototxt", "solver.prototxt"})
 
 
-@pytest.mark.parametrize("tool", sorted(path.stem for path in TOOLS.glob("*.py")))
+@pytest.mark.parametrize("tool", sorted(path.stem for path in (ROOT / "tools").glob("*.py")))
 def test_every_tool_has_help_with_an_example(tool):
-    result = run(tool, "--help")
+    result = run_tool(tool, "--help")
     assert result.returncode == 0 and f"python tools/{tool}.py" in result.stdout

@@ -1,14 +1,9 @@
-"""What the tools' tests run on: a two-stage CPM with few filters for 64 x 64 inputs, and a runner for tools."""
+"""What the tools' tests run on: a two-stage CPM with few filters for 64 x 64 inputs."""
 
-import importlib.util
 from pathlib import Path
 
-import pytest
-
-from cpm_repro import command_line
 from prototxt_import.net import load_net
 
-ROOT = Path(__file__).resolve().parents[2]
 HEAD = """
 name: "tiny CPM"
 input: "data"
@@ -49,13 +44,3 @@ def write_net(folder: Path, parts: int = 14) -> tuple[Path, Path]:
     net.write_text(prototxt(parts))
     weights.write_bytes(load_net(net, seed=5).to_caffemodel().SerializeToString())
     return net, weights
-
-
-def run_tool(name: str, *arguments: object) -> int:
-    """Run tools/<name>.py as its command line would, in this process; returns the exit code."""
-    spec = importlib.util.spec_from_file_location(f"tool_{name}", ROOT / "tools" / f"{name}.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    with pytest.raises(SystemExit) as left:
-        command_line.run(tool.main, tool.arguments_parser(), [str(argument) for argument in arguments])
-    return left.value.code or 0

@@ -1,0 +1,49 @@
+"""Runs a tool of tools/ as its command line does, but in this process: starting Python and torch costs seconds."""
+
+import contextlib
+import io
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Result(NamedTuple):
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_tool(name: str, *arguments: object, cwd: Path | None = None) -> Result:
+    """`python tools/<name>.py <arguments>`, in the folder `cwd`."""
+    path = str(ROOT / "tools" / f"{name}.py")
+    stdout, stderr = io.StringIO(), io.StringIO()
+    before = os.getcwd()
+    os.chdir(cwd or before)
+    try:
+        with (
+            mock.patch.object(sys, "argv", [path, *map(str, arguments)]),
+            contextlib.redirect_stdout(stdout),
+            contextlib.redirect_stderr(stderr),
+            pytest.raises(SystemExit) as ended,
+        ):
+            runpy.run_path(path, run_name="__main__")
+    finally:
+        os.chdir(before)
+    return Result(ended.value.code or 0, stdout.getvalue(), stderr.getvalue())
+
+
+def assert_refused(result: Result, *said: str) -> None:
+    """Exit code 2 and one sentence on stderr with all the words of `said`, without traceback."""
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr, result.stderr
+    for words in said:
+        assert words in result.stderr, (words, result.stderr)
