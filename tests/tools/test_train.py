@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cpm_repro.caffe_log import parse_log
+from cpm_repro.npz import read_npz
 from prototxt_import.caffemodel import read_caffemodel
 from prototxt_import.prototxt import read_net, read_solver
 
@@ -50,13 +51,18 @@ def test_prototxts_to_snapshots_to_pt_and_back(models):
     solver = read_solver(models / "solver.prototxt")
     assert (solver.max_iter, solver.stepsize, solver.random_seed) == (4, 3, 3)
     transform = read_net(models / "train.prototxt").layer[0].transform_param
-    assert transform.target_dist == pytest.approx(1.171 * 104 / 368, rel=1e-4)
-    result = run("train", "--solver", models / "solver.prototxt")
+    assert transform.target_dist == pytest.approx(1.171 * 104 / 368, abs=1e-4)
+    result = run("train", "--solver", models / "solver.prototxt", "--trace", models / "trace.npz")
     assert result.returncode == 0, result.stderr
     assert "Iteration 3, loss = " in result.stdout and "Train net output #1: loss_stage2 = " in result.stdout
     assert list(parse_log(models / "cpm.log").iterations) == [0, 1, 2, 3]
-    resumed = run("train", "--solver", models / "solver.prototxt", "--snapshot", models / "cpm_iter_2.solverstate")
+    trace = read_npz(models / "trace.npz")
+    assert trace["loss"].shape == (4, 2) and {"iter4/conv1_stage1/0", "blobdiff1/conv7_stage1"} <= trace.keys()
+    resume = ["train", "--solver", models / "solver.prototxt", "--snapshot", models / "cpm_iter_2.solverstate"]
+    resumed = run(*resume)
     assert resumed.returncode == 0 and "Iteration 1, loss" not in resumed.stdout
+    assert "go on where the snapshot left them" in resumed.stdout
+    assert "go on from their start, as Caffe does" in run(*resume, "--resume-like-caffe").stdout
     weights = models / "cpm_iter_4.caffemodel"
     assert (
         run(
