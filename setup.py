@@ -15,7 +15,7 @@ class BuildHostLibrary(build_ext):
             super().build_extension(ext)
         except (CompileError, PlatformError) as error:
             raise SystemExit(
-                "cpm-repro: kernels/src/host.cpp could not be compiled: a C++17 compiler is needed "
+                "cpm-repro: kernels/src could not be compiled: a C++17 compiler is needed "
                 f"(g++ or clang++, or the one named by CXX): {error}"
             ) from None
 
@@ -23,7 +23,7 @@ class BuildHostLibrary(build_ext):
 # Fused multiply-adds and reordering would change bits; the two -fno- flags only let rounding be vectorised.
 host_library = Extension(
     "cpm_kernels._host",
-    ["kernels/src/host.cpp"],
+    sorted(glob("kernels/src/*.cpp")),
     depends=sorted(glob("kernels/src/*.h")),
     language="c++",
     extra_compile_args=["-O3", "-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"],

@@ -4,13 +4,13 @@ The learning rate multiplies inside the momentum: history = momentum · history 
 weight −= history. torch.optim.SGD keeps it outside, and the two part at every change of the rate.
 """
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from cpm_kernels.sgd import SgdStep
 from prototxt_import import schema
 from prototxt_import.blobs import array_to_blob, blob_shape, blob_to_array, fits
 from prototxt_import.caffemodel import read_caffemodel, read_solverstate, write_caffemodel, write_solverstate
@@ -49,7 +49,11 @@ def check_solver(param: "schema.SolverParameter", where: str) -> None:
 
 
 def learning_rate(param: "schema.SolverParameter", iteration: int) -> np.float32:
-    """The rate of iteration `iteration`, counted from 0 (SGDSolver::GetLearningRate)."""
+    """The rate of iteration `iteration`, counted from 0 (SGDSolver::GetLearningRate).
+
+    Integer powers are taken in double, as C++ does; functions of float32 are correctly rounded, which glibc's powf and
+    expf are too but for a few arguments in ten thousand.
+    """
     base, gamma, power = np.float32(param.base_lr), np.float32(param.gamma), np.float32(param.power)
     one = np.float32(1)
     now = np.float32(iteration)
@@ -61,11 +65,12 @@ def learning_rate(param: "schema.SolverParameter", iteration: int) -> np.float32
     if param.lr_policy == "exp":
         return np.float32(float(base) * float(gamma) ** iteration)
     if param.lr_policy == "inv":
-        return base * (one + gamma * now) ** -power
+        return base * np.float32(float(one + gamma * now) ** float(-power))
     if param.lr_policy == "poly":
-        return base * (one - now / np.float32(param.max_iter)) ** power
+        return base * np.float32(float(one - now / np.float32(param.max_iter)) ** float(power))
     if param.lr_policy == "sigmoid":
-        return base * (one / (one + np.exp(-gamma * (now - np.float32(param.stepsize)))))
+        steps = -gamma * (now - np.float32(param.stepsize))
+        return base * (one / (one + np.exp(np.float64(steps)).astype(np.float32)))
     return base
 
 
@@ -95,42 +100,49 @@ class SGDSolver:
 
     @torch.no_grad()
     def apply_update(self) -> None:
-        """One update from the gradients accumulated over iter_size passes (SGDSolver::ApplyUpdate)."""
-        rate = float(self.rate)
-        trained = [
-            (b, h) for b, h in zip(self.net.learnable, self.history, strict=True) if b.parameter.grad is not None
-        ]
-        self._clip([blob.parameter.grad for blob, _ in trained])
+        """One update from the gradients accumulated over iter_size passes (SGDSolver::ApplyUpdate).
+
+        A blob that no gradient reached has gradient 0 and still decays; one whose lr_mult is 0 stays.
+        """
+        trained = [(b, h) for b, h in zip(self.net.learnable, self.history, strict=True) if b.lr_mult]
+        for blob, _ in trained:
+            if blob.parameter.grad is None:
+                blob.parameter.grad = torch.zeros_like(blob.parameter)
+        clip = self._clip_factor(blob.parameter.grad for blob, _ in trained)
         for blob, history in trained:
-            gradient = self._regularized(blob.parameter, blob.decay_mult)
-            history.mul_(self.param.momentum).add_(gradient, alpha=rate * blob.lr_mult)
-            blob.parameter.sub_(history)
+            step = self._step(blob.lr_mult, blob.decay_mult, clip)
+            self.net.ops.sgd_update(blob.parameter, blob.parameter.grad, history, step)
         self.iteration += 1
 
-    def _clip(self, gradients: Iterable[torch.Tensor]) -> None:
-        """Scales all gradients so that their common L2 norm is at most clip_gradients."""
-        limit = self.param.clip_gradients
+    def _clip_factor(self, gradients: Iterable[torch.Tensor]) -> float:
+        """What scales all gradients so that their common L2 norm is at most clip_gradients."""
+        limit = np.float32(self.param.clip_gradients)
         if limit < 0:
-            return
-        norm = math.sqrt(sum(float((gradient * gradient).sum()) for gradient in gradients))
-        if norm > limit:
-            for gradient in gradients:
-                gradient.mul_(limit / norm)
+            return 1.0
+        norm = np.sqrt(sum((self.net.ops.squared_norm(gradient) for gradient in gradients), np.float32(0)))
+        return float(limit / norm) if norm > limit else 1.0
 
-    def _regularized(self, weight: torch.Tensor, decay_mult: float) -> torch.Tensor:
-        gradient = weight.grad
-        if self.param.iter_size > 1:
-            gradient = gradient / self.param.iter_size
-        decay = self.param.weight_decay * decay_mult
-        if not decay:
-            return gradient
-        return gradient.add(weight.sign() if self.param.regularization_type == "L1" else weight, alpha=decay)
+    def _step(self, lr_mult: float, decay_mult: float, clip: float) -> SgdStep:
+        param = self.param
+        return SgdStep(
+            clip=clip,
+            share=float(np.float32(1) / np.float32(param.iter_size)),
+            decay=float(np.float32(param.weight_decay) * np.float32(decay_mult)),
+            absolute=param.regularization_type == "L1",
+            rate=float(self.rate * np.float32(lr_mult)),
+            momentum=param.momentum,
+        )
 
-    def snapshot(self) -> tuple[Path, Path]:
-        """Writes `<snapshot_prefix>_iter_N.caffemodel` and `.solverstate`; returns their paths (Solver::Snapshot)."""
+    def snapshot(self, before_state: Callable[[Path], None] | None = None) -> tuple[Path, Path]:
+        """Writes `<snapshot_prefix>_iter_N.caffemodel` and `.solverstate`; returns their paths (Solver::Snapshot).
+
+        `before_state` is called with the state's path between the two: whoever finds a state finds what it needs.
+        """
         name = f"{self.param.snapshot_prefix}_iter_{self.iteration}"
         model, state = (self.folder / f"{name}{suffix}" for suffix in (".caffemodel", ".solverstate"))
         write_caffemodel(model, self.net.to_caffemodel())
+        if before_state is not None:
+            before_state(state)
         history = [array_to_blob(h.cpu().numpy()) for h in self.history]
         step = sum(self.iteration > value for value in self.param.stepvalue)
         if self.param.lr_policy == "step":

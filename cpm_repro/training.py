@@ -21,7 +21,10 @@ from prototxt_import.prototxt import read_net, read_solver
 
 from . import caffe_log
 from .cpm_data import CPMData
+from .npz import writing_npz
+from .run_state import restore_run_state, run_state_path, write_run_state
 from .solver import SGDSolver, check_solver
+from .trace import BlobRecorder, Trace
 
 DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time of day
 
@@ -31,7 +34,9 @@ class Options:
     """How to train, beyond what the solver prototxt says.
 
     weights: a `.caffemodel` to start from; snapshot: a `.solverstate` to continue; srand: seed of the data layer's
-    rand() (the original's is never seeded: 1); threads: of the data layer.
+    rand() (the original's is never seeded: 1); threads: of the data layer. trace: a `.npz` to record the run in.
+    A run that continues goes on with the data and random numbers where the snapshot left them; resume_like_caffe:
+    both start over, as the original's do.
     """
 
     weights: Path | None = None
@@ -40,6 +45,8 @@ class Options:
     device: str = "cpu"
     srand: int = 1
     threads: int = 2
+    trace: Path | None = None
+    resume_like_caffe: bool = False
 
 
 class Training:
@@ -69,6 +76,7 @@ class Training:
             self.solver.restore(options.snapshot)
         self.smoothed: deque[float] = deque(maxlen=max(self.param.average_loss, 1))
         self.data = self._data_layer()
+        self.resumed_exactly = self._restore_run_state()
 
     def _data_layer(self) -> CPMData:
         layers = [layer for layer in self.net.param.layer if layer.type == "CPMData"]
@@ -77,27 +85,52 @@ class Training:
         random = GlibcRand(self.options.srand)
         return CPMData(layers[0], self.net_path.parent, random, "TRAIN", threads=self.options.threads)
 
+    def _restore_run_state(self) -> bool:
+        """Whether data and random numbers go on from where the snapshot left them; without its file they start over."""
+        state = self.options.snapshot
+        if state is None or self.options.resume_like_caffe or not run_state_path(Path(state)).exists():
+            return False
+        try:
+            self.smoothed.extend(restore_run_state(Path(state), self.solver, self.data))
+        except InputError:
+            self.data.close()
+            raise
+        return True
+
+    def snapshot(self) -> tuple[Path, Path]:
+        """Writes weights, run state and solver state; returns the paths of the first and the last."""
+        return self.solver.snapshot(lambda s: write_run_state(s, self.solver, self.data, list(self.smoothed)))
+
     def __enter__(self) -> "Training":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.data.close()
 
-    def forward_backward(self) -> dict[str, float]:
+    def forward_backward(self, recorder: BlobRecorder | None = None) -> dict[str, float]:
         """Adds the gradients of one batch; returns the net's outputs by name (Net::ForwardBackward)."""
         batch = {name: torch.from_numpy(blob).to(self.options.device) for name, blob in self.data.next_batch().items()}
+        if recorder is not None:
+            batch = {name: recorder.keep(name, blob) for name, blob in batch.items()}
         blobs = self.net(batch)
         self.net.loss(blobs).backward()
         return {name: float(blobs[name].detach().sum()) for name in self.net.output_names}
 
-    def step(self) -> tuple[float, dict[str, float]]:
+    def step(self, trace: Trace | None = None) -> tuple[float, dict[str, float]]:
         """One iteration: iter_size batches and an update. Returns the mean loss and the last batch's outputs."""
         self.solver.clear_gradients()
         loss, outputs = 0.0, {}
-        for _ in range(self.param.iter_size):
-            outputs = self.forward_backward()
+        for batch in range(self.param.iter_size):
+            if trace is not None and trace.wants_blobs and batch == self.param.iter_size - 1:
+                with BlobRecorder(self.net) as recorder:
+                    outputs = self.forward_backward(recorder)
+                trace.add_blobs(recorder)
+            else:
+                outputs = self.forward_backward()
             loss += sum(outputs[name] * weight for name, weight in self.net.loss_weights.items() if name in outputs)
         self.solver.apply_update()
+        if trace is not None:
+            trace.add_iteration([outputs[name] for name in self.net.loss_weights if name in outputs])
         return loss / self.param.iter_size, outputs
 
     def displayed(self, iteration: int, loss: float, outputs: dict[str, float], rate: float) -> list[str]:
@@ -119,25 +152,44 @@ def train(solver_path: Path, options: Options) -> Path:
         log_path = training.solver.folder / f"{training.param.snapshot_prefix}.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
         mode = "a" if options.snapshot else "w"
-        with open(log_path, mode, encoding="utf-8") as log, _interruption() as interrupted:
-            return _solve(training, log, interrupted) or log_path
+        with (
+            open(log_path, mode, encoding="utf-8") as log,
+            _tracing(options.trace, training) as trace,
+            _interruption() as interrupted,
+        ):
+            return _solve(training, log, trace, interrupted) or log_path
 
 
-def _solve(training: Training, log: TextIO, interrupted: threading.Event) -> Path | None:
+@contextmanager
+def _tracing(path: Path | None, training: Training) -> Iterator[Trace | None]:
+    """The trace to record in, if there is a path; the file appears when the run is over."""
+    if path is None:
+        yield None
+        return
+    with writing_npz(path) as add:
+        trace = Trace(add, training.solver)
+        yield trace
+        trace.finish()
+
+
+def _solve(training: Training, log: TextIO, trace: Trace | None, interrupted: threading.Event) -> Path | None:
     param, solver = training.param, training.solver
     _say(log, caffe_log.header_lines() + caffe_log.solving_lines(training.net_path.stem, param.lr_policy))
+    if training.options.snapshot is not None:
+        how = "where the snapshot left them" if training.resumed_exactly else "from their start, as Caffe does"
+        _say(log, [caffe_log.glog_line(f"Resuming: data and random numbers go on {how}.")])
     model = None
     bar = tqdm(total=param.max_iter, initial=solver.iteration, unit="it", disable=None, file=sys.stderr)
     with bar:
         while solver.iteration < param.max_iter and not interrupted.is_set():
             iteration, rate = solver.iteration, float(solver.rate)
-            loss, outputs = training.step()
+            loss, outputs = training.step(trace)
             _say(log, training.displayed(iteration, loss, outputs, rate))
             bar.update()
             due = param.snapshot and solver.iteration % param.snapshot == 0
             last = param.snapshot_after_train and solver.iteration == param.max_iter
             if due or last or interrupted.is_set():
-                model, state = solver.snapshot()
+                model, state = training.snapshot()
                 _say(log, caffe_log.snapshot_lines(model, state))
     _say(log, [caffe_log.glog_line("Optimization stopped early.") if interrupted.is_set() else caffe_log.done_line()])
     return model

@@ -13,7 +13,7 @@ import numpy as np
 PROFILES = {"opencv4": 0, "opencv2": 1}
 
 _POINTER, _INT, _LONG = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
-_FLOAT, _DOUBLE = ctypes.c_float, ctypes.c_double
+_FLOAT, _DOUBLE, _UNSIGNED = ctypes.c_float, ctypes.c_double, ctypes.c_uint
 
 _SIGNATURES = {
     "cpm_expf": ([_POINTER, _POINTER, _LONG], None),
@@ -31,6 +31,36 @@ _SIGNATURES = {
     "cpm_label_maps": ([_POINTER, _INT, _INT, _INT, _FLOAT, _INT, _INT, _POINTER], None),
     "cpm_centre_element": ([_INT, _INT, _FLOAT, _FLOAT, _FLOAT], _FLOAT),
     "cpm_label_element": ([_POINTER] + [_INT] * 6 + [_FLOAT], _FLOAT),
+    "cpm_tile_version": ([], _INT),
+    "cpm_gemm_block": ([_INT] * 3, _INT),
+    "cpm_gemm": ([_POINTER, _LONG, _LONG, _POINTER, _LONG, _LONG] + [_INT] * 9 + [_POINTER], None),
+    "cpm_gemm_elements": ([_POINTER, _LONG, _LONG, _POINTER, _LONG, _LONG] + [_INT] * 7 + [_POINTER], None),
+    "cpm_convolve": ([_POINTER] * 4 + [_INT] * 4 + [_POINTER], None),
+    "cpm_convolve_transposed": ([_POINTER] * 4 + [_INT] * 4 + [_POINTER], None),
+    "cpm_convolution_weights": ([_POINTER] * 3 + [_INT] * 4 + [_POINTER], None),
+    "cpm_dot": ([_POINTER, _POINTER, _LONG], _FLOAT),
+    "cpm_add_row_sums": ([_POINTER, _INT, _INT, _FLOAT, _POINTER], None),
+    "cpm_add_column_sums": ([_POINTER, _INT, _INT, _POINTER], None),
+    "cpm_axpy": ([_FLOAT, _POINTER, _LONG, _POINTER], None),
+    "cpm_fused": ([_POINTER, _POINTER, _LONG, _POINTER], None),
+    "cpm_max_pool": ([_POINTER, _INT, _POINTER, _INT, _POINTER, _POINTER], None),
+    "cpm_max_pool_gradient": ([_POINTER, _POINTER, _INT, _POINTER, _INT, _POINTER], None),
+    "cpm_ave_pool": ([_POINTER, _INT, _POINTER, _INT, _POINTER], None),
+    "cpm_ave_pool_gradient": ([_POINTER, _INT, _POINTER, _INT, _POINTER], None),
+    "cpm_relu": ([_POINTER, _FLOAT, _LONG, _INT, _POINTER], None),
+    "cpm_relu_gradient": ([_POINTER, _POINTER, _FLOAT, _LONG, _INT, _POINTER], None),
+    "cpm_exp": ([_POINTER, _LONG, _INT, _POINTER], None),
+    "cpm_log": ([_POINTER, _LONG, _INT, _POINTER], None),
+    "cpm_tanh": ([_POINTER, _LONG, _INT, _POINTER], None),
+    "cpm_pow": ([_POINTER, _FLOAT, _LONG, _INT, _POINTER], None),
+    "cpm_add_slope_gradient": ([_POINTER, _POINTER, _LONG, _INT, _LONG, _INT, _POINTER], None),
+    "cpm_random_seed": ([_POINTER, _UNSIGNED], None),
+    "cpm_random_draws": ([_POINTER, _LONG, _POINTER], None),
+    "cpm_random_normal": ([_POINTER, _FLOAT, _FLOAT, _LONG, _POINTER], None),
+    "cpm_random_uniform": ([_POINTER, _FLOAT, _FLOAT, _LONG, _POINTER], None),
+    "cpm_random_bernoulli_float": ([_POINTER, _FLOAT, _LONG, _POINTER], None),
+    "cpm_random_bernoulli_double": ([_POINTER, _DOUBLE, _LONG, _POINTER], None),
+    "cpm_sgd_update": ([_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _INT], None),
 }
 
 
@@ -68,6 +98,11 @@ def checked(array: np.ndarray, dtype: type, shape: tuple[int | None, ...], name:
             f"{name} must be {np.dtype(dtype).name} of shape {sizes}, not {array.dtype} of shape {array.shape}"
         )
     return np.ascontiguousarray(array)
+
+
+def empty(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+    """An array for the library to fill, each value as it happens to be (tests poison it)."""
+    return np.empty(shape, dtype)
 
 
 def checked_image(image: np.ndarray) -> np.ndarray:

@@ -3,10 +3,18 @@
 An engine is a class whose static methods are Caffe's operations on torch tensors; layers call `self.ops.<operation>`.
 """
 
+from cpm_kernels.gemm import GEMM_PROFILES
+
+from .exact import ExactOperations, exact_operations
 from .fast import FastOperations
 from .files import InputError
 
-ENGINES: dict[str, type] = {"fast": FastOperations}
+ENGINES: dict[str, type] = {
+    "fast": FastOperations,
+    "exact": ExactOperations,
+    **{f"exact:{profile}": exact_operations(profile) for profile in GEMM_PROFILES},
+}
+"""By name; "exact" is the OpenBLAS of the golden files, the others are named after theirs."""
 
 
 def operations(engine: str) -> type:

@@ -3,9 +3,16 @@
 Every method takes and returns torch tensors (N, C, H, W float32 unless said otherwise) and is differentiable.
 """
 
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from cpm_kernels.random import CaffeRandom
+from cpm_kernels.sgd import SgdStep
 
 from .geometry import Window
 
@@ -39,9 +46,9 @@ class FastOperations:
         return F.avg_pool2d(x, window.kernel, window.stride, window.pad, ceil_mode=True, count_include_pad=True)
 
     @staticmethod
-    def inner_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """(M, K) times the transpose of (N, K), plus (N,)."""
-        return F.linear(x, weight, bias)
+    def inner_product(x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
+        """(M, K) times the transpose of weight (N, K), or, with `transposed`, times weight (K, N), plus (N,)."""
+        return F.linear(x, weight.t() if transposed else weight, bias)
 
     @staticmethod
     def relu(x: Tensor, negative_slope: float) -> Tensor:
@@ -69,6 +76,11 @@ class FastOperations:
         return torch.tanh(x)
 
     @staticmethod
+    def absval(x: Tensor) -> Tensor:
+        """|x|."""
+        return x.abs()
+
+    @staticmethod
     def power(x: Tensor, power: float, scale: float, shift: float) -> Tensor:
         """(shift + scale · x) ^ power."""
         x = x * scale + shift
@@ -80,25 +92,32 @@ class FastOperations:
         return torch.exp(x * scale + shift)
 
     @staticmethod
-    def log(x: Tensor, scale: float, shift: float) -> Tensor:
-        """ln(shift + scale · x)."""
-        return torch.log(x * scale + shift)
+    def log(x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
+        """base_scale · ln(shift + scale · x)."""
+        return torch.log(x * scale + shift) * base_scale
 
     @staticmethod
-    def scale(x: Tensor, factor: Tensor) -> Tensor:
-        """x times a factor already shaped to broadcast over it."""
-        return x * factor
+    def scale(x: Tensor, factor: Tensor, trailing: int) -> Tensor:
+        """x times a factor that broadcasts over the last `trailing` axes of x."""
+        return x * factor.reshape(factor.shape + (1,) * trailing)
 
     @staticmethod
-    def bias(x: Tensor, bias: Tensor) -> Tensor:
-        """x plus a bias already shaped to broadcast over it."""
-        return x + bias
+    def bias(x: Tensor, bias: Tensor, trailing: int) -> Tensor:
+        """x plus a bias that broadcasts over the last `trailing` axes of x."""
+        return x + bias.reshape(bias.shape + (1,) * trailing)
 
     @staticmethod
     def batch_norm(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
         """(x − mean) / sqrt(variance + eps), statistics per channel, (C,)."""
         broadcast = (1, -1) + (1,) * (x.dim() - 2)
         return (x - mean.reshape(broadcast)) / (variance.reshape(broadcast) + eps).sqrt()
+
+    @staticmethod
+    def batch_norm_of_batch(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        """The same with the batch's own statistics, and these: mean and (biased) variance, each (C,)."""
+        axes = [axis for axis in range(x.dim()) if axis != 1]
+        mean, variance = x.mean(axes), x.var(axes, unbiased=False)
+        return FastOperations.batch_norm(x, mean, variance, eps), mean, variance
 
     @staticmethod
     def lrn_across(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
@@ -125,14 +144,45 @@ class FastOperations:
         return torch.softmax(x, axis)
 
     @staticmethod
+    def split(x: Tensor, count: int) -> tuple[Tensor, ...]:
+        """x for each of `count` users, whose gradients add up."""
+        return (x,) * count
+
+    @staticmethod
+    def eltwise_sum(bottoms: Sequence[Tensor], coefficients: list[float]) -> Tensor:
+        """Σ coefficient · bottom."""
+        terms = (x if c == 1 else x * c for c, x in zip(coefficients, bottoms, strict=True))
+        return reduce(lambda x, y: x + y, terms)
+
+    @staticmethod
+    def eltwise_product(bottoms: Sequence[Tensor]) -> Tensor:
+        """Product of all."""
+        return reduce(lambda x, y: x * y, bottoms)
+
+    @staticmethod
     def eltwise_max(x: Tensor, y: Tensor) -> Tensor:
         """Elementwise maximum; at a tie value and gradient are those of y, as in Caffe."""
         return torch.where(x > y, x, y)
 
     @staticmethod
-    def dropout(x: Tensor, ratio: float) -> Tensor:
-        """Zeroes a share `ratio` of the values and scales the rest by 1 / (1 − ratio)."""
+    def dropout(x: Tensor, ratio: float, random: CaffeRandom) -> Tensor:
+        """Zeroes a share `ratio` of the values and scales the rest by 1 / (1 − ratio); draws from torch's generator
+        of the tensor's device instead of the net's `random`."""
         return F.dropout(x, ratio, training=True)
+
+    @staticmethod
+    def squared_norm(gradient: Tensor) -> np.float32:
+        """Σ gradient²."""
+        return np.float32((gradient * gradient).sum().item())
+
+    @staticmethod
+    def sgd_update(weight: Tensor, gradient: Tensor, history: Tensor, step: SgdStep) -> None:
+        """One update of `history` and `weight` in place; `step` says by what (Caffe: sgd_solver.cpp)."""
+        gradient = gradient * (step.clip * step.share)
+        if step.decay:
+            gradient.add_(weight.sign() if step.absolute else weight, alpha=step.decay)
+        history.mul_(step.momentum).add_(gradient, alpha=step.rate)
+        weight.sub_(history)
 
     @staticmethod
     def euclidean_loss(x: Tensor, y: Tensor) -> Tensor:

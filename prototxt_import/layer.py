@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from cpm_kernels.random import CaffeRandom
+
 from . import schema
 from .files import InputError
 
@@ -44,6 +46,8 @@ class Layer(nn.Module):
 
     bottoms: range = range(1, 2)
     tops: range = range(1, 2)
+    threads: int = 0  # that Caffe's layer starts; each seeds a generator of its own with a draw from the net's
+    random: CaffeRandom  # the net's, set by Net
 
     def __init__(self, spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: object) -> None:
         super().__init__()

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from cpm_kernels.random import CaffeRandom
 
 from . import layers as _registered_layers  # noqa: F401  importing it registers every layer type
 from . import schema
@@ -46,6 +47,8 @@ class Net(nn.Module):
         phase: "TRAIN" or "TEST"; keeps the layers whose include/exclude rules admit it.
         engine: whose operations the layers compute with (see `engine.py`).
         seed: of the fillers; None leaves every blob at zero, to be loaded.
+
+    `net.random` is the one stream of Caffe's process: the fillers draw from it first, then every pass's dropout.
     """
 
     def __init__(
@@ -58,12 +61,16 @@ class Net(nn.Module):
         self.phase, self.engine = phase, engine
         self.layers = nn.ModuleDict()
         self.blob_shapes: dict[str, Shape] = {}
-        self._make_layers(operations(engine))
+        self.ops = operations(engine)
+        self._make_layers(self.ops)
         self._share_blobs()
-        self.memory_format = operations(engine).memory_format
+        self.memory_format = self.ops.memory_format
         self.to(memory_format=self.memory_format)
+        self.random = CaffeRandom(0 if seed is None else seed)
+        for layer in self._layers():
+            layer.random = self.random
         if seed is not None:
-            self.fill(np.random.RandomState(seed))
+            self._fill()
 
     def _make_layers(self, ops: type) -> None:
         for spec in self.param.layer:
@@ -109,13 +116,16 @@ class Net(nn.Module):
             layer.require(False, f"a shared blob of the same shape {tuple(parameter.shape)}", str(tuple(blob.shape)))
         return parameter
 
-    def fill(self, random: np.random.RandomState) -> None:
-        """Fills every blob, layer by layer in net order, as its filler says; a shared blob only at its owner."""
+    def _fill(self) -> None:
+        """Sets the layers up as Caffe does, in net order: a data layer's threads take a draw each, and every blob is
+        filled as its filler says (a shared one too, into nothing: Caffe shares it afterwards)."""
         owned = {(blob.layer, blob.index) for blob in self.learnable}
         for layer in self._layers():
+            self.random.draws(layer.threads)
             for index, name in enumerate(layer.blob_names):
-                if (layer.spec.name, index) in owned:
-                    fill(getattr(layer, name), layer.fillers[name], random, layer.where)
+                blob = getattr(layer, name)
+                own = (layer.spec.name, index) in owned
+                fill(blob if own else torch.empty_like(blob), layer.fillers[name], self.random, layer.where)
 
     def _layers(self) -> Iterator[Layer]:
         return iter(self.layers.values())

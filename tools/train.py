@@ -8,6 +8,7 @@ from cpm_repro import command_line
 EXAMPLE = """
 python tools/train.py --solver models/people/solver.prototxt
 python tools/train.py --solver models/people/solver.prototxt --snapshot models/people/cpm_iter_400.solverstate
+python tools/train.py --solver models/people/solver.prototxt --engine exact --trace trace.npz
 """
 
 
@@ -21,6 +22,8 @@ def main(arguments: argparse.Namespace) -> None:
         device=arguments.device,
         srand=arguments.srand,
         threads=arguments.threads or Options.threads,
+        trace=arguments.trace,
+        resume_like_caffe=arguments.resume_like_caffe,
     )
     print(f"written: {train(arguments.solver, options)}")
 
@@ -34,6 +37,12 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--srand", metavar="N", type=int, default=1, help="seed of the data layer's rand() (default: 1)"
     )
+    parser.add_argument(
+        "--resume-like-caffe",
+        action="store_true",
+        help="with --snapshot: data and random numbers start over, as the original's do",
+    )
+    parser.add_argument("--trace", metavar="T.npz", type=Path, help="record losses, parameters and first blobs here")
     command_line.add_device(parser)
     command_line.add_engine(parser)
     command_line.add_threads(parser)

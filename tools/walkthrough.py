@@ -52,8 +52,8 @@ def prepare(out: Path, pictures: int, held_out: int, iterations: int) -> None:
     only = ["--validation", "only", "--order", "sequential"]
     step(3, "and held out", "make_lmdb", *lmdb, out / "lmdb/held_out", *only)
     schedule = [*SCHEDULE, "--max-iter", iterations, "--stepsize", iterations * 3 // 4, "--batch-size", 4]
-    logged = ["--snapshot", max(iterations // 2, 1), "--display", 25, "--random-seed", SEED, "--snapshot-prefix", "people"]
-    net = [*NET, *PERSON, *AUGMENTATION, *schedule, *logged, "--lmdb", out / "lmdb/train"]
+    logged = ["--snapshot", max(iterations // 2, 1), "--display", 25, "--snapshot-prefix", "people"]
+    net = [*NET, *PERSON, *AUGMENTATION, *schedule, *logged, "--random-seed", SEED, "--lmdb", out / "lmdb/train"]
     step(4, "Prototxts of a narrow CPM", "make_prototxt", "mpi", *net, "--out", out / "models")
 
 

@@ -29,6 +29,7 @@ class CPMData(Source):
     """data N×4×crop_y×crop_x (B, G, R, centre map) and label N×2(P+1)×(crop_y/stride)×(crop_x/stride)."""
 
     tops = range(1, 3)
+    threads = 2  # one reads the LMDB, one transforms
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         transform = self.spec.transform_param

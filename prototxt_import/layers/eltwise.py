@@ -23,9 +23,8 @@ class Eltwise(Layer):
     def forward(self, *bottoms: Tensor) -> Tensor:
         p = self.spec.eltwise_param
         if p.operation == p.PROD:
-            return reduce(lambda x, y: x * y, bottoms)
+            return self.ops.eltwise_product(bottoms)
         if p.operation == p.MAX:
-            return reduce(self.ops.eltwise_max, bottoms)
-        coefficients = list(p.coeff) or [1.0] * len(bottoms)
-        terms = [x if c == 1 else x * c for x, c in zip(bottoms, coefficients, strict=True)]
-        return reduce(lambda x, y: x + y, terms)
+            later = bottoms[2:]
+            return reduce(lambda most, x: self.ops.eltwise_max(x, most), later, self.ops.eltwise_max(*bottoms[:2]))
+        return self.ops.eltwise_sum(bottoms, list(p.coeff) or [1.0] * len(bottoms))

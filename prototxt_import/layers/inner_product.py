@@ -31,6 +31,5 @@ class InnerProduct(Layer):
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.inner_product_param
         outer = x.shape[: self.first]
-        weight = self.weight.t() if p.transpose else self.weight
-        y = self.ops.inner_product(x.reshape(math.prod(outer), -1), weight, self.bias)
+        y = self.ops.inner_product(x.reshape(math.prod(outer), -1), self.weight, self.bias, p.transpose)
         return y.reshape(*outer, p.num_output)

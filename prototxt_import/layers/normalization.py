@@ -25,11 +25,9 @@ class BatchNorm(Layer):
         if self.use_global_stats:
             scale = torch.where(self.factor == 0, 0.0, 1 / self.factor)
             return self.ops.batch_norm(x, self.mean * scale, self.variance * scale, eps)
-        axes = [a for a in range(x.dim()) if a != 1]
-        mean = x.mean(axes)
-        variance = x.var(axes, unbiased=False)
+        y, mean, variance = self.ops.batch_norm_of_batch(x, eps)
         self._move_average(mean.detach(), variance.detach(), x.numel() // mean.numel())
-        return self.ops.batch_norm(x, mean, variance, eps)
+        return y
 
     @torch.no_grad()
     def _move_average(self, mean: Tensor, variance: Tensor, count: int) -> None:

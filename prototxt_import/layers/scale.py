@@ -26,10 +26,6 @@ class _Broadcast(Layer):
         self.require(fits, f"dimensions of {shape} from axis {start} on", str(tuple(inner)))
         self.trailing = len(shape) - start - len(inner)
 
-    def broadcast(self, values: Tensor) -> Tensor:
-        """`values` with axes of size 1 after it, so that it broadcasts over the first bottom."""
-        return values.reshape(values.shape + (1,) * self.trailing)
-
 
 @register("Scale")
 class Scale(_Broadcast):
@@ -43,8 +39,8 @@ class Scale(_Broadcast):
             self.add_blob("bias", shape, p.bias_filler)
 
     def forward(self, x: Tensor, factor: Tensor | None = None) -> Tensor:
-        y = self.ops.scale(x, self.broadcast(self.factor if factor is None else factor))
-        return self.ops.bias(y, self.broadcast(self.bias)) if self.spec.scale_param.bias_term else y
+        y = self.ops.scale(x, self.factor if factor is None else factor, self.trailing)
+        return self.ops.bias(y, self.bias, self.trailing) if self.spec.scale_param.bias_term else y
 
 
 @register("Bias")
@@ -55,4 +51,4 @@ class Bias(_Broadcast):
         self.set_axes(self.spec.bias_param, "bias", bottom_shapes, default=0)
 
     def forward(self, x: Tensor, bias: torch.Tensor | None = None) -> Tensor:
-        return self.ops.bias(x, self.broadcast(self.bias if bias is None else bias))
+        return self.ops.bias(x, self.bias if bias is None else bias, self.trailing)

@@ -69,7 +69,7 @@ class Split(Layer):
     tops = ANY
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (x,) * len(self.spec.top)
+        return self.ops.split(x, len(self.spec.top))
 
 
 @register("Flatten")
@@ -133,7 +133,7 @@ class Tile(Layer):
         return [tuple(shape)]
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat((x,) * self.spec.tile_param.tiles, self.along)
+        return torch.cat(self.ops.split(x, self.spec.tile_param.tiles), self.along)
 
 
 @register("Crop")

@@ -69,7 +69,8 @@ def weights_of(path):
 def test_a_run_leaves_log_and_snapshots_and_repeats_to_the_bit(golden, tmp_path, capsys):
     solver = write_solver(golden, tmp_path)
     assert train(solver, Options()) == tmp_path / "out/s_iter_4.caffemodel"
-    files = {f"s_iter_{n}{suffix}" for n in (2, 4) for suffix in (".caffemodel", ".solverstate")}
+    suffixes = (".caffemodel", ".solverstate", ".solverstate.npz")
+    files = {f"s_iter_{n}{suffix}" for n in (2, 4) for suffix in suffixes}
     assert {path.name for path in (tmp_path / "out").iterdir()} == files | {"s.log"}
     log = parse_log(tmp_path / "out/s.log")
     assert list(log.iterations) == [0, 1, 2, 3] and list(log.losses) == ["loss_stage1", "loss_stage2", "loss_stage3"]

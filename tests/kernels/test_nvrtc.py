@@ -1,11 +1,15 @@
-"""Every header of kernels/src compiles for GPUs: NVRTC makes a cubin of a kernel that calls all of them."""
+"""What is meant for GPUs compiles for them: NVRTC makes cubins, and reports registers and spills of exact.cu."""
 
 import ctypes
 import importlib.util
+import re
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from cpm_kernels.cuda import TILES
+from cpm_kernels.cuda_module import OPTIONS, expanded_source
 
 SOURCES = Path(__file__).resolve().parents[2] / "kernels" / "src"
 
@@ -21,9 +25,10 @@ def nvrtc() -> ctypes.CDLL:
     return ctypes.CDLL(str(found[0]))
 
 
-def compile_cubin(source: Path, options: list[str]) -> bytes:
+def compile_cubin(source: str, options: list[str]) -> tuple[bytes, str]:
+    """The cubin and the compiler's log."""
     library, program = nvrtc(), ctypes.c_void_p()
-    library.nvrtcCreateProgram(ctypes.byref(program), source.read_bytes(), source.name.encode(), 0, None, None)
+    library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"source.cu", 0, None, None)
     arguments = (ctypes.c_char_p * len(options))(*[option.encode() for option in options])
     result = library.nvrtcCompileProgram(program, len(options), arguments)
     size = ctypes.c_size_t()
@@ -35,11 +40,31 @@ def compile_cubin(source: Path, options: list[str]) -> bytes:
     cubin = ctypes.create_string_buffer(size.value)
     library.nvrtcGetCUBIN(program, cubin)
     library.nvrtcDestroyProgram(ctypes.byref(program))
-    return cubin.raw
+    return cubin.raw, log.value.decode()
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
 def test_every_header_compiles(architecture: str) -> None:
     options = [f"--gpu-architecture={architecture}", "--fmad=false", "--std=c++17", f"--include-path={SOURCES}"]
-    cubin = compile_cubin(Path(__file__).with_name("every_header.cu"), options)
+    cubin, _ = compile_cubin(Path(__file__).with_name("every_header.cu").read_text(), options)
     assert cubin[:4] == b"\x7fELF" and b"every_header" in cubin
+
+
+_REPORT = re.compile(
+    r"entry function '(?P<name>\w+)'.*?(?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads"
+    r".*?Used (?P<registers>\d+) registers",
+    re.DOTALL,
+)
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
+def test_the_exact_kernels_keep_their_sums_in_registers(architecture: str) -> None:
+    options = [f"--gpu-architecture={architecture}", *OPTIONS, "--ptxas-options=--verbose"]
+    cubin, log = compile_cubin(expanded_source(), options)
+    assert cubin[:4] == b"\x7fELF"
+    report = {found["name"]: found.groupdict() for found in _REPORT.finditer(log)}
+    tiled = {name: numbers for name, numbers in report.items() if name.endswith(tuple(TILES))}
+    print(f"{architecture}: registers", {name: int(numbers["registers"]) for name, numbers in report.items()})
+    assert len(tiled) == 6 * len(TILES) and len(report) > len(tiled)
+    for name, numbers in report.items():
+        assert numbers["stores"] == numbers["loads"] == "0", f"{name} spills on {architecture}: {numbers}"

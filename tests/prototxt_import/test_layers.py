@@ -5,21 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from layer_zoo import ZOO, run_layer
 
 from prototxt_import.files import InputError
 from prototxt_import.layer import CONVERTERS, register
 from prototxt_import.net import Net
 from prototxt_import.prototxt import parse_net
-
-# The single-layer nets of golden/net/layer_zoo.npz; kept here so that each is a test of its own.
-ZOO = [
-    "conv_3x3_pad1", "conv_rect_stride", "conv_group_dilation", "conv_nobias_1x1", "conv_deep_k", "deconv",
-    "deconv_group", "pool_max_ceil", "pool_max_pad", "pool_max_pad_even", "pool_ave_9_8", "pool_ave_pad",
-    "pool_ave_global", "relu_leaky", "prelu", "prelu_shared", "sigmoid", "tanh", "absval", "elu", "power", "exp",
-    "scale", "bias", "batchnorm_test", "lrn_across", "lrn_within", "inner_product", "softmax", "flatten", "reshape",
-    "mvn", "dropout_test", "slice_points", "slice_even", "split", "tile", "concat_channels", "concat_batch",
-    "eltwise_sum", "eltwise_prod", "eltwise_max", "crop", "euclidean_loss",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -39,25 +30,9 @@ def close(actual, expected, name):
 
 @pytest.mark.parametrize("name", ZOO)
 def test_layer_against_the_original(zoo, name):
-    net = Net(parse_net(json.loads(str(zoo["prototxt"]))[name], name))
-    layer = net.layers[name]
-    with torch.no_grad():
-        for index, blob in enumerate(layer.blob_names):
-            getattr(layer, blob).copy_(torch.from_numpy(zoo[f"{name}/param{index}"]))
-    inputs = {bottom: torch.from_numpy(zoo[f"{name}/{bottom}"]).requires_grad_() for bottom in net.input_shapes}
-    blobs = net(inputs)
-    tops = list(layer.spec.top)
-    for top in tops:
-        assert tuple(blobs[top].shape) == zoo[f"{name}/{top}"].shape == net.blob_shapes[top]
-        close(blobs[top].detach().numpy(), zoo[f"{name}/{top}"], f"{name}/{top}")
-    sum((blobs[top] * torch.from_numpy(zoo[f"{name}/{top}.diff"])).sum() for top in tops).backward()
-    for bottom, x in inputs.items():
-        gradient = np.zeros_like(x.detach().numpy()) if x.grad is None else x.grad.numpy()
-        close(gradient, zoo[f"{name}/{bottom}.diff"], f"{name}/{bottom}.diff")
-    for index, blob in enumerate(layer.blob_names):
-        parameter = getattr(layer, blob)
-        if parameter.requires_grad:
-            close(parameter.grad.numpy(), zoo[f"{name}/param{index}.diff"], f"{name}/param{index}.diff")
+    for key, values in run_layer(zoo, name, "fast").items():
+        assert values.shape == zoo[key].shape
+        close(values, zoo[key], key)
 
 
 def test_registering_a_type_twice_is_an_error():

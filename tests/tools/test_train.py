@@ -4,6 +4,7 @@ import pytest
 from tool import ROOT, assert_refused, run_tool
 
 from cpm_repro.caffe_log import parse_log
+from cpm_repro.npz import read_npz
 from prototxt_import.caffemodel import read_caffemodel
 from prototxt_import.prototxt import read_net, read_solver
 
@@ -33,12 +34,17 @@ def test_prototxts_to_snapshots_to_pt_and_back(models):
     assert (solver.max_iter, solver.stepsize, solver.random_seed) == (4, 3, 3)
     transform = read_net(models / "train.prototxt").layer[0].transform_param
     assert transform.target_dist == pytest.approx(1.171 * 104 / 368, abs=1e-4)
-    result = run_tool("train", "--solver", models / "solver.prototxt")
+    result = run_tool("train", "--solver", models / "solver.prototxt", "--trace", models / "trace.npz")
     assert result.returncode == 0, result.stderr
     assert "Iteration 3, loss = " in result.stdout and "Train net output #1: loss_stage2 = " in result.stdout
     assert list(parse_log(models / "cpm.log").iterations) == [0, 1, 2, 3]
-    resumed = run_tool("train", "--solver", models / "solver.prototxt", "--snapshot", models / "cpm_iter_2.solverstate")
+    trace = read_npz(models / "trace.npz")
+    assert trace["loss"].shape == (4, 2) and {"iter4/conv1_stage1/0", "blobdiff1/conv7_stage1"} <= trace.keys()
+    resume = ["train", "--solver", models / "solver.prototxt", "--snapshot", models / "cpm_iter_2.solverstate"]
+    resumed = run_tool(*resume)
     assert resumed.returncode == 0 and "Iteration 1, loss" not in resumed.stdout
+    assert "go on where the snapshot left them" in resumed.stdout
+    assert "go on from their start, as Caffe does" in run_tool(*resume, "--resume-like-caffe").stdout
     weights = models / "cpm_iter_4.caffemodel"
     assert (
         run_tool(

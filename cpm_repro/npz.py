@@ -1,0 +1,61 @@
+"""Arrays by name in `.npz` files, the form of dumps, traces and the run state: no pickle, nothing half-written."""
+
+import io
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from prototxt_import.files import InputError, replacing
+
+_DEFLATE_LIMIT = 1032  # no deflated byte makes more than this many
+
+
+def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Every array of the file by name; InputError if it is missing, no `.npz`, cut short or holds pickled objects."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {info.filename.removesuffix(".npy"): _read_array(archive, info) for info in archive.infolist()}
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: expected a .npz file of plain arrays, found one that is not ({error})") from None
+
+
+def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    if info.file_size > _DEFLATE_LIMIT * info.compress_size + 1024:
+        raise ValueError(f"{info.filename} claims {info.file_size} bytes in {info.compress_size}")
+    stream = io.BytesIO(archive.read(info))
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(stream)
+    if version not in read_header:
+        raise ValueError(f"{info.filename} has the format {version}")
+    shape, by_columns, dtype = read_header[version](stream)
+    content = stream.getbuffer()[stream.tell() :]
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content):
+        raise ValueError(f"{info.filename} holds {len(content)} bytes, not {dtype} of shape {shape}")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C").copy()
+
+
+@contextmanager
+def writing_npz(path: str | os.PathLike) -> Iterator[Callable[[str, np.ndarray], None]]:
+    """A function that adds an array under a name to the file; the file appears whole, at the end, or not at all."""
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+
+        def add(name: str, array: np.ndarray) -> None:
+            entry = zipfile.ZipInfo(f"{name}.npy")  # of a fixed date: same arrays, same bytes
+            with archive.open(entry, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asarray(array, order="C"), allow_pickle=False)
+
+        yield add
+
+
+def write_npz(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+    """The arrays as one file."""
+    with writing_npz(path) as add:
+        for name, array in arrays.items():
+            add(name, array)

@@ -1,0 +1,51 @@
+"""How the exact engine's operations meet torch: tensors as arrays, and gradients that add up where Caffe adds them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def array(x: Tensor) -> np.ndarray:
+    """The values of a float32 tensor as a contiguous array: those of the tensor itself, or from its device."""
+    return x.detach().cpu().contiguous().numpy()
+
+
+def tensor(values: np.ndarray, like: Tensor) -> Tensor:
+    """The tensor of an array, where `like` is; on the CPU without a copy."""
+    return torch.from_numpy(values).to(like.device)
+
+
+class Gradient:
+    """Where a parameter's gradient goes, to be used in a backward pass as
+
+        gradient = Gradient(parameter, needed)
+        if gradient.needed: add(gradient.values)
+        return gradient.result
+
+    Caffe adds every image's share onto what the parameter's diff holds already (from earlier images, passes with
+    iter_size, layers that share the blob). So for a net's parameter `values` is its `.grad` itself, and autograd gets
+    nothing to add; for any other tensor `values` starts at zero and is returned.
+    """
+
+    def __init__(self, parameter: Tensor | None, needed: bool) -> None:
+        self.needed = needed
+        self.result: Tensor | None = None
+        if not needed:
+            return
+        if isinstance(parameter, nn.Parameter):
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+            self.values = parameter.grad
+        else:
+            self.values = self.result = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+
+    @contextmanager
+    def on_host(self) -> Iterator[np.ndarray]:
+        """The values as an array to add to."""
+        values = array(self.values)
+        yield values
+        if self.values.is_cuda:
+            self.values.copy_(torch.from_numpy(values))

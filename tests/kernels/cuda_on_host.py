@@ -1,0 +1,53 @@
+"""Launches the kernels of exact.cu on the host, compiled by the C++ compiler: what test_cuda puts in CuPy's place."""
+
+import ctypes
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cpm_kernels.cuda_module import SOURCES, scalar
+
+
+def compile_kernels(folder: Path) -> ctypes.CDLL:
+    """The kernels as a library of functions for the host; skips without a compiler."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not installed")
+    library = folder / "exact_on_host.so"
+    flags = ["-O2", "-std=c++17", "-ffp-contract=off", "-shared", "-fPIC", f"-I{SOURCES}"]
+    if platform.machine() == "x86_64" and " fma " in Path("/proc/cpuinfo").read_text():
+        flags.append("-mfma")  # else fmaf is a function of the C library: the same bits, slowly
+    source = Path(__file__).with_name("exact_on_host.cpp")
+    subprocess.run([compiler, *flags, str(source), "-o", str(library)], check=True)
+    return ctypes.CDLL(str(library))
+
+
+class HostLauncher:
+    """Has cuda_module.launch's arguments; threads run in ascending or, if `reversed_threads`, descending order."""
+
+    def __init__(self, library: ctypes.CDLL, reversed_threads: bool = False) -> None:
+        self.library, self.reversed_threads = library, reversed_threads
+
+    def __call__(self, name: str, grid: tuple[int, int, int], threads: int, *arguments: Any) -> None:
+        held = [_as_ctypes(value) for value in arguments]
+        addresses = (ctypes.c_void_p * len(held))(*(ctypes.addressof(value) for value in held))
+        unknown = self.library.launch_on_host(
+            name.encode(), (ctypes.c_int * 3)(*grid), threads, int(self.reversed_threads), addresses
+        )
+        assert not unknown, f"exact_on_host.cpp lists no kernel {name}"
+
+
+def _as_ctypes(value: Any) -> Any:
+    if value is None:
+        return ctypes.c_void_p(None)
+    if isinstance(value, torch.Tensor):
+        assert value.is_contiguous()
+        return ctypes.c_void_p(value.data_ptr())
+    number = scalar(value)
+    return np.ctypeslib.as_ctypes_type(number.dtype)(number.item())

@@ -1,0 +1,68 @@
+"""Writes down what a net or a data layer computes, to compare with what another program computed."""
+
+import argparse
+from pathlib import Path
+
+from cpm_repro import command_line
+
+EXAMPLE = """
+python tools/dump.py net --prototxt deploy.prototxt --weights cpm.caffemodel --input input.npz --out blobs.npz
+python tools/dump.py net --prototxt train.prototxt --seed 1701 --engine exact --phase TRAIN --gradients \\
+    --input batch.npz --out gradients.npz
+python tools/dump.py data --prototxt train.prototxt --samples 8 --out samples.npz
+"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from cpm_repro.npz import write_npz
+
+    arrays = dump_net(arguments) if arguments.what == "net" else dump_data(arguments)
+    write_npz(arguments.out, arrays)
+    print(f"{arguments.out}: {len(arrays)} arrays")
+
+
+def dump_net(arguments: argparse.Namespace) -> dict:
+    from cpm_repro import dump
+    from cpm_repro.npz import read_npz
+    from prototxt_import.net import load_net
+
+    inputs = read_npz(arguments.input)
+    net = load_net(arguments.prototxt, arguments.weights, arguments.phase, arguments.engine, arguments.seed)
+    return dump.dump_net(net.to(arguments.device), inputs, arguments.gradients, str(arguments.input))
+
+
+def dump_data(arguments: argparse.Namespace) -> dict:
+    from cpm_repro import dump
+
+    return dump.dump_data(arguments.prototxt, arguments.samples, arguments.srand, arguments.threads or 2)
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, EXAMPLE)
+    kinds = parser.add_subparsers(dest="what", required=True)
+    net = command_line.add_subparser(kinds, "net", "every blob of a net, and every gradient", EXAMPLE)
+    net.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the net")
+    start = net.add_mutually_exclusive_group(required=True)
+    start.add_argument("--weights", metavar="W", type=Path, help=".caffemodel or .caffemodel.h5")
+    start.add_argument("--seed", metavar="N", type=int, help="fill the weights as Caffe does with this random_seed")
+    net.add_argument("--input", metavar="I.npz", type=Path, required=True, help="an array for each input blob")
+    net.add_argument(
+        "--gradients",
+        action="store_true",
+        help="backward too, from the losses and from arrays called <output>.diff in the input",
+    )
+    net.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="default: TEST")
+    command_line.add_engine(net)
+    command_line.add_device(net)
+    data = command_line.add_subparser(kinds, "data", "samples of a net's CPMData layer", EXAMPLE)
+    data.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the training net")
+    data.add_argument("--samples", metavar="N", type=command_line.positive_integer, required=True, help="how many")
+    data.add_argument("--srand", metavar="N", type=int, default=1, help="seed of rand() (default: 1)")
+    for kind in (net, data):
+        command_line.add_threads(kind)
+        command_line.add_out(kind, "the .npz to write")
+    return parser
+
+
+if __name__ == "__main__":
+    command_line.run(main, arguments_parser())
