@@ -19,6 +19,17 @@ def _plain(x: Tensor | None) -> Tensor | None:
     return None if x is None else x.detach().contiguous()
 
 
+def _add_parameter_gradients(ctx, dy: Tensor, image: Tensor, maps: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of weight and bias, image by image; `image` and `maps` are what a convolution has below and above."""
+    _, of_weight, of_bias, _ = ctx.needs_input_grad
+    kernels, bias, weight = kernels_of(dy), Gradient(ctx.bias, of_bias), Gradient(ctx.weight, of_weight)
+    if bias.needed:
+        kernels.add_bias_gradient(dy, bias.values)
+    if weight.needed:
+        kernels.add_weight_gradient(image, maps, ctx.geometry, weight.values)
+    return weight.result, bias.result
+
+
 class Convolution(Function):
     """(x, weight, bias, geometry) -> y."""
 
@@ -32,16 +43,11 @@ class Convolution(Function):
     @once_differentiable
     def backward(ctx, dy: Tensor):
         x, weight = (_plain(saved) for saved in ctx.saved_tensors)
-        kernels, dy, dx = kernels_of(x), _plain(dy), None
-        of_x, of_weight, of_bias, _ = ctx.needs_input_grad
-        bias, weights = Gradient(ctx.bias, of_bias), Gradient(ctx.weight, of_weight)
-        if bias.needed:
-            kernels.add_bias_gradient(dy, bias.values)
-        if weights.needed:
-            kernels.add_weight_gradient(x, dy, ctx.geometry, weights.values)
-        if of_x:
-            dx = kernels.convolve_transposed(dy, weight, None, ctx.geometry, tuple(x.shape[2:]))
-        return dx, weights.result, bias.result, None
+        dy, dx = _plain(dy), None
+        gradients = _add_parameter_gradients(ctx, dy, image=x, maps=dy)
+        if ctx.needs_input_grad[0]:
+            dx = kernels_of(x).convolve_transposed(dy, weight, None, ctx.geometry, tuple(x.shape[2:]))
+        return dx, *gradients, None
 
 
 class Deconvolution(Function):
@@ -58,16 +64,11 @@ class Deconvolution(Function):
     @once_differentiable
     def backward(ctx, dy: Tensor):
         x, weight = (_plain(saved) for saved in ctx.saved_tensors)
-        kernels, dy, dx = kernels_of(x), _plain(dy), None
-        of_x, of_weight, of_bias, _ = ctx.needs_input_grad
-        bias, weights = Gradient(ctx.bias, of_bias), Gradient(ctx.weight, of_weight)
-        if bias.needed:
-            kernels.add_bias_gradient(dy, bias.values)
-        if weights.needed:
-            kernels.add_weight_gradient(dy, x, ctx.geometry, weights.values)
-        if of_x:
-            dx = kernels.convolve(dy, weight, None, ctx.geometry)
-        return dx, weights.result, bias.result, None
+        dy, dx = _plain(dy), None
+        gradients = _add_parameter_gradients(ctx, dy, image=dy, maps=x)
+        if ctx.needs_input_grad[0]:
+            dx = kernels_of(x).convolve(dy, weight, None, ctx.geometry)
+        return dx, *gradients, None
 
 
 class InnerProduct(Function):

@@ -7,7 +7,7 @@ from cpm_repro import command_line
 
 EXAMPLE = """
 python tools/convert.py --prototxt build/demo/models/deploy.prototxt \\
-    --weights build/demo/models/people_iter_600.caffemodel --out build/demo/people.pt
+    --weights build/demo/models/people_iter_1500.caffemodel --out build/demo/people.pt
 python tools/convert.py --weights build/demo/people.pt --out people.caffemodel
 """
 

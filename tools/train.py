@@ -6,9 +6,9 @@ from pathlib import Path
 from cpm_repro import command_line
 
 EXAMPLE = """
-python tools/train.py --solver models/people/solver.prototxt
-python tools/train.py --solver models/people/solver.prototxt --snapshot models/people/cpm_iter_400.solverstate
-python tools/train.py --solver models/people/solver.prototxt --engine exact --trace trace.npz
+python tools/train.py --solver build/demo/models/solver.prototxt
+python tools/train.py --solver build/demo/models/solver.prototxt --snapshot build/demo/models/people_iter_750.solverstate
+python tools/train.py --solver build/demo/models/solver.prototxt --engine exact --trace trace.npz
 """
 
 
