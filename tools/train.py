@@ -7,7 +7,8 @@ from cpm_repro import command_line
 
 EXAMPLE = """
 python tools/train.py --solver build/demo/models/solver.prototxt
-python tools/train.py --solver build/demo/models/solver.prototxt --snapshot build/demo/models/people_iter_750.solverstate
+python tools/train.py --solver build/demo/models/solver.prototxt \\
+    --snapshot build/demo/models/people_iter_750.solverstate
 python tools/train.py --solver build/demo/models/solver.prototxt --engine exact --trace trace.npz
 """
 
