@@ -25,6 +25,11 @@ def save_pt(path: str | os.PathLike, net: Net, prototxt: str) -> None:
 
 def load(path: str | os.PathLike, phase: str = "TEST", engine: str = "fast") -> Net:
     """The net in a `.pt` written by `save_pt`; runs no code from the file. InputError if it is another kind of file."""
+    return _net_of(_read_pt(path), path, phase, engine)
+
+
+def _read_pt(path: str | os.PathLike) -> dict:
+    """What `save_pt` wrote."""
     read_bytes(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -33,6 +38,10 @@ def load(path: str | os.PathLike, phase: str = "TEST", engine: str = "fast") -> 
         raise InputError(f"{path}: expected a .pt of this project, found a file torch cannot read ({reason})") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: expected a .pt of this project (format {FORMAT}), found another one")
+    return content
+
+
+def _net_of(content: dict, path: str | os.PathLike, phase: str = "TEST", engine: str = "fast") -> Net:
     net = Net(parse_net(content["prototxt"], str(path)), phase, engine)
     missing = net.load_state_dict(content["state_dict"], strict=False)
     if missing.missing_keys or missing.unexpected_keys:
@@ -47,7 +56,8 @@ def convert(source: Path, out: Path, prototxt: Path | None) -> int:
     """Converts weights by the suffixes of both names: `.caffemodel`/`.h5` (with `prototxt`) or `.pt` to `.pt` or
     `.caffemodel`. Returns the number of parameters."""
     if source.suffix == ".pt":
-        net, text = load(source), None
+        content = _read_pt(source)
+        net, text = _net_of(content, source), content["prototxt"]
     elif prototxt is None:
         raise InputError(f"{source}: expected a prototxt with it, found none (--prototxt)")
     else:
@@ -55,11 +65,7 @@ def convert(source: Path, out: Path, prototxt: Path | None) -> int:
     if out.suffix == ".caffemodel":
         write_caffemodel(out, net.to_caffemodel())
     elif out.suffix == ".pt":
-        save_pt(out, net, text if text is not None else _prototxt_of(source))
+        save_pt(out, net, text)
     else:
         raise InputError(f"{out}: expected a name that ends in .pt or .caffemodel, found '{out.suffix}'")
     return sum(parameter.numel() for parameter in net.parameters())
-
-
-def _prototxt_of(path: Path) -> str:
-    return torch.load(path, map_location="cpu", weights_only=True)["prototxt"]

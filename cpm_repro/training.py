@@ -16,8 +16,8 @@ from tqdm import tqdm
 from cpm_kernels.rand import GlibcRand
 from prototxt_import.caffemodel import read_caffemodel
 from prototxt_import.files import InputError
-from prototxt_import.net import Net
-from prototxt_import.prototxt import read_net, read_solver
+from prototxt_import.net import load_net
+from prototxt_import.prototxt import read_solver
 
 from . import caffe_log
 from .cpm_data import CPMData
@@ -61,14 +61,9 @@ class Training:
         self.param = read_solver(solver_path)
         check_solver(self.param, str(solver_path))
         self.net_path = _net_path(self.param, folder, solver_path)
-        net_param = read_net(self.net_path)
         seed = self.param.random_seed if self.param.random_seed >= 0 else DEFAULT_SEED
         torch.manual_seed(seed)
-        try:
-            net = Net(net_param, "TRAIN", options.engine, seed)
-        except InputError as error:
-            raise InputError(f"{self.net_path}: {error}") from None
-        self.net = net.to(options.device)
+        self.net = load_net(self.net_path, phase="TRAIN", engine=options.engine, seed=seed).to(options.device)
         self.solver = SGDSolver(self.param, self.net, folder)
         if options.weights is not None:
             self.net.load_weights(read_caffemodel(options.weights), str(options.weights))

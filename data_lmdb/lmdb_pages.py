@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 MAGIC, VERSION = 0xBEEFC0DE, 1
 HEADER_BYTES = 16
-BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8  # page flags
+BRANCH, LEAF, OVERFLOW = 1, 2, 4  # page flags
 BIG_DATA = 1  # node flag: the value lies on overflow pages
 NO_PAGE = 2**64 - 1
 _META = struct.Struct("<IIQQ48s48sQQ")  # magic, version, address, map size, free and main database, last page, txn

@@ -54,8 +54,7 @@ def gemm(
     `version` is one of TILE_VERSIONS' numbers, by default the fastest. ValueError for sizes that do not fit.
     """
     a, b = checked(a, np.float32, (None, None), "a"), checked(b, np.float32, (None, None), "b")
-    left, right = a.T if transpose_a else a, b.T if transpose_b else b
-    (rows, depth), columns = left.shape, right.shape[1]
+    right, (rows, columns, depth), steps = _operands(a, b, transpose_a, transpose_b)
     if transpose_a and transpose_b:
         raise ValueError("at most one factor may be stored transposed")
     if right.shape[0] != depth:
@@ -63,13 +62,21 @@ def gemm(
     out = np.empty((rows, columns), np.float32) if c is None else c
     if out.dtype != np.float32 or out.shape != (rows, columns) or not out.flags.c_contiguous:
         raise ValueError(f"c must be a contiguous float32 array of shape {(rows, columns)}")
-    steps = [stride // 4 for matrix in (left, right) for stride in matrix.strides]
     library().cpm_gemm(
         a.ctypes.data, *steps[:2], b.ctypes.data, *steps[2:], rows, columns, depth,
         _form(transpose_a, transpose_b), int(c is not None), profile.q, profile.unit,
         threads or default_threads(), best_version() if version is None else version, out.ctypes.data,
     )  # fmt: skip
     return out
+
+
+def _operands(
+    a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool
+) -> tuple[np.ndarray, tuple[int, int, int], list[int]]:
+    """The right factor as multiplied; rows, columns and depth; both factors' steps in elements, row then column."""
+    left, right = a.T if transpose_a else a, b.T if transpose_b else b
+    steps = [stride // 4 for matrix in (left, right) for stride in matrix.strides]
+    return right, (left.shape[0], right.shape[1], left.shape[1]), steps
 
 
 def _form(transpose_a: bool, transpose_b: bool) -> int:
@@ -85,10 +92,8 @@ def gemm_by_elements(
     profile: GemmProfile = DEFAULT_PROFILE,
 ) -> np.ndarray:
     """The same as a new array, by the element functions that host and GPU code share: slow, for tests."""
-    left, right = a.T if transpose_a else a, b.T if transpose_b else b
-    (rows, depth), columns = left.shape, right.shape[1]
+    _, (rows, columns, depth), steps = _operands(a, b, transpose_a, transpose_b)
     out = np.zeros((rows, columns), np.float32) if c is None else c.copy()
-    steps = [stride // 4 for matrix in (left, right) for stride in matrix.strides]
     library().cpm_gemm_elements(
         a.ctypes.data, *steps[:2], b.ctypes.data, *steps[2:], rows, columns, depth, _form(transpose_a, transpose_b),
         int(c is not None), profile.q, profile.unit, out.ctypes.data,

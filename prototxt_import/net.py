@@ -237,10 +237,11 @@ def load_net(
 ) -> Net:
     """The net of a `.prototxt` with the weights of a `.caffemodel` or `.caffemodel.h5`; every layer with blobs must
     find its weights there. Without weights the fillers fill it from `seed`. InputErrors name the files."""
+    param = read_net(prototxt)
     try:
-        net = Net(read_net(prototxt), phase, engine, seed)
+        net = Net(param, phase, engine, seed)
     except InputError as error:
-        raise InputError(f"{prototxt}: {error}" if str(prototxt) not in str(error) else str(error)) from None
+        raise InputError(f"{prototxt}: {error}") from None
     if weights is not None:
         loaded = net.load_weights(read_caffemodel(weights), str(weights))
         needed = [layer.spec.name for layer in net.layers.values() if layer.blob_names]
