@@ -1,49 +1,42 @@
 // The CPU library of cpm_kernels: C functions over NumPy's memory, called through ctypes.
 //
 // The Python modules beside this folder check every size and dtype before they call. Whole-image functions run the
-// headers' element functions one element at a time and serve the tests and debugging; sample_image and label_maps are
-// what training calls.
+// headers' element functions one element at a time and serve the tests and debugging; transform_samples is what
+// training calls.
 
-#include "expf.h"
-#include "gaussian.h"
+#include "host_peaks.h"
 #include "host_sample.h"
+#include "parallel.h"
 
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define CPM_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CPM_CLONES
+template <class Taps>
+CPM_FN void transform_sample(const u8* images, const Sample& s, const float* joints, const SampleShape& shape,
+                             float* data, float* label) {
+    sample_image<Taps>(images, s, shape, data);
+    const int rows = shape.crop_rows, columns = shape.crop_columns;
+    float* centre = data + 3 * (size_t)rows * columns;
+    if (shape.centre) draw_centre_map(s.objpos[0], s.objpos[1], shape.sigma_center, rows, columns, centre);
+    if (label)
+        draw_label_maps(joints, s.people, shape.parts, shape.stride, shape.sigma, rows / shape.stride,
+                        columns / shape.stride, label);
+}
+
+static void transform_sample_portable(const u8* images, const Sample& s, const float* joints, const SampleShape& shape,
+                                      float* data, float* label) {
+    transform_sample<PortableTaps>(images, s, joints, shape, data, label);
+}
+
+#if CPM_X86
+CPM_AVX2 static void transform_sample_avx2(const u8* images, const Sample& s, const float* joints,
+                                           const SampleShape& shape, float* data, float* label) {
+    transform_sample<Avx2Taps>(images, s, joints, shape, data, label);
+}
 #endif
 
-static StridedImage image_of(const u8* data, int rows, int columns, const long long strides[3]) {
-    return StridedImage{data, rows, columns, strides[0], strides[1], strides[2]};
-}
-
-static Range peak_range(float centre, float sigma, int stride, int size) {
-    const float first = grid_position(0, stride), radius = peak_radius(sigma);
-    const float low = floorf((centre - radius - first) / (float)stride) - 1.0f;
-    const float high = ceilf((centre + radius - first) / (float)stride) + 2.0f;
-    const auto limited = [size](float v) { return v > 0.0f ? (v < (float)size ? (int)v : size) : 0; };
-    return Range{limited(low), limited(high)};
-}
-
-// Adds one peak to a map of rows x columns.
-CPM_FN void draw_peak(float* map, int rows, int columns, int stride, float x, float y, float sigma) {
-    const Range xs = peak_range(x, sigma, stride, columns), ys = peak_range(y, sigma, stride, rows);
-    for (int gy = ys.begin; gy < ys.end; gy++)
-        for (int gx = xs.begin; gx < xs.end; gx++) {
-            float& element = map[(size_t)gy * columns + gx];
-            element = add_peak(element, grid_position(gx, stride), grid_position(gy, stride), x, y, sigma);
-        }
-}
-
-CPM_FN void draw_background(float* maps, int parts, size_t plane) {
-    float* background = maps + parts * plane;
-    for (int part = 0; part < parts; part++)
-        for (size_t i = 0; i < plane; i++) {
-            const float belief = maps[part * plane + i];
-            background[i] = belief > background[i] ? belief : background[i];
-        }
-    for (size_t i = 0; i < plane; i++) background[i] = background_element(background[i]);
+static auto transform_sample_version(int version) {
+#if CPM_X86
+    if (version >= TILE_AVX2) return transform_sample_avx2;
+#endif
+    return transform_sample_portable;
 }
 
 extern "C" {
@@ -102,37 +95,46 @@ void cpm_normalise(const u8* bgr, long long pixels, int channels, float* out) {
         for (long long i = 0; i < pixels; i++) *out++ = normalised(bgr[i * channels + c]);
 }
 
-// data: 3 x crop_rows x crop_columns.
-CPM_CLONES void cpm_sample_image(const u8* image, int rows, int columns, const long long strides[3], double factor,
-                                 const double matrix[6], const int rotated[2], const int window[4], int flip, int gray,
-                                 int profile, float* data) {
-    SampleGeometry g{factor, {}, rotated[0], rotated[1], window[0], window[1], window[2], window[3], flip, gray,
-                     profile};
-    warp_inverse(matrix, g.inverse);
-    sample_image(image_of(image, rows, columns, strides), g, data);
-}
-
 // out: rows x columns.
-CPM_CLONES void cpm_centre_map(float x, float y, float sigma, int rows, int columns, float* out) {
-    memset(out, 0, sizeof(float) * rows * columns);
-    draw_peak(out, rows, columns, 1, x, y, sigma);
+void cpm_centre_map(float x, float y, float sigma, int rows, int columns, float* out) {
+    draw_centre_map(x, y, sigma, rows, columns, out);
 }
 
 // joints: people x parts x 3; out: 2 (parts + 1) x rows x columns.
-CPM_CLONES void cpm_label_maps(const float* joints, int people, int parts, int stride, float sigma, int rows,
+void cpm_label_maps(const float* joints, int people, int parts, int stride, float sigma, int rows,
                                int columns, float* out) {
-    const size_t plane = (size_t)rows * columns;
-    memset(out, 0, sizeof(float) * 2 * (parts + 1) * plane);
-    for (int person = 0; person < people; person++)
-        for (int part = 0; part < parts; part++) {
-            const float* joint = joints + 3 * (person * parts + part);
-            if (!has_peak(joint)) continue;
-            float* everybody = out + (parts + 1 + part) * plane;
-            draw_peak(everybody, rows, columns, stride, joint[0], joint[1], sigma);
-            if (person == 0) draw_peak(out + part * plane, rows, columns, stride, joint[0], joint[1], sigma);
-        }
-    draw_background(out, parts, plane);
-    draw_background(out + (parts + 1) * plane, parts, plane);
+    draw_label_maps(joints, people, parts, stride, sigma, rows, columns, out);
+}
+
+void cpm_warp_inverse(const double matrix[6], double inverse[6]) { warp_inverse(matrix, inverse); }
+
+// The sizes that Python's mirrors of the structs must have.
+int cpm_sample_bytes() { return sizeof(Sample); }
+int cpm_sample_shape_bytes() { return sizeof(SampleShape); }
+
+// Fills the samples' sizes and regions, and hands out the GPU's scratch memory to them; returns the pixels needed.
+long long cpm_set_regions(Sample* samples, long long count, const SampleShape* shape) {
+    long long pixels = 0;
+    for (long long i = 0; i < count; i++) {
+        set_region(samples[i], *shape);
+        samples[i].region = pixels;
+        pixels += (long long)samples[i].region_columns * samples[i].region_rows;
+    }
+    return pixels;
+}
+
+// data: count x (3 or 4) x crop_rows x crop_columns; label: count x 2 (parts + 1) x crop / stride, or null.
+void cpm_transform_samples(const u8* images, const Sample* samples, long long count, const float* joints,
+                           const SampleShape* shape, int threads, int version, float* data,
+                           float* label) {
+    const long long data_step = (long long)(shape->centre ? 4 : 3) * shape->crop_rows * shape->crop_columns;
+    const long long label_step = 2LL * (shape->parts + 1) * (shape->crop_rows / shape->stride) *
+                                 (shape->crop_columns / shape->stride);
+    const auto transform = transform_sample_version(version);
+    parallel_for(threads, count, [&](long long i) {
+        const float* own = joints + 3 * shape->parts * samples[i].first_person;
+        transform(images, samples[i], own, *shape, data + i * data_step, label ? label + i * label_step : label);
+    });
 }
 
 // The element functions themselves, for tests: one value each.

@@ -1,20 +1,14 @@
 // CPU path of one training image: scale, rotate, crop, flip and normalise, computing only what the crop shows.
 //
-// Same bits as the four steps one after another (every element comes from resize.h, warp_affine.h and crop.h; integer
-// sums may be taken in any order). The part of the resized image that the crop's pixels touch is kept as rows of
-// 4-channel pixels (B, G, R, 0), so that four taps are 16 neighbouring bytes, one vector.
-// Outside the images everything is 128, whose normalised value is 0.
+// Same bits as the four steps one after another: every element comes from resize.h, warp_affine.h and crop.h, or from
+// the sums of tap_sums.h. The part of the resized image that the crop's pixels touch is kept as rows of 4-byte pixels
+// (B, G, R, 0). Outside the images everything is 128, whose normalised value is 0.
 
 #pragma once
 #include <vector>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
-#include "crop.h"
-#include "gray.h"
-#include "resize.h"
-#include "warp_affine.h"
+#include "sample.h"
+#include "tap_sums.h"
 
 // An 8-bit BGR image with any strides (in bytes), so that planar and interleaved ones both serve.
 struct StridedImage {
@@ -36,81 +30,16 @@ struct BorderedImage {
     }
 };
 
-struct SampleGeometry {
-    double factor;          // of the resize
-    double inverse[6];      // output to source of the rotation, see warp_inverse
-    int rotated_rows, rotated_columns;
-    int left, top;          // of the crop's window in the rotated image
-    int crop_rows, crop_columns;
-    int flip, gray, profile;
-};
-
-// Half-open range of integers.
-struct Range {
-    int begin, end;
-
-    int size() const { return end > begin ? end - begin : 0; }
-    bool has(int i) const { return i >= begin && i < end; }
-};
-
-struct WarpTable {
-    short weight[32 * 32][16];
-
-    WarpTable() {
-        for (int k = 0; k < 32 * 32; k++) warp_weights(k % 32, k / 32, weight[k]);
-    }
-};
-
 // Scratch memory, kept per thread: fresh pages would cost more than the arithmetic.
 struct SampleScratch {
-    std::vector<u8> source_row, region;
-    std::vector<int> across[4], column_offset, sums;
-    std::vector<short> weight;  // four per column of the region
+    std::vector<u8> source_row, region, crop_row;
+    std::vector<int> across[4], column_first;  // of the resize: four rows after the horizontal pass; taps per column
+    std::vector<short> column_weight;
+    std::vector<int> across_x, across_y;  // of the rotation: what each crop column adds to a source position
+    std::vector<int> first, weights;      // see WarpRow
 };
 
-// Where, per axis, every output pixel of the crop starts in the source: the sum of a column's and a row's term.
-struct SamplePositions {
-    std::vector<int> across_x, across_y, start_x, start_y;
-    Range rows, columns;  // of the crop that lie inside the rotated image
-};
-
-inline void find_positions(const SampleGeometry& g, SamplePositions& p) {
-    const auto inside = [](int offset, int size, int limit) {
-        return Range{clamp_int(-offset, 0, size), clamp_int(limit - offset, 0, size)};
-    };
-    p.columns = inside(g.left, g.crop_columns, g.rotated_columns);
-    p.rows = inside(g.top, g.crop_rows, g.rotated_rows);
-    p.across_x.resize(g.crop_columns), p.across_y.resize(g.crop_columns);
-    p.start_x.resize(g.crop_rows), p.start_y.resize(g.crop_rows);
-    for (int x = p.columns.begin; x < p.columns.end; x++) {
-        p.across_x[x] = warp_across(g.inverse[0], g.left + x);
-        p.across_y[x] = warp_across(g.inverse[3], g.left + x);
-    }
-    for (int y = p.rows.begin; y < p.rows.end; y++) {
-        p.start_x[y] = warp_start(g.inverse[1], g.inverse[2], g.top + y);
-        p.start_y[y] = warp_start(g.inverse[4], g.inverse[5], g.top + y);
-    }
-}
-
-// Source coordinates that the taps touch along one axis; three pixels beyond the image all is border, so positions
-// further out are drawn in.
-inline Range touched(const std::vector<int>& across, Range xs, const std::vector<int>& start, Range ys, int size) {
-    if (!xs.size() || !ys.size()) return Range{0, 0};
-    int low_x = across[xs.begin], high_x = low_x, low_y = start[ys.begin], high_y = low_y;
-    for (int x = xs.begin; x < xs.end; x++) {
-        low_x = across[x] < low_x ? across[x] : low_x;
-        high_x = across[x] > high_x ? across[x] : high_x;
-    }
-    for (int y = ys.begin; y < ys.end; y++) {
-        low_y = start[y] < low_y ? start[y] : low_y;
-        high_y = start[y] > high_y ? start[y] : high_y;
-    }
-    const int low = clamp_int(warp_position(low_y, low_x).whole, -3, size + 1);
-    const int high = clamp_int(warp_position(high_y, high_x).whole, -3, size + 1);
-    return Range{low - 1, high + 3};
-}
-
-// `count` pixels as 4-channel pixels; with the column stride a constant, the loop becomes vector shuffles.
+// `count` pixels as 4-byte pixels; with the column stride a constant, the loop becomes vector shuffles.
 CPM_FN void interleave(const u8* __restrict pixel, long long column_stride, long long channel_stride, int count,
                        u8* __restrict out) {
     for (int i = 0; i < count; i++) {
@@ -119,7 +48,7 @@ CPM_FN void interleave(const u8* __restrict pixel, long long column_stride, long
     }
 }
 
-// Source row y, columns `xs` (beyond the border: the edge repeated), as 4-channel pixels.
+// Source row y, columns `xs` (beyond the border: the edge repeated), as 4-byte pixels.
 CPM_FN void copy_row(const StridedImage& source, int y, Range xs, int gray, int profile, u8* out) {
     const Range inside{clamp_int(xs.begin, 0, source.columns - 1), clamp_int(xs.end, 1, source.columns)};
     const u8* pixel = source.data + y * source.row_stride + inside.begin * source.column_stride;
@@ -134,58 +63,29 @@ CPM_FN void copy_row(const StridedImage& source, int y, Range xs, int gray, int 
         out[0] = out[1] = out[2] = gray_of_bgr(out[0], out[1], out[2], profile);
 }
 
-// Sums of weighted taps, one per channel. `pixels` are four neighbours of four channels.
-#ifdef __SSE2__
-struct ChannelSums {
-    __m128i sums = _mm_setzero_si128();
-
-    CPM_FN void add(const u8* pixels, const short weight[4]) {
-        const __m128i zero = _mm_setzero_si128(), p = _mm_loadu_si128((const __m128i*)pixels);
-        const __m128i next = _mm_srli_si128(p, 4);  // each pixel's right neighbour
-        const __m128i left = _mm_unpacklo_epi8(_mm_unpacklo_epi8(p, next), zero);
-        const __m128i right = _mm_unpacklo_epi8(_mm_unpackhi_epi8(p, next), zero);
-        int pair[2];
-        memcpy(pair, weight, sizeof pair);
-        sums = _mm_add_epi32(sums, _mm_madd_epi16(left, _mm_set1_epi32(pair[0])));
-        sums = _mm_add_epi32(sums, _mm_madd_epi16(right, _mm_set1_epi32(pair[1])));
-    }
-
-    CPM_FN void store(int out[4]) const { _mm_storeu_si128((__m128i*)out, sums); }
-};
-#else
-struct ChannelSums {
-    int sums[4] = {0, 0, 0, 0};
-
-    CPM_FN void add(const u8* pixels, const short weight[4]) {
-        for (int c = 0; c < 4; c++)
-            for (int k = 0; k < 4; k++) sums[c] += pixels[4 * k + c] * weight[k];
-    }
-
-    CPM_FN void store(int out[4]) const { memcpy(out, sums, sizeof sums); }
-};
-#endif
-
-// The rectangle xs x ys of the resized image, written into `region` (pixels of `whole` columns per row).
+// The columns xs of the resized image, row by row.
+template <class Taps>
 struct RegionWriter {
     const StridedImage& source;
-    const SampleGeometry& g;
+    const Sample& s;
+    const SampleShape& shape;
     SampleScratch& scratch;
-    Range xs, ys;
-    int out_columns;
-    Range source_xs;
-    int row_in_slot[4];
+    Range xs;
+    Range source_xs{0, 0};
+    int row_in_slot[4] = {-1, -1, -1, -1};
 
     CPM_FN void prepare_columns() {
-        const ResizeTap first = resize_tap(xs.begin, g.factor), last = resize_tap(xs.end - 1, g.factor);
+        const ResizeTap first = resize_tap(xs.begin, s.factor), last = resize_tap(xs.end - 1, s.factor);
         source_xs = Range{first.first, last.first + 4};
+        const int padded = xs.size() + TAP_PADDING;
         scratch.source_row.resize(4 * source_xs.size());
-        scratch.weight.resize(4 * xs.size());
-        scratch.column_offset.resize(xs.size());
-        for (int k = 0; k < 4; k++) scratch.across[k].resize(4 * xs.size()), row_in_slot[k] = -1;
+        scratch.column_first.assign(padded, 0);
+        scratch.column_weight.resize(4 * padded);
+        for (int k = 0; k < 4; k++) scratch.across[k].resize(4 * padded);
         for (int x = xs.begin; x < xs.end; x++) {
-            const ResizeTap tap = resize_tap(x, g.factor);
-            scratch.column_offset[x - xs.begin] = 4 * (tap.first - source_xs.begin);
-            memcpy(&scratch.weight[4 * (x - xs.begin)], tap.weight, sizeof tap.weight);
+            const ResizeTap tap = resize_tap(x, s.factor);
+            scratch.column_first[x - xs.begin] = 4 * (tap.first - source_xs.begin);
+            memcpy(&scratch.column_weight[4 * (x - xs.begin)], tap.weight, sizeof tap.weight);
         }
     }
 
@@ -195,100 +95,136 @@ struct RegionWriter {
         int* out = scratch.across[slot].data();
         if (row_in_slot[slot] == y) return out;
         row_in_slot[slot] = y;
-        copy_row(source, y, source_xs, g.gray, g.profile, scratch.source_row.data());
-        const short* weight = scratch.weight.data();
-        const u8* pixels = scratch.source_row.data();
-        for (int i = 0; i < xs.size(); i++) {
-            ChannelSums sums;
-            sums.add(pixels + scratch.column_offset[i], weight + 4 * i);
-            sums.store(out + 4 * i);
-        }
+        copy_row(source, y, source_xs, shape.gray, shape.profile, scratch.source_row.data());
+        Taps::across(scratch.source_row.data(), scratch.column_first.data(), scratch.column_weight.data(), xs.size(),
+                     out);
         return out;
     }
 
     // Vertical pass of output row y.
     CPM_FN void row(int y, u8* out) {
-        const ResizeTap down = resize_tap(y, g.factor);
-        const int* s[4];
-        for (int k = 0; k < 4; k++) s[k] = across(clamp_int(down.first + k, 0, source.rows - 1));
-        for (int i = 0; i < 4 * xs.size(); i++) {
-            const int column[4] = {s[0][i], s[1][i], s[2][i], s[3][i]};
-            out[i] = resize_down(column, down.weight, g.profile);
-        }
-        for (int e = resize_tail(3 * out_columns); e < 3 * out_columns; e++) {
+        const ResizeTap tap = resize_tap(y, s.factor);
+        const int* taps[4];
+        for (int k = 0; k < 4; k++) taps[k] = across(clamp_int(tap.first + k, 0, source.rows - 1));
+        Taps::down(taps, tap.weight, shape.profile, 4 * xs.size(), out);
+        for (int e = resize_tail(3 * s.resized_columns); e < 3 * s.resized_columns; e++) {
             if (!xs.has(e / 3)) continue;
             const int i = 4 * (e / 3 - xs.begin) + e % 3;
-            const int column[4] = {s[0][i], s[1][i], s[2][i], s[3][i]};
-            out[i] = resize_down_tail(column, down.weight);
+            const int column[4] = {taps[0][i], taps[1][i], taps[2][i], taps[3][i]};
+            out[i] = resize_down_tail(column, tap.weight);
         }
     }
 };
 
-// The resized image over touched_x x touched_y, which may reach beyond it: there, 128.
-CPM_FN void fill_region(const StridedImage& source, const SampleGeometry& g, Range touched_x, Range touched_y,
-                        SampleScratch& scratch) {
-    const int columns = resized_size(source.columns, g.factor), rows = resized_size(source.rows, g.factor);
-    const Range xs{clamp_int(touched_x.begin, 0, columns), clamp_int(touched_x.end, 0, columns)};
-    const Range ys{clamp_int(touched_y.begin, 0, rows), clamp_int(touched_y.end, 0, rows)};
-    const size_t pitch = 4 * (size_t)touched_x.size();
-    scratch.region.resize(pitch * touched_y.size());
-    if (xs.size() < touched_x.size() || ys.size() < touched_y.size())
+// The sample's region of the resized image; where it reaches beyond the image, 128.
+template <class Taps>
+CPM_FN void fill_region(const StridedImage& source, const Sample& s, const SampleShape& shape, SampleScratch& scratch) {
+    const Range xs{clamp_int(s.region_left, 0, s.resized_columns),
+                   clamp_int(s.region_left + s.region_columns, 0, s.resized_columns)};
+    const Range ys{clamp_int(s.region_top, 0, s.resized_rows),
+                   clamp_int(s.region_top + s.region_rows, 0, s.resized_rows)};
+    const size_t pitch = 4 * (size_t)s.region_columns;
+    scratch.region.resize(pitch * s.region_rows);
+    if (xs.size() < s.region_columns || ys.size() < s.region_rows)
         memset(scratch.region.data(), 128, scratch.region.size());
     if (!xs.size() || !ys.size()) return;
-    const bool copied = columns == source.columns && rows == source.rows;
-    RegionWriter writer{source, g, scratch, xs, ys, columns, Range{0, 0}, {-1, -1, -1, -1}};
+    const bool copied = s.resized_columns == s.columns && s.resized_rows == s.rows;
+    RegionWriter<Taps> writer{source, s, shape, scratch, xs};
     if (!copied) writer.prepare_columns();
     for (int y = ys.begin; y < ys.end; y++) {
-        u8* out = &scratch.region[pitch * (y - touched_y.begin) + 4 * (size_t)(xs.begin - touched_x.begin)];
-        if (copied) copy_row(source, y, xs, g.gray, g.profile, out);
+        u8* out = &scratch.region[pitch * (y - s.region_top) + 4 * (size_t)(xs.begin - s.region_left)];
+        if (copied) copy_row(source, y, xs, shape.gray, shape.profile, out);
         else writer.row(y, out);
     }
 }
 
-// Rotation of one crop row: four weighted sums per pixel.
-CPM_FN void rotate_row(const SamplePositions& p, const WarpTable& table, Range touched_x, Range touched_y,
-                       const u8* region, int y, int* sums) {
-    const size_t pitch = 4 * (size_t)touched_x.size();
-    const int start_x = p.start_x[y], start_y = p.start_y[y];
-    for (int x = p.columns.begin; x < p.columns.end; x++) {
-        const WarpPosition px = warp_position(start_x, p.across_x[x]), py = warp_position(start_y, p.across_y[x]);
-        const int first_x = clamp_int(px.whole - 1, touched_x.begin, touched_x.end - 4) - touched_x.begin;
-        const int first_y = clamp_int(py.whole - 1, touched_y.begin, touched_y.end - 4) - touched_y.begin;
-        const u8* pixels = region + pitch * first_y + 4 * (size_t)first_x;
-        const short* weight = table.weight[32 * py.fraction + px.fraction];
-        ChannelSums pixel;
-        for (int k = 0; k < 4; k++) pixel.add(pixels + pitch * k, weight + 4 * k);
-        pixel.store(sums + 4 * x);
-    }
+// Whether no tap around this position lies inside the resized image.
+CPM_FN bool beyond(WarpPosition x, WarpPosition y, const Sample& s) {
+    return x.whole < -2 || x.whole > s.resized_columns || y.whole < -2 || y.whole > s.resized_rows;
 }
 
-// Flip and normalisation of one crop row into the three planes of `data`.
-CPM_FN void write_row(const SampleGeometry& g, Range columns, const int* sums, int y, float* data) {
-    for (int c = 0; c < 3; c++) {
-        float* row = data + ((size_t)c * g.crop_rows + y) * g.crop_columns;
-        if (g.flip)
-            for (int x = columns.begin; x < columns.end; x++)
-                row[crop_column(x, 0, g.crop_columns, true)] = normalised(warp_round(sums[4 * x + c]));
-        else
-            for (int x = columns.begin; x < columns.end; x++) row[x] = normalised(warp_round(sums[4 * x + c]));
-    }
-}
+// The crop row by row, from the region; mirrored if the sample is.
+template <class Taps>
+struct CropWriter {
+    const Sample& s;
+    const SampleShape& shape;
+    SampleScratch& scratch;
+    Range columns{0, 0};  // of the crop that lie inside the rotated image
 
-// data: 3 x crop_rows x crop_columns.
-CPM_FN void sample_image(const StridedImage& source, const SampleGeometry& g, float* data) {
+    CPM_FN void prepare_columns() {
+        const Range inside = crop_inside(s.left, shape.crop_columns, s.rotated_columns);
+        columns = s.flip ? Range{shape.crop_columns - inside.end, shape.crop_columns - inside.begin} : inside;
+        const int padded = shape.crop_columns + TAP_PADDING;
+        for (auto* row : {&scratch.across_x, &scratch.across_y, &scratch.first, &scratch.weights}) row->resize(padded);
+        scratch.crop_row.resize(4 * padded);
+        for (int x = columns.begin; x < columns.end; x++) {
+            const int column = crop_column(x, s.left, shape.crop_columns, s.flip);
+            scratch.across_x[x] = warp_across(s.inverse[0], column);
+            scratch.across_y[x] = warp_across(s.inverse[3], column);
+        }
+    }
+
+    // The columns of a row that show something of the image. Positions go one way along a row, so they are neighbours.
+    CPM_FN Range shown(int start_x, int start_y) const {
+        const auto outside = [&](int x) {
+            return beyond(warp_position(start_x, scratch.across_x[x]), warp_position(start_y, scratch.across_y[x]), s);
+        };
+        Range xs = columns;
+        while (xs.begin < xs.end && outside(xs.begin)) xs.begin++;
+        while (xs.begin < xs.end && outside(xs.end - 1)) xs.end--;
+        return xs;
+    }
+
+    // Where the columns xs of a row have their first taps in the region, and which weights.
+    CPM_FN void place_taps(int start_x, int start_y, Range xs) {
+        const int *across_x = scratch.across_x.data() + xs.begin, *across_y = scratch.across_y.data() + xs.begin;
+        int *first = scratch.first.data(), *weights = scratch.weights.data();
+        const int left = s.region_left + 1, top = s.region_top + 1, pitch = s.region_columns;
+        const int last_x = s.region_columns - 4, last_y = s.region_rows - 4;
+        for (int i = 0; i < xs.size() + TAP_PADDING; i++) {
+            const WarpPosition x = warp_position(start_x, across_x[i]), y = warp_position(start_y, across_y[i]);
+            first[i] = clamp_int(y.whole - top, 0, last_y) * pitch + clamp_int(x.whole - left, 0, last_x);
+            weights[i] = 32 * y.fraction + x.fraction;
+        }
+    }
+
+    // Row y of the crop into scratch.crop_row; returns the columns that it now holds.
+    CPM_FN Range rotate(int y, const WarpTable& table) {
+        const int start_x = warp_start(s.inverse[1], s.inverse[2], s.top + y);
+        const int start_y = warp_start(s.inverse[4], s.inverse[5], s.top + y);
+        const Range xs = shown(start_x, start_y);
+        place_taps(start_x, start_y, xs);
+        const WarpRow row{scratch.region.data(), 4 * (size_t)s.region_columns, scratch.first.data(),
+                          scratch.weights.data()};
+        Taps::rotate(row, table, xs.size(), scratch.crop_row.data());
+        return xs;
+    }
+
+    // One row of channel c of `data`: the columns xs from scratch.crop_row, 0 elsewhere.
+    CPM_FN void write_row(Range xs, int c, float* __restrict out) const {
+        const u8* __restrict pixels = scratch.crop_row.data() + c;
+        memset(out, 0, sizeof(float) * xs.begin);
+        for (int i = 0; i < xs.size(); i++) out[xs.begin + i] = normalised(pixels[4 * i]);
+        memset(out + xs.end, 0, sizeof(float) * (shape.crop_columns - xs.end));
+    }
+};
+
+// The three planes of the image. data: 3 x crop_rows x crop_columns.
+template <class Taps>
+CPM_FN void sample_image(const u8* images, const Sample& s, const SampleShape& shape, float* data) {
     static const WarpTable table;
     static thread_local SampleScratch scratch;
-    static thread_local SamplePositions positions;
-    memset(data, 0, sizeof(float) * 3 * g.crop_rows * g.crop_columns);
-    find_positions(g, positions);
-    const SamplePositions& p = positions;
-    if (!p.rows.size() || !p.columns.size()) return;
-    const Range xs = touched(p.across_x, p.columns, p.start_x, p.rows, resized_size(source.columns, g.factor));
-    const Range ys = touched(p.across_y, p.columns, p.start_y, p.rows, resized_size(source.rows, g.factor));
-    fill_region(source, g, xs, ys, scratch);
-    scratch.sums.resize(4 * g.crop_columns);
-    for (int y = p.rows.begin; y < p.rows.end; y++) {
-        rotate_row(p, table, xs, ys, scratch.region.data(), y, scratch.sums.data());
-        write_row(g, p.columns, scratch.sums.data(), y, data);
+    const StridedImage source{images + s.image, s.rows,          s.columns,
+                              s.row_stride,     s.column_stride, s.channel_stride};
+    const Range rows = s.region_rows ? crop_inside(s.top, shape.crop_rows, s.rotated_rows) : Range{0, 0};
+    CropWriter<Taps> crop{s, shape, scratch};
+    if (rows.size()) {
+        fill_region<Taps>(source, s, shape, scratch);
+        crop.prepare_columns();
+    }
+    for (int y = 0; y < shape.crop_rows; y++) {
+        const Range xs = rows.has(y) ? crop.rotate(y, table) : Range{0, 0};
+        for (int c = 0; c < 3; c++)
+            crop.write_row(xs, c, data + ((size_t)c * shape.crop_rows + y) * shape.crop_columns);
     }
 }
