@@ -1,4 +1,4 @@
-"""Compiles `src/exact.cu` for a CUDA device at first use, by CuPy and NVRTC, and launches its kernels.
+"""Compiles the `.cu` files of `src/` for a CUDA device at first use, by CuPy and NVRTC, and launches their kernels.
 
 Tensors cross by DLPack without a copy, and kernels run on torch's current stream of their device. CuPy is imported
 only here and only when a kernel is launched.
@@ -18,7 +18,7 @@ OPTIONS = ("--std=c++17", "--fmad=false")
 """Without --fmad=false the compiler would fuse multiplications and additions that Caffe rounds one by one."""
 
 
-def expanded_source(name: str = "exact.cu") -> str:
+def expanded_source(name: str) -> str:
     """The source with its own headers put in, each once.
 
     One text is what CuPy's cache of compiled kernels goes by: a change in a header must change it.
@@ -36,18 +36,18 @@ def expanded_source(name: str = "exact.cu") -> str:
 
 
 @cache
-def _kernel(name: str, device: int) -> Any:
-    return _module(device).get_function(name)
+def _kernel(source: str, name: str, device: int) -> Any:
+    return _module(source, device).get_function(name)
 
 
 @cache
-def _module(device: int) -> Any:
+def _module(source: str, device: int) -> Any:
     try:
         import cupy
     except ImportError:
-        raise ImportError('the exact engine on a CUDA device needs CuPy: pip install -e ".[cuda]"') from None
+        raise ImportError('kernels on a CUDA device need CuPy: pip install -e ".[cuda]"') from None
     with cupy.cuda.Device(device):
-        return cupy.RawModule(code=expanded_source(), options=OPTIONS, backend="nvrtc")
+        return cupy.RawModule(code=expanded_source(source), options=OPTIONS, backend="nvrtc")
 
 
 def _argument(value: Any) -> Any:
@@ -66,12 +66,12 @@ def scalar(value: Any) -> np.generic:
     return np.float32(value) if isinstance(value, float) else np.int32(value)
 
 
-def launch(name: str, grid: tuple[int, int, int], threads: int, *arguments: Any) -> None:
-    """Starts one kernel; tensors must be contiguous and all on one CUDA device."""
+def launch(name: str, grid: tuple[int, int, int], threads: int, *arguments: Any, source: str = "exact.cu") -> None:
+    """Starts one kernel of a source; tensors must be contiguous and all on one CUDA device."""
     device = next(value.device for value in arguments if isinstance(value, torch.Tensor))
     if device.type != "cuda":
         raise ValueError(f"the tensors must be on a CUDA device, not on {device}")
-    kernel = _kernel(name, device.index)
+    kernel = _kernel(source, name, device.index)
     import cupy
 
     stream = torch.cuda.current_stream(device)

@@ -1,4 +1,4 @@
-"""Launches the kernels of exact.cu on the host, compiled by the C++ compiler: what test_cuda puts in CuPy's place."""
+"""Launches the kernels of a .cu file on the host, compiled by the C++ compiler: what the tests put in CuPy's place."""
 
 import ctypes
 import platform
@@ -14,33 +14,40 @@ import torch
 from cpm_kernels.cuda_module import SOURCES, scalar
 
 
-def compile_kernels(folder: Path) -> ctypes.CDLL:
-    """The kernels as a library of functions for the host; skips without a compiler."""
+def compile_kernels(source: str, folder: Path) -> ctypes.CDLL:
+    """The kernels of `source`, such as exact.cu, as a library for the host; skips without a compiler.
+
+    What is compiled is <name>_on_host.cpp beside this file, which includes the source and lists its kernels.
+    """
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not installed")
-    library = folder / "exact_on_host.so"
+    stem = Path(source).stem
+    library = folder / f"{stem}_on_host.so"
     flags = ["-O2", "-std=c++17", "-ffp-contract=off", "-shared", "-fPIC", f"-I{SOURCES}"]
     if platform.machine() == "x86_64" and " fma " in Path("/proc/cpuinfo").read_text():
         flags.append("-mfma")  # else fmaf is a function of the C library: the same bits, slowly
-    source = Path(__file__).with_name("exact_on_host.cpp")
-    subprocess.run([compiler, *flags, str(source), "-o", str(library)], check=True)
+    program = Path(__file__).with_name(f"{stem}_on_host.cpp")
+    subprocess.run([compiler, *flags, str(program), "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))
 
 
 class HostLauncher:
-    """Has cuda_module.launch's arguments; threads run in ascending or, if `reversed_threads`, descending order."""
+    """Has cuda_module.launch's arguments, for the kernels of one source; threads run in ascending or, if
+    `reversed_threads`, descending order."""
 
     def __init__(self, library: ctypes.CDLL, reversed_threads: bool = False) -> None:
         self.library, self.reversed_threads = library, reversed_threads
 
-    def __call__(self, name: str, grid: tuple[int, int, int], threads: int, *arguments: Any) -> None:
+    def __call__(
+        self, name: str, grid: tuple[int, int, int], threads: int, *arguments: Any, source: str = "exact.cu"
+    ) -> None:
         held = [_as_ctypes(value) for value in arguments]
         addresses = (ctypes.c_void_p * len(held))(*(ctypes.addressof(value) for value in held))
         unknown = self.library.launch_on_host(
             name.encode(), (ctypes.c_int * 3)(*grid), threads, int(self.reversed_threads), addresses
         )
-        assert not unknown, f"exact_on_host.cpp lists no kernel {name}"
+        assert not unknown, f"{name} of {source} is not listed among the kernels compiled for the host"
 
 
 def _as_ctypes(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What is meant for GPUs compiles for them: NVRTC makes cubins, and reports registers and spills of exact.cu."""
+"""What is meant for GPUs compiles for them: NVRTC makes cubins, and reports registers, stack frames and spills."""
 
 import ctypes
 import importlib.util
@@ -10,8 +10,6 @@ import pytest
 
 from cpm_kernels.cuda import TILES
 from cpm_kernels.cuda_module import OPTIONS, expanded_source
-
-SOURCES = Path(__file__).resolve().parents[2] / "kernels" / "src"
 
 
 @cache
@@ -43,28 +41,39 @@ def compile_cubin(source: str, options: list[str]) -> tuple[bytes, str]:
     return cubin.raw, log.value.decode()
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-def test_every_header_compiles(architecture: str) -> None:
-    options = [f"--gpu-architecture={architecture}", "--fmad=false", "--std=c++17", f"--include-path={SOURCES}"]
-    cubin, _ = compile_cubin(Path(__file__).with_name("every_header.cu").read_text(), options)
-    assert cubin[:4] == b"\x7fELF" and b"every_header" in cubin
-
-
 _REPORT = re.compile(
-    r"entry function '(?P<name>\w+)'.*?(?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads"
-    r".*?Used (?P<registers>\d+) registers",
+    r"entry function '(?P<name>\w+)'.*?(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, "
+    r"(?P<loads>\d+) bytes spill loads.*?Used (?P<registers>\d+) registers",
     re.DOTALL,
 )
+ARCHITECTURES = ["sm_80", "sm_90", "sm_100"]
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-def test_the_exact_kernels_keep_their_sums_in_registers(architecture: str) -> None:
+def report_of(source: str, architecture: str) -> dict[str, dict[str, int]]:
+    """Registers, stack frame and spills of each kernel of a source, which are printed too."""
     options = [f"--gpu-architecture={architecture}", *OPTIONS, "--ptxas-options=--verbose"]
-    cubin, log = compile_cubin(expanded_source(), options)
+    cubin, log = compile_cubin(expanded_source(source), options)
     assert cubin[:4] == b"\x7fELF"
-    report = {found["name"]: found.groupdict() for found in _REPORT.finditer(log)}
-    tiled = {name: numbers for name, numbers in report.items() if name.endswith(tuple(TILES))}
-    print(f"{architecture}: registers", {name: int(numbers["registers"]) for name, numbers in report.items()})
+    report = {}
+    for found in _REPORT.finditer(log):
+        name, *numbers = found.groups()
+        report[name] = dict(zip(("stack", "stores", "loads", "registers"), map(int, numbers), strict=True))
+    print(f"{architecture}: registers", {name: numbers["registers"] for name, numbers in report.items()})
+    return report
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_exact_kernels_keep_their_sums_in_registers(architecture: str) -> None:
+    report = report_of("exact.cu", architecture)
+    tiled = [name for name in report if name.endswith(tuple(TILES))]
     assert len(tiled) == 6 * len(TILES) and len(report) > len(tiled)
     for name, numbers in report.items():
-        assert numbers["stores"] == numbers["loads"] == "0", f"{name} spills on {architecture}: {numbers}"
+        assert numbers["stores"] == numbers["loads"] == 0, f"{name} spills on {architecture}: {numbers}"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_sample_kernels_stay_in_registers(architecture: str) -> None:
+    report = report_of("sample.cu", architecture)
+    assert set(report) == {"resize_regions", "fill_warp_weights", "rotate_and_crop", "label_maps"}
+    for name, numbers in report.items():
+        assert numbers["stack"] == numbers["stores"] == numbers["loads"] == 0, f"{name} on {architecture}: {numbers}"

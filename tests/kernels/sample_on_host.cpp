@@ -1,0 +1,9 @@
+// kernels/src/sample.cu compiled for the host.
+
+#include "sample.cu"
+
+#include "launch_on_host.h"
+
+const KernelTable kernels = {
+    BLOCK(resize_regions), BLOCK(rotate_and_crop), ELEMENT(fill_warp_weights), ELEMENT(label_maps),
+};
