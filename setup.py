@@ -53,6 +53,7 @@ setup(
     ],
     extras_require={
         "cuda": ["cupy-cuda13x"],
+        "opencv": ["opencv-python-headless<5"],
         "test": ["pytest", "ruff", "opencv-python-headless<5", "nvidia-cuda-nvrtc"],
     },
 )

@@ -60,6 +60,19 @@ def add_threads(to: argparse.ArgumentParser) -> None:
     to.add_argument("--threads", metavar="N", type=positive_integer, help="CPU threads (default: all cores)")
 
 
+def add_profile(to: argparse.ArgumentParser) -> None:
+    """--profile: whose OpenCV's bits the data layer's images have."""
+    from cpm_kernels.host import PROFILES
+
+    names = tuple(PROFILES)
+    to.add_argument(
+        "--profile",
+        choices=names,
+        default=names[0],
+        help=f"whose OpenCV's bits the samples have: {' or '.join(names)} (default: {names[0]})",
+    )
+
+
 def positive_integer(text: str) -> int:
     """An argparse type."""
     value = int(text)

@@ -2,18 +2,23 @@
 
 Mirrors `CPMData`: records in key order, wrapping around, every sample augmented with dice from the one rand() of the
 process. The dice are thrown in the caller's thread in sample order; the work (read, decode, transform) is shared
-by worker threads, so the bits do not depend on how many there are.
+by worker threads, so the bits do not depend on how many there are. On a CUDA device the pixels are made there, on a
+stream of their own, while the net trains.
 """
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from cpm_kernels.rand import GlibcRand
 from cpm_repro.augmentation import Augmentation, CPMTransformer
+from cpm_repro.augmentation_table import AugmentationTable, read_table
+from cpm_repro.batch import Batch, CudaBatch, HostBatch
 from data_lmdb.reader import LmdbReader
 from data_lmdb.record import decode
 from prototxt_import import schema
@@ -23,12 +28,39 @@ _LMDB = 1  # of the enum DB
 _PREFETCHED_BATCHES = 3  # Caffe's PREFETCH_COUNT
 
 
-@dataclass
+@dataclass(frozen=True)
+class DataOptions:
+    """How a data layer works, beyond what its prototxt says.
+
+    threads: workers; device: where the batches are made; profile: whose OpenCV's bits, "opencv4" or "opencv2";
+    skip_bad: a record that cannot be used is replaced by the next good one, instead of ending the run.
+    """
+
+    threads: int = 2
+    device: str = "cpu"
+    profile: str = "opencv4"
+    skip_bad: bool = False
+
+
+DEFAULT_OPTIONS = DataOptions()
+
+
 class _PendingBatch:
-    data: np.ndarray
-    label: np.ndarray
-    samples: list[Future]
-    state: dict  # of the layer after this batch's draws
+    """A batch that the workers fill: whoever adds the last of its `size` samples finishes it."""
+
+    def __init__(self, batch: Batch, size: int):
+        self.batch = batch
+        self.work: list[Future] = []  # one for each sample
+        self.state: dict = {}  # of the layer after this batch's draws
+        self._missing = size
+        self._counting = Lock()
+
+    def added(self) -> None:
+        with self._counting:
+            self._missing -= 1
+            complete = self._missing == 0
+        if complete:
+            self.batch.finish()
 
 
 class CPMData:
@@ -36,6 +68,8 @@ class CPMData:
 
     `folder` is what the layer's `source` is relative to; `random` is the rand() of the process, shared by all layers.
     InputError, naming the layer, if its parameters or its LMDB cannot be used. Also a context manager.
+
+    skipped: with skip_bad, what was wrong with each record that was replaced, by its key.
     """
 
     def __init__(
@@ -44,43 +78,62 @@ class CPMData:
         folder: Path,
         random: GlibcRand,
         phase: str = "TRAIN",
-        threads: int = 2,
-        profile: str = "opencv4",
+        options: DataOptions = DEFAULT_OPTIONS,
     ):
         self._where = f"layer {layer.name}"
         self._tops = list(layer.top)
         self._random = random
-        self.transformer = CPMTransformer(layer.transform_param, phase, profile, f"{self._where}: transform_param")
+        self._options = options
+        self.skipped: dict[str, str] = {}
         parameters = layer.cpmdata_param if layer.HasField("cpmdata_param") else layer.data_param
         self.batch_size = parameters.batch_size
         self._check(parameters)
         self._reader = self._open(Path(folder) / parameters.source)
-        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="CPMData")
+        try:
+            where, table = f"{self._where}: transform_param", self._table(layer.transform_param, phase, Path(folder))
+            self.transformer = CPMTransformer(layer.transform_param, phase, options.profile, where, table)
+        except InputError:
+            self._reader.close()
+            raise
+        self._workers = ThreadPoolExecutor(options.threads, thread_name_prefix="CPMData")
+        self._stream = torch.cuda.Stream(options.device) if torch.device(options.device).type == "cuda" else None
         self._pending: deque[_PendingBatch] = deque()
+        self._idle: list[Batch] = []
+        self._out: Batch | None = None  # the batch that the caller has
         self._cursor = 0
+        self._epoch = 0
         self._consumed = self._drawn_state()
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each top: (N, 4, crop_y, crop_x) and (N, 2 (P+1), crop_y/stride, crop_x/stride)."""
-        shapes = (self.transformer.data_shape, self.transformer.label_shape)
+        shapes = (self.transformer.shape.data_shape, self.transformer.shape.label_shape)
         return {top: (self.batch_size, *shape) for top, shape in zip(self._tops, shapes, strict=False)}
 
-    def next_batch(self) -> dict[str, np.ndarray]:
-        """The next batch, float32 arrays by top; what went wrong with a record is raised here."""
+    def next_batch(self) -> dict[str, Tensor]:
+        """The next batch, float32 tensors by top; what went wrong with a record is raised here.
+
+        The tensors are the caller's until the next call, which may write other samples into them.
+        """
         if self._reader is None:
             raise RuntimeError(f"{self._where}: next_batch after close")
+        if self._out is not None:
+            self._idle.append(self._out)
+            self._out = None
         while len(self._pending) <= _PREFETCHED_BATCHES:
             self._pending.append(self._start_batch())
-        for sample in self._pending[0].samples:
-            sample.result()
-        batch = self._pending.popleft()
-        self._consumed = batch.state
-        return dict(zip(self._tops, (batch.data, batch.label), strict=False))
+        for work in self._pending[0].work:
+            work.result()
+        taken = self._pending.popleft()
+        self._out, self._consumed = taken.batch, taken.state
+        return dict(zip(self._tops, taken.batch.take(), strict=False))
 
     def state(self) -> dict:
-        """Where the last batch that was taken left off: {"cursor": record index, "rand": 31 ints}."""
-        return {"cursor": self._consumed["cursor"], "rand": list(self._consumed["rand"])}
+        """Where the last batch that was taken left off.
+
+        {"cursor": record index, "epoch": how often the records were gone through, "rand": 31 ints}
+        """
+        return {**self._consumed, "rand": list(self._consumed["rand"])}
 
     def restore(self, state: dict) -> None:
         """Continue from a `state()`, discarding what was prepared ahead. InputError if it does not fit the LMDB."""
@@ -94,7 +147,7 @@ class CPMData:
             self._random.restore(state["rand"])
         except ValueError as error:
             raise InputError(f"{self._where}: {error}") from None
-        self._cursor = cursor
+        self._cursor, self._epoch = cursor, int(state["epoch"])
         self._consumed = self._drawn_state()
 
     def close(self) -> None:
@@ -103,6 +156,8 @@ class CPMData:
             return
         self._discard_pending()
         self._workers.shutdown(wait=True)
+        if self._stream is not None:
+            self._stream.synchronize()
         self._reader.close()
         self._reader = None
 
@@ -131,29 +186,56 @@ class CPMData:
         except InputError as error:
             raise InputError(f"{self._where}: {error}") from None
 
+    def _table(self, param: "schema.TransformationParameter", phase: str, folder: Path) -> AugmentationTable | None:
+        if param.aug_way != "table" or phase != "TRAIN":
+            return None
+        try:
+            return read_table(folder, param.num_total_augs, len(self._reader))
+        except InputError as error:
+            raise InputError(f"{self._where}: {error}") from None
+
     def _drawn_state(self) -> dict:
-        return {"cursor": self._cursor, "rand": self._random.state()}
+        return {"cursor": self._cursor, "epoch": self._epoch, "rand": self._random.state()}
+
+    def _new_batch(self) -> Batch:
+        arguments = (self.transformer, self.batch_size, len(self._tops) > 1)
+        return HostBatch(*arguments) if self._stream is None else CudaBatch(*arguments, self._stream)
 
     def _start_batch(self) -> _PendingBatch:
         """Throw the dice of one batch and hand its samples to the workers."""
-        data = np.empty((self.batch_size, *self.transformer.data_shape), np.float32)
-        label = np.empty((self.batch_size, *self.transformer.label_shape), np.float32)
-        samples = []
+        started = _PendingBatch(self._idle.pop() if self._idle else self._new_batch(), self.batch_size)
+        started.batch.begin()
         for row in range(self.batch_size):
-            augmentation = self.transformer.draw(self._random)
-            arguments = (self._cursor, augmentation, data[row], label[row])
-            samples.append(self._workers.submit(self._make_sample, *arguments))
+            augmentation = self.transformer.draw(self._random, self._epoch)
+            arguments = (started, row, self._cursor, augmentation)
+            started.work.append(self._workers.submit(self._make_sample, *arguments))
             self._cursor = (self._cursor + 1) % len(self._reader)
-        return _PendingBatch(data, label, samples, self._drawn_state())
+            self._epoch += self._cursor == 0
+        started.state = self._drawn_state()
+        return started
 
-    def _make_sample(self, index: int, augmentation: Augmentation, data: np.ndarray, label: np.ndarray) -> None:
-        where = f"{self._where}: {self._reader.where(index)}"
-        record = decode(self._reader.value(index), self.transformer.param.np_in_lmdb, where)
-        self.transformer.apply(record, augmentation, where, data, label)
+    def _make_sample(self, pending: _PendingBatch, row: int, index: int, augmentation: Augmentation) -> None:
+        self._add_sample(pending.batch, row, index, augmentation)
+        pending.added()
+
+    def _add_sample(self, batch: Batch, row: int, index: int, augmentation: Augmentation) -> None:
+        """Sample `row` from the record at `index`, or with skip_bad from the next good one."""
+        for candidate in range(index, index + len(self._reader)):
+            candidate %= len(self._reader)
+            where = f"{self._where}: {self._reader.where(candidate)}"
+            try:
+                record = decode(self._reader.value(candidate), self.transformer.param.np_in_lmdb, where)
+                return batch.add(row, record, augmentation, where)
+            except InputError as error:
+                if not self._options.skip_bad:
+                    raise
+                self.skipped.setdefault(self._reader.where(candidate), str(error))
+        raise InputError(f"{self._where}: {self._reader.path}: expected records that can be used, found none")
 
     def _discard_pending(self) -> None:
         """Cancel what has not begun and wait for the rest."""
-        for batch in self._pending:
-            for sample in batch.samples:
-                sample.cancel() or sample.exception()
+        for pending in self._pending:
+            for work in pending.work:
+                work.cancel() or work.exception()
+            self._idle.append(pending.batch)
         self._pending.clear()

@@ -20,7 +20,7 @@ from prototxt_import.graph import filter_net
 from prototxt_import.net import Net
 from prototxt_import.prototxt import read_net
 
-from .cpm_data import CPMData
+from .cpm_data import DEFAULT_OPTIONS, CPMData, DataOptions
 from .trace import BlobRecorder
 
 
@@ -76,27 +76,31 @@ def _incoming(array: np.ndarray, blob: Tensor, where: str) -> Tensor:
     return torch.from_numpy(array).to(blob.device)
 
 
-def dump_data(prototxt: Path, samples: int, srand: int = 1, threads: int = 2) -> dict[str, np.ndarray]:
-    """The first samples of a net's CPMData layer (TRAIN phase), consecutive draws from rand() seeded by `srand`."""
-    layer = _data_layer(prototxt)
-    with CPMData(layer, Path(prototxt).resolve().parent, GlibcRand(srand), "TRAIN", threads=threads) as data:
+def dump_data(
+    prototxt: Path, samples: int, srand: int = 1, phase: str = "TRAIN", options: DataOptions = DEFAULT_OPTIONS
+) -> dict[str, np.ndarray]:
+    """The first samples of a net's CPMData layer, consecutive draws from rand() seeded by `srand`."""
+    layer = data_layer(prototxt, phase)
+    with CPMData(layer, Path(prototxt).resolve().parent, GlibcRand(srand), phase, options) as data:
         batches, count = [], 0
         while count < samples:
-            batches.append(data.next_batch())
+            batches.append({top: blob.cpu().numpy().copy() for top, blob in data.next_batch().items()})
             count += data.batch_size
     tops = [np.concatenate([batch[top] for batch in batches])[:samples] for top in layer.top]
     arrays = {
         "image_u8": np.rint(tops[0][:, :3] * 256 + 128).astype(np.uint8),
-        "center_map": np.ascontiguousarray(tops[0][:, 3]),
         "config": np.array(json.dumps(_config(layer, samples, srand))),
     }
+    if tops[0].shape[1] == 4:  # put_gaussian
+        arrays["center_map"] = np.ascontiguousarray(tops[0][:, 3])
     return {**arrays, "label": tops[1]} if len(tops) > 1 else arrays
 
 
-def _data_layer(prototxt: Path) -> "schema.LayerParameter":
-    layers = [layer for layer in filter_net(read_net(prototxt), "TRAIN").layer if layer.type == "CPMData"]
+def data_layer(prototxt: Path, phase: str = "TRAIN") -> "schema.LayerParameter":
+    """A net's CPMData layer in that phase; InputError unless there is exactly one."""
+    layers = [layer for layer in filter_net(read_net(prototxt), phase).layer if layer.type == "CPMData"]
     if len(layers) != 1:
-        raise InputError(f"{prototxt}: expected one CPMData layer in the TRAIN phase, found {len(layers)}")
+        raise InputError(f"{prototxt}: expected one CPMData layer in the {phase} phase, found {len(layers)}")
     return layers[0]
 
 

@@ -31,6 +31,7 @@ def write_run_state(solverstate: Path, solver: SGDSolver, data: CPMData, losses:
         "mt19937": solver.net.random.state(),
         "rand": np.array(position["rand"], np.uint32),
         "cursor": np.int64(position["cursor"]),
+        "epoch": np.int64(position["epoch"]),
         "losses": np.array(losses, np.float64),
         **{f"torch_{kind}": state for kind, state in _torch_states(solver.net).items()},
     }
@@ -55,7 +56,8 @@ def restore_run_state(solverstate: Path, solver: SGDSolver, data: CPMData) -> li
         solver.net.random.restore(arrays["mt19937"])
     except ValueError as error:
         raise InputError(f"{path}: mt19937: {error}") from None
-    data.restore({"cursor": int(arrays["cursor"].item()), "rand": arrays["rand"].tolist()})
+    cursor, epoch = (int(arrays[name].item()) for name in ("cursor", "epoch"))
+    data.restore({"cursor": cursor, "epoch": epoch, "rand": arrays["rand"].tolist()})
     _restore_torch(solver.net, arrays, path)
     return arrays["losses"].ravel().tolist()
 
@@ -65,6 +67,7 @@ _NEEDED = [
     ("mt19937", np.uint32, 625),
     ("rand", np.uint32, 31),
     ("cursor", np.int64, 1),
+    ("epoch", np.int64, 1),
     ("losses", np.float64, None),
     ("torch_cpu", np.uint8, None),
 ]

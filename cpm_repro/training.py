@@ -20,7 +20,7 @@ from prototxt_import.net import load_net
 from prototxt_import.prototxt import read_solver
 
 from . import caffe_log
-from .cpm_data import CPMData
+from .cpm_data import CPMData, DataOptions
 from .npz import writing_npz
 from .run_state import restore_run_state, run_state_path, write_run_state
 from .solver import SGDSolver, check_solver
@@ -34,9 +34,9 @@ class Options:
     """How to train, beyond what the solver prototxt says.
 
     weights: a `.caffemodel` to start from; snapshot: a `.solverstate` to continue; srand: seed of the data layer's
-    rand() (the original's is never seeded: 1); threads: of the data layer. trace: a `.npz` to record the run in.
-    A run that continues goes on with the data and random numbers where the snapshot left them; resume_like_caffe:
-    both start over, as the original's do.
+    rand() (the original's is never seeded: 1); threads, profile and skip_bad: the data layer's, see DataOptions.
+    trace: a `.npz` to record the run in. A run that continues goes on with the data and random numbers where the
+    snapshot left them; resume_like_caffe: both start over, as the original's do.
     """
 
     weights: Path | None = None
@@ -45,6 +45,8 @@ class Options:
     device: str = "cpu"
     srand: int = 1
     threads: int = 2
+    profile: str = "opencv4"
+    skip_bad: bool = False
     trace: Path | None = None
     resume_like_caffe: bool = False
 
@@ -71,14 +73,16 @@ class Training:
             self.solver.restore(options.snapshot)
         self.smoothed: deque[float] = deque(maxlen=max(self.param.average_loss, 1))
         self.data = self._data_layer()
+        self._skipped = 0
         self.resumed_exactly = self._restore_run_state()
 
     def _data_layer(self) -> CPMData:
         layers = [layer for layer in self.net.param.layer if layer.type == "CPMData"]
         if len(layers) != 1:
             raise InputError(f"{self.net_path}: expected one CPMData layer in the TRAIN phase, found {len(layers)}")
-        random = GlibcRand(self.options.srand)
-        return CPMData(layers[0], self.net_path.parent, random, "TRAIN", threads=self.options.threads)
+        given = self.options
+        options = DataOptions(given.threads, given.device, given.profile, given.skip_bad)
+        return CPMData(layers[0], self.net_path.parent, GlibcRand(given.srand), "TRAIN", options)
 
     def _restore_run_state(self) -> bool:
         """Whether data and random numbers go on from where the snapshot left them; without its file they start over."""
@@ -104,7 +108,7 @@ class Training:
 
     def forward_backward(self, recorder: BlobRecorder | None = None) -> dict[str, float]:
         """Adds the gradients of one batch; returns the net's outputs by name (Net::ForwardBackward)."""
-        batch = {name: torch.from_numpy(blob).to(self.options.device) for name, blob in self.data.next_batch().items()}
+        batch = self.data.next_batch()
         if recorder is not None:
             batch = {name: recorder.keep(name, blob) for name, blob in batch.items()}
         blobs = self.net(batch)
@@ -127,6 +131,12 @@ class Training:
         if trace is not None:
             trace.add_iteration([outputs[name] for name in self.net.loss_weights if name in outputs])
         return loss / self.param.iter_size, outputs
+
+    def newly_skipped(self) -> list[str]:
+        """A log line for each record that skip_bad left out since the last call."""
+        bad = list(self.data.skipped.values())[self._skipped :]
+        self._skipped += len(bad)
+        return [caffe_log.glog_line(f"Skipping a record: {sentence}") for sentence in bad]
 
     def displayed(self, iteration: int, loss: float, outputs: dict[str, float], rate: float) -> list[str]:
         """The log lines of an iteration, with the loss averaged over the last average_loss iterations."""
@@ -179,7 +189,7 @@ def _solve(training: Training, log: TextIO, trace: Trace | None, interrupted: th
         while solver.iteration < param.max_iter and not interrupted.is_set():
             iteration, rate = solver.iteration, float(solver.rate)
             loss, outputs = training.step(trace)
-            _say(log, training.displayed(iteration, loss, outputs, rate))
+            _say(log, training.newly_skipped() + training.displayed(iteration, loss, outputs, rate))
             bar.update()
             due = param.snapshot and solver.iteration % param.snapshot == 0
             last = param.snapshot_after_train and solver.iteration == param.max_iter

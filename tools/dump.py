@@ -33,8 +33,10 @@ def dump_net(arguments: argparse.Namespace) -> dict:
 
 def dump_data(arguments: argparse.Namespace) -> dict:
     from cpm_repro import dump
+    from cpm_repro.cpm_data import DataOptions
 
-    return dump.dump_data(arguments.prototxt, arguments.samples, arguments.srand, arguments.threads or 2)
+    options = DataOptions(arguments.threads or DataOptions.threads, arguments.device, arguments.profile)
+    return dump.dump_data(arguments.prototxt, arguments.samples, arguments.srand, arguments.phase, options)
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -53,12 +55,14 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     net.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="default: TEST")
     command_line.add_engine(net)
-    command_line.add_device(net)
     data = command_line.add_subparser(kinds, "data", "samples of a net's CPMData layer", EXAMPLE)
     data.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the training net")
     data.add_argument("--samples", metavar="N", type=command_line.positive_integer, required=True, help="how many")
     data.add_argument("--srand", metavar="N", type=int, default=1, help="seed of rand() (default: 1)")
+    data.add_argument("--phase", choices=("TRAIN", "TEST"), default="TRAIN", help="default: TRAIN")
+    command_line.add_profile(data)
     for kind in (net, data):
+        command_line.add_device(kind)
         command_line.add_threads(kind)
         command_line.add_out(kind, "the .npz to write")
     return parser

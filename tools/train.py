@@ -23,6 +23,8 @@ def main(arguments: argparse.Namespace) -> None:
         device=arguments.device,
         srand=arguments.srand,
         threads=arguments.threads or Options.threads,
+        profile=arguments.profile,
+        skip_bad=arguments.skip_bad,
         trace=arguments.trace,
         resume_like_caffe=arguments.resume_like_caffe,
     )
@@ -44,6 +46,10 @@ def arguments_parser() -> argparse.ArgumentParser:
         help="with --snapshot: data and random numbers start over, as the original's do",
     )
     parser.add_argument("--trace", metavar="T.npz", type=Path, help="record losses, parameters and first blobs here")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="replace a record that cannot be used by the next good one, and say so"
+    )
+    command_line.add_profile(parser)
     command_line.add_device(parser)
     command_line.add_engine(parser)
     command_line.add_threads(parser)

@@ -26,7 +26,10 @@ class Input(Source):
 
 @register("CPMData")
 class CPMData(Source):
-    """data N×4×crop_y×crop_x (B, G, R, centre map) and label N×2(P+1)×(crop_y/stride)×(crop_x/stride)."""
+    """data N×4×crop_y×crop_x (B, G, R, centre map) and label N×2(P+1)×(crop_y/stride)×(crop_x/stride).
+
+    Without put_gaussian there is no centre map.
+    """
 
     tops = range(1, 3)
     threads = 2  # one reads the LMDB, one transforms
@@ -38,5 +41,5 @@ class CPMData(Source):
         self.require(transform.stride >= 1, "a stride of 1 or more", str(transform.stride))
         height, width, stride = transform.crop_size_y, transform.crop_size_x, int(transform.stride)
         maps = 2 * (transform.num_parts + 1)
-        data = (source.batch_size, 4, height, width)
+        data = (source.batch_size, 4 if transform.put_gaussian else 3, height, width)
         return [data, (source.batch_size, maps, height // stride, width // stride)][: len(self.spec.top)]

@@ -80,7 +80,7 @@ class FirstIteration:
                 blob.parameter.copy_(torch.from_numpy(trace[f"iter0/{blob.layer}/{blob.index}"]))
         layer = next(layer for layer in self.net.param.layer if layer.type == "CPMData")
         with CPMData(layer, golden / "solver", GlibcRand(1), "TRAIN") as data:
-            blobs = {name: torch.from_numpy(np.array(blob)) for name, blob in data.next_batch().items()}
+            blobs = {name: blob.clone() for name, blob in data.next_batch().items()}
         first = {}
         for layer in self.net.layers.values():
             if isinstance(layer, Source):

@@ -60,7 +60,7 @@ class Net:
         inputs = {name: self.blobs[name].data for name in self._net.input_shapes}
         inputs = self._data.next_batch() if self._data else inputs
         with BlobRecorder(self._net) as self._recorder:
-            batch = {name: torch.tensor(array, requires_grad=True) for name, array in inputs.items()}
+            batch = {name: torch.tensor(np.asarray(array), requires_grad=True) for name, array in inputs.items()}
             self._made = self._net({name: self._recorder.keep(name, blob) for name, blob in batch.items()})
         for name, array in self._recorder.values().items():
             self.blobs[name].data[...] = array
