@@ -25,6 +25,7 @@ STORED_JOINTS = (
 head)."""
 
 JOINT_COUNTS = (16, 9)  # MPII's, FLIC's
+NO_VALUES = '{"_ArrayType_": "double","_ArraySize_": [0,0],"_ArrayData_": null}'  # jsonlab's empty array
 
 
 @dataclass
@@ -70,23 +71,33 @@ def read_json(path: str | os.PathLike) -> list[Annotation]:
         records = [records] if isinstance(records, dict) else records
     if not isinstance(records, list) or not records:
         raise InputError(f'{path}: expected a list of annotated persons, or one named "root", found none')
-    annotations = []
-    for index, record in enumerate(records):
-        reader = _FieldReader(record, f"{path}: record {index}")
-        annotations.append(_annotation(reader))
-        reader.require_equal_joints(annotations[0].joint_self, annotations[-1].joint_self)
+    annotations = [parse_record(record, f"{path}: record {index}") for index, record in enumerate(records)]
+    joints = len(annotations[0].joint_self)
+    for index, annotation in enumerate(annotations):
+        found = len(annotation.joint_self)
+        if found != joints:
+            raise InputError(f"{path}: record {index}: expected {joints} joints as in record 0, found {found}")
     return annotations
+
+
+def parse_record(record: object, where: str) -> Annotation:
+    """The annotation in one record of the JSON, as parsed; `where` names file and record in errors, which are those
+    of `read_json`."""
+    return _annotation(_FieldReader(record, where))
 
 
 def write_json(path: str | os.PathLike, annotations: Iterable[Annotation]) -> int:
     """Write {"root": [record, …]} in the original's form; returns the number of records. InputError for
     none."""
-    texts = [record_text(annotation) for annotation in annotations]
-    if not texts:
-        raise InputError(f"{path}: expected annotated persons to write, found none")
-    with replacing(path) as temporary:
-        temporary.write_text('{"root": [' + ",".join(texts) + "]}\n", encoding="utf-8")
-    return len(texts)
+    count = 0
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        for count, annotation in enumerate(annotations, start=1):
+            file.write('{"root": [' if count == 1 else ",")
+            file.write(record_text(annotation))
+        if not count:
+            raise InputError(f"{path}: expected annotated persons to write, found none")
+        file.write("]}\n")
+    return count
 
 
 def record_text(annotation: Annotation) -> str:
@@ -115,14 +126,14 @@ def _unwrapped(others: np.ndarray) -> np.ndarray:
     return others[0] if len(others) == 1 else others
 
 
-def _value_text(value: str | float | np.ndarray) -> str:
+def _value_text(value: str | float | list | np.ndarray) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    if np.ndim(value) == 0:
-        return f"{value:.3f}"
-    if np.size(value) == 0:
-        return '{"_ArrayType_": "double","_ArraySize_": [0,0],"_ArrayData_": null}'
-    return "[" + ",".join(_value_text(item) for item in value) + "]"
+    if isinstance(value, np.ndarray):
+        return _value_text(value.tolist()) if value.size else NO_VALUES
+    if isinstance(value, list):
+        return "[" + ",".join(map(_value_text, value)) + "]"
+    return f"{value:.3f}"
 
 
 def _annotation(reader: "_FieldReader") -> Annotation:
@@ -163,9 +174,6 @@ class _FieldReader:
     def check(self, holds: bool, name: str, expected: str, found: str) -> None:
         if not holds:
             raise InputError(f"{self.where}: {name}: expected {expected}, found {found}")
-
-    def require_equal_joints(self, first: np.ndarray, joints: np.ndarray) -> None:
-        self.check(len(joints) == len(first), "joint_self", f"{len(first)} joints as in record 0", f"{len(joints)}")
 
     def text(self, name: str) -> str:
         value = self.record.get(name)

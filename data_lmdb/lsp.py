@@ -5,17 +5,24 @@ release estimates it from limb lengths, and this file follows it, oddities inclu
 `limb_ratios`).
 """
 
-import io
 import os
 import re
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
 from data_lmdb.annotations import Annotation
-from data_lmdb.images import image_size
-from prototxt_import.files import InputError, read_bytes
+from data_lmdb.marked_people import (
+    MarkedPerson,
+    Progress,
+    Skipped,
+    annotations_of,
+    image_sizes,
+    middle_of,
+    usable,
+)
+from data_lmdb.matlab import read_variables
+from prototxt_import.files import InputError
 
 DATASET = "LEEDS"
 # Row of the 14 LSP joints for each of MPII's 16 places; -1 has none.
@@ -39,14 +46,9 @@ def read_joints(path: str | os.PathLike) -> np.ndarray:
     which. InputError if the file is no MATLAB file, has no `joints` of these shapes, or a number is not
     finite.
     """
-    content = read_bytes(path)
-    try:
-        joints = scipy.io.loadmat(io.BytesIO(content), variable_names=["joints"]).get("joints")
-    except Exception as error:  # scipy raises many kinds, down to zlib's and struct's
-        raise InputError(f"{path}: expected a MATLAB file: {type(error).__name__} on reading it") from None
-    shape = getattr(joints, "shape", "no variable of that name")
-    if not isinstance(joints, np.ndarray) or joints.ndim != 3 or joints.dtype.kind not in "fiu":
-        raise InputError(f"{path}: expected joints of 14 x 3 x N or 3 x 14 x N numbers, found {shape}")
+    (joints,) = read_variables(path, "joints")
+    if joints.ndim != 3 or joints.dtype.kind not in "fiu":
+        raise InputError(f"{path}: expected joints of 14 x 3 x N or 3 x 14 x N numbers, found {joints.shape}")
     joints = joints.astype(np.float64)
     if joints.shape[:2] == (14, 3):
         joints = joints.transpose(2, 0, 1).copy()
@@ -54,7 +56,7 @@ def read_joints(path: str | os.PathLike) -> np.ndarray:
         joints = joints.transpose(2, 1, 0).copy()
         joints[..., 2] = 1 - joints[..., 2]
     else:
-        raise InputError(f"{path}: expected joints of 14 x 3 x N or 3 x 14 x N numbers, found {shape}")
+        raise InputError(f"{path}: expected joints of 14 x 3 x N or 3 x 14 x N numbers, found {joints.shape}")
     broken = np.flatnonzero(~np.isfinite(joints).all(axis=(1, 2)))
     if broken.size:
         raise InputError(f"{path}: person {broken[0] + 1}: expected finite joints, found NaN or infinity")
@@ -116,49 +118,45 @@ def _smallest_scale(joints: np.ndarray) -> float:
 
 
 def parse_range(text: str) -> range:
-    """FIRST-LAST, as typed, to image numbers; InputError if it is not that."""
+    """FIRST-LAST, as typed, to image numbers, none for an empty text; InputError if it is neither."""
+    if not text:
+        return range(0)
     match = re.fullmatch(r"(\d+)-(\d+)", text)
     if match is None or int(match[1]) > int(match[2]):
         raise InputError(f"--validation: expected FIRST-LAST, such as 2001-2500, found {text!r}")
     return range(int(match[1]), int(match[2]) + 1)
 
 
-def lspet_annotations(folder: str | os.PathLike, validation: range = range(0)) -> tuple[list[Annotation], int]:
-    """LSPET's persons whose image is there, and the number of those left out; objpos is the middle of the
-    visible joints' bounding box. Image numbers in `validation` get isValidation.
+def lspet_annotations(
+    folder: str | os.PathLike, validation: range = range(0), progress: Progress = lambda images: images
+) -> tuple[list[Annotation], Skipped]:
+    """LSPET's persons, and who was skipped; objpos is the middle of the visible joints' bounding box. Image
+    numbers in `validation` get isValidation.
 
     The medians behind the scales are taken over all persons of joints.mat, with or without image.
     """
-    return _annotations(Path(folder), "im{:05d}.jpg", validation, objpos_in_image=False)
+    return _annotations(Path(folder), "im{:05d}.jpg", validation, progress, objpos_in_image=False)
 
 
-def lsp_annotations(folder: str | os.PathLike, validation: range = range(0)) -> tuple[list[Annotation], int]:
+def lsp_annotations(
+    folder: str | os.PathLike, validation: range = range(0), progress: Progress = lambda images: images
+) -> tuple[list[Annotation], Skipped]:
     """LSP's persons, likewise; objpos is the middle of the image."""
-    return _annotations(Path(folder), "im{:04d}.jpg", validation, objpos_in_image=True)
+    return _annotations(Path(folder), "im{:04d}.jpg", validation, progress, objpos_in_image=True)
 
 
 def _annotations(
-    folder: Path, name_pattern: str, validation: range, objpos_in_image: bool
-) -> tuple[list[Annotation], int]:
+    folder: Path, name_pattern: str, validation: range, progress: Progress, objpos_in_image: bool
+) -> tuple[list[Annotation], Skipped]:
     joints = stored_joints(read_joints(folder / "joints.mat"))
-    scales = estimate_scales(joints)
-    annotations, left_out = [], 0
-    for number, (person, scale) in enumerate(zip(joints, scales, strict=True), start=1):
-        name = name_pattern.format(number)
-        path = folder / "images" / name
-        if not path.is_file() or not np.isfinite(scale):
-            left_out += 1
+    names = [name_pattern.format(number) for number in range(1, len(joints) + 1)]
+    sizes = image_sizes(names, folder / "images", progress)
+    people, skipped = [], Skipped()
+    for number, (name, person, scale) in enumerate(zip(names, joints, estimate_scales(joints), strict=True), start=1):
+        if np.isnan(scale):
+            skipped.add("no limb is visible to tell the scale", name)
             continue
-        width, height = image_size(path)
-        objpos = np.array([width / 2, height / 2]) if objpos_in_image else _middle_of_visible(person)
-        annotations.append(
-            Annotation(DATASET, number in validation, name, width, height, objpos, person, scale, number, 1)
-        )
-    if not annotations:
-        raise InputError(f"{folder / 'images'}: expected images named as {name_pattern.format(1)}, found none")
-    return annotations, left_out
-
-
-def _middle_of_visible(joints: np.ndarray) -> np.ndarray:
-    visible = joints[joints[:, 2] > 0, :2]
-    return (visible.min(axis=0) + visible.max(axis=0)) / 2
+        in_image = objpos_in_image and not isinstance(sizes[name], str)
+        objpos = np.array(sizes[name]) / 2 if in_image else middle_of(person[person[:, 2] > 0])
+        people.append(MarkedPerson(name, person, objpos, scale, number, 1, number in validation))
+    return annotations_of(usable(people, skipped), sizes, DATASET, folder / "joints.mat", skipped), skipped

@@ -30,6 +30,7 @@ import io
 import json
 import math
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,16 @@ import numpy as np
 
 from data_lmdb.annotations import STORED_JOINTS, Annotation
 from data_lmdb.images import image_size
+from data_lmdb.marked_people import (
+    MOST_OTHERS,
+    PIXELS_PER_SCALE,
+    TRUNK,
+    MarkedPerson,
+    Skipped,
+    annotations_of,
+    middle_of,
+    with_middles,
+)
 from prototxt_import.files import InputError, read_bytes
 
 DATASET = "OWN"
@@ -44,7 +55,6 @@ JOINTS = (
     "head", "neck", "r_shoulder", "r_elbow", "r_wrist", "l_shoulder", "l_elbow", "l_wrist",
     "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle",
 )  # fmt: skip
-PIXELS_PER_SCALE = 200.0
 FIELDS = {"image", "scale", "height", "center", "validation", "joints"}
 OPTIONAL_COLUMNS = {"scale", "height", "center_x", "center_y", "validation"}
 COORDINATE_COLUMNS = {f"{name}_{axis}" for name in JOINTS for axis in "xy"}
@@ -68,7 +78,7 @@ def own_annotations(path: str | os.PathLike, images: str | os.PathLike) -> list[
     photographs.
 
     InputError, naming file and line or record, for a missing image, a joint list of the wrong length,
-    something that is not a number, or no person at all.
+    something that is not a number, more than 256 persons in one image, or no person at all.
     """
     path = Path(path)
     readers = {".csv": _read_csv, ".json": _read_json}
@@ -77,58 +87,44 @@ def own_annotations(path: str | os.PathLike, images: str | os.PathLike) -> list[
     people = readers[path.suffix.lower()](path)
     if not people:
         raise InputError(f"{path}: expected at least one person, found none")
-    by_image: dict[str, list[_OwnPerson]] = {}
+    sizes = _sizes(people, Path(images))
+    image_numbers = {name: number for number, name in enumerate(sizes, start=1)}
+    people_so_far: Counter[str] = Counter()
+    marked = []
     for person in people:
-        by_image.setdefault(person.image, []).append(person)
-    sizes = {name: _size(group[0], Path(images) / name) for name, group in by_image.items()}
-    numbers = {name: number for number, name in enumerate(by_image, start=1)}
-    return [_annotation(p, by_image[p.image], numbers[p.image], sizes[p.image]) for p in people]
+        people_so_far[person.image] += 1
+        marked.append(_marked(person, image_numbers[person.image], people_so_far[person.image]))
+    return annotations_of(marked, sizes, DATASET, path, Skipped())
 
 
-def _size(person: _OwnPerson, path: Path) -> tuple[int, int]:
-    try:
-        return image_size(path)
-    except InputError as error:
-        raise InputError(f"{person.where}: {error}") from None
+def _sizes(people: list[_OwnPerson], folder: Path) -> dict[str, tuple[int, int]]:
+    """(width, height) by image, in the order in which the table first names them."""
+    sizes = {}
+    for person in people:
+        try:
+            sizes[person.image] = sizes.get(person.image) or image_size(folder / person.image)
+        except InputError as error:
+            raise InputError(f"{person.where}: {error}") from None
+    return sizes
 
 
-def _annotation(person: _OwnPerson, group: list[_OwnPerson], image_number: int, size: tuple[int, int]) -> Annotation:
-    index = next(i for i, member in enumerate(group) if member is person)
-    others = group[:index] + group[index + 1 :]
-    joints = _stored_joints(person)
-    return Annotation(
-        dataset=DATASET,
-        is_validation=person.is_validation,
-        img_paths=person.image,
-        img_width=size[0],
-        img_height=size[1],
-        objpos=_objpos(person),
-        joint_self=joints,
-        scale_provided=person.scale,
+def _marked(person: _OwnPerson, image_number: int, people_index: int) -> MarkedPerson:
+    if people_index - 1 > MOST_OTHERS:
+        raise InputError(f"{person.where}: expected at most {MOST_OTHERS + 1} persons in one image, found another")
+    return MarkedPerson(
+        image=person.image,
+        joints=_stored_joints(person),
+        objpos=np.array(middle_of(list(person.joints.values())) if person.center is None else person.center) + 1,
+        scale=person.scale,
         annolist_index=image_number,
-        people_index=index + 1,
-        joint_others=np.array([_stored_joints(other) for other in others]).reshape(-1, *joints.shape),
-        scale_provided_other=np.array([other.scale for other in others]),
-        objpos_other=np.array([_objpos(other) for other in others]).reshape(-1, 2),
+        people_index=people_index,
+        is_validation=person.is_validation,
     )
-
-
-def _objpos(person: _OwnPerson) -> np.ndarray:
-    """1-based: the given centre, or the middle of the joints' bounding box."""
-    if person.center is not None:
-        return np.array(person.center) + 1
-    points = np.array(list(person.joints.values()))[:, :2]
-    return (points.min(axis=0) + points.max(axis=0)) / 2 + 1
 
 
 def _stored_joints(person: _OwnPerson) -> np.ndarray:
     """(16, 3) in MPII's order, 1-based, (0, 0, 0) where there is no joint."""
-    known = dict(person.joints)
-    for name, left, right in (("pelvis", "l_hip", "r_hip"), ("thorax", "l_shoulder", "r_shoulder")):
-        if left in known and right in known:
-            ends = np.array([known[left], known[right]])
-            x, y = ends[:, :2].mean(axis=0)
-            known[name] = (x, y, ends[:, 2].min())
+    known = with_middles(person.joints, TRUNK)
     stored = np.zeros((len(STORED_JOINTS), 3))
     for row, name in enumerate(STORED_JOINTS):
         if name in known:

@@ -2,68 +2,118 @@
 
 import argparse
 import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from tqdm import tqdm
+
 from cpm_repro import command_line
-from data_lmdb.annotations import write_json
+from data_lmdb.annotations import Annotation, write_json
+from data_lmdb.coco import coco_annotations
+from data_lmdb.flic import flic_annotations
 from data_lmdb.lsp import lsp_annotations, lspet_annotations, parse_range
+from data_lmdb.marked_people import Progress, Skipped
+from data_lmdb.mpii import mpii_annotations
 from data_lmdb.own import own_annotations
 from prototxt_import.files import InputError
 
-EXAMPLES = {
-    "lsp": "python tools/make_json.py lsp lsp_dataset/ --out lsp.json",
-    "lspet": "python tools/make_json.py lspet lspet/ --out lspet.json --validation 2001-2500",
-    "own": "python tools/make_json.py own people.csv --images photographs/ --out own.json",
+FOLDER_OF_IMAGES = {"--images": {"metavar": "DIR", "type": Path, "required": True, "help": "folder of the photographs"}}
+
+
+def image_numbers(default: str) -> dict[str, dict]:
+    """--validation of LSP and LSPET: FIRST-LAST; the default may be empty."""
+    what = f"image numbers that get isValidation (default: {default or 'none'})"
+    return {"--validation": {"metavar": "FIRST-LAST", "default": default, "help": what}}
+
+
+@dataclass
+class DataSet:
+    """A data set that can be converted: what its source is, an example, its options, and the conversion."""
+
+    what: str
+    example: str
+    options: dict[str, dict]
+    convert: Callable[[argparse.Namespace, Progress], tuple[list[Annotation], Skipped]]
+
+
+DATA_SETS = {
+    "mpii": DataSet(
+        "MPII Human Pose: mpii_human_pose_v1_u12_1.mat",
+        "mpii/mpii_human_pose_v1_u12_1.mat --images mpii/images --validation mpii/detections.mat --out mpii.json",
+        FOLDER_OF_IMAGES
+        | {
+            "--validation": {
+                "metavar": "MAT",
+                "type": Path,
+                "help": "Tompson et al.'s detections.mat, whose persons get isValidation (default: nobody)",
+            }
+        },
+        lambda a, progress: mpii_annotations(a.source, a.images, a.validation, progress),
+    ),
+    "lsp": DataSet(
+        "Leeds Sports Pose: a folder with joints.mat and images/",
+        "lsp_dataset/ --out lsp.json",
+        image_numbers(default="1001-2000"),
+        lambda a, progress: lsp_annotations(a.source, parse_range(a.validation), progress),
+    ),
+    "lspet": DataSet(
+        "Leeds Sports Pose extended: a folder with joints.mat and images/",
+        "lspet/ --out lspet.json --validation 2001-2500",
+        image_numbers(default=""),
+        lambda a, progress: lspet_annotations(a.source, parse_range(a.validation), progress),
+    ),
+    "flic": DataSet(
+        "Frames Labeled In Cinema: examples.mat; its test set gets isValidation",
+        "FLIC/examples.mat --images FLIC/images --out flic.json",
+        FOLDER_OF_IMAGES,
+        lambda a, progress: flic_annotations(a.source, a.images, progress),
+    ),
+    "coco": DataSet(
+        "COCO keypoints: person_keypoints_*.json; COCO has no top of the head (see data_lmdb/coco.py)",
+        "person_keypoints_val2017.json --images val2017 --validation --out coco_validation.json",
+        FOLDER_OF_IMAGES | {"--validation": {"action": "store_true", "help": "every person gets isValidation"}},
+        lambda a, progress: coco_annotations(a.source, a.images, a.validation, progress),
+    ),
+    "own": DataSet(
+        "own data: a .csv or .json table, one person a row (its format: data_lmdb/own.py)",
+        "people.csv --images photographs/ --out own.json",
+        FOLDER_OF_IMAGES,
+        lambda a, _: (own_annotations(a.source, a.images), Skipped()),
+    ),
 }
 
 
-def from_lsp(arguments: argparse.Namespace) -> int:
-    validation = parse_range(arguments.validation) if arguments.validation else range(0)
-    annotations, left_out = arguments.convert(arguments.folder, validation)
-    written = write_json(arguments.out, annotations)
-    print(f"{arguments.out}: {written} persons, {sum(a.is_validation for a in annotations)} of them for validation")
-    if left_out:
-        print(f"left out: {left_out} persons of joints.mat without an image or without a visible limb")
-    return 0
-
-
-def from_own(arguments: argparse.Namespace) -> int:
-    if os.path.realpath(arguments.table) == os.path.realpath(arguments.out):
-        raise InputError(f"--out {arguments.out}: expected another file than the table itself")
-    annotations = own_annotations(arguments.table, arguments.images)
-    written = write_json(arguments.out, annotations)
+def main(arguments: argparse.Namespace) -> int:
+    if os.path.realpath(arguments.source) == os.path.realpath(arguments.out):
+        raise InputError(f"--out {arguments.out}: expected another file than the source itself")
+    annotations, skipped = arguments.data_set.convert(arguments, _progress)
+    written = write_json(arguments.out, _progress(annotations, unit="person"))
     images = len({a.img_paths for a in annotations})
     validation = sum(a.is_validation for a in annotations)
     print(f"{arguments.out}: {written} persons in {images} images, {validation} of them for validation")
+    for line in skipped.lines():
+        print(line)
     return 0
 
 
+def _progress(items: Sequence, unit: str = "image") -> Iterable:
+    return tqdm(items, unit=unit, delay=2, leave=False, disable=None)  # None: only in a terminal
+
+
 def arguments_parser() -> argparse.ArgumentParser:
-    parser = command_line.parser(__doc__, "\n".join(EXAMPLES.values()))
-    sources = parser.add_subparsers(dest="source", required=True, metavar="{" + ",".join(EXAMPLES) + "}")
-    for name, convert, title, validation in (
-        ("lsp", lsp_annotations, "Leeds Sports Pose", "1001-2000"),
-        ("lspet", lspet_annotations, "Leeds Sports Pose extended", None),
-    ):
-        what = f"{title}: a folder with joints.mat and images/"
-        source = command_line.add_subparser(sources, name, what, EXAMPLES[name])
-        source.add_argument("folder", type=Path, help="the data set's folder")
-        source.add_argument(
-            "--validation",
-            metavar="FIRST-LAST",
-            default=validation,
-            help=f"image numbers that get isValidation (default: {validation or 'none'})",
-        )
+    examples = {name: f"python tools/make_json.py {name} {data_set.example}" for name, data_set in DATA_SETS.items()}
+    parser = command_line.parser(__doc__, "\n".join(examples.values()))
+    sources = parser.add_subparsers(required=True, metavar="{" + ",".join(DATA_SETS) + "}")
+    for name, data_set in DATA_SETS.items():
+        source = command_line.add_subparser(sources, name, data_set.what, examples[name])
+        source.add_argument("source", metavar="SOURCE", type=Path, help=data_set.what.split(": ")[1])
+        for option, settings in data_set.options.items():
+            source.add_argument(option, **settings)
         command_line.add_out(source, "the JSON file to write")
-        source.set_defaults(main=from_lsp, convert=convert)
-    what = "own data: a .csv or .json table, one person a row (its format: data_lmdb/own.py)"
-    source = command_line.add_subparser(sources, "own", what, EXAMPLES["own"])
-    source.add_argument("table", type=Path, help="the .csv or .json file")
-    source.add_argument("--images", metavar="DIR", type=Path, required=True, help="folder of the photographs")
-    command_line.add_out(source, "the JSON file to write")
-    source.set_defaults(main=from_own)
+        source.set_defaults(data_set=data_set)
     return parser
 
 
 if __name__ == "__main__":
-    command_line.run(lambda arguments: arguments.main(arguments), arguments_parser())
+    command_line.run(main, arguments_parser())

@@ -88,7 +88,7 @@ def changed_record(**changes):
         ({"joint_self": [[1, 2, 1]] * 15}, "joint_self: expected 16 or 9 joints, found 15"),
         (
             {"joint_self": [[1, 2, 1]] * 9, "numOtherPeople": 0},
-            "joint_self: expected 16 joints as in record 0, found 9",
+            "expected 16 joints as in record 0, found 9",
         ),
         ({"joint_self": [[1, 2]] * 16}, "joint_self: expected any x 3 numbers, found 16 x 2"),
         ({"joint_self": [[1, 2, 1]] * 15 + [[1, 2]]}, "found lists of unequal length"),

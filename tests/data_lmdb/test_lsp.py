@@ -86,9 +86,9 @@ def test_a_person_without_a_visible_limb_has_no_scale():
 @pytest.mark.parametrize("name", ["mpi16_lmdb", "flic9_lmdb"])
 def test_golden_persons_have_the_golden_numbers(golden, lspet, name):
     """Twelve LSPET persons are in the golden annotations; the flic9 ones with LSPET's scale and objpos."""
-    annotations, left_out = lsp.lspet_annotations(lspet, range(2001, 2501))
+    annotations, skipped = lsp.lspet_annotations(lspet, range(2001, 2501))
     by_number = {a.annolist_index: a for a in annotations}
-    assert len(annotations) + left_out == 10_000 and sum(a.is_validation for a in annotations) == 500
+    assert len(annotations) + skipped.counts.total() == 10_000 and sum(a.is_validation for a in annotations) == 500
     for golden_person in read_json(golden / "transform" / f"{name}.json"):
         if golden_person.img_paths == "thin.png":
             continue
@@ -106,8 +106,11 @@ def test_lspet_folder(tmp_path):
     joints = random_joints(np.random.default_rng(2), 6)
     joints[2, :, 2] = 0
     write_data_set(tmp_path, joints, ["im00001.jpg", "im00003.jpg", "im00005.jpg", "im00006.jpg"])
-    annotations, left_out = lsp.lspet_annotations(tmp_path, range(5, 6))
-    assert left_out == 3  # two images are missing, one person is nowhere visible
+    annotations, skipped = lsp.lspet_annotations(tmp_path, range(5, 6))
+    assert skipped.lines() == [
+        "skipped 1 persons: no limb is visible to tell the scale (first: im00003.jpg)",
+        f"skipped 2 persons: the image is not in {tmp_path}/images (first: im00002.jpg)",
+    ]
     assert [a.annolist_index for a in annotations] == [1, 5, 6]
     assert [a.is_validation for a in annotations] == [False, True, False]
     first = annotations[0]
@@ -117,11 +120,19 @@ def test_lspet_folder(tmp_path):
     assert first.scale_provided == lsp.estimate_scales(lsp.stored_joints(joints))[0]
 
 
+def test_images_that_are_none(tmp_path):
+    write_data_set(tmp_path, random_joints(np.random.default_rng(6), 3), ["im00001.jpg", "im00002.jpg"])
+    (tmp_path / "images" / "im00002.jpg").write_text("no image")
+    annotations, skipped = lsp.lspet_annotations(tmp_path)
+    assert [a.img_paths for a in annotations] == ["im00001.jpg"]
+    assert skipped.counts["the image cannot be read"] == 1 and skipped.counts.total() == 2
+
+
 def test_lsp_folder(tmp_path):
     joints = random_joints(np.random.default_rng(3), 4)
     write_data_set(tmp_path, joints, [f"im{i:04d}.jpg" for i in range(1, 5)], occluded=True)
-    annotations, left_out = lsp.lsp_annotations(tmp_path, range(3, 5))
-    assert left_out == 0 and [a.is_validation for a in annotations] == [False, False, True, True]
+    annotations, skipped = lsp.lsp_annotations(tmp_path, range(3, 5))
+    assert skipped.lines() == [] and [a.is_validation for a in annotations] == [False, False, True, True]
     for i, annotation in enumerate(annotations):
         assert annotation.objpos.tolist() == [(150 + i) / 2, 60]
         assert annotation.img_paths == f"im{i + 1:04d}.jpg"
@@ -148,7 +159,7 @@ def test_no_joints_mat_a_broken_one_and_no_images(tmp_path):
     with pytest.raises(InputError, match=r"joints\.mat: cannot be read: No such file"):
         lsp.lspet_annotations(tmp_path)
     write_data_set(tmp_path, random_joints(np.random.default_rng(4), 3), [])
-    with pytest.raises(InputError, match=r"images: expected images named as im00001\.jpg, found none"):
+    with pytest.raises(InputError, match=r"joints\.mat: .*skipped 3 persons: the image is not in .*images"):
         lsp.lspet_annotations(tmp_path)
     content = (tmp_path / "joints.mat").read_bytes()
     for broken in [b"", b"text", content[:100], content[:300]]:
@@ -157,8 +168,8 @@ def test_no_joints_mat_a_broken_one_and_no_images(tmp_path):
             lsp.lspet_annotations(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["5", "5-", "9-3", "a-b", "-3-5", "1-2-3", ""])
+@pytest.mark.parametrize("text", ["5", "5-", "9-3", "a-b", "-3-5", "1-2-3", " "])
 def test_ranges_that_are_none(text):
     with pytest.raises(InputError, match="expected FIRST-LAST, such as 2001-2500"):
         lsp.parse_range(text)
-    assert lsp.parse_range("3-5") == range(3, 6)
+    assert lsp.parse_range("3-5") == range(3, 6) and len(lsp.parse_range("")) == 0

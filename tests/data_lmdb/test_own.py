@@ -213,3 +213,14 @@ def test_a_table_with_only_a_heading_another_ending_and_a_spreadsheets_bytes(tmp
     path.write_bytes(b"PK\x03\x04\xff\xfe")
     with pytest.raises(InputError, match="expected a CSV table in UTF-8"):
         own_annotations(path, images)
+
+
+@pytest.mark.parametrize("persons", [256, 257])
+def test_up_to_256_persons_in_one_image(tmp_path, images, persons):
+    person = {"image": "a.jpg", "scale": 1.5, "joints": {"head": [3, 4]}}
+    path = write_json_table(tmp_path / "p.json", [{**person, "image": "b.png"}] + [person] * persons)
+    if persons == 256:
+        assert [a.number_of_others for a in own_annotations(path, images)] == [0] + [255] * 256
+    else:
+        with pytest.raises(InputError, match=r"p\.json: record 257: expected at most 256 persons in one image"):
+            own_annotations(path, images)
