@@ -5,6 +5,7 @@ dropped, 16-bit samples keep their high byte. JPEGs go through libjpeg-turbo in 
 defaults.
 """
 
+import io
 import os
 import warnings
 from collections.abc import Iterator
@@ -15,39 +16,63 @@ from PIL import Image, UnidentifiedImageError
 
 from prototxt_import.files import InputError
 
+# A large image, palette transparency: no reason to talk. For good, since catch_warnings is not for threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class WrongSize(InputError):
+    """An image of another size than expected."""
+
 
 def read_bgr(path: str | os.PathLike) -> np.ndarray:
     """The image's pixels, uint8 (H, W, 3), BGR; InputError if it is missing, no image, cut short or
     absurdly large."""
-    with _opened(path) as image:
-        image.load()
-        if image.mode == "CMYK":
-            return _cmyk_to_bgr(image)
-        if image.mode.startswith("I"):  # 16-bit grey
-            grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-            return np.repeat(grey[..., None], 3, axis=2)
-        return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+    with _opened(path, path) as image:
+        return _pixels(image)
+
+
+def decode_bgr(file: bytes | memoryview, where: str | os.PathLike, size: tuple[float, float]) -> np.ndarray:
+    """The pixels of an image file's bytes, as `read_bgr`; `where` names it in errors.
+
+    WrongSize, before anything is decoded, unless its (width, height) is `size`.
+    """
+    with _opened(io.BytesIO(file), where) as image:
+        if image.size != size:
+            expected, found = (f"{width:g} x {height:g} px" for width, height in (size, image.size))
+            raise WrongSize(f"{where}: expected an image of {expected} as annotated, found {found}")
+        return _pixels(image)
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
     """(width, height) in px, from the file's header alone; InputError as `read_bgr`."""
-    with _opened(path) as image:
+    with _opened(path, path) as image:
         return image.size
 
 
 @contextmanager
-def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
+def _opened(file: str | os.PathLike | io.BytesIO, where: str | os.PathLike) -> Iterator[Image.Image]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a large image, palette transparency: no reason to talk
-            with Image.open(path) as image:
-                yield image
+        with Image.open(file) as image:
+            yield image
     except UnidentifiedImageError:
-        raise InputError(f"{path}: expected an image, found something else") from None
+        raise InputError(f"{where}: expected an image, found something else") from None
     except OSError as error:
-        raise InputError(f"{path}: expected a readable image: {error.strerror or error}") from None
+        raise InputError(f"{where}: expected a readable image: {error.strerror or error}") from None
+    except InputError:
+        raise
     except (ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: expected a readable image: {error}") from None
+        raise InputError(f"{where}: expected a readable image: {error}") from None
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    image.load()
+    if image.mode == "CMYK":
+        return _cmyk_to_bgr(image)
+    if image.mode.startswith("I"):  # 16-bit grey
+        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return np.frombuffer(bytearray(rgb.tobytes("raw", "BGR")), np.uint8).reshape(image.height, image.width, 3)
 
 
 def _cmyk_to_bgr(image: Image.Image) -> np.ndarray:

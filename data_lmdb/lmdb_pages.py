@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 MAGIC, VERSION = 0xBEEFC0DE, 1
 HEADER_BYTES = 16
-BRANCH, LEAF, OVERFLOW = 1, 2, 4  # page flags
+BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8  # page flags
+INTEGER_KEYS = 8  # database flag, of the list of free pages
 BIG_DATA = 1  # node flag: the value lies on overflow pages
 NO_PAGE = 2**64 - 1
 _META = struct.Struct("<IIQQ48s48sQQ")  # magic, version, address, map size, free and main database, last page, txn
@@ -31,9 +32,20 @@ class Entry(NamedTuple):
     length: int
 
 
-def entries(data: bytes) -> list[Entry]:
-    """All records in key order; `data` is the whole file, as bytes or mmap. BrokenPages if anything is
-    amiss."""
+def empty(page_size: int, map_size: int) -> bytes:
+    """A data.mdb without records, whose pages have `page_size` bytes (a power of two, 512 to 32768).
+
+    LMDB itself starts every file with the operating system's page size, and keeps to the one that it finds.
+    """
+    free = _DATABASE.pack(page_size, INTEGER_KEYS, 0, 0, 0, 0, 0, NO_PAGE)
+    main = _DATABASE.pack(0, 0, 0, 0, 0, 0, 0, NO_PAGE)
+    meta = _META.pack(MAGIC, VERSION, 0, map_size, free, main, 1, 0)
+    pages = (struct.pack("<QHHHH", number, 0, META, 0, 0) + meta for number in range(2))
+    return b"".join(page.ljust(page_size, b"\0") for page in pages)
+
+
+def entries(data: bytes | memoryview) -> list[Entry]:
+    """All records in key order; `data` is the whole file. BrokenPages if anything is amiss."""
     page_size, last_page, count, root = _newest_meta(data)
     if (last_page + 1) * page_size > len(data):
         needed = (last_page + 1) * page_size

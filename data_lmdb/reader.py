@@ -12,14 +12,15 @@ from prototxt_import.files import InputError
 class LmdbReader:
     """The records of one LMDB folder, by index in key order; safe to use from several threads.
 
-    The file is mapped, not read: opening costs the keys, a value costs its own bytes. Several readers may
-    share a folder, in one process or many. InputError if the folder holds no data.mdb, if that file is
-    broken or cut short, or if there is no record in it. Also a context manager; `close` is harmless twice.
+    The file is mapped, not read: opening costs the keys, a value nothing until its bytes are looked at. Several
+    readers may share a folder, in one process or many. InputError if the folder holds no data.mdb, if that file is
+    broken or cut short, or if there is no record in it. Also a context manager; `close` is harmless twice, and
+    values taken before it stay good.
     """
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self._data = _mapped(self.path)
+        self._data = memoryview(_mapped(self.path))
         try:
             self._entries = entries(self._data)
         except BrokenPages as error:
@@ -32,7 +33,7 @@ class LmdbReader:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[memoryview]:
         """The values in key order."""
         return (self.value(index) for index in range(len(self)))
 
@@ -40,17 +41,22 @@ class LmdbReader:
         """All keys, ascending."""
         return [entry.key for entry in self._entries]
 
-    def value(self, index: int) -> bytes:
-        """The value of the index-th key; IndexError beyond the last one."""
+    def value(self, index: int) -> memoryview:
+        """The value of the index-th key, a view of the mapped file; IndexError beyond the last one, ValueError after
+        `close`."""
         entry = self._entries[index]
         return self._data[entry.offset : entry.offset + entry.length]
 
+    def key(self, index: int) -> str:
+        """The index-th key as text."""
+        return self._entries[index].key.decode("ascii", "backslashreplace")
+
     def where(self, index: int) -> str:
         """Names LMDB and key, for messages."""
-        return f"{self.path}: record {self._entries[index].key.decode('ascii', 'backslashreplace')}"
+        return f"{self.path}: record {self.key(index)}"
 
     def close(self) -> None:
-        self._data.close()
+        self._data.release()  # the map itself goes with the last value that somebody holds
 
     def __enter__(self) -> "LmdbReader":
         return self

@@ -6,7 +6,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,12 @@ from pathlib import Path
 class InputError(ValueError):
     """Something a person handed in is wrong; the message is one sentence that names file, place,
     what was expected and what was found. Command lines print it and exit with code 2."""
+
+
+def first_five(differences: Sequence[str]) -> str:
+    """The first five of many differences, for one sentence, and how many there are beside them."""
+    shown = "; ".join(differences[:5])
+    return shown if len(differences) <= 5 else f"{shown}; and {len(differences) - 5} more"
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:

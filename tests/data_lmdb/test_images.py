@@ -8,7 +8,7 @@ import pytest
 from bits import assert_same_bits
 from PIL import Image
 
-from data_lmdb.images import image_size, read_bgr
+from data_lmdb.images import WrongSize, decode_bgr, image_size, read_bgr
 from data_lmdb.reader import LmdbReader
 from data_lmdb.record import decode
 from prototxt_import.files import InputError
@@ -69,7 +69,12 @@ def test_same_pixels_as_opencv(tmp_path, name):
     path.write_bytes(IMAGES[name])
     expected = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     assert_same_bits(read_bgr(path), expected, name)
-    assert image_size(path) == (expected.shape[1], expected.shape[0])
+    height, width = expected.shape[:2]
+    assert image_size(path) == (width, height)
+    assert_same_bits(decode_bgr(IMAGES[name], "here", (width, height)), expected, name)
+    assert_same_bits(decode_bgr(memoryview(IMAGES[name]), "here", (float(width), float(height))), expected, name)
+    with pytest.raises(WrongSize, match=f"^here: expected an image of 7 x 8 px as annotated, found {width} x {height}"):
+        decode_bgr(IMAGES[name], "here", (7, 8))
 
 
 @pytest.mark.parametrize("lmdb, joints", [("mpi16_lmdb", 16), ("flic9_lmdb", 9)])

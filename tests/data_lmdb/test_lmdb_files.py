@@ -1,13 +1,16 @@
 """Writing and reading LMDB folders: LMDB's own library agrees, broken files raise, nothing is half-written."""
 
+import subprocess
+import sys
 import threading
 
 import lmdb
 import numpy as np
 import pytest
 
+from data_lmdb import lmdb_pages, writer
 from data_lmdb.reader import LmdbReader
-from data_lmdb.writer import write_lmdb
+from data_lmdb.writer import SMALL_PAGES, growing, write_lmdb
 from prototxt_import.files import InputError
 
 
@@ -67,6 +70,17 @@ def test_two_readers_and_several_threads_share_a_folder(tmp_path):
         assert first.value(3) == values[3]
 
 
+def test_values_outlive_their_reader(tmp_path):
+    write_lmdb(tmp_path / "lmdb", [b"first" * 1000, b"second"])
+    with LmdbReader(tmp_path / "lmdb") as reader:
+        first = reader.value(0)
+    assert first == b"first" * 1000
+    reader.close()
+    with pytest.raises(ValueError, match="released"):
+        reader.value(0)
+    assert (len(reader), reader.key(1)) == (2, "0000001")
+
+
 def test_a_folder_without_an_lmdb(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"x")
@@ -114,10 +128,10 @@ def test_changed_bytes_in_any_page_never_end_the_process(tmp_path):
         file.write_bytes(changed.tobytes())
         try:
             with LmdbReader(tmp_path / "lmdb") as reader:
-                assert all(isinstance(value, bytes) for value in reader)
+                assert all(len(bytes(value)) == len(value) for value in reader)
         except InputError as error:
             refused += 1
-            assert "data.mdb" in str(error)
+            assert str(error).startswith(str(tmp_path / "lmdb"))
     assert refused > 20
 
 
@@ -148,3 +162,137 @@ def test_other_peoples_folders_are_never_replaced(tmp_path):
     with pytest.raises(InputError, match="found a file"):
         write_lmdb(tmp_path / "photographs" / "a.jpg", [b"x"])
     assert (tmp_path / "photographs" / "a.jpg").read_bytes() == b"dear to someone"
+
+
+def test_an_empty_lmdb_is_lmdbs_own(tmp_path):
+    lmdb.open(str(tmp_path), map_size=1 << 20).close()
+    assert (tmp_path / "data.mdb").read_bytes() == lmdb_pages.empty(4096, 1 << 20)
+
+
+@pytest.mark.parametrize("largest", [40, 300, 5000, 300_000])
+def test_small_pages_waste_little(tmp_path, monkeypatch, largest):
+    monkeypatch.setattr(writer, "COMMIT_BYTES", 1_000_000)
+    rng = np.random.default_rng(largest)
+    values = [rng.bytes(int(rng.integers(1, largest))) for _ in range(500)]
+    with growing(tmp_path / "lmdb", page_size=SMALL_PAGES) as growing_lmdb:
+        for value in values:
+            growing_lmdb.append(value)
+    assert [value for _, value in by_lmdb_itself(tmp_path / "lmdb")] == values
+    with LmdbReader(tmp_path / "lmdb") as reader:
+        assert list(reader) == values
+    size = (tmp_path / "lmdb" / "data.mdb").stat().st_size
+    assert size < sum(map(len, values)) + 500 * 320 + 100_000
+
+
+def interrupted(path, values, job, failure, say=lambda sentence: None):
+    with pytest.raises(type(failure)), growing(path, job, say=say) as growing_lmdb:
+        for value in values:
+            growing_lmdb.append(value)
+        raise failure
+
+
+def test_an_interrupted_job_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "COMMIT_BYTES", 20_000)
+    values = [np.random.default_rng(i).bytes(1000 + i) for i in range(90)]
+    path, said = tmp_path / "lmdb", []
+    write_lmdb(path, [b"old"])
+    interrupted(path, values[:40], "job", KeyboardInterrupt(), said.append)
+    assert said == [f"{path}.partial: 40 records are kept; the same command goes on from there"]
+    interrupted(path, values[40:45], "job", InputError("an image is missing"), said.append)
+    assert (
+        said[1] == f"{path}.partial: goes on after 40 records of an earlier run" and " 45 records are kept" in said[2]
+    )
+    assert by_lmdb_itself(path) == [(b"0000000", b"old")]
+    with growing(path, "job", say=said.append) as growing_lmdb:
+        assert growing_lmdb.count == 45
+        for value in values[45:]:
+            growing_lmdb.append(value)
+    assert by_lmdb_itself(path) == [(f"{i:07d}".encode(), value) for i, value in enumerate(values)]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["lmdb"]
+
+
+def test_another_job_starts_anew(tmp_path):
+    path, said = tmp_path / "lmdb", []
+    interrupted(path, [b"a", b"b"], "job", KeyboardInterrupt())
+    with growing(path, "another", say=said.append) as growing_lmdb:
+        assert growing_lmdb.count == 0
+        growing_lmdb.append(b"c")
+    assert "starts anew, the 2 records there are of another command" in said[0]
+    assert by_lmdb_itself(path) == [(b"0000000", b"c")]
+
+
+@pytest.mark.parametrize("length", [0, 100, 9000, 20_000])
+def test_a_broken_partial_lmdb_is_not_used(tmp_path, length):
+    path = tmp_path / "lmdb"
+    interrupted(path, [bytes(3000)] * 10, "job", KeyboardInterrupt())
+    data = tmp_path / "lmdb.partial" / "lmdb" / "data.mdb"
+    data.write_bytes(data.read_bytes()[:length])
+    with growing(path, "job") as growing_lmdb:
+        assert growing_lmdb.count == 0
+        growing_lmdb.append(b"new")
+    assert by_lmdb_itself(path) == [(b"0000000", b"new")]
+
+
+def test_nothing_is_left_of_a_job_without_records(tmp_path):
+    interrupted(tmp_path / "lmdb", [], "job", InputError("the first image is missing"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_runs_never_write_one_lmdb(tmp_path):
+    path = tmp_path / "lmdb"
+    other = f"from data_lmdb.writer import write_lmdb; write_lmdb({str(path)!r}, [b'x'])"
+    with growing(path, "job") as growing_lmdb:
+        result = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True)
+        assert "expected to write it alone, found another run at it" in result.stderr
+        growing_lmdb.append(b"mine")
+    assert by_lmdb_itself(path) == [(b"0000000", b"mine")]
+
+
+def test_somebodys_folder_called_partial_stays(tmp_path):
+    (tmp_path / "lmdb.partial").mkdir()
+    (tmp_path / "lmdb.partial" / "essay.txt").write_text("dear to someone")
+    with pytest.raises(InputError, match=r"lmdb\.partial: expected a folder that an interrupted run left.*essay"):
+        write_lmdb(tmp_path / "lmdb", [b"x"])
+    assert (tmp_path / "lmdb.partial" / "essay.txt").exists()
+
+
+def test_the_lock_file_of_a_replaced_lmdb_goes(tmp_path):
+    environment = lmdb.open(str(tmp_path / "lmdb"))
+    environment.close()
+    write_lmdb(tmp_path / "lmdb", [b"new"])
+    assert [entry.name for entry in (tmp_path / "lmdb").iterdir()] == ["data.mdb"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 2 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        pytest.skip("no mount")
+    if mounted.returncode:
+        pytest.skip(f"mounting a small disk is not allowed here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk(small_disk, monkeypatch):
+    monkeypatch.setattr(writer, "COMMIT_BYTES", 200_000)
+    write_lmdb(small_disk / "lmdb", [b"old"])
+    values = [bytes([i]) * 50_000 for i in range(60)]
+    with (
+        pytest.raises(InputError, match=r"lmdb: cannot be written, is the disk full\?"),
+        growing(small_disk / "lmdb", "job") as growing_lmdb,
+    ):
+        for value in values:
+            growing_lmdb.append(value)
+    assert by_lmdb_itself(small_disk / "lmdb") == [(b"0000000", b"old")]
+    with LmdbReader(small_disk / "lmdb.partial" / "lmdb") as reader:
+        kept = len(reader)
+        assert kept > 10 and list(reader) == values[:kept]
+    with growing(small_disk / "lmdb", "job") as growing_lmdb:  # and no more values, as there is no room for them
+        assert growing_lmdb.count == kept
+    assert not (small_disk / "lmdb.partial").exists()

@@ -1,16 +1,27 @@
 """The record codec: the original converter's bytes, and every way a record can be broken."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
 from bits import assert_same_bits
+from PIL import Image
 
 from data_lmdb.annotations import read_json
 from data_lmdb.conversion import record_of
 from data_lmdb.images import read_bgr
 from data_lmdb.reader import LmdbReader
-from data_lmdb.record import Person, Record, decode, encode, pad_to_minimum_width
+from data_lmdb.record import (
+    Person,
+    Record,
+    decode,
+    decode_annotations,
+    encode,
+    encode_file,
+    pad_to_minimum_width,
+    storage,
+)
 from prototxt_import import schema
 from prototxt_import.files import InputError
 
@@ -58,20 +69,102 @@ def test_encode_writes_the_original_converters_bytes(golden, lspet, name, joints
             assert encode(decode(value, joints, "golden")) == value
 
 
-@pytest.mark.parametrize(
-    "height, width, joints, others",
-    [(8, 64, 16, 0), (13, 64, 16, 1), (121, 77, 9, 5), (1029, 1020, 16, 255), (97, 131, 14, 22)],
-)
-def test_decode_gives_back_what_was_encoded(height, width, joints, others):
-    record = random_record(np.random.default_rng(others), height, width, joints, others)
-    result = decode(encode(record), joints, "here")
+def assert_same_record(result, record):
     assert_same_bits(result.image, record.image, "image")
+    assert_same_annotations(result, record)
+
+
+def assert_same_annotations(result, record):
     for field in dataclasses.fields(Record):
         if field.name not in ("image", "self_person", "others"):
             assert getattr(result, field.name) == getattr(record, field.name), field.name
     people = [record.self_person, *record.others]
     for p, (actual, expected) in enumerate(zip([result.self_person, *result.others], people, strict=True)):
         assert_same_person(actual, expected, f"person {p}")
+
+
+SIZES = pytest.mark.parametrize(
+    "height, width, joints, others",
+    [(8, 64, 16, 0), (13, 64, 16, 1), (121, 77, 9, 5), (1029, 1020, 16, 255), (97, 131, 14, 22)],
+)
+
+
+@SIZES
+def test_decode_gives_back_what_was_encoded(height, width, joints, others):
+    record = random_record(np.random.default_rng(others), height, width, joints, others)
+    value = encode(record)
+    assert_same_record(decode(value, joints, "here"), record)
+    assert_same_record(decode(memoryview(value), joints, "here"), record)
+    alone = decode_annotations(value, joints, "here")
+    assert_same_annotations(alone, record)
+    assert alone.image.size == 0 and storage(value, "here") == "raw"
+
+
+def test_the_image_of_a_raw_record_is_not_copied():
+    value = encode(random_record(np.random.default_rng(0), 20, 64, 16, 2))
+    image = decode(value, 16, "here").image
+    assert np.shares_memory(image, np.frombuffer(value, np.uint8)) and not image.flags.writeable
+
+
+def png(image):
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image[..., ::-1])).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def file_record(rng, height, width, joints, others):
+    """A record of `storage` file and its image file."""
+    record = random_record(rng, height, width, joints, others)
+    record.img_width, file = float(width), png(record.image)
+    record.image = pad_to_minimum_width(record.image)
+    return record, file
+
+
+@SIZES
+def test_decode_gives_back_a_stored_file(height, width, joints, others):
+    record, file = file_record(np.random.default_rng(others), height, width, joints, others)
+    value = encode_file(record, file)
+    assert_same_record(decode(memoryview(value), joints, "here"), record)
+    alone = decode_annotations(value, joints, "here")
+    assert_same_annotations(alone, record)
+    assert alone.image.size == 0 and storage(value, "here") == "file"
+    floats = 2 + 3 + 2 + 1 + 3 * joints + others * (2 + 1 + 3 * joints)
+    assert len(schema.Datum.FromString(value).meta) == len(record.dataset) + 1 + 3 + 4 * floats
+
+
+def test_a_stored_file_has_room_for_everybody_in_any_image():
+    record, file = file_record(np.random.default_rng(1), 5, 3, 16, 255)
+    assert_same_record(decode(encode_file(record, file), 16, "here"), record)
+    record.others.append(record.self_person)
+    with pytest.raises(InputError, match="at most 255 other people, found 256"):
+        encode_file(record, file)
+
+
+def test_caffe_finds_the_file_in_its_encoded_datum():
+    record, file = file_record(np.random.default_rng(2), 30, 70, 16, 1)
+    datum = schema.Datum.FromString(encode_file(record, file))
+    assert datum.encoded and datum.data == file and (datum.channels, datum.height, datum.width) == (3, 30, 70)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda datum: datum.ClearField("meta"), "a field meta that begins with a data set name, found 0 bytes"),
+        (lambda datum: setattr(datum, "meta", datum.meta[:-1]), "bytes of meta for 16 joints and 2 other people"),
+        (lambda datum: setattr(datum, "meta", datum.meta + b"x"), "bytes of meta for 16 joints and 2 other people"),
+        (lambda datum: setattr(datum, "meta", b"MPI" * 100), "begins with a data set name"),
+        (lambda datum: setattr(datum, "width", 71), "a Datum of 70 x 30 px, found 71 x 30"),
+        (lambda datum: setattr(datum, "data", b"no image"), "expected an image, found something else"),
+        (lambda datum: setattr(datum, "data", datum.data[:2000]), "expected a readable image"),
+        (lambda datum: setattr(datum, "data", png(np.zeros((31, 70, 3), np.uint8))), "70 x 30 px.*found 70 x 31 px"),
+        (lambda datum: datum.ClearField("encoded"), "a Datum of 4 channels, found 3"),
+    ],
+)
+def test_decode_refuses_a_broken_stored_file(change, message):
+    datum = schema.Datum.FromString(encode_file(*file_record(np.random.default_rng(3), 30, 70, 16, 2)))
+    change(datum)
+    with pytest.raises(InputError, match=f"^some.lmdb: record 0000007: .*{message}"):
+        decode(datum.SerializeToString(), 16, "some.lmdb: record 0000007")
 
 
 def test_narrow_images_are_padded_with_grey_on_the_right():
@@ -170,7 +263,7 @@ def test_decode_refuses_sizes_that_do_not_fit_the_bytes():
         ({"height": -20}, "positive height and width"),
         ({"width": 0}, "positive height and width"),
         ({"channels": 3}, "Datum of 4 channels, found 3"),
-        ({"encoded": True}, "an encoded image"),
+        ({"encoded": True}, "a field meta that begins with a data set name, found 0 bytes"),
         ({"height": 4, "width": 320}, "at least 8 rows, found 4"),
         ({"height": 80, "width": 16}, "at least 64 bytes for 16 joints, found 16"),
     ]:
@@ -189,9 +282,11 @@ def test_decode_takes_random_and_shortened_bytes_for_what_they_are():
             decode(value[:length], 16, "here")
 
 
-def test_decode_raises_nothing_but_input_errors_on_changed_bytes():
+@pytest.mark.parametrize("kind", ["raw", "file"])
+def test_decode_raises_nothing_but_input_errors_on_changed_bytes(kind):
     rng = np.random.default_rng(5)
-    value = bytearray(encode(random_record(rng, 20, 64, 16, 2)))
+    record, file = file_record(rng, 20, 64, 16, 2)
+    value = bytearray(encode(record) if kind == "raw" else encode_file(record, file))
     for _ in range(500):
         changed = bytearray(value)
         for _ in range(rng.integers(1, 6)):

@@ -1,5 +1,7 @@
-"""tools/make_lmdb.py as a person runs it, and the choice and order of records behind it."""
+"""tools/make_lmdb.py as a person runs it: what it writes, refuses and skips, and how it is interrupted."""
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -7,52 +9,24 @@ import time
 
 import numpy as np
 import pytest
+from annotated_people import PEOPLE, annotation, pixels, values_in, write_many_people, write_people
 from bits import assert_same_bits
 from PIL import Image
 from tool import ROOT, run_tool
 
-from data_lmdb.annotations import Annotation, write_json
-from data_lmdb.conversion import make_lmdb, ordered, read_sources
+from data_lmdb.annotations import record_text, write_json
+from data_lmdb.conversion import make_lmdb
 from data_lmdb.reader import LmdbReader
 from data_lmdb.record import decode
-from prototxt_import.files import InputError
 
 TOOL = ROOT / "tools" / "make_lmdb.py"
 COMMAND = [sys.executable, str(TOOL)]
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
-PEOPLE = 7
-
-
-def pixels(number, width=50, height=40):
-    return np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def annotation(number, joints=16, **changes):
-    rng = np.random.default_rng(number)
-    values = {
-        "dataset": "MPI",
-        "is_validation": number % 3 == 0,
-        "img_paths": f"{number}.png",
-        "img_width": 50,
-        "img_height": 40,
-        "objpos": rng.uniform(1, 40, 2).round(3),
-        "joint_self": rng.uniform(1, 40, (joints, 3)).round(3),
-        "scale_provided": 0.4,
-        "annolist_index": number,
-        "people_index": 1,
-    }
-    return Annotation(**{**values, **changes})
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """x.json with seven persons and their images, in two folders."""
-    for number in range(PEOPLE):
-        images = tmp_path / ("first" if number < 4 else "second")
-        images.mkdir(exist_ok=True)
-        Image.fromarray(pixels(number)).save(images / f"{number}.png")
-    write_json(tmp_path / "x.json", [annotation(number) for number in range(PEOPLE)])
-    return tmp_path
+    return write_people(tmp_path)
 
 
 def records_in(path, joints=16):
@@ -123,67 +97,133 @@ def test_the_golden_lmdb_from_the_golden_json(golden, lspet, tmp_path):
         assert list(zip(ours.keys(), ours, strict=True)) == list(zip(theirs.keys(), theirs, strict=True))
 
 
-def assert_refused(result, folder, *parts):
+def assert_refused(result, *parts):
     assert result.returncode == 2 and "Traceback" not in result.stderr, result.stderr
     assert result.stderr.startswith("make_lmdb.py: ") and result.stderr.count("\n") == 1
     for part in parts:
         assert part in result.stderr
+
+
+def assert_old_lmdb(folder):
+    """What `bad` was made from is still there, and nothing but what the next run goes on from."""
     assert [record.annolist_index for record in records_in(folder / "lmdb")] == [1, 2, 4, 5]
     assert not [entry for entry in folder.iterdir() if entry.name.startswith(".")]
 
 
-def test_bad_input_leaves_the_old_lmdb(folder):
+@pytest.fixture
+def bad(folder):
+    """The arguments of a run that would replace an LMDB, and record 5's image, to be spoiled."""
     arguments = (folder / "x.json", *images_of(folder), "--out", folder / "lmdb", "--order", "sequential")
     assert run_tool("make_lmdb", *arguments).returncode == 0
-    picture = folder / "second" / "5.png"
-    content = picture.read_bytes()
+    return arguments, folder / "second" / "5.png"
+
+
+def no_image(picture):
     picture.unlink()
-    assert_refused(
-        run_tool("make_lmdb", *arguments), folder, "x.json: record 5: ", "first/5.png or ", "second/5.png", "found none"
-    )
-    picture.write_bytes(content[:500])
-    assert_refused(
-        run_tool("make_lmdb", *arguments), folder, "x.json: record 5", "second/5.png: expected a readable image"
-    )
+
+
+def cut_short(picture):
+    picture.write_bytes(picture.read_bytes()[:500])
+
+
+def no_picture(picture):
+    picture.write_bytes(b"<html>404</html>")
+
+
+def another_size(picture):
     Image.fromarray(pixels(5, 60, 40)).save(picture)
-    assert_refused(
-        run_tool("make_lmdb", *arguments),
-        folder,
-        "x.json: record 5",
-        "5.png): expected an image of 50 x 40 px as annotated, found 60 x 40",
-    )
-    picture.write_bytes(content)
-    write_json(folder / "x.json", [annotation(n, is_validation=True) for n in range(PEOPLE)])
-    assert_refused(run_tool("make_lmdb", *arguments), folder, "x.json", "found none with --validation exclude")
+
+
+@pytest.mark.parametrize("storage", ["raw", "file"])
+@pytest.mark.parametrize(
+    "spoil, reason, parts",
+    [
+        (no_image, "no such image", ("first/5.png or ", "second/5.png", "found none")),
+        (cut_short, "not a readable image", ("second/5.png: expected a readable image",)),
+        (no_picture, "not a readable image", ("second/5.png: expected an image, found something else",)),
+        (another_size, "an image of another size", ("expected an image of 50 x 40 px as annotated, found 60 x 40",)),
+    ],
+)
+def test_a_bad_image_ends_the_run_or_is_skipped(folder, bad, spoil, reason, parts, storage):
+    arguments, picture = bad
+    spoil(picture)
+    assert_refused(run_tool("make_lmdb", *arguments, "--storage", storage), "x.json: record 5", *parts)
+    assert_old_lmdb(folder)
+    result = run_tool("make_lmdb", *arguments, "--storage", storage, "--skip-bad")
+    assert result.returncode == 0, result.stderr
+    assert f"skipped 1: {reason}" in result.stdout and all(part in result.stdout for part in parts)
+    records = records_in(folder / "lmdb")
+    assert [record.annolist_index for record in records] == [1, 2, 4]
+    assert [(record.write_count, record.total_write_count) for record in records] == [(i, 3) for i in range(3)]
+    assert not (folder / "lmdb.partial").exists()
+
+
+def test_an_image_too_small_for_its_people(folder, bad):
     many = {"joint_others": np.ones((8, 16, 3)), "scale_provided_other": np.ones(8), "objpos_other": np.ones((8, 2))}
     write_json(folder / "x.json", [annotation(n, **(many if n == 4 else {})) for n in range(PEOPLE)])
-    assert_refused(
-        run_tool("make_lmdb", *arguments), folder, "x.json: record 4", "at least 41 px high for 8 other people"
-    )
+    refused = run_tool("make_lmdb", *bad[0])
+    assert_refused(refused, "x.json: record 4", "at least 41 px high for 8 other people, found 40 px")
+    assert "lmdb.partial: 2 records are kept" in refused.stdout
+    assert_old_lmdb(folder)
+    result = run_tool("make_lmdb", *bad[0], "--skip-bad")
+    assert "skipped 1: people who do not fit in a record of that image" in result.stdout
+    assert [record.annolist_index for record in records_in(folder / "lmdb")] == [1, 2, 5]
+    assert run_tool("make_lmdb", *bad[0], "--storage", "file").returncode == 0
+    assert [len(record.others) for record in records_in(folder / "lmdb")] == [0, 0, 8, 0]
 
 
-def test_files_with_different_joints_do_not_mix(folder):
-    write_json(folder / "flic.json", [annotation(number, 9) for number in range(2)])
-    with pytest.raises(InputError, match=r"flic.json: record 1: expected 16 joints as in .*x.json: record 1"):
-        read_sources([folder / "x.json", folder / "flic.json"])
+def test_annotations_that_are_wrong_end_the_run(folder, bad):
+    def assert_annotation_refused(changes, *parts):
+        records = [json.loads(record_text(annotation(n))) for n in range(PEOPLE)]
+        records[4].update(changes)
+        (folder / "x.json").write_text(json.dumps(records))
+        for skip in [(), ("--skip-bad",)]:
+            assert_refused(run_tool("make_lmdb", *bad[0], *skip), "x.json: record 4 (4.png): ", *parts)
+            assert_old_lmdb(folder)
+
+    assert_annotation_refused({"numOtherPeople": 300}, "numOtherPeople", "up to 255", "300")
+    assert_annotation_refused({"scale_provided": -0.4}, "scale_provided", "positive", "-0.4")
+    assert_annotation_refused({"objpos": [1, float("nan")]}, "objpos", "finite")
+    assert_annotation_refused({"joint_self": [[1, 2, float("nan")]] * 16}, "joint_self", "finite")
 
 
-def test_the_seed_decides_the_order_alone():
-    sources = list(range(100))
-    assert ordered(sources, "sequential", 3) == sources
-    assert ordered(sources, "shuffled", 3) == ordered(sources, "shuffled", 3) != ordered(sources, "shuffled", 4)
+def test_zero_persons(folder, bad):
+    write_json(folder / "x.json", [annotation(n, is_validation=True) for n in range(PEOPLE)])
+    assert_refused(run_tool("make_lmdb", *bad[0]), "x.json", "found none with --validation exclude")
+    for empty in ["[]", '{"root": []}']:
+        (folder / "x.json").write_text(empty)
+        assert_refused(run_tool("make_lmdb", *bad[0]), "x.json: expected annotated persons, found an empty list")
+    for picture in [*(folder / "first").iterdir(), *(folder / "second").iterdir()]:
+        picture.write_bytes(b"no image")
+    write_json(folder / "x.json", [annotation(number) for number in range(PEOPLE)])
+    assert_refused(run_tool("make_lmdb", *bad[0], "--skip-bad"), "expected persons with good images, found none")
+    assert_old_lmdb(folder)
 
 
-def test_an_interrupted_run_leaves_nothing(folder):
-    def interrupted(sources):
-        yield from sources[:3]
-        raise KeyboardInterrupt
+FULL_DISK = """
+import resource, runpy, sys
+from data_lmdb import writer
+writer.COMMIT_BYTES = 200_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
-    sources = read_sources([folder / "x.json"])
-    before = sorted(folder.iterdir())
-    with pytest.raises(KeyboardInterrupt):
-        make_lmdb(folder / "lmdb", sources, [folder / "first", folder / "second"], interrupted)
-    assert sorted(folder.iterdir()) == before
+
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on(folder, bad):
+    sources, images = write_many_people(folder, 40)
+    arguments = [folder / "large.json", "--images", folder / "large", "--out", folder / "lmdb", "--seed", 1]
+    arguments = [str(argument) for argument in [TOOL, *arguments, "--validation", "include", "--jobs", 1]]
+    command = [sys.executable, "-c", FULL_DISK, *arguments]
+    result = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert_refused(result, "lmdb: cannot be written, is the disk full?")
+    assert_old_lmdb(folder)
+    kept = len(values_in(folder / "lmdb.partial" / "lmdb"))
+    assert kept >= 5 and f"lmdb.partial: {kept} records are kept; the same command goes on from there" in result.stdout
+    result = run_tool("make_lmdb", *arguments[1:])
+    assert f"goes on after {kept} records" in result.stdout and f"{folder / 'lmdb'}: 40 records" in result.stdout
+    make_lmdb(folder / "expected", sources, images)
+    assert values_in(folder / "lmdb") == values_in(folder / "expected")
 
 
 def test_ctrl_c_in_the_running_tool(folder):
@@ -191,18 +231,20 @@ def test_ctrl_c_in_the_running_tool(folder):
     large = [annotation(99, img_width=1500, img_height=1500)] * 400
     write_json(folder / "large.json", large)
     arguments = [folder / "large.json", *images_of(folder), "--out", folder / "lmdb", "--validation", "include"]
-    tool = subprocess.Popen([*COMMAND, *map(str, arguments)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    tool = subprocess.Popen([*COMMAND, *map(str, arguments)], env=ENVIRONMENT, **pipes)
     deadline = time.monotonic() + 30
-    while not list(folder.glob(".lmdb.*/lmdb/data.mdb")) and time.monotonic() < deadline:
+    data = folder / "lmdb.partial" / "lmdb" / "data.mdb"
+    while not (data.exists() and data.stat().st_size > 30_000_000) and time.monotonic() < deadline:
         time.sleep(0.02)
-    tool.send_signal(signal.SIGINT)
-    assert "make_lmdb.py: interrupted" in tool.communicate(timeout=30)[1]
-    assert tool.returncode == 130
-    assert not list(folder.glob(".lmdb.*")) and not (folder / "lmdb").exists()
+    os.killpg(tool.pid, signal.SIGINT)  # as the terminal does: its processes get it too
+    output, errors = tool.communicate(timeout=30)
+    assert errors == "make_lmdb.py: interrupted\n" and "lmdb.partial: " in output and " records are kept" in output
+    assert tool.returncode == 130 and not (folder / "lmdb").exists()
 
 
 def test_help_shows_examples():
     result = run_tool("make_lmdb", "--help")
     assert result.returncode == 0
     examples = result.stdout.split("example:\n")[1].splitlines()
-    assert examples and all(line.startswith("  python tools/make_lmdb.py lspet.json --images ") for line in examples)
+    assert len(examples) == 3 and all(line.startswith("  python tools/make_lmdb.py ") for line in examples)
