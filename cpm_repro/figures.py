@@ -1,12 +1,13 @@
 """Pictures of what goes in and comes out: poses, belief maps by stage (the paper's figure 1), losses, PCK curves.
 
 Every function returns a matplotlib Figure made without a display; `save` writes it. Pictures are uint8
-(H, W, 3) BGR as everywhere in the project; joints are (P, 2) in 0-based pixels.
+(H, W, 3) BGR as everywhere in the project; joints are (P, 2) in 0-based pixels. `sample_figures` draws training
+samples.
 """
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -17,16 +18,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from cpm_repro import joints as parts_of
+from cpm_repro.benchmark import Rates
 from cpm_repro.caffe_log import Log
 from cpm_repro.evaluation import PAPER_THRESHOLD, Pck
 from cpm_repro.imresize import imresize
+from cpm_repro.placement import CROPPED_AWAY
 from prototxt_import.files import InputError, replacing
 
 DOTS_PER_INCH = 120
 SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
 # The parts of the 14 whose belief maps say most about the stages: easy (head), and left-right pairs.
 SHOWN_PARTS = {9: (8, 3, 4, 5, 2), 14: (0, 2, 3, 4, 7, 10), 28: (0, 2, 3, 4, 7, 10)}
-_INK = "#222222"
+INK = "#222222"
+
+Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
 
 
 def check_format(path: str | os.PathLike) -> None:
@@ -44,21 +49,61 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
         figure.savefig(temporary, metadata=undated)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty white figure of that many inches."""
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _rgb(image_bgr: np.ndarray) -> np.ndarray:
-    return image_bgr[..., ::-1]
-
-
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """Take ticks and frame away."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def draw_picture(axes: Axes, image_bgr: np.ndarray) -> None:
+    """A picture without ticks and frame, its pixels' centres at whole numbers."""
+    height, width = image_bgr.shape[:2]
+    axes.imshow(image_bgr[..., ::-1], interpolation="antialiased")
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
+    bare(axes)
+
+
+def draw_people(
+    axes: Axes,
+    image_bgr: np.ndarray,
+    joints: Sequence[np.ndarray],
+    states: Sequence[np.ndarray],
+    limbs: Limbs,
+    line_width: float = 3.2,
+) -> None:
+    """People on their picture, the first of them drawn stronger than the others.
+
+    joints: (P, 2) of each person; states: (P,) of each: 1 visible, a white dot; 0 occluded, a black one; 2 missing, not
+    drawn. limbs: pairs of joints and their colours, as in `joints.LIMBS`. line_width in points.
+    """
+    draw_picture(axes, image_bgr)
+    for person in reversed(range(len(joints))):
+        width, strength = (line_width, 1.0) if person == 0 else (0.5 * line_width, 0.75)
+        _draw_person(axes, joints[person], np.asarray(states[person]), limbs, width, strength)
+
+
+def _draw_person(
+    axes: Axes, joints: np.ndarray, states: np.ndarray, limbs: Limbs, line_width: float, strength: float
+) -> None:
+    for (start, end), colour in limbs.items():
+        if max(states[start], states[end]) < CROPPED_AWAY:
+            line = joints[[start, end]]
+            style = {"solid_capstyle": "round", "zorder": 2}
+            axes.plot(*line.T, color="black", alpha=0.55 * strength, linewidth=1.45 * line_width, **style)
+            axes.plot(*line.T, color=np.array(colour) / 255, alpha=strength, linewidth=line_width, **style)
+    for state, fill, edge in ((1, "white", "black"), (0, "black", "white")):
+        dot = {"facecolor": fill, "edgecolor": edge, "linewidth": 0.22 * line_width, "zorder": 3}
+        axes.scatter(*joints[states == state].T, s=1.3 * line_width**2, **dot)
 
 
 def draw_pose(
@@ -70,37 +115,41 @@ def draw_pose(
 ) -> None:
     """A pose on its picture: limbs in the colours of `joints.LIMBS`, a ringed dot at each joint.
 
-    present: bool (P,), parts to draw (default: all). P is 9, 14 or 28. line_width in points.
+    present: bool (P,), parts to draw (default: all). P is 9, 14, 16 or 28. line_width in points.
     """
-    height, width = image_bgr.shape[:2]
-    present = np.ones(len(joints), bool) if present is None else present
-    axes.imshow(_rgb(image_bgr), interpolation="antialiased")
-    for (start, end), colour in parts_of.LIMBS[len(joints)].items():
-        if present[start] and present[end]:
-            line = joints[[start, end]]
-            style = {"solid_capstyle": "round", "zorder": 2}
-            axes.plot(*line.T, color="black", alpha=0.55, linewidth=1.45 * line_width, **style)
-            axes.plot(*line.T, color=np.array(colour) / 255, linewidth=line_width, **style)
-    shown = joints[present]
-    dot = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.7, "zorder": 3}
-    axes.scatter(*shown.T, s=1.3 * line_width**2, **dot)
-    axes.set_xlim(-0.5, width - 0.5)
-    axes.set_ylim(height - 0.5, -0.5)
-    _bare(axes)
+    states = np.ones(len(joints), int) if present is None else np.where(present, 1, CROPPED_AWAY)
+    draw_people(axes, image_bgr, [joints], [states], parts_of.LIMBS[len(joints)], line_width)
 
 
 def pose_figure(
     image_bgr: np.ndarray, joints: np.ndarray, present: np.ndarray | None = None, title: str = ""
 ) -> Figure:
     """One picture with one pose, its longer side about 7 inches."""
+    figure, axes = _picture_figure(image_bgr, title)
+    draw_pose(axes, image_bgr, joints, present, line_width=5.5)
+    return figure
+
+
+def people_figure(
+    image_bgr: np.ndarray,
+    joints: Sequence[np.ndarray],
+    states: Sequence[np.ndarray],
+    limbs: Limbs,
+    title: str = "",
+) -> Figure:
+    """One picture with all its people, see `draw_people`; its longer side about 7 inches."""
+    figure, axes = _picture_figure(image_bgr, title)
+    draw_people(axes, image_bgr, joints, states, limbs, line_width=4.5)
+    return figure
+
+
+def _picture_figure(image_bgr: np.ndarray, title: str) -> tuple[Figure, Axes]:
     height, width = image_bgr.shape[:2]
     inches = 7.0 / max(height, width)
-    figure = _figure(max(width * inches, 2.5), max(height * inches, 2.0) + (0.35 if title else 0))
+    figure = new_figure(max(width * inches, 2.5), max(height * inches, 2.0) + (0.35 if title else 0))
     axes = figure.subplots()
-    draw_pose(axes, image_bgr, joints, present, line_width=5.5)
-    if title:
-        axes.set_title(title, fontsize=10, color=_INK)
-    return figure
+    axes.set_title(title, fontsize=10, color=INK)
+    return figure, axes
 
 
 def overlay(image_bgr: np.ndarray, belief: np.ndarray) -> np.ndarray:
@@ -123,26 +172,26 @@ def stages_figure(crop_bgr: np.ndarray, maps: Sequence[np.ndarray], parts: Seque
     if parts is None:
         parts = SHOWN_PARTS.get(number_of_parts, tuple(range(min(number_of_parts, 6))))
     side = 1.55
-    figure = _figure(side * (len(parts) + 1) + 0.4, side * len(maps) + 0.75)
+    figure = new_figure(side * (len(parts) + 1) + 0.4, side * len(maps) + 0.75)
     grid = figure.subplots(len(maps), len(parts) + 1, squeeze=False)
     for stage, (row, stage_maps) in enumerate(zip(grid, maps, strict=True), start=1):
-        row[0].imshow(_rgb(crop_bgr))
-        row[0].set_ylabel(f"stage {stage}", fontsize=10, color=_INK)
+        row[0].imshow(crop_bgr[..., ::-1])
+        row[0].set_ylabel(f"stage {stage}", fontsize=10, color=INK)
         for axes, part in zip(row[1:], parts, strict=True):
             axes.imshow(overlay(crop_bgr, stage_maps[part]))
-            axes.set_xlabel(f"max {stage_maps[part].max():.2f}", fontsize=7, color=_INK, labelpad=2)
+            axes.set_xlabel(f"max {stage_maps[part].max():.2f}", fontsize=7, color=INK, labelpad=2)
         for axes in row:
-            _bare(axes)
+            bare(axes)
     for axes, title in zip(grid[0], ["input", *(names[part] for part in parts)], strict=True):
-        axes.set_title(title.replace("r_", "right ").replace("l_", "left "), fontsize=9, color=_INK)
-    figure.suptitle("Belief maps, stage by stage", fontsize=11, color=_INK)
+        axes.set_title(title.replace("r_", "right ").replace("l_", "left "), fontsize=9, color=INK)
+    figure.suptitle("Belief maps, stage by stage", fontsize=11, color=INK)
     return figure
 
 
 def _plot_axes(title: str, across: str, upward: str) -> tuple[Figure, Axes]:
-    figure = _figure(7.5, 4.5)
+    figure = new_figure(7.5, 4.5)
     axes = figure.subplots()
-    axes.set_title(title, fontsize=11, color=_INK)
+    axes.set_title(title, fontsize=11, color=INK)
     axes.set_xlabel(across)
     axes.set_ylabel(upward)
     axes.grid(alpha=0.3, linewidth=0.6)
@@ -194,7 +243,7 @@ def pck_figure(results: Mapping[str, Pck], title: str = "PCK") -> Figure:
         curves = {name: (result.thresholds, result.percent()) for name, result in results.items()}
     colours = matplotlib.colormaps["tab10" if len(curves) <= 10 else "tab20"].colors
     for index, (name, (thresholds, values)) in enumerate(curves.items()):
-        bold = {"color": _INK, "linewidth": 2.4} if name == "Total" else {"color": colours[index % len(colours)]}
+        bold = {"color": INK, "linewidth": 2.4} if name == "Total" else {"color": colours[index % len(colours)]}
         at = np.interp(PAPER_THRESHOLD, thresholds, values)
         axes.plot(thresholds, values, label=f"{name} ({at:.1f})", **bold)
     axes.axvline(PAPER_THRESHOLD, color="#888888", linestyle=":", linewidth=0.9)
@@ -203,6 +252,43 @@ def pck_figure(results: Mapping[str, Pck], title: str = "PCK") -> Figure:
     legend_title = f"PCK@{PAPER_THRESHOLD:g}"
     axes.legend(frameon=False, fontsize=9, title=legend_title, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
+
+
+def rates_figure(
+    bars: Mapping[str, Rates], curves: Mapping[str, Mapping[str, Mapping[float, Rates]]], title: str
+) -> Figure:
+    """Samples/s: a bar for each pipeline, and for each of `curves`, by its axis label, a line for each pipeline over
+    the values measured (log scale). Bars and points are medians, the thin lines range from lowest to highest."""
+    figure = new_figure(3.6 * (1 + len(curves)), 3.7)
+    first, *others = figure.subplots(1, 1 + len(curves), squeeze=False)[0]
+    colours = dict(zip(bars, matplotlib.colormaps["tab10"].colors, strict=False))
+    for name, rates in bars.items():
+        first.bar(name, rates.median, width=0.6, color=colours[name], yerr=_range([rates]), ecolor=INK)
+        first.annotate(f"{rates.median:.0f}", (name, 0), (0, 5), textcoords="offset points", ha="center", color="white")
+    first.set_title("one thread", fontsize=9, color=INK)
+    for axes, (label, lines) in zip(others, curves.items(), strict=True):
+        for name, points in lines.items():
+            medians = [rates.median for rates in points.values()]
+            style = {"color": colours[name], "marker": "o", "markersize": 4}
+            axes.errorbar(list(points), medians, _range(points.values()), label=name, **style)
+        measured = sorted({value for points in lines.values() for value in points})
+        axes.set_xscale("log")
+        axes.set_xticks(measured, [f"{value:.3g}" for value in measured])
+        axes.set_xticks([], minor=True)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(label)
+        axes.legend(frameon=False, fontsize=8)
+    for axes in (first, *others):
+        axes.grid(axis="y", alpha=0.3, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    first.set_ylabel("samples/s")
+    figure.suptitle(title, fontsize=10, color=INK)
+    return figure
+
+
+def _range(rates: Iterable[Rates]) -> np.ndarray:
+    """(2, n): how far the lowest and the highest round are from the median."""
+    return np.array([(one.median - min(one.rounds), max(one.rounds) - one.median) for one in rates]).T
 
 
 def contact_sheet(
@@ -217,12 +303,12 @@ def contact_sheet(
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     tallest = float(np.median([image.shape[0] / image.shape[1] for image in images_bgr]))
-    figure = _figure(2.1 * columns, (2.1 * min(max(tallest, 0.5), 2.0) + (0.25 if titles else 0)) * rows)
+    figure = new_figure(2.1 * columns, (2.1 * min(max(tallest, 0.5), 2.0) + (0.25 if titles else 0)) * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[count:]:
         axes.set_visible(False)
     for index, (axes, image, pose) in enumerate(zip(grid, images_bgr, joints, strict=False)):
         draw_pose(axes, image, pose, None if present is None else present[index])
         if titles:
-            axes.set_title(titles[index], fontsize=8, color=_INK)
+            axes.set_title(titles[index], fontsize=8, color=INK)
     return figure

@@ -151,4 +151,8 @@ LIMBS_9 = {
     (0, 1): _LEFT_ARM,
     (1, 2): _LEFT_FOREARM,
 }
-LIMBS = {9: LIMBS_9, 14: LIMBS_14, 28: LIMBS_14}
+# The stored 16: the 14 parts' limbs, and the trunk's own two joints.
+LIMBS_16 = {(STORED_TO_14[start], STORED_TO_14[end]): colour for (start, end), colour in LIMBS_14.items()}
+LIMBS_16 |= {(8, 7): _HEAD, (7, 6): _HEAD}
+# By number of parts; the 16 are joints as stored.
+LIMBS = {9: LIMBS_9, 14: LIMBS_14, 16: LIMBS_16, 28: LIMBS_14}

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from cpm_repro import figures, joints
+from cpm_repro.benchmark import Rates
 from cpm_repro.caffe_log import Log
 from cpm_repro.evaluation import GroundTruth, pck
 from prototxt_import.files import InputError
@@ -40,6 +41,20 @@ def test_pose_figure_draws_present_parts_only(tmp_path, number_of_parts):
     assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 50
     middle = empty[empty.shape[0] // 4 : -empty.shape[0] // 4, empty.shape[1] // 4 : -empty.shape[1] // 4]
     assert (middle == 128).all()
+
+
+def test_people_figure_draws_what_is_there_and_the_first_person_stronger(tmp_path):
+    grey = np.full((90, 120, 3), 128, np.uint8)
+    poses = [RNG.uniform(10, 80, (16, 2)) for _ in range(3)]
+    states = [np.arange(16) % 2 for _ in poses]
+    figure = figures.people_figure(grey, poses, states, joints.LIMBS[16], "three people")
+    widths = [line.get_linewidth() for line in figure.axes[0].lines]
+    limbs = 2 * len(joints.LIMBS[16])  # each with its dark edge
+    assert len(widths) == 3 * limbs and min(widths[-limbs:]) > max(widths[:-limbs])
+    figures.save(figure, tmp_path / "people.png")
+    nobody = figures.people_figure(grey, poses, [np.full(16, 2)] * 3, joints.LIMBS[16])
+    assert not nobody.axes[0].lines
+    assert sum(len(dots.get_offsets()) for dots in nobody.axes[0].collections) == 0
 
 
 def test_overlay_is_brightest_at_the_peak():
@@ -92,6 +107,17 @@ def test_contact_sheet_leaves_spare_cells_empty(tmp_path):
     figure = figures.contact_sheet(pictures, poses, [f"im{index}" for index in range(5)], columns=3)
     assert [axes.get_visible() for axes in figure.axes] == [True] * 5 + [False]
     figures.save(figure, tmp_path / "sheet.png")
+
+
+def test_rates_figure_has_a_bar_and_lines_for_each_pipeline(tmp_path):
+    rates = Rates((90.0, 110.0, 100.0))
+    curves = {"threads": {"one": {1: rates, 2: rates}}, "pixels": {name: {0.5: rates} for name in ("one", "other")}}
+    figure = figures.rates_figure({"one": rates, "other": rates}, curves, "Rates")
+    bars, threads, pixels = figure.axes
+    assert [bar.get_height() for bar in bars.patches] == [100, 100]
+    assert threads.get_xlabel() == "threads" and [text.get_text() for text in threads.get_xticklabels()] == ["1", "2"]
+    assert len(pixels.get_legend().get_texts()) == 2
+    figures.save(figure, tmp_path / "rates.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])

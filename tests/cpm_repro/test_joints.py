@@ -42,6 +42,15 @@ def test_limbs_and_torso_join_existing_parts(number_of_parts):
         assert len(colour) == 3 and all(0 <= value <= 255 for value in colour)
 
 
+def test_stored_limbs_are_those_of_the_14_parts_and_the_trunk():
+    renamed = {"head_top": "head", "upper_neck": "neck"}
+    names = [renamed.get(name, name) for name in joints.STORED_16]
+    stored = {(names[start], names[end]): colour for (start, end), colour in joints.LIMBS[16].items()}
+    parts = {(joints.PARTS_14[start], joints.PARTS_14[end]): colour for (start, end), colour in joints.LIMBS_14.items()}
+    assert parts.items() <= stored.items()
+    assert stored.keys() - parts.keys() == {("neck", "thorax"), ("thorax", "pelvis")}
+
+
 @pytest.mark.parametrize("number_of_parts", [9, 14])
 def test_table_rows_take_every_part_once(number_of_parts):
     taken = [part for parts in joints.TABLE_ROWS[number_of_parts].values() for part in parts]

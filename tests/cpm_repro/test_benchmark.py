@@ -1,0 +1,59 @@
+"""Rates are samples over seconds, taken in turn; ratios pair neighbouring rounds; memory is what a run adds."""
+
+import numpy as np
+import pytest
+import torch
+
+from cpm_repro import benchmark
+from cpm_repro.benchmark import Rates
+
+
+def test_pipelines_take_turns_after_a_warm_up():
+    now, turns = [0.0], []
+
+    def pipeline(name: str, count: int, seconds: list[float]):
+        left = iter([99.0, *seconds])
+
+        def run() -> int:
+            turns.append(name)
+            now[0] += next(left)
+            return count
+
+        return run
+
+    rates = benchmark.alternate(
+        {"one": pipeline("one", 6, [1, 2, 3]), "other": pipeline("other", 8, [4, 2, 8])}, 3, lambda: now[0]
+    )
+    assert turns == ["one", "other"] * 4
+    assert rates == {"one": Rates((6, 3, 2)), "other": Rates((2, 4, 1))}
+    assert benchmark.ratio(rates["one"], rates["other"]) == 2  # the median of 3, 0.75 and 2
+    assert rates["one"].as_json() == {"median": 3, "lowest": 2, "highest": 6, "rounds": [6, 3, 2]}
+
+
+def test_peak_memory_is_what_the_run_adds():
+    def run() -> None:
+        np.ones(40 << 20, np.uint8).sum()
+
+    grown = benchmark.peak_memory(run)
+    if grown is None:
+        pytest.skip("this system does not tell a process's peak memory")
+    assert 38 << 20 <= grown <= 60 << 20
+    assert benchmark.peak_memory(lambda: None) < 8 << 20
+
+
+def test_the_machine_is_described():
+    described = benchmark.machine()
+    assert described["cores"] == benchmark.available_cores() >= 1
+    assert described["torch"] == torch.__version__ and described["cpu"] and described["date"].startswith("20")
+
+
+@pytest.mark.gpu
+def test_seconds_on_device_are_those_of_the_work():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    device = torch.device("cuda", 0)
+    matrix = torch.ones(4096, 4096, device=device)
+    one = benchmark.seconds_on_device(lambda: matrix @ matrix, 10, device)
+    three = benchmark.seconds_on_device(lambda: [matrix @ matrix for _ in range(3)], 10, device)
+    assert 0 < 2 * one < three < 4.5 * one
+    assert "card" in benchmark.machine("cuda")

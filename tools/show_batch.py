@@ -1,0 +1,58 @@
+"""Shows the augmented samples that a training net's data layer makes: joints, centre map and label maps."""
+
+import argparse
+from itertools import islice
+from pathlib import Path
+
+from cpm_repro import command_line
+
+EXAMPLE = """
+python tools/show_batch.py --prototxt build/demo/models/train.prototxt --out batch.png
+python tools/show_batch.py --prototxt build/demo/models/train.prototxt --steps 0 --out steps.png
+"""
+
+MOST_SAMPLES = 100  # a picture has at most 65,536 rows
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from cpm_repro import figures, sample_figures
+
+    figures.check_format(arguments.out)
+    transformer, lmdb = sample_figures.transformer_of(arguments.prototxt, arguments.profile)
+    samples = sample_figures.drawn_samples(transformer, lmdb, arguments.srand)
+    if arguments.steps is None:
+        figure = sample_figures.batch_figure(transformer, list(islice(samples, arguments.samples)))
+    else:
+        figure = sample_figures.steps_figure(transformer, next(islice(samples, arguments.steps, None)))
+    figures.save(figure, arguments.out)
+    print(f"written: {arguments.out}")
+
+
+def _number_of_samples(text: str) -> int:
+    value = command_line.positive_integer(text)
+    if value > MOST_SAMPLES:
+        raise argparse.ArgumentTypeError(f"expected at most {MOST_SAMPLES}, found {text}")
+    return value
+
+
+def _index(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0, found {text}")
+    return value
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, EXAMPLE)
+    parser.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the training net")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--samples", metavar="N", type=_number_of_samples, default=6, help="how many (default: 6)")
+    what.add_argument("--steps", metavar="K", type=_index, help="instead: every step of the K-th sample, from 0")
+    parser.add_argument("--srand", metavar="N", type=int, default=1, help="seed of rand() (default: 1)")
+    command_line.add_profile(parser)
+    command_line.add_out(parser, "the picture to write, .png, .pdf, .svg or .jpg")
+    return parser
+
+
+if __name__ == "__main__":
+    command_line.run(main, arguments_parser())
