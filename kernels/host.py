@@ -35,7 +35,7 @@ _SIGNATURES = {
     ),
     "cpm_centre_element": ([_INT, _INT, _FLOAT, _FLOAT, _FLOAT], _FLOAT),
     "cpm_label_element": ([_POINTER] + [_INT] * 6 + [_FLOAT], _FLOAT),
-    "cpm_tile_version": ([], _INT),
+    "cpm_cpu_version": ([], _INT),
     "cpm_gemm_block": ([_INT] * 3, _INT),
     "cpm_gemm": ([_POINTER, _LONG, _LONG, _POINTER, _LONG, _LONG] + [_INT] * 9 + [_POINTER], None),
     "cpm_gemm_elements": ([_POINTER, _LONG, _LONG, _POINTER, _LONG, _LONG] + [_INT] * 7 + [_POINTER], None),

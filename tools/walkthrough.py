@@ -55,6 +55,8 @@ def prepare(out: Path, pictures: int, held_out: int, iterations: int) -> None:
     logged = ["--snapshot", max(iterations // 2, 1), "--display", 25, "--snapshot-prefix", "people"]
     net = [*NET, *PERSON, *AUGMENTATION, *schedule, *logged, "--random-seed", SEED, "--lmdb", out / "lmdb/train"]
     step(4, "Prototxts of a narrow CPM", "make_prototxt", "mpi", *net, "--out", out / "models")
+    batch = ["--prototxt", out / "models/train.prototxt", "--out", out / "batch.png"]
+    step(4, "and what the data layer will feed it", "show_batch", *batch)
 
 
 def train_and_score(out: Path, iterations: int) -> None:
@@ -110,6 +112,7 @@ def report(out: Path) -> None:
     described = [
         (out / "poses_held_out.png", "poses found on held-out pictures"),
         *((picture, "belief maps of every stage beside the picture") for picture in pictures),
+        (out / "batch.png", "what the data layer fed the network"),
         (out / "loss.png", "loss of every stage over the iterations"),
         (out / "pck_after.png", "PCK over the threshold, by stage"),
         (out / "models/people.log", "the log, in Caffe's words"),

@@ -77,7 +77,7 @@ static Floats pack_all_columns(const OffsetMatrix& b, Index columns, int depth, 
 
 // Rows [0, rows) of a product of packed panels: what one channel of the column matrix's gradient is.
 static void multiply_panels(const float* packed_a, const float* packed_b, int rows, Index columns, int depth,
-                            GemmRule rule, TileVersion version, float* c) {
+                            GemmRule rule, CpuVersion version, float* c) {
     const int row_panels = panels_of(rows, TILE_ROWS), column_panels = panels_of(columns, TILE_COLUMNS);
     for (int start = 0, length; start < depth; start += length) {
         length = gemm_block(depth - start, rule);
@@ -95,7 +95,7 @@ static void multiply_panels(const float* packed_a, const float* packed_b, int ro
 }
 
 static GemmSettings settings_of(int q, int unit, int threads, int version) {
-    return GemmSettings{{q, unit}, threads, (TileVersion)version};
+    return GemmSettings{{q, unit}, threads, (CpuVersion)version};
 }
 
 extern "C" {

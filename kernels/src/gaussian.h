@@ -14,13 +14,21 @@ CPM_FN float grid_position(int g, int stride) {
     return start + (float)(g * stride);
 }
 
-CPM_FN float add_peak(float sum, float x, float y, float centre_x, float centre_y, float sigma) {
-    const float dx = x - centre_x, dy = y - centre_y;
+CPM_FN float peak_exponent(float dx, float dy, float sigma) {
     const float squared = dx * dx + dy * dy;
-    const float exponent = (float)((double)squared / 2.0 / (double)sigma / (double)sigma);
-    if (!(exponent <= 4.6052)) return sum;
+    return (float)((double)squared / 2.0 / (double)sigma / (double)sigma);
+}
+
+CPM_FN bool peak_reaches(float exponent) { return exponent <= 4.6052; }
+
+CPM_FN float add_reaching_peak(float sum, float exponent) {
     sum += glibc_expf(-exponent);
     return sum > 1.0f ? 1.0f : sum;
+}
+
+CPM_FN float add_peak(float sum, float x, float y, float centre_x, float centre_y, float sigma) {
+    const float exponent = peak_exponent(x - centre_x, y - centre_y, sigma);
+    return peak_reaches(exponent) ? add_reaching_peak(sum, exponent) : sum;
 }
 
 // Further from the centre than this (pixels), along either axis, nothing is added: sqrt(2 * 4.6052) = 3.0349.

@@ -2,10 +2,10 @@
 
 #include "gemm_host.h"
 
-void run_tile(TileVersion version, int depth, const float* a, const float* b, const Tile& tile) {
+void run_tile(CpuVersion version, int depth, const float* a, const float* b, const Tile& tile) {
 #if CPM_X86
-    if (version == TILE_AVX512) return tile_avx512(depth, a, b, tile);
-    if (version == TILE_AVX2) return tile_avx2(depth, a, b, tile);
+    if (version == CPU_AVX512) return tile_avx512(depth, a, b, tile);
+    if (version == CPU_AVX2) return tile_avx2(depth, a, b, tile);
 #endif
     tile_portable(depth, a, b, tile);
 }
@@ -26,14 +26,14 @@ Floats pack_rows(const StridedMatrix& a, int rows, int depth, GemmRule rule, int
     return packed;
 }
 
-static void copy_run(const float* source, float* target, int count, TileVersion version) {
+static void copy_run(const float* source, float* target, int count, CpuVersion version) {
 #if CPM_X86
-    if (version == TILE_AVX512) return copy_avx512(source, target, count);
+    if (version == CPU_AVX512) return copy_avx512(source, target, count);
 #endif
     memcpy(target, source, sizeof(float) * count);
 }
 
-void pack_columns(const OffsetMatrix& b, Index start, int depth, Index first, int count, TileVersion version,
+void pack_columns(const OffsetMatrix& b, Index start, int depth, Index first, int count, CpuVersion version,
                   float* panel) {
     const Index *row = b.row + start, *column = b.column + first;
     for (int n = 0, run; n < count; n += run) {
@@ -93,7 +93,7 @@ void gemm_lanes(const StridedMatrix& a, const OffsetMatrix& b, int rows, Index f
 
 extern "C" {
 
-int cpm_tile_version() { return tile_version(); }
+int cpm_cpu_version() { return cpu_version(); }
 
 int cpm_gemm_block(int left, int q, int unit) { return gemm_block(left, GemmRule{q, unit}); }
 
@@ -111,7 +111,7 @@ void cpm_gemm(const float* a, Index a_row, Index a_column, const float* b, Index
     if (lanes == 0) return;
     const Floats packed = pack_rows(left, rows, depth, rule, threads);
     gemm_packed(packed.get(), right, rows, lanes, depth, rule, accumulate, c, columns,
-                GemmSettings{{q, unit}, threads, (TileVersion)version});
+                GemmSettings{{q, unit}, threads, (CpuVersion)version});
 }
 
 // The same by the element functions alone, to compare with.

@@ -41,18 +41,18 @@ struct OffsetMatrix {
 struct GemmSettings {
     GemmRule profile;
     int threads;
-    TileVersion version;
+    CpuVersion version;
 };
 
 inline int panels_of(Index size, int width) { return (int)((size + width - 1) / width); }
 
-void run_tile(TileVersion version, int depth, const float* a, const float* b, const Tile& tile);
+void run_tile(CpuVersion version, int depth, const float* a, const float* b, const Tile& tile);
 
 // A of rows x depth in panels of 8 rows, block by block; rows beyond the last are zero.
 Floats pack_rows(const StridedMatrix& a, int rows, int depth, GemmRule rule, int threads);
 
 // Columns [first, first + count) of rows [start, start + depth) of B into one panel; columns beyond are zero.
-void pack_columns(const OffsetMatrix& b, Index start, int depth, Index first, int count, TileVersion version,
+void pack_columns(const OffsetMatrix& b, Index start, int depth, Index first, int count, CpuVersion version,
                   float* panel);
 
 // C (rows x columns, rows `stride` apart) = or += A B, A packed by pack_rows with the same rule.

@@ -4,14 +4,8 @@
 // so the three versions (AVX-512, AVX2 with FMA, any CPU) have the same bits.
 
 #pragma once
+#include "cpu_version.h"
 #include "device.h"
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define CPM_X86 1
-#include <immintrin.h>
-#else
-#define CPM_X86 0
-#endif
 
 constexpr int TILE_ROWS = 8, TILE_COLUMNS = 48;
 
@@ -116,14 +110,3 @@ __attribute__((target("avx512f"))) inline void copy_avx512(const float* source, 
     _mm512_mask_storeu_ps(target, mask, _mm512_maskz_loadu_ps(mask, source));
 }
 #endif
-
-enum TileVersion { TILE_PORTABLE, TILE_AVX2, TILE_AVX512 };
-
-// The best version this CPU has.
-inline TileVersion tile_version() {
-#if CPM_X86
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma")) return TILE_AVX512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return TILE_AVX2;
-#endif
-    return TILE_PORTABLE;
-}

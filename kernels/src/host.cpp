@@ -32,9 +32,9 @@ CPM_AVX2 static void transform_sample_avx2(const u8* images, const Sample& s, co
 }
 #endif
 
-static auto transform_sample_version(int version) {
+static auto transform_sample_version([[maybe_unused]] int version) {
 #if CPM_X86
-    if (version >= TILE_AVX2) return transform_sample_avx2;
+    if (version >= CPU_AVX2) return transform_sample_avx2;
 #endif
     return transform_sample_portable;
 }

@@ -21,8 +21,12 @@ CPM_FN void draw_peak(float* map, int rows, int columns, int stride, float x, fl
     for (int gy = ys.begin; gy < ys.end; gy++) {
         float* row = map + (size_t)gy * columns;
         const float row_y = grid_position(gy, stride);
-        for (int gx = xs.begin; gx < xs.end; gx++)
-            row[gx] = add_peak(row[gx], grid_position(gx, stride), row_y, x, y, sigma);
+        for (int gx = xs.begin; gx < xs.end; gx++) {
+            const float exponent = peak_exponent(grid_position(gx, stride) - x, row_y - y, sigma);
+            const bool reaches = peak_reaches(exponent);
+            const float higher = add_reaching_peak(row[gx], reaches ? exponent : 0.0f);
+            row[gx] = reaches ? higher : row[gx];
+        }
     }
 }
 

@@ -39,10 +39,11 @@ struct SampleScratch {
     std::vector<int> first, weights;      // see WarpRow
 };
 
-// `count` pixels as 4-byte pixels; with the column stride a constant, the loop becomes vector shuffles.
+// `count` pixels as 4-byte pixels; with the column stride a constant, the loop becomes vector shuffles. (Strided loops
+// count in 64 bits: Python builds with -fwrapv, under which 4 * i may wrap in an int, and GCC gives up vectors.)
 CPM_FN void interleave(const u8* __restrict pixel, long long column_stride, long long channel_stride, int count,
                        u8* __restrict out) {
-    for (int i = 0; i < count; i++) {
+    for (long long i = 0; i < count; i++) {
         for (int c = 0; c < 3; c++) out[4 * i + c] = pixel[i * column_stride + c * channel_stride];
         out[4 * i + 3] = 0;
     }
@@ -59,8 +60,10 @@ CPM_FN void copy_row(const StridedImage& source, int y, Range xs, int gray, int 
     for (int x = inside.begin - 1; x >= xs.begin; x--) memcpy(out + 4 * (x - xs.begin), first, 4);
     for (int x = inside.end; x < xs.end; x++) memcpy(out + 4 * (x - xs.begin), first + 4 * (inside.size() - 1), 4);
     if (!gray) return;
-    for (int i = 0; i < xs.size(); i++, out += 4)
-        out[0] = out[1] = out[2] = gray_of_bgr(out[0], out[1], out[2], profile);
+    for (long long i = 0; i < xs.size(); i++) {
+        u8* bgr = out + 4 * i;
+        bgr[0] = bgr[1] = bgr[2] = gray_of_bgr(bgr[0], bgr[1], bgr[2], profile);
+    }
 }
 
 // The columns xs of the resized image, row by row.
@@ -204,7 +207,7 @@ struct CropWriter {
     CPM_FN void write_row(Range xs, int c, float* __restrict out) const {
         const u8* __restrict pixels = scratch.crop_row.data() + c;
         memset(out, 0, sizeof(float) * xs.begin);
-        for (int i = 0; i < xs.size(); i++) out[xs.begin + i] = normalised(pixels[4 * i]);
+        for (long long i = 0; i < xs.size(); i++) out[xs.begin + i] = normalised(pixels[4 * i]);
         memset(out + xs.end, 0, sizeof(float) * (shape.crop_columns - xs.end));
     }
 };

@@ -5,7 +5,7 @@
 // Vectors may read and write up to TAP_PADDING pixels beyond `count`; host_sample.h's arrays reach that far.
 
 #pragma once
-#include "gemm_tile.h"  // CPM_X86 and TileVersion
+#include "cpu_version.h"
 #include "resize.h"
 #include "warp_affine.h"
 

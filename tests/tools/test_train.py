@@ -1,10 +1,17 @@
 """tools/train.py, convert.py and make_prototxt.py as typed: exit codes, sentences, and files left alone."""
 
+from pathlib import Path
+
 import pytest
+from annotated_people import PEOPLE, pixels, write_people
+from bits import assert_same_bits
+from PIL import Image
 from tool import ROOT, assert_refused, run_tool
 
 from cpm_repro.caffe_log import parse_log
 from cpm_repro.npz import read_npz
+from data_lmdb.reader import LmdbReader
+from data_lmdb.writer import write_lmdb
 from prototxt_import.caffemodel import read_caffemodel
 from prototxt_import.prototxt import read_net, read_solver
 
@@ -92,3 +99,46 @@ def test_the_releases_nets(tmp_path, preset):
 def test_every_tool_has_help_with_an_example(tool):
     result = run_tool(tool, "--help")
     assert result.returncode == 0 and f"python tools/{tool}.py" in result.stdout
+
+
+def make_models(folder: Path, lmdb: Path, max_iter: int = 3) -> Path:
+    """The solver of a tiny CPM that trains on an LMDB."""
+    sizes = ["--stages", 2, "--widths", "4,4,4,4", "--crop-size", 64, "--filler-std", 0.05, "--batch-size", 2]
+    command = ["--lmdb", lmdb, "--out", folder, *sizes, "--max-iter", max_iter, "--random-seed", 3]
+    result = run_tool("make_prototxt", "mpi", *command)
+    assert result.returncode == 0, result.stderr
+    return folder / "solver.prototxt"
+
+
+def test_the_same_training_from_records_of_pixels_and_of_files(tmp_path):
+    """A JPEG in the record gives the pixels that the converter would have stored: the same bits, wherever it leads."""
+    write_people(tmp_path)
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    for number in range(PEOPLE):
+        Image.fromarray(pixels(number)).save(photographs / f"{number}.png", format="JPEG", quality=80)
+    traces = []
+    for storage in ("raw", "file"):
+        lmdb = ["--images", photographs, "--out", tmp_path / storage, "--storage", storage]
+        assert run_tool("make_lmdb", tmp_path / "x.json", *lmdb).returncode == 0
+        solver = make_models(tmp_path / f"models_{storage}", tmp_path / storage)
+        result = run_tool("train", "--solver", solver, "--trace", tmp_path / f"{storage}.npz")
+        assert result.returncode == 0, result.stderr
+        traces.append(read_npz(tmp_path / f"{storage}.npz"))
+    assert traces[0].keys() == traces[1].keys() and "blob1/label" in traces[0]
+    for name, values in traces[0].items():
+        assert_same_bits(traces[1][name], values, name)
+
+
+def test_a_corrupted_record_ends_the_run_by_name_or_is_skipped(tmp_path):
+    write_people(tmp_path)
+    folders = ["--images", tmp_path / "first", "--images", tmp_path / "second"]
+    assert run_tool("make_lmdb", tmp_path / "x.json", *folders, "--out", tmp_path / "good").returncode == 0
+    with LmdbReader(tmp_path / "good") as reader:
+        values = [bytes(value) for value in reader]
+    write_lmdb(tmp_path / "bad", [values[0], b"\x00" + values[1][1:], *values[2:]])
+    solver = make_models(tmp_path / "models", tmp_path / "bad")
+    assert_refused(run_tool("train", "--solver", solver), "layer data", "bad: record 0000001")
+    result = run_tool("train", "--solver", solver, "--skip-bad", "--profile", "opencv2")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("Skipping a record: layer data") == 1 and "record 0000001" in result.stdout

@@ -17,7 +17,7 @@ def test_walkthrough_leaves_everything(tmp_path):
     expected = (
         "people/people.csv people.json lmdb/train/data.mdb lmdb/held_out/data.mdb models/train.prototxt "
         "models/deploy.prototxt models/solver.prototxt models/people.log models/people_iter_10.caffemodel "
-        "models/people_iter_10.solverstate loss.png pck_before.json pck_after.json pck_after.png poses_held_out.png "
+        "models/people_iter_10.solverstate batch.png loss.png pck_before.json pck_after.json pck_after.png poses_held_out.png "
         "people.pt from_pt.caffemodel"
     )
     for name in expected.split():
