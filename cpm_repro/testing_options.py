@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cpm_repro import command_line
 from cpm_repro.inference import RELEASE_SCALES, RELEASE_SIGMA_CENTER, default_target_dist, net_boxsize
+from prototxt_import.files import InputError
 from prototxt_import.net import Net, load_net
 
 
@@ -26,10 +27,13 @@ def multipliers(text: str) -> tuple[float, ...]:
     return tuple(positive_number(part) for part in text.split(","))
 
 
-def add_testing_options(to: argparse.ArgumentParser) -> None:
-    """--prototxt, --weights or --seed, --scales, --target-dist, --sigma-center, --device, --engine and --threads."""
-    to.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the deploy network")
-    weights = to.add_mutually_exclusive_group(required=True)
+def add_testing_options(to: argparse.ArgumentParser, net_required: bool = True) -> None:
+    """--prototxt, --weights or --seed, --scales, --target-dist, --sigma-center, --device, --engine and --threads.
+
+    Without `net_required` the first three may be left out; `network` asks for them when it needs them.
+    """
+    to.add_argument("--prototxt", metavar="P", type=Path, required=net_required, help="the deploy network")
+    weights = to.add_mutually_exclusive_group(required=net_required)
     weights.add_argument("--weights", metavar="W", type=Path, help="its weights, .caffemodel or .caffemodel.h5")
     weights.add_argument("--seed", metavar="N", type=int, help="no weights: what its fillers give, before any training")
     to.add_argument(
@@ -61,6 +65,8 @@ def add_testing_options(to: argparse.ArgumentParser) -> None:
 
 def network(arguments: argparse.Namespace) -> Net:
     """The network that these options name, with its weights, on its device; InputErrors name the files."""
+    if arguments.prototxt is None or (arguments.weights is None and arguments.seed is None):
+        raise InputError("the network: expected --prototxt and --weights (or --seed), found only one of them")
     net = load_net(arguments.prototxt, arguments.weights, engine=arguments.engine, seed=arguments.seed)
     return net.to(arguments.device)
 

@@ -1,113 +1,272 @@
-"""Scores a network: PCK of the people in an LMDB, per part, against what is annotated there."""
+"""Scores poses against annotated people: PCK for LSP and FLIC, PCKh for MPII, per part and in total.
+
+The poses come from a network, stage by stage, or from files; several runs share a table and a plot."""
 
 import argparse
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from cpm_repro import command_line, figures
-from cpm_repro.evaluation import (
-    Pck,
-    as_json,
-    estimate_people,
-    mean_pose,
-    pck,
-    pck_table,
-    place_mean_pose,
-    read_people,
-)
-from cpm_repro.inference import stage_blobs
+from cpm_repro import command_line, curve_figures, figures, inference, mpii_release, pckh, predictions, scoring
+from cpm_repro.ground_truth import GroundTruth, read_people
 from cpm_repro.testing_options import add_testing_options, network, size_options
 from data_lmdb.reader import LmdbReader
-from prototxt_import.files import replacing
+from prototxt_import.files import InputError, replacing
 
-EXAMPLE = """
-python tools/evaluate.py lsp --prototxt deploy.prototxt --weights cpm.caffemodel --lmdb lmdb/validation
-python tools/evaluate.py lsp --prototxt P --weights W --lmdb lmdb/validation --scales 1.0 --stages \\
-    --baseline lmdb/train --json pck.json --plot pck.png
+LSP_EXAMPLE = """
+python tools/evaluate.py lsp --lmdb build/demo/lmdb/held_out --prototxt build/demo/models/deploy.prototxt \\
+    --weights build/demo/models/people_iter_1500.caffemodel --target-dist 0.5 --sigma-center 8 --scales 1.0 \\
+    --stages --baseline build/demo/lmdb/train --plot stages.png --save-predictions poses.npz
+python tools/evaluate.py lsp --lmdb build/demo/lmdb/held_out --predictions ours=poses.npz --json pck.json --plot pck.png
 """
-
-
+FLIC_EXAMPLE = """
+python tools/evaluate.py flic --lmdb lmdb/flic_test --prototxt deploy.prototxt --weights cpm.caffemodel \\
+    --predictions theirs=theirs.mat --plot flic.png
+"""
+MPII_EXAMPLE = """
+python tools/evaluate.py mpii --predictions tompson=mpii_val_tompson.mat --json pckh.json --plot pckh.png
+python tools/evaluate.py mpii --lmdb lmdb/mpii_validation --ground-truth mpii_human_pose_v1_u12_1.mat \\
+    --prototxt deploy.prototxt --weights cpm.caffemodel --stages
+python tools/evaluate.py mpii --test-images mpii/images --ground-truth mpii_human_pose_v1_u12_1.mat \\
+    --prototxt deploy.prototxt --weights cpm.caffemodel --save-predictions pred_keypoints_mpii.mat
+"""
 SHEET = 18  # pictures on the sheet of --poses
 
 
-def remembering(people: Iterable, pictures: list) -> Iterator:
+def asks_for_network(arguments: argparse.Namespace) -> bool:
+    return any(value is not None for value in (arguments.prototxt, arguments.weights, arguments.seed))
+
+
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """What does not fit together, before anything is computed."""
+    for picture in filter(None, (arguments.plot, arguments.poses, arguments.plot_clusters)):
+        figures.check_format(picture)
+    if arguments.save_predictions:
+        predictions.check_suffix(arguments.save_predictions)
+    if not asks_for_network(arguments):
+        if not arguments.predictions:
+            raise InputError("expected a network (--prototxt, --weights) or --predictions, found neither")
+        if arguments.save_predictions or arguments.poses:
+            raise InputError("--save-predictions, --poses: expected a network (--prototxt, --weights), found none")
+    if arguments.plot_clusters and not arguments.clusters:
+        raise InputError("--plot-clusters: expected --clusters, found none")
+    if arguments.test_images:
+        if not (asks_for_network(arguments) and arguments.ground_truth and arguments.save_predictions):
+            raise InputError("--test-images: expected a network, --ground-truth and --save-predictions, found less")
+    elif arguments.lmdb is None:
+        if asks_for_network(arguments) or arguments.baseline or arguments.limit:
+            raise InputError("--lmdb: expected the people whose poses are wanted, found none")
+    elif arguments.benchmark == "mpii" and arguments.ground_truth is None:
+        raise InputError("--ground-truth: expected a .mat with MPII's head boxes, which no LMDB has, found none")
+
+
+def annotated_people(arguments: argparse.Namespace) -> tuple[list[GroundTruth], np.ndarray | None]:
+    """The people who are judged, and for MPII their head sizes."""
+    if arguments.lmdb is None:
+        return pckh.read_validation_file(arguments.ground_truth or arguments.predictions[0][1])
+    truths = scoring.read_truths(
+        arguments.lmdb, scoring.BENCHMARKS[arguments.benchmark].number_of_parts, arguments.limit
+    )
+    return pckh.with_heads(arguments.ground_truth, truths) if arguments.benchmark == "mpii" else (truths, None)
+
+
+def asked(people: Iterable, arguments: argparse.Namespace, pictures: list) -> Iterator:
     """The people as they come; the first pictures stay for the sheet."""
     for person, truth in people:
         if len(pictures) < SHEET:
             pictures.append(person.image)
-        yield person, truth
+        yield scoring.whole_picture(person) if arguments.whole_picture else person, truth
 
 
-def mean_pose_result(train_lmdb: Path, truths: list) -> Pck:
-    """What the training people's mean pose scores on the test people."""
-    with LmdbReader(train_lmdb) as reader:
-        mean = mean_pose(truth for _, truth in tqdm(read_people(reader), total=len(reader), disable=None))
-    return pck([place_mean_pose(mean, truth) for truth in truths], truths)
-
-
-def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Pck], dict]:
-    """The results by row label, and the settings that they were computed with."""
+def runs_from_network(arguments: argparse.Namespace, truths: list[GroundTruth]) -> tuple[scoring.Runs, dict]:
+    """The joints by stage, and the settings that they were computed with; writes --poses and --save-predictions."""
     net = network(arguments)
     sizes = size_options(arguments, net)
-    count = len(stage_blobs(net))
+    if arguments.whole_picture and arguments.target_dist is None:
+        sizes["target_dist"] = scoring.WHOLE_PICTURE_TARGET_DIST * inference.net_boxsize(net) / inference.RELEASE_BOX
+    count = len(inference.stage_blobs(net))
     stages = list(range(1, count + 1)) if arguments.stages else [arguments.stage or count]
+    pictures: list = []
     with LmdbReader(arguments.lmdb) as reader:
-        total = min(len(reader), arguments.limit or len(reader))
-        people = tqdm(read_people(reader, total), total=total, unit="person", disable=None)
-        pictures: list = []
-        truths, poses = estimate_people(remembering(people, pictures), net, stages, scales=arguments.scales, **sizes)
+        people = read_people(reader, len(truths), len(truths[0].parts))
+        people = asked(tqdm(people, total=len(truths), unit="person", disable=None), arguments, pictures)
+        _, found = predictions.estimate_people(people, net, stages, scales=arguments.scales, **sizes)
+    last = found[stages[-1]]
     if arguments.poses:
-        figures.save(figures.contact_sheet(pictures, poses[stages[-1]][: len(pictures)]), arguments.poses)
-    results = {f"stage {stage}": pck(poses[stage], truths) for stage in stages}
+        figures.save(figures.contact_sheet(pictures, last.joints[: len(pictures)]), arguments.poses)
+    if arguments.save_predictions:
+        places = [truth.place for truth in truths]
+        predictions.write_predictions(arguments.save_predictions, last, places, arguments.benchmark == "mpii")
+    runs = {f"stage {stage}": found[stage].joints for stage in stages}
+    return runs, {"scales": list(arguments.scales), **sizes}
+
+
+def evaluate(arguments: argparse.Namespace) -> tuple[scoring.Scores, dict]:
+    """The scores of all runs, and the network's settings."""
+    truths, head_sizes = annotated_people(arguments)
+    clusters = pckh.read_clusters(arguments.clusters, len(truths)) if arguments.clusters else None
+    runs = scoring.runs_from_files(arguments.predictions, truths)
     if arguments.baseline:
-        results["mean pose"] = mean_pose_result(arguments.baseline, truths)
-    return results, {"scales": list(arguments.scales), **sizes}
+        runs[scoring.MEAN_POSE] = scoring.mean_pose_run(arguments.baseline, truths, partial(tqdm, disable=None))
+    settings: dict = {}
+    if asks_for_network(arguments):
+        stages, settings = runs_from_network(arguments, truths)
+        runs = stages | runs
+    observer = arguments.observer_centric
+    return scoring.scores(arguments.benchmark, runs, truths, head_sizes, clusters, observer), settings
+
+
+def plot(arguments: argparse.Namespace, scores: scoring.Scores) -> None:
+    """--plot: figure 6c with --stages, else 8, 9 or 12; --plot-clusters: figure 11."""
+    metric, threshold = scores.benchmark.metric, scores.benchmark.threshold
+    size, results = scores.first()
+    title = f"{metric}, {'observer' if arguments.observer_centric else 'person'}-centric"
+    if arguments.plot and arguments.stages:
+        stages = {name: result for name, result in results.items() if name.startswith("stage ")}
+        others = {name: result for name, result in results.items() if name not in stages}
+        figures.save(curve_figures.stage_figure(stages, others, f"{title}, total", threshold, size), arguments.plot)
+    elif arguments.plot:
+        figures.save(curve_figures.rate_figure(results, title, threshold, size, scores.paper), arguments.plot)
+    if arguments.plot_clusters:
+        title = f"{metric}@{threshold:g}, total, by viewpoint"
+        figures.save(curve_figures.cluster_figure(scores.clusters, title, threshold), arguments.plot_clusters)
+
+
+def predict_test_people(arguments: argparse.Namespace) -> None:
+    """Write what MPII's server takes: the last stage's poses of the single people in the test images."""
+    people, images = mpii_release.read_asked_people(arguments.ground_truth)
+    people = people[: arguments.limit]
+    net = network(arguments)
+    pictures = mpii_release.asked_pictures(people, arguments.test_images)
+    pictures = tqdm(pictures, total=len(people), unit="person", disable=None)
+    poses = inference.estimate_poses(pictures, net, scales=arguments.scales, **size_options(arguments, net))
+    found = predictions.collect_poses(poses)[0]
+    places = [person.place for person in people]
+    predictions.write_predictions(arguments.save_predictions, found, places, as_structs=True, images=images)
+    print(f"{arguments.save_predictions}: poses of {len(people)} people in {len(images)} test images")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    for picture in filter(None, (arguments.plot, arguments.poses)):
-        figures.check_format(picture)
-    results, settings = evaluate(arguments)
-    print(pck_table(results))
-    judged = next(iter(results.values()))
-    print(f"{judged.people} people, {judged.counts.sum()} joints; {judged.left_out} people left out: torso missing")
-    print("; ".join(f"{name} {value}" for name, value in settings.items()))
+    check_arguments(arguments)
+    if arguments.test_images:
+        predict_test_people(arguments)
+        return 0
+    scores, settings = evaluate(arguments)
+    print(scores.text())
+    if settings:
+        print("; ".join(f"{name} {value}" for name, value in settings.items()))
     if arguments.json:
-        report = {"benchmark": arguments.benchmark, "metric": "PCK", "settings": settings}
-        report["results"] = {label: as_json(result) for label, result in results.items()}
+        report = {"benchmark": arguments.benchmark, "observer_centric": arguments.observer_centric}
+        report |= {"settings": settings, **scores.as_json()}
         with replacing(arguments.json) as temporary:
             temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    if arguments.plot:
-        figures.save(figures.pck_figure(results, "PCK, person-centric"), arguments.plot)
+    plot(arguments, scores)
     return 0
 
 
-def arguments_parser() -> argparse.ArgumentParser:
-    parser = command_line.parser(__doc__, EXAMPLE)
-    benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="{lsp}")
-    lsp = command_line.add_subparser(
-        benchmarks, "lsp", "Leeds Sports Pose: person-centric PCK of 14 parts, by the annotation's torso", EXAMPLE
+def named_file(text: str) -> tuple[str, Path]:
+    """An argparse type, `FILE` or `NAME=FILE`: the run's name and its file."""
+    name, equals, path = text.partition("=")
+    return (name, Path(path)) if equals and not Path(text).exists() else (Path(text).stem, Path(text))
+
+
+def add_people_options(to: argparse.ArgumentParser, lmdb_required: bool) -> None:
+    to.add_argument("--lmdb", metavar="DIR", type=Path, required=lmdb_required, help="the people to be judged on")
+    to.add_argument("--limit", metavar="N", type=command_line.positive_integer, help="only the first N people")
+    to.add_argument(
+        "--predictions",
+        metavar="[NAME=]F",
+        type=named_file,
+        nargs="+",
+        default=[],
+        help="judge the poses in these files, .mat, .npz or COCO's .json, a row for each",
     )
-    lsp.add_argument("--lmdb", metavar="DIR", type=Path, required=True, help="the people to be judged on")
-    lsp.add_argument("--limit", metavar="N", type=command_line.positive_integer, help="only the first N people")
-    which = lsp.add_mutually_exclusive_group()
+    which = to.add_mutually_exclusive_group()
     which.add_argument(
         "--stage", metavar="T", type=command_line.positive_integer, help="judge this stage (default: the last)"
     )
     which.add_argument("--stages", action="store_true", help="judge every stage, a row for each")
-    lsp.add_argument(
+    to.add_argument(
         "--baseline",
         metavar="DIR",
         type=Path,
         help="LMDB of training people: also judge their mean pose, placed by the annotated centre and scale",
     )
-    lsp.add_argument("--json", metavar="R.json", type=Path, help="write PCK at all thresholds, per part")
-    lsp.add_argument("--plot", metavar="R.png", type=Path, help="draw PCK over the threshold")
-    lsp.add_argument("--poses", metavar="R.png", type=Path, help=f"draw the poses of the first {SHEET} people")
-    add_testing_options(lsp)
+
+
+def add_results_options(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--json", metavar="R.json", type=Path, help="write the rates at all thresholds, per part, and AUC")
+    to.add_argument(
+        "--plot", metavar="R.png", type=Path, help="draw the rates over the threshold; of --stages in total only"
+    )
+    to.add_argument("--poses", metavar="R.png", type=Path, help=f"draw the poses of the first {SHEET} people")
+    to.add_argument(
+        "--save-predictions",
+        metavar="F",
+        type=Path,
+        help="write the network's poses, of the last stage that is judged: .npz, .json (COCO's results) or .mat",
+    )
+
+
+def add_lsp_options(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--observer-centric",
+        action="store_true",
+        help="left and right as the observer sees them: swap them in people (annotated and found, each by its own "
+        "shoulders) who are seen from behind",
+    )
+    to.add_argument(
+        "--whole-picture",
+        action="store_true",
+        help="look for the person as the release does in LSP: in the middle of the picture, whose height / 368 is the "
+        "scale; --target-dist is then 0.8 of the input's size / 368 by default",
+    )
+
+
+def add_mpii_options(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--ground-truth",
+        metavar="F.mat",
+        type=Path,
+        help="the head boxes of the LMDB's people: mpii_human_pose_v1_u12_1.mat, or a validation file with pos_gt_src, "
+        "jnt_missing and headboxes_src; that one needs no LMDB (default without: the first of --predictions)",
+    )
+    to.add_argument("--clusters", metavar="F.txt", type=Path, help="each person's viewpoint cluster, a number a line")
+    to.add_argument("--plot-clusters", metavar="R.png", type=Path, help="draw the rates by cluster")
+    to.add_argument(
+        "--test-images",
+        metavar="DIR",
+        type=Path,
+        help="judge nobody, but find the single people in the test images of --ground-truth, as MPII's server wants",
+    )
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, LSP_EXAMPLE)
+    parser.set_defaults(observer_centric=False, whole_picture=False)
+    parser.set_defaults(ground_truth=None, clusters=None, plot_clusters=None, test_images=None)
+    benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="{lsp,flic,mpii}")
+    for name, description, example in (
+        ("lsp", "Leeds Sports Pose: PCK of 14 parts, by the annotation's torso", LSP_EXAMPLE),
+        (
+            "flic",
+            "Frames Labeled In Cinema: PCK of 9 parts, by the prediction's and the annotation's torso",
+            FLIC_EXAMPLE,
+        ),
+        ("mpii", "MPII Human Pose: PCKh, by the head box; and predictions for MPII's server", MPII_EXAMPLE),
+    ):
+        benchmark = command_line.add_subparser(benchmarks, name, description, example)
+        add_people_options(benchmark, lmdb_required=name != "mpii")
+        add_results_options(benchmark)
+        if name == "mpii":
+            add_mpii_options(benchmark)
+        if name == "lsp":
+            add_lsp_options(benchmark)
+        add_testing_options(benchmark, net_required=False)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""PCK counted by hand, missing joints, the mean pose, tables and JSON."""
+"""PCK and its variants counted by hand: ties, missing joints, torsos of no length, tables and JSON."""
 
 import json
 
@@ -7,18 +7,16 @@ import pytest
 
 from cpm_repro import joints
 from cpm_repro.evaluation import (
+    PAPER,
+    TABLE_ROWS,
     THRESHOLDS,
-    GroundTruth,
     as_json,
-    ground_truth,
-    mean_pose,
+    count_hits,
+    flic_pck,
     pck,
     pck_table,
-    person_truth,
-    place_mean_pose,
-    record_picture,
 )
-from data_lmdb.record import Person, Record
+from cpm_repro.ground_truth import GroundTruth
 from prototxt_import.files import InputError
 
 L_SHOULDER, R_HIP = joints.TORSO[14]
@@ -28,36 +26,6 @@ def a_person(seed: int = 0, torso: float = 50.0) -> GroundTruth:
     parts = np.random.default_rng(seed).uniform(0, 200, (14, 2))
     parts[R_HIP] = parts[L_SHOULDER] + [0.0, torso]
     return GroundTruth(parts, np.ones(14, bool), (100.0, 100.0), 1.1)
-
-
-def stored_person(seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return np.column_stack([rng.uniform(1, 200, (16, 2)), rng.integers(0, 2, 16)]).astype(np.float32)
-
-
-def test_stored_joints_become_parts_in_0_based_pixels():
-    stored = stored_person()
-    truth = ground_truth(stored, np.float32([60.5, 70.25]), 0.8)
-    assert truth.center == (59.5, 69.25) and truth.scale == 0.8
-    assert truth.present.all()  # an occluded joint is still a joint
-    for part, name in enumerate(joints.PARTS_14):
-        source = joints.STORED_16.index({"head": "head_top", "neck": "upper_neck"}.get(name, name))
-        np.testing.assert_array_equal(truth.parts[part], stored[source, :2].astype(np.float64) - 1)
-    assert person_truth(Person(np.float32([1, 1]), 0.8, stored)).parts.shape == (14, 2)
-
-
-def test_dummy_and_unmarked_joints_are_missing():
-    stored = stored_person()
-    stored[9] = 0  # head top
-    stored[10, :2] = [-12.5, 0]  # right wrist, as LSPET leaves it
-    stored[11, :2] = [-3, 40]  # right elbow, left of the picture: marked
-    truth = ground_truth(stored, [1, 1], 1.0)
-    missing = {joints.PARTS_14[part] for part in np.flatnonzero(~truth.present)}
-    assert missing == {"head", "r_wrist"}
-    halves = ground_truth(stored, [1, 1], 1.0, 28)
-    assert not halves.present[joints.PARTS_28.index("head_top-upper_neck")]
-    with pytest.raises(InputError, match="expected 16 x 3 numbers, found \\(9, 3\\)"):
-        ground_truth(stored[:9], [1, 1], 1.0)
 
 
 def test_pck_by_hand():
@@ -99,42 +67,26 @@ def test_missing_joints_and_torsos_are_left_out():
 def test_pck_wants_a_pose_for_each_person():
     with pytest.raises(InputError, match="found 0 for 1"):
         pck([], [a_person()])
-    with pytest.raises(InputError, match="found 0 for 0"):
-        pck([], [])
-
-
-def test_mean_pose_leaves_out_missing_joints_and_lands_on_the_person():
-    rng = np.random.default_rng(5)
-    template = rng.normal(0, 60, (14, 2))
-    truths = []
-    for _ in range(9):
-        center, scale = rng.uniform(50, 150, 2), rng.uniform(0.5, 1.5)
-        present = rng.random(14) < 0.7
-        parts = np.where(present[:, None], template * scale + center, -1.0)
-        truths.append(GroundTruth(parts, present, tuple(center), scale))
-    mean = mean_pose(truths)
-    np.testing.assert_allclose(mean, template, rtol=0, atol=1e-9)
-    placed = place_mean_pose(mean, truths[0])
-    own = truths[0].present
-    np.testing.assert_allclose(placed[own], truths[0].parts[own], rtol=0, atol=1e-9)
-    for truth in truths:
-        truth.present[3] = False
-    with pytest.raises(InputError, match="every part in at least one training person"):
-        mean_pose(truths)
-    with pytest.raises(InputError, match="mean pose"):
-        mean_pose([])
+    for metric in (pck, flic_pck):
+        with pytest.raises(InputError, match="found 0 for 0"):
+            metric([], [])
+    with pytest.raises(InputError, match="expected 14 joints of each person, found 9"):
+        pck([np.zeros((9, 2))], [a_person()])
 
 
 def test_table_is_aligned_and_json_is_plain():
     truth = a_person()
     perfect, lost = pck([truth.parts], [truth]), pck([truth.parts + 999], [truth])
-    lines = pck_table({"stage 6": perfect, "mean pose": lost}).splitlines()
+    lines = pck_table({"stage 6": perfect, "mean pose": lost}, reference=PAPER["lsp"]).splitlines()
     assert lines[0].split()[:3] == ["PCK@0.2", "Head", "Shoulder"]
+    assert lines[0].split()[-3:] == ["Total", "Mean", "AUC"]
     assert lines[1].startswith("stage 6  ") and set(lines[1].split()[2:]) == {"100.00"}
+    assert lines[3].split() == ["paper,", "LSP", *"-------", "84.32", "-", "-"]
     assert len({len(line) for line in lines}) == 1
     stored = json.loads(json.dumps(as_json(lost)))
     assert stored["rows"]["Total"] == [0.0] * len(THRESHOLDS)
     assert stored["joints_judged"]["r_wrist"] == 1 and stored["people"] == 1
+    assert stored["auc"]["Total"] == 0 and as_json(perfect)["auc"]["Wrist"] == 100
     hidden = a_person()
     hidden.present[0] = False
     assert as_json(pck([hidden.parts], [hidden]))["parts"]["head"][0] is None
@@ -147,8 +99,99 @@ def test_thresholds_are_found_by_value():
         result.at(0.123)
 
 
-def test_the_padding_of_narrow_pictures_is_cut_off():
-    image = np.random.default_rng(0).integers(0, 256, (90, 64, 3)).astype(np.uint8)
-    person = Person(np.float32([1, 1]), 1.0, stored_person())
-    record = Record("X", False, image, 50.0, 90.0, person, [], 1, 1.0, 1.0, 1.0)
-    np.testing.assert_array_equal(record_picture(record), image[:, :50])
+def random_people(number_of_parts: int, count: int = 23, seed: int = 3):
+    """Annotated people, some of whose joints are missing, and poses with errors of all sizes, some of them lost."""
+    rng = np.random.default_rng(seed)
+    truths = [
+        GroundTruth(rng.uniform(0, 200, (number_of_parts, 2)), rng.random(number_of_parts) < 0.8, (9.0, 9.0), 1.0)
+        for _ in range(count)
+    ]
+    poses = [truth.parts + rng.normal(0, 30, (number_of_parts, 2)) for truth in truths]
+    for pose in poses[::5]:
+        pose[rng.integers(number_of_parts)] = np.nan
+    return poses, truths
+
+
+@pytest.mark.parametrize("number_of_parts", [9, 14])
+@pytest.mark.parametrize("metric", [pck, flic_pck])
+def test_every_count_is_that_of_a_plain_loop(number_of_parts, metric):
+    poses, truths = random_people(number_of_parts)
+    shoulder, hip = joints.TORSO[number_of_parts]
+    result = metric(poses, truths)
+    hits, counts = np.zeros_like(result.hits), np.zeros_like(result.counts)
+    for pose, truth in zip(poses, truths, strict=True):
+        if metric is pck and not (truth.present[shoulder] and truth.present[hip]):
+            continue
+        measured = truth.parts if metric is pck else pose
+        torso = np.hypot(*(measured[shoulder] - measured[hip]))
+        for part in np.flatnonzero(truth.present):
+            counts[part] += 1
+            for index, threshold in enumerate(THRESHOLDS):
+                hits[index, part] += np.hypot(*(pose[part] - truth.parts[part])) / torso <= threshold
+    np.testing.assert_array_equal(result.hits, hits)
+    np.testing.assert_array_equal(result.counts, counts)
+
+
+def test_ties_are_hits_at_every_threshold():
+    parts = np.zeros((14, 2))
+    parts[L_SHOULDER], parts[R_HIP] = [0, 100], [0, 0]  # a torso of 100 px
+    truth = GroundTruth(parts, np.ones(14, bool), (0.0, 0.0), 1.0)
+    for index, threshold in enumerate(THRESHOLDS):
+        pose = parts + [[0.0, float(round(100 * threshold))]]
+        result = pck([pose], [truth])
+        assert result.hits[index].sum() == 14
+        assert index == 0 or result.hits[index - 1].sum() == 0
+
+
+def test_flic_divides_by_the_predicted_torso():
+    shoulder = joints.TORSO[9][0]
+    truth = GroundTruth(np.zeros((9, 2)), np.ones(9, bool), (0.0, 0.0), 1.0)
+    truth.parts[shoulder] = [0, 50]
+    pose = truth.parts + [[10.0, 0.0]]  # everything 10 px off
+    pose[shoulder] = [10, 40]  # and a torso of 40 px
+    result = flic_pck([pose], [truth])
+    assert result.hits[result.at(0.24)].sum() == 0
+    assert result.hits[result.at(0.25)].sum() == 8  # 10 / 40, a tie; the shoulder is farther off
+    by_annotation = pck([pose], [truth])
+    assert by_annotation.hits[by_annotation.at(0.2)].sum() == 8
+
+
+def test_flic_counts_a_prediction_without_torso_as_wrong():
+    truth = GroundTruth(np.random.default_rng(2).uniform(0, 99, (9, 2)), np.ones(9, bool), (0.0, 0.0), 1.0)
+    shoulder, hip = joints.TORSO[9]
+    flat = truth.parts.copy()
+    flat[shoulder] = flat[hip]
+    lost = truth.parts.copy()
+    lost[hip] = np.nan
+    for pose in (flat, lost):
+        result = flic_pck([pose], [truth])
+        assert result.people == 1 and result.joints == 9 and result.hits.sum() == 0
+    nobody_marked = GroundTruth(truth.parts, np.zeros(9, bool), (0.0, 0.0), 1.0)
+    assert np.isnan(flic_pck([truth.parts], [nobody_marked]).percent()).all()
+
+
+def test_mpii_joints_share_rows_and_total_without_pelvis_and_thorax():
+    names = joints.STORED_16
+    truth = GroundTruth(np.zeros((16, 2)), np.ones(16, bool), (0.0, 0.0), 1.0)
+    pose = np.zeros((16, 2))
+    pose[[names.index("pelvis"), names.index("thorax"), names.index("l_ankle")]] = 1000
+    result = count_hits([pose], [truth], np.array([10.0]))
+    rows = {name: values[-1] for name, values in result.rows().items()}
+    assert rows.pop("Ankle") == 50 and rows.pop("Total") == pytest.approx(100 * 13 / 14)
+    assert set(rows.values()) == {100}
+    assert as_json(result)["parts"]["pelvis"][-1] == 0
+    assert sorted(part for row in TABLE_ROWS[16].values() for part in row) == [*range(6), *range(8, 16)]
+
+
+def test_mean_counts_every_part_the_same_and_area_is_a_trapezoid():
+    whole, hidden = a_person(1), a_person(2)
+    hidden.present[:] = False
+    hidden.present[[L_SHOULDER, R_HIP]] = True
+    poses = [whole.parts.copy(), hidden.parts]
+    poses[0][L_SHOULDER] += 1000
+    result = pck(poses, [whole, hidden], np.array([0.0, 0.25, 1.0]))
+    np.testing.assert_allclose(result.percent(), 100 * 15 / 16)
+    np.testing.assert_allclose(result.mean(), 100 * 13.5 / 14)
+    assert result.area(np.array([0.0, 100.0, 100.0])) == pytest.approx(100 * (0.125 + 0.75))
+    nobody = pck([whole.parts], [GroundTruth(whole.parts, np.zeros(14, bool), (0.0, 0.0), 1.0)])
+    assert np.isnan(nobody.mean()).all() and nobody.people == 0
