@@ -54,6 +54,15 @@ setup(
     extras_require={
         "cuda": ["cupy-cuda13x"],
         "opencv": ["opencv-python-headless<5"],
-        "test": ["pytest", "ruff", "opencv-python-headless<5", "nvidia-cuda-nvrtc"],
+        "convert": ["safetensors", "onnx", "onnxruntime"],
+        "test": [
+            "pytest",
+            "ruff",
+            "opencv-python-headless<5",
+            "nvidia-cuda-nvrtc",
+            "safetensors",
+            "onnx",
+            "onnxruntime",
+        ],
     },
 )

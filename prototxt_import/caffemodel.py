@@ -25,6 +25,9 @@ def read_caffemodel(path: str | os.PathLike) -> "schema.NetParameter":
     """
     content = read_bytes(path)
     net = _read_hdf5(path) if content.startswith(_HDF5_MAGIC) else parse_message(content, "NetParameter", path)
+    for index, layer in enumerate([*net.layer, *net.layers]):
+        if isinstance(layer.name, bytes):  # as protobuf gives a string that is not UTF-8
+            raise InputError(f"{path}: layer {index}: expected a name in UTF-8, found {layer.name[:40]!r}")
     upgrade_net(net, str(path))
     if not any(layer.blobs for layer in net.layer):
         raise InputError(f"{path}: expected a .caffemodel, found no layer with weights")
@@ -40,11 +43,23 @@ def write_caffemodel(path: str | os.PathLike, net: "schema.NetParameter") -> Non
         temporary.write_bytes(net.SerializeToString())
 
 
+def write_hdf5(path: str | os.PathLike, net: "schema.NetParameter") -> None:
+    """The weights as `/data/<layer>/<i>`, as Caffe writes and reads them (Net::ToHDF5)."""
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        data = file.create_group("data")
+        for layer in net.layer:
+            group = data.require_group(layer.name)
+            for index, blob in enumerate(layer.blobs):
+                group[str(index)] = blob_to_array(blob, f"layer '{layer.name}', blob {index}")
+
+
 def read_solverstate(path: str | os.PathLike) -> "schema.SolverState":
     """A `.solverstate`: iter, learned_net, history (one blob per learnable parameter), current_step."""
     state = parse_message(read_bytes(path), "SolverState", path)
     if not state.HasField("iter") or state.iter < 0:
         raise InputError(f"{path}: expected a .solverstate, found no iteration number in it")
+    if isinstance(state.learned_net, bytes):  # as protobuf gives a string that is not UTF-8
+        raise InputError(f"{path}: expected learned_net in UTF-8, found {state.learned_net[:40]!r}")
     return state
 
 
@@ -72,7 +87,9 @@ def _read_hdf5(path: str | os.PathLike) -> "schema.NetParameter":
             if not isinstance(file.get("data"), h5py.Group):
                 raise InputError(f"{path}: expected the group /data, found {sorted(file)}")
             _collect(file["data"], "", net, path)
-    except (OSError, RuntimeError, KeyError) as error:
+    except InputError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises for broken files
         raise InputError(f"{path}: expected an HDF5 file, found one that cannot be read ({error})") from None
     return net
 

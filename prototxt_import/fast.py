@@ -43,7 +43,10 @@ class FastOperations:
     @staticmethod
     def ave_pool(x: Tensor, window: Window) -> Tensor:
         """Mean over each window; the divisor counts padding, but nothing beyond it."""
-        return F.avg_pool2d(x, window.kernel, window.stride, window.pad, ceil_mode=True, count_include_pad=True)
+        height, width = window.pooled(tuple(x.shape[-2:]))
+        top, left = window.pad  # which torch itself takes up to half of the kernel only
+        x = F.pad(x, (left, left, top, top))
+        return F.avg_pool2d(x, window.kernel, window.stride, ceil_mode=window.ceil)[..., :height, :width]
 
     @staticmethod
     def inner_product(x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
@@ -95,6 +98,28 @@ class FastOperations:
     def log(x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
         """base_scale · ln(shift + scale · x)."""
         return torch.log(x * scale + shift) * base_scale
+
+    @staticmethod
+    def bnll(x: Tensor) -> Tensor:
+        """log(1 + exp(x))."""
+        return F.softplus(x)
+
+    @staticmethod
+    def axpy(a: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """a · x + y."""
+        return a * x + y
+
+    @staticmethod
+    def reduction(x: Tensor, operation: str, coefficient: float) -> Tensor:
+        """coefficient · SUM, ASUM (of magnitudes), SUMSQ (of squares) or MEAN over the last axis."""
+        values = {"ASUM": x.abs, "SUMSQ": x.square}.get(operation, lambda: x)()
+        return (values.mean(-1) if operation == "MEAN" else values.sum(-1)) * coefficient
+
+    @staticmethod
+    def l2_normalize(x: Tensor, scale: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+        """scale · x / sqrt(Σ over the axes of x² + eps); scale per channel, (C,), or one for all, ()."""
+        norm = ((x * x).sum(axes, keepdim=True) + eps).sqrt()
+        return x / norm * (scale.reshape(-1, 1, 1) if scale.dim() else scale)
 
     @staticmethod
     def scale(x: Tensor, factor: Tensor, trailing: int) -> Tensor:

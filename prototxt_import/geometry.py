@@ -12,6 +12,7 @@ class Window:
     stride: tuple[int, int] = (1, 1)
     pad: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
+    ceil: bool = True  # of a pooling
 
     def convolved(self, size: tuple[int, int]) -> tuple[int, int]:
         """Output size of a convolution."""
@@ -28,12 +29,11 @@ class Window:
         )
 
     def pooled(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Output size of a pooling; Caffe rounds it up, and with padding drops a window that starts beyond it."""
-        return tuple(_pooled(*axis) for axis in zip(size, self.kernel, self.stride, self.pad, strict=True))
+        """Output size of a pooling; Caffe rounds it up (`round_mode: FLOOR` does not), and with padding on either
+        axis drops a window that starts beyond it."""
+        return tuple(self._pooled(*axis) for axis in zip(size, self.kernel, self.stride, self.pad, strict=True))
 
-
-def _pooled(size: int, kernel: int, stride: int, pad: int) -> int:
-    count = math.ceil((size + 2 * pad - kernel) / stride) + 1
-    if pad and (count - 1) * stride >= size + pad:
-        count -= 1
-    return count
+    def _pooled(self, size: int, kernel: int, stride: int, pad: int) -> int:
+        steps = (size + 2 * pad - kernel) / stride
+        count = (math.ceil(steps) if self.ceil else math.floor(steps)) + 1
+        return count - 1 if any(self.pad) and (count - 1) * stride >= size + pad else count

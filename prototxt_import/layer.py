@@ -4,6 +4,7 @@ A layer is built from its LayerParameter and the shapes of its bottoms; it owns 
 and says the shapes of its tops. What it computes it asks of `self.ops`, the engine's operations (see engine.py).
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -15,7 +16,10 @@ from . import schema
 from .files import InputError
 
 Shape = tuple[int, ...]
+INT_MAX = 2**31 - 1  # the most values that Caffe lets a blob have
 CONVERTERS: dict[str, type["Layer"]] = {}
+DATA_TYPES = ("Data", "ImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData")
+"""Caffe's data layers that only training nets have; their shapes lie in other files."""
 
 
 def register(type_name: str) -> Callable[[type["Layer"]], type["Layer"]]:
@@ -32,6 +36,11 @@ def register(type_name: str) -> Callable[[type["Layer"]], type["Layer"]]:
 
 def make_layer(spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: object) -> "Layer":
     """The layer for `spec` (Caffe: LayerRegistry::CreateLayer); InputError names an unknown type."""
+    if spec.type in DATA_TYPES:
+        raise InputError(
+            f"layer '{spec.name}': expected a net whose inputs have shapes (a deploy prototxt with `input` or an Input "
+            f"layer), found the data layer type '{spec.type}'"
+        )
     if spec.type not in CONVERTERS:
         raise InputError(f"layer '{spec.name}': expected a known type, found '{spec.type}'")
     return CONVERTERS[spec.type](spec, bottom_shapes, ops)
@@ -46,6 +55,7 @@ class Layer(nn.Module):
 
     bottoms: range = range(1, 2)
     tops: range = range(1, 2)
+    operations: tuple[str, ...] = ()  # those it needs that not every engine has
     threads: int = 0  # that Caffe's layer starts; each seeds a generator of its own with a draw from the net's
     random: CaffeRandom  # the net's, set by Net
 
@@ -53,12 +63,15 @@ class Layer(nn.Module):
         super().__init__()
         self.spec, self.ops = spec, ops
         self.fillers: dict[str, schema.FillerParameter] = {}
+        computed = all(hasattr(ops, operation) for operation in self.operations)
+        self.require(computed, "a type that this engine computes", f"one that only the fast engine does ({spec.type})")
         self._check_count("bottom", len(spec.bottom), self.bottoms)
         self._check_count("top", len(spec.top), self.tops)
         self.setup(bottom_shapes)
         self.shapes_of_tops: list[Shape] = self.top_shapes(bottom_shapes)
         for top, shape in zip(spec.top, self.shapes_of_tops, strict=True):
             self.require(all(d > 0 for d in shape), f"top '{top}' with every dimension above 0", f"shape {shape}")
+            self._check_size(f"top '{top}'", shape)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         """Reads the layer's parameters and makes its blobs (Caffe: LayerSetUp)."""
@@ -71,7 +84,12 @@ class Layer(nn.Module):
         self, name: str, shape: Shape, filler: "schema.FillerParameter | None", learnable: bool = True
     ) -> None:
         """Makes the next learnable blob, as attribute `name`, to be filled by `filler` (None: left at zero)."""
-        setattr(self, name, nn.Parameter(torch.zeros(shape), requires_grad=learnable))
+        self._check_size(f"blob '{name}'", shape)
+        try:
+            values = torch.zeros(shape)
+        except RuntimeError:  # as torch says that memory is short
+            self.require(False, f"blob '{name}' to fit in memory", f"shape {tuple(shape)}")
+        setattr(self, name, nn.Parameter(values, requires_grad=learnable))
         self.fillers[name] = filler if filler is not None else schema.FillerParameter()
 
     @property
@@ -93,6 +111,9 @@ class Layer(nn.Module):
         """A possibly negative axis as an index into `dims` axes (Caffe: CanonicalAxisIndex)."""
         self.require(-dims <= axis < dims, f"an axis of a {dims}-axis blob", str(axis))
         return axis % dims
+
+    def _check_size(self, what: str, shape: Shape) -> None:
+        self.require(math.prod(shape) <= INT_MAX, f"{what} of at most {INT_MAX} values", f"shape {tuple(shape)}")
 
     def _check_count(self, what: str, count: int, allowed: range) -> None:
         low, high = allowed.start, allowed.stop - 1

@@ -3,7 +3,7 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from . import schema
 from .blobs import array_to_blob, blob_shape, blob_to_array, fits
 from .caffemodel import read_caffemodel
 from .engine import operations
-from .files import InputError
+from .files import InputError, first_five
 from .fillers import fill
 from .graph import check_order, filter_net, insert_splits
 from .layer import Layer, Shape, make_layer
@@ -147,9 +147,12 @@ class Net(nn.Module):
 
     @property
     def output_names(self) -> list[str]:
-        """The blobs that no layer takes, in Caffe's order: by name."""
-        used = {bottom for layer in self.param.layer for bottom in layer.bottom}
-        return sorted(name for name in self.blob_shapes if name not in used)
+        """The blobs that no later layer takes, in Caffe's order: by name."""
+        waiting: set[str] = set()
+        for layer in self.param.layer:
+            waiting.difference_update(layer.bottom)
+            waiting.update(layer.top)
+        return sorted(waiting)
 
     @property
     def loss_weights(self) -> dict[str, float]:
@@ -181,26 +184,30 @@ class Net(nn.Module):
         """Σ loss_weight · top over all losses, a 0-axis tensor (paper, equation 6: the sum over the stages)."""
         return sum(blobs[name].sum() * weight for name, weight in self.loss_weights.items())
 
-    def load_weights(self, weights: "schema.NetParameter", where: str = "weights") -> list[str]:
+    def load_weights(
+        self, weights: "schema.NetParameter", where: str = "weights", every_layer: bool = False
+    ) -> list[str]:
         """Copies blobs by layer name, as Caffe does: layers of other names are left alone, a shape that differs is
-        an error (Net::CopyTrainedLayersFrom). Returns the names of the layers that got theirs."""
-        loaded = []
-        for source in weights.layer:
-            if _key(source.name) not in self.layers or not source.blobs:
-                continue
-            layer = self.layer(source.name)
-            names = layer.blob_names
-            place = f"{where}: layer '{source.name}'"
-            if len(source.blobs) != len(names):
-                raise InputError(
-                    f"{place}: expected {len(names)} blobs, as the prototxt has, found {len(source.blobs)}"
-                )
-            for index, (name, blob) in enumerate(zip(names, source.blobs, strict=True)):
-                _copy_blob(blob, getattr(layer, name), f"{place}, blob {index}")
-            loaded.append(source.name)
-        if not loaded:
-            raise InputError(f"{where}: expected weights for the layers of this net, found none of their names")
-        return loaded
+        an error (Net::CopyTrainedLayersFrom), as is, with `every_layer`, a layer without weights. Nothing is copied
+        then; the InputError lists the first five differences. Returns the names of the layers that got theirs."""
+        named = {_key(source.name): source for source in weights.layer if source.blobs}
+        learned = {key: layer for key, layer in self.layers.items() if layer.blob_names}
+        known = [key for key in named if key in self.layers]
+        if not known:
+            raise InputError(
+                f"{where}: expected weights for the layers of this net ({_first_names(learned)}), "
+                f"found none of their names ({_first_names(named)})"
+            )
+        differences = [d for key in known for d in _differences(named[key], self.layers[key])]
+        if every_layer:
+            missing = [layer.spec.name for key, layer in learned.items() if key not in named]
+            differences += [f"expected weights for layer '{name}', found none" for name in missing]
+        if differences:
+            raise InputError(f"{where}: {first_five(differences)}")
+        for key in known:
+            for name, blob in zip(self.layers[key].blob_names, named[key].blobs, strict=True):
+                _copy_blob(blob, getattr(self.layers[key], name), f"{where}: layer '{key}'")
+        return [named[key].name for key in known]
 
     def to_caffemodel(self) -> "schema.NetParameter":
         """The net with its blobs, as Caffe writes it to a `.caffemodel` (Net::ToProto)."""
@@ -220,12 +227,29 @@ def _key(layer: str) -> str:
     return layer.replace(".", "_")
 
 
+def _first_names(layers: Mapping) -> str:
+    names = ", ".join(f"'{name}'" for name in list(layers)[:3])
+    return names + (", …" if len(layers) > 3 else "")
+
+
+def _differences(source: "schema.LayerParameter", layer: Layer) -> list[str]:
+    """Why the stored blobs cannot be this layer's; empty if they can."""
+    place = f"layer '{source.name}'"
+    if len(source.blobs) != len(layer.blob_names):
+        return [f"{place}: expected {len(layer.blob_names)} blobs, as the prototxt has, found {len(source.blobs)}"]
+    pairs = [
+        (tuple(getattr(layer, name).shape), blob) for name, blob in zip(layer.blob_names, source.blobs, strict=True)
+    ]
+    return [
+        f"{place}, blob {index}: expected shape {wanted}, as the prototxt has, found {blob_shape(blob)}"
+        for index, (wanted, blob) in enumerate(pairs)
+        if not fits(blob_shape(blob), wanted, legacy=not blob.HasField("shape"))
+    ]
+
+
 def _copy_blob(blob: "schema.BlobProto", parameter: nn.Parameter, where: str) -> None:
-    wanted, found = tuple(parameter.shape), blob_shape(blob)
-    if not fits(found, wanted, legacy=not blob.HasField("shape")):
-        raise InputError(f"{where}: expected shape {wanted}, as the prototxt has, found {found}")
     with torch.no_grad():
-        parameter.copy_(torch.from_numpy(blob_to_array(blob, where).reshape(wanted)))
+        parameter.copy_(torch.from_numpy(blob_to_array(blob, where).reshape(tuple(parameter.shape))))
 
 
 def load_net(
@@ -243,9 +267,5 @@ def load_net(
     except InputError as error:
         raise InputError(f"{prototxt}: {error}") from None
     if weights is not None:
-        loaded = net.load_weights(read_caffemodel(weights), str(weights))
-        needed = [layer.spec.name for layer in net.layers.values() if layer.blob_names]
-        missing = [name for name in needed if name not in loaded]
-        if missing:
-            raise InputError(f"{weights}: expected weights for layer '{missing[0]}' of {prototxt}, found none")
+        net.load_weights(read_caffemodel(weights), f"{weights} for {prototxt}", every_layer=True)
     return net

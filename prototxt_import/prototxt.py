@@ -30,13 +30,13 @@ def parse_net(text: str, where: str) -> "schema.NetParameter":
 
 def read_net(path: str | os.PathLike) -> "schema.NetParameter":
     """A net's `.prototxt`, upgraded to V2 (Caffe: ReadNetParamsFromTextFileOrDie)."""
-    return parse_net(_read_text(path), str(path))
+    return parse_net(read_text(path), str(path))
 
 
 def read_solver(path: str | os.PathLike) -> "schema.SolverParameter":
     """A solver's `.prototxt`; the deprecated enum `solver_type` becomes the string `type`."""
     solver = schema.SolverParameter()
-    _parse(_read_text(path), solver, str(path))
+    _parse(read_text(path), solver, str(path))
     if solver.HasField("solver_type"):
         names = {"NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp", "ADADELTA": "AdaDelta"}
         name = schema.SolverParameter.SolverType.Name(solver.solver_type)
@@ -50,7 +50,8 @@ def format_prototxt(message: Message) -> str:
     return text_format.MessageToString(message, use_short_repeated_primitives=False)
 
 
-def _read_text(path: str | os.PathLike) -> str:
+def read_text(path: str | os.PathLike) -> str:
+    """The file's text; InputError if it is missing or not UTF-8."""
     try:
         return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,9 @@
-"""Converts weights: .caffemodel or .caffemodel.h5 with a prototxt to .pt, and .pt to .caffemodel, the same bits."""
+"""Converts a net's weights: .caffemodel, .caffemodel.h5, .pt and .safetensors into one another, the same bits, and
+into .onnx.
+
+A state_dict of another project's training (.pt, .pth or .safetensors, keys "<layer>.weight" and "<layer>.bias") needs
+--prototxt and --channel-order. What is written always takes BGR, as Caffe does.
+"""
 
 import argparse
 from pathlib import Path
@@ -7,23 +12,51 @@ from cpm_repro import command_line
 
 EXAMPLE = """
 python tools/convert.py --prototxt build/demo/models/deploy.prototxt \\
-    --weights build/demo/models/people_iter_1500.caffemodel --out build/demo/people.pt
-python tools/convert.py --weights build/demo/people.pt --out people.caffemodel
+    --weights build/demo/models/people_iter_1500.caffemodel --out build/demo/people.pt --check
+python tools/convert.py --weights build/demo/people.pt --out build/demo/from_pt.caffemodel
 """
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.conversion import convert
 
-    count = convert(arguments.weights, arguments.out, arguments.prototxt)
-    print(f"{arguments.out}: {count:,} parameters")
+    model = convert(arguments.weights, arguments.out, arguments.prototxt, arguments.channel_order)
+    if model.swapped:
+        print(f"red and blue swapped in {', '.join(model.swapped)}")
+    print(f"{arguments.out}: {sum(parameter.numel() for parameter in model.net.parameters()):,} parameters")
+    if not arguments.check:
+        return 0
+    from cpm_repro.conversion_check import check, check_table
+
+    checks = check(model.net, model.prototxt, arguments.out)
+    print(check_table(checks))
+    return 0 if all(made.fits for made in checks) else 1
 
 
 def arguments_parser() -> argparse.ArgumentParser:
+    from cpm_repro.channel_order import CHANNEL_ORDERS
+
     parser = command_line.parser(__doc__, EXAMPLE)
-    parser.add_argument("--weights", metavar="W", type=Path, required=True, help=".caffemodel, .caffemodel.h5 or .pt")
-    parser.add_argument("--prototxt", metavar="P", type=Path, help="the net of a .caffemodel")
-    parser.add_argument("--out", metavar="M.{pt,caffemodel}", type=Path, required=True, help="what to write")
+    parser.add_argument("--weights", metavar="W", type=Path, required=True, help="what to convert")
+    parser.add_argument("--prototxt", metavar="P", type=Path, help="its net; not needed for a .pt of this project")
+    parser.add_argument(
+        "--out",
+        metavar="M.{pt,safetensors,onnx,caffemodel,caffemodel.h5}",
+        type=Path,
+        required=True,
+        help="what to write",
+    )
+    parser.add_argument(
+        "--channel-order",
+        choices=CHANNEL_ORDERS,
+        help="the colours' order that the weights were trained on; rgb swaps the first convolutions' red and blue, so "
+        "that the result takes BGR (default: bgr for Caffe's weights and this project's)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="run both sides on random input and compare every output blob; exit code 1 if they differ",
+    )
     return parser
 
 

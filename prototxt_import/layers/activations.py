@@ -1,5 +1,5 @@
 """Elementwise layers (Caffe: relu_layer, prelu_layer, elu_layer, sigmoid_layer, tanh_layer, absval_layer,
-power_layer, exp_layer, log_layer)."""
+power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; ReLU6 is MobileNet's)."""
 
 import math
 
@@ -75,7 +75,8 @@ class Power(Layer):
 class _WithBase(Layer):
     """Exp and Log of a base; −1 means e."""
 
-    def _log_base(self, base: float) -> float:
+    def log_base(self, base: float) -> float:
+        """ln of the base, 1 for e."""
         self.require(base == -1 or base > 0, "a base above 0, or -1 for e", str(base))
         return 1.0 if base == -1 else math.log(base)
 
@@ -86,7 +87,7 @@ class Exp(_WithBase):
 
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.exp_param
-        factor = self._log_base(p.base)
+        factor = self.log_base(p.base)
         return self.ops.exp(x, p.scale * factor, p.shift * factor)
 
 
@@ -96,5 +97,44 @@ class Log(_WithBase):
 
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.log_param
-        factor = self._log_base(p.base)
+        factor = self.log_base(p.base)
         return self.ops.log(x, p.scale, p.shift, 1 / factor)
+
+
+@register("BNLL")
+class BNLL(Layer):
+    """log(1 + exp(x))."""
+
+    operations = ("bnll",)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ops.bnll(x)
+
+
+@register("Threshold")
+class Threshold(Layer):
+    """1 where x is above the threshold, else 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x > self.spec.threshold_param.threshold).to(x.dtype)
+
+
+@register("Clip")
+class Clip(Layer):
+    """x limited to [min, max]."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.clip_param
+        both = p.HasField("min") and p.HasField("max") and p.min <= p.max
+        self.require(both, "clip_param with a min and a max not below it", str(p).replace("\n", " ").strip() or "none")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(self.spec.clip_param.min, self.spec.clip_param.max)
+
+
+@register("ReLU6")
+class ReLU6(Layer):
+    """x limited to [0, 6]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0, 6)

@@ -1,4 +1,5 @@
-"""Convolution and Deconvolution over two spatial axes (Caffe: conv_layer.cpp, deconv_layer.cpp)."""
+"""Convolution and Deconvolution over two spatial axes (Caffe: conv_layer.cpp, deconv_layer.cpp), and the names that
+MobileNet's forks gave to depthwise convolution."""
 
 from torch import Tensor
 
@@ -25,8 +26,8 @@ class _Convolutional(Layer):
         )
         self.require(min(self.window.kernel) > 0, "a kernel size above 0", str(self.window.kernel))
         self.require(min(self.window.stride) > 0, "a stride above 0", str(self.window.stride))
-        self.group = p.group
         channels = shape[1]
+        self.group = self.groups(channels)
         divides = self.group > 0 and channels % self.group == 0 and p.num_output % self.group == 0
         self.require(divides, f"groups that divide {channels} and {p.num_output} channels", str(self.group))
         self.add_blob("weight", self.weight_shape(channels), p.weight_filler)
@@ -34,6 +35,9 @@ class _Convolutional(Layer):
             self.add_blob("bias", (p.num_output,), p.bias_filler)
         else:
             self.bias = None
+
+    def groups(self, channels: int) -> int:
+        return self.param.group
 
     def weight_shape(self, channels: int) -> Shape:
         raise NotImplementedError
@@ -56,6 +60,7 @@ class _Convolutional(Layer):
         self.require(len(shape) == 4 and shape[1] == channels, f"{channels} channels in every bottom", str(shape))
 
 
+@register("DepthwiseConvolution")
 @register("Convolution")
 class Convolution(_Convolutional):
     """Cross-correlation; blobs: weight (C_out, C_in / group, kh, kw), bias (C_out,)."""
@@ -70,6 +75,14 @@ class Convolution(_Convolutional):
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.ops.convolution(x, self.weight, self.bias, self.window, self.group) for x in bottoms)
+
+
+@register("ConvolutionDepthwise")
+class ConvolutionDepthwise(Convolution):
+    """A convolution with a group for each channel, whatever `group` says."""
+
+    def groups(self, channels: int) -> int:
+        return channels
 
 
 @register("Deconvolution")

@@ -1,4 +1,4 @@
-"""BatchNorm, LRN and MVN (Caffe: batch_norm_layer.cpp, lrn_layer.cpp, mvn_layer.cpp)."""
+"""BatchNorm, LRN and MVN (Caffe: batch_norm_layer.cpp, lrn_layer.cpp, mvn_layer.cpp), and SSD's Normalize."""
 
 import torch
 from torch import Tensor
@@ -23,11 +23,15 @@ class BatchNorm(Layer):
     def forward(self, x: Tensor) -> Tensor:
         eps = self.spec.batch_norm_param.eps
         if self.use_global_stats:
-            scale = torch.where(self.factor == 0, 0.0, 1 / self.factor)
-            return self.ops.batch_norm(x, self.mean * scale, self.variance * scale, eps)
+            return self.ops.batch_norm(x, *self.statistics(), eps)
         y, mean, variance = self.ops.batch_norm_of_batch(x, eps)
         self._move_average(mean.detach(), variance.detach(), x.numel() // mean.numel())
         return y
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance of each channel, (C,) each: the stored sums divided by their factor."""
+        scale = torch.where(self.factor == 0, 0.0, 1 / self.factor)
+        return self.mean * scale, self.variance * scale
 
     @torch.no_grad()
     def _move_average(self, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -62,3 +66,21 @@ class MVN(Layer):
         p = self.spec.mvn_param
         rows = x.shape[0] if p.across_channels else x.shape[0] * x.shape[1]
         return self.ops.mvn(x.reshape(rows, -1), p.eps, p.normalize_variance).reshape(x.shape)
+
+
+@register("Normalize")
+class Normalize(Layer):
+    """Divides by the L2 norm over the channels of each pixel, or with `across_spatial` of each image, and scales;
+    blob: scale (C,), or () with `channel_shared`."""
+
+    operations = ("l2_normalize",)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.norm_param
+        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        filler = p.scale_filler if p.HasField("scale_filler") else schema.FillerParameter(type="constant", value=1)
+        self.add_blob("scale", () if p.channel_shared else bottom_shapes[0][1:2], filler)
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes = (1, 2, 3) if self.spec.norm_param.across_spatial else (1,)
+        return self.ops.l2_normalize(x, self.scale, axes, self.spec.norm_param.eps)

@@ -29,14 +29,20 @@ class Pooling(Layer):
             f"padding below the kernel {kernel}",
             str(pad),
         )
-        return Window(kernel, stride, pad)
+        return Window(kernel, stride, pad, ceil=p.round_mode == p.CEIL)
 
     def _window_for(self, size: Shape) -> Window:
         return self.window or Window(kernel=tuple(size))
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         shape = bottom_shapes[0]
-        return [(*shape[:2], *self._window_for(shape[2:]).pooled(shape[2:]))]
+        window = self._window_for(shape[2:])
+        size = window.pooled(shape[2:])
+        last = [(n - 1) * stride - pad for n, stride, pad in zip(size, window.stride, window.pad, strict=True)]
+        inside = all(start < n for start, n in zip(last, shape[2:], strict=True))
+        # Caffe divides 0 by 0 there; a maximum over nothing is the lowest float.
+        self.require(self.is_max or inside, f"AVE windows that touch the {shape[2:]} map", f"one at {tuple(last)}")
+        return [(*shape[:2], *size)]
 
     def forward(self, x: Tensor) -> Tensor:
         window = self._window_for(x.shape[2:])

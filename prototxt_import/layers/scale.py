@@ -1,5 +1,5 @@
 """Scale and Bias: a factor or a summand per channel, learned or from a second bottom (Caffe: scale_layer.cpp,
-bias_layer.cpp)."""
+bias_layer.cpp), and Axpy, the two at once in squeeze-and-excitation nets."""
 
 import torch
 from torch import Tensor
@@ -52,3 +52,22 @@ class Bias(_Broadcast):
 
     def forward(self, x: Tensor, bias: torch.Tensor | None = None) -> Tensor:
         return self.ops.bias(x, self.bias if bias is None else bias, self.trailing)
+
+
+@register("Axpy")
+class Axpy(Layer):
+    """a · x + y; bottoms a (N, C) or (N, C, 1, 1), x and y (N, C, H, W)."""
+
+    bottoms = range(3, 4)
+    operations = ("axpy",)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        a, x, y = bottom_shapes
+        fits = len(x) == 4 and x == y and a[:2] == x[:2] and all(size == 1 for size in a[2:])
+        self.require(fits, "bottoms (N, C, 1, 1), (N, C, H, W) and (N, C, H, W)", f"{a}, {x} and {y}")
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [bottom_shapes[1]]
+
+    def forward(self, a: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return self.ops.axpy(a.reshape(*x.shape[:2], 1, 1), x, y)

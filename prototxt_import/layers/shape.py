@@ -1,4 +1,5 @@
-"""Layers that only move values: Slice, Concat, Split, Flatten, Reshape, Tile, Crop (Caffe: slice_layer.cpp, …)."""
+"""Layers that only move values: Slice, Concat, Split, Silence, Flatten, Reshape, Permute, Tile, Crop
+(Caffe: slice_layer.cpp, …; Permute is SSD's)."""
 
 import math
 from itertools import pairwise
@@ -72,6 +73,17 @@ class Split(Layer):
         return self.ops.split(x, len(self.spec.top))
 
 
+@register("Silence")
+class Silence(Layer):
+    """Takes blobs that nobody else takes, and makes none."""
+
+    bottoms = ANY
+    tops = range(0, 1)
+
+    def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
+        return ()
+
+
 @register("Flatten")
 class Flatten(Layer):
     """Joins the axes from `axis` to `end_axis`."""
@@ -116,6 +128,22 @@ class Reshape(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(self._shape(tuple(x.shape)))
+
+
+@register("Permute")
+class Permute(Layer):
+    """The axes in another order; those that `order` leaves out follow in theirs."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        given, dims = list(self.spec.permute_param.order), len(bottom_shapes[0])
+        self.order = given + [axis for axis in range(dims) if axis not in given]
+        self.require(sorted(self.order) == list(range(dims)), f"each axis of {dims} once", str(given))
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [tuple(bottom_shapes[0][axis] for axis in self.order)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.order)
 
 
 @register("Tile")

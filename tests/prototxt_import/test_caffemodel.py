@@ -117,6 +117,15 @@ def test_a_shape_that_its_values_do_not_fill_is_refused(tmp_path):
         read_caffemodel(tmp_path / "w.caffemodel")
 
 
+@pytest.mark.parametrize("field", ["layer", "layers"])
+def test_a_layers_name_that_is_no_text_is_refused(tmp_path, field):
+    net = schema.NetParameter()
+    getattr(net, field).add(name="conv").blobs.add(data=[1])
+    (tmp_path / "w.caffemodel").write_bytes(net.SerializeToString().replace(b"conv", b"co\xffv"))
+    with pytest.raises(InputError, match=r"w\.caffemodel: (layer 0: expected a name in UTF-8|expected a binary)"):
+        read_caffemodel(tmp_path / "w.caffemodel")
+
+
 def test_hdf5_that_declares_more_than_it_holds_is_refused(tmp_path):
     path = tmp_path / "w.caffemodel.h5"
     with h5py.File(path, "w") as file:

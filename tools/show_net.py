@@ -1,0 +1,53 @@
+"""Shows what a net is made of: layers, shapes, parameters, GFLOP and receptive fields, as a table and as a drawing."""
+
+import argparse
+import json
+from pathlib import Path
+
+from cpm_repro import command_line
+
+EXAMPLE = """
+python tools/show_net.py build/demo/models/deploy.prototxt --out build/demo/net.png
+python tools/show_net.py build/demo/models/deploy.prototxt \\
+    --weights build/demo/models/people_iter_1500.caffemodel --json build/demo/net.json
+"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from cpm_repro import figures
+    from cpm_repro import network_summary as summary
+    from cpm_repro.network_drawing import draw_network
+    from prototxt_import.files import replacing
+    from prototxt_import.net import load_net
+
+    if arguments.out:
+        figures.check_format(arguments.out)
+    net = load_net(arguments.prototxt, arguments.weights, phase=arguments.phase)
+    layers = summary.summarize_layers(net)
+    stages = summary.summarize_stages(net, layers)
+    print(summary.layer_table(layers))
+    if stages:
+        print("", summary.stage_table(stages), summary.paper_comparison(stages), sep="\n")
+    if arguments.weights:
+        print("", summary.weight_table(net), sep="\n")
+    print("", summary.total_line(layers), sep="\n")
+    if arguments.json:
+        with replacing(arguments.json) as temporary:
+            temporary.write_text(json.dumps(summary.as_json(layers, stages), indent=1) + "\n")
+    if arguments.out:
+        name = net.param.name or arguments.prototxt.stem
+        figures.save(draw_network(layers, stages, f"{name}: {summary.total_line(layers)}"), arguments.out)
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, EXAMPLE)
+    parser.add_argument("prototxt", metavar="P", type=Path, help="the net")
+    parser.add_argument("--weights", metavar="W", type=Path, help="show its weights' ranges too")
+    parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="whose layers (default: TEST)")
+    command_line.add_out(parser, "the drawing, .png, .svg or .pdf", required=False)
+    parser.add_argument("--json", metavar="R.json", type=Path, help="both tables as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    command_line.run(main, arguments_parser())
