@@ -12,22 +12,23 @@ import numpy as np
 
 from prototxt_import.files import InputError, replacing
 
-_DEFLATE_LIMIT = 1032  # no deflated byte makes more than this many
+DEFLATE_LIMIT = 1032  # no deflated byte makes more than this many
 
 
 def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Every array of the file by name; InputError if it is missing, no `.npz`, cut short or holds pickled objects."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return {info.filename.removesuffix(".npy"): _read_array(archive, info) for info in archive.infolist()}
+            return {info.filename.removesuffix(".npy"): read_member(archive, info) for info in archive.infolist()}
     except FileNotFoundError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: expected a .npz file of plain arrays, found one that is not ({error})") from None
 
 
-def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    if info.file_size > _DEFLATE_LIMIT * info.compress_size + 1024:
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """One array; ValueError if its header does not fit its bytes or it holds objects."""
+    if info.file_size > DEFLATE_LIMIT * info.compress_size + 1024:
         raise ValueError(f"{info.filename} claims {info.file_size} bytes in {info.compress_size}")
     stream = io.BytesIO(archive.read(info))
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

@@ -1,0 +1,139 @@
+"""Compares two dumps blob by blob, or a dump with what a net computes now, and says where and why they part."""
+
+import argparse
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+from cpm_repro import command_line
+
+EXAMPLE = """
+python tools/compare.py build/demo/models/people_iter_750.caffemodel build/demo/models/people_iter_1500.caffemodel \\
+    --prototxt build/demo/models/deploy.prototxt --max-ulp 4 --html build/demo/report.html
+"""
+DIFFERENT = 1
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from cpm_repro.comparison import Limits, compare_dumps
+    from cpm_repro.comparison_text import as_json, lines
+    from cpm_repro.diagnosis import Diagnosis
+    from cpm_repro.dump_files import open_dump
+    from cpm_repro.network_order import NetworkOrder
+    from prototxt_import.files import replacing
+
+    check(arguments)
+    with ExitStack() as opened:
+        a = opened.enter_context(open_dump(arguments.a))
+        solver, prototxt = read_solver(arguments)
+        net = load_net(arguments, prototxt)
+        b = opened.enter_context(open_dump(arguments.b)) if arguments.b else live_dump(arguments, net, a)
+        order = NetworkOrder(a.names, b.names, net.param if net else read_layers(arguments, prototxt))
+        limits = Limits(arguments.max_ulp, arguments.rtol, arguments.atol)
+        comparison = compare_dumps(a, b, order, limits, arguments.common)
+        origins = Diagnosis(comparison, a, b, order, net, solver).origins()
+        for line in lines(comparison, origins):
+            print(line)
+        if arguments.json:
+            with replacing(arguments.json) as temporary:
+                temporary.write_text(json.dumps(as_json(comparison, origins), indent=1, allow_nan=False) + "\n")
+        if arguments.html:
+            from cpm_repro.comparison_html import write_page
+
+            write_page(arguments.html, comparison, origins, a, b)
+    return 0 if comparison.equal else DIFFERENT
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """InputError for options that do not go together."""
+    from prototxt_import.files import InputError
+
+    filled = arguments.weights is not None or arguments.seed is not None
+    if arguments.b is None and not (arguments.prototxt and filled):
+        raise InputError("expected a second dump, or a net to compute it: --prototxt with --weights or --seed")
+    if arguments.b is not None and (arguments.input or arguments.gradients):
+        raise InputError("--input and --gradients: expected one dump and a net, found two dumps")
+    limits = {"max-ulp": arguments.max_ulp, "rtol": arguments.rtol, "atol": arguments.atol}
+    for name, value in limits.items():
+        if not value >= 0:  # nor NaN
+            raise InputError(f"--{name}: expected a number of at least 0, found {value}")
+    if filled and not arguments.prototxt:
+        raise InputError("--weights and --seed: expected --prototxt with them, found none")
+
+
+def read_solver(arguments: argparse.Namespace) -> tuple:
+    """(solver, the net's prototxt): what --solver and --prototxt name."""
+    from cpm_repro.solver import check_solver
+    from prototxt_import import prototxt
+
+    if arguments.solver is None:
+        return None, arguments.prototxt
+    solver = prototxt.read_solver(arguments.solver)
+    check_solver(solver, str(arguments.solver))
+    name = solver.train_net or solver.net
+    return solver, arguments.prototxt or (arguments.solver.resolve().parent / name if name else None)
+
+
+def load_net(arguments: argparse.Namespace, prototxt: Path | None):
+    """The net with its weights, if there are any."""
+    from prototxt_import.net import load_net
+
+    if arguments.weights is None and arguments.seed is None:
+        return None
+    net = load_net(prototxt, arguments.weights, phase(arguments), arguments.engine, arguments.seed)
+    return net.to(arguments.device)
+
+
+def read_layers(arguments: argparse.Namespace, prototxt: Path | None):
+    """The net's layers only, with Caffe's Splits."""
+    from prototxt_import.graph import filter_net, insert_splits
+    from prototxt_import.prototxt import read_net
+
+    return insert_splits(filter_net(read_net(prototxt), phase(arguments))) if prototxt else None
+
+
+def phase(arguments: argparse.Namespace) -> str:
+    return arguments.phase or ("TRAIN" if arguments.solver else "TEST")
+
+
+def live_dump(arguments: argparse.Namespace, net, a):
+    """What the net computes from --input, or else from the inputs recorded in A."""
+    from cpm_repro.dump import dump_net
+    from cpm_repro.dump_files import dump_of
+    from cpm_repro.npz import read_npz
+
+    where = arguments.input or arguments.a
+    wanted = {*net.input_shapes, *(f"{name}.diff" for name in net.output_names)}
+    recorded = {} if arguments.input else {name: a.read(name) for name in a.names if name in wanted}
+    inputs = read_npz(where) if arguments.input else recorded
+    return dump_of(f"{arguments.prototxt}, run now", dump_net(net, inputs, arguments.gradients, str(where)))
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, EXAMPLE)
+    parser.add_argument("a", metavar="A", type=Path, help="a dump: .npz, .h5, .caffemodel or a folder of .npy files")
+    parser.add_argument("b", metavar="B", type=Path, nargs="?", help="another; without it the net is run")
+    limits = parser.add_argument_group("when two elements agree (default: equal bits)")
+    limits.add_argument("--max-ulp", metavar="N", type=int, default=0, help="at most N representable values apart")
+    limits.add_argument("--rtol", metavar="R", type=float, default=0.0, help="or |a − b| ≤ A + R·max(|a|, |b|)")
+    limits.add_argument("--atol", metavar="A", type=float, default=0.0)
+    limits.add_argument("--common", action="store_true", help="a blob on one side only is no difference")
+    net = parser.add_argument_group("the net")
+    net.add_argument("--prototxt", metavar="P", type=Path, help="names the layers, and their order")
+    start = net.add_mutually_exclusive_group()
+    start.add_argument("--weights", metavar="W", type=Path, help=".caffemodel or .caffemodel.h5")
+    start.add_argument("--seed", metavar="N", type=int, help="fill the weights as Caffe does with this random_seed")
+    net.add_argument("--input", metavar="I.npz", type=Path, help="an array for each input blob (default: those in A)")
+    net.add_argument("--gradients", action="store_true", help="run backward too")
+    net.add_argument("--phase", choices=("TEST", "TRAIN"), help="default: TEST, and TRAIN with --solver")
+    net.add_argument("--solver", metavar="S", type=Path, help="of a training trace: names the net and knows the rate")
+    command_line.add_engine(net)
+    command_line.add_device(net)
+    command_line.add_threads(net)
+    parser.add_argument("--json", metavar="R.json", type=Path, help="write everything that was measured")
+    parser.add_argument("--html", metavar="R.html", type=Path, help="write a page to look at, in one file")
+    return parser
+
+
+if __name__ == "__main__":
+    command_line.run(main, arguments_parser())
