@@ -3,9 +3,9 @@
 import importlib
 
 # Imported when asked for: tools that need no network start without torch, in a quarter of the memory.
-_HOMES = {"load": "conversion", "estimate_pose": "inference"}
+_HOMES = {"load": "conversion", "estimate_pose": "inference", "estimate_all_poses": "person_detection"}
 
-__all__ = ["estimate_pose", "load"]
+__all__ = ["estimate_all_poses", "estimate_pose", "load"]
 
 
 def __getattr__(name: str) -> object:

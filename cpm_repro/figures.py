@@ -1,4 +1,4 @@
-"""Pictures of what goes in and comes out: poses, belief maps by stage (the paper's figure 1), losses, PCK curves.
+"""Pictures of what goes in and comes out: poses, belief maps by stage (the paper's figure 7), losses.
 
 Every function returns a matplotlib Figure made without a display; `save` writes it. Pictures are uint8
 (H, W, 3) BGR as everywhere in the project; joints are (P, 2) in 0-based pixels. `sample_figures` draws training
@@ -20,15 +20,15 @@ from matplotlib.ticker import LogFormatter
 from cpm_repro import joints as parts_of
 from cpm_repro.benchmark import Rates
 from cpm_repro.caffe_log import Log
-from cpm_repro.evaluation import PAPER_THRESHOLD, Pck
 from cpm_repro.imresize import imresize
 from cpm_repro.placement import CROPPED_AWAY
+from cpm_repro.pose_files import part_names
 from prototxt_import.files import InputError, replacing
 
 DOTS_PER_INCH = 120
 SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
 # The parts of the 14 whose belief maps say most about the stages: easy (head), and left-right pairs.
-SHOWN_PARTS = {9: (8, 3, 4, 5, 2), 14: (0, 2, 3, 4, 7, 10), 28: (0, 2, 3, 4, 7, 10)}
+SHOWN_PARTS = {9: (8, 3, 4, 5, 2), 14: (0, 3, 4, 6, 7, 10), 28: (0, 3, 4, 6, 7, 10)}
 INK = "#222222"
 
 Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
@@ -80,8 +80,9 @@ def draw_people(
     states: Sequence[np.ndarray],
     limbs: Limbs,
     line_width: float = 3.2,
+    stress_first: bool = True,
 ) -> None:
-    """People on their picture, the first of them drawn stronger than the others.
+    """People on their picture: the first of them drawn stronger than the others, or each by his or her size.
 
     joints: (P, 2) of each person; states: (P,) of each: 1 visible, a white dot; 0 occluded, a black one; 2 missing, not
     drawn. limbs: pairs of joints and their colours, as in `joints.LIMBS`. line_width in points.
@@ -89,7 +90,14 @@ def draw_people(
     draw_picture(axes, image_bgr)
     for person in reversed(range(len(joints))):
         width, strength = (line_width, 1.0) if person == 0 else (0.5 * line_width, 0.75)
+        if not stress_first:
+            width, strength = line_width * _size(joints[person], image_bgr), 1.0
         _draw_person(axes, joints[person], np.asarray(states[person]), limbs, width, strength)
+
+
+def _size(joints: np.ndarray, image: np.ndarray) -> float:
+    """1 for a person of half the picture and more, down to 0.25."""
+    return float(np.clip(2 * np.ptp(joints, axis=0).max() / max(image.shape[:2]), 0.25, 1))
 
 
 def _draw_person(
@@ -121,25 +129,27 @@ def draw_pose(
     draw_people(axes, image_bgr, [joints], [states], parts_of.LIMBS[len(joints)], line_width)
 
 
-def pose_figure(
-    image_bgr: np.ndarray, joints: np.ndarray, present: np.ndarray | None = None, title: str = ""
-) -> Figure:
-    """One picture with one pose, its longer side about 7 inches."""
-    figure, axes = _picture_figure(image_bgr, title)
-    draw_pose(axes, image_bgr, joints, present, line_width=5.5)
-    return figure
-
-
 def people_figure(
     image_bgr: np.ndarray,
     joints: Sequence[np.ndarray],
     states: Sequence[np.ndarray],
     limbs: Limbs,
     title: str = "",
+    stress_first: bool = True,
 ) -> Figure:
     """One picture with all its people, see `draw_people`; its longer side about 7 inches."""
     figure, axes = _picture_figure(image_bgr, title)
-    draw_people(axes, image_bgr, joints, states, limbs, line_width=4.5)
+    draw_people(axes, image_bgr, joints, states, limbs, line_width=4.5, stress_first=stress_first)
+    return figure
+
+
+def person_map_figure(image_bgr: np.ndarray, belief: np.ndarray, centers: np.ndarray) -> Figure:
+    """A person detector's map (h, w) over its picture, and the centres (n, 2) of the people it found, numbered."""
+    figure, axes = _picture_figure(image_bgr, "Belief in people's centres")
+    draw_picture(axes, overlay(image_bgr, belief)[..., ::-1])
+    axes.scatter(*centers.T, s=90, marker="+", color="white", linewidth=1.6, zorder=3)
+    for number, center in enumerate(centers, start=1):
+        axes.annotate(str(number), center, (4, 4), textcoords="offset points", color="white", fontsize=11)
     return figure
 
 
@@ -163,12 +173,12 @@ def overlay(image_bgr: np.ndarray, belief: np.ndarray) -> np.ndarray:
 
 
 def stages_figure(crop_bgr: np.ndarray, maps: Sequence[np.ndarray], parts: Sequence[int] | None = None) -> Figure:
-    """The paper's figure 1: a row per stage, a column per part, each belief map over the crop.
+    """The paper's figure 7: a row per stage, a column per part, each belief map over the crop.
 
     crop_bgr: uint8 (box, box, 3); maps: per stage (P+1, h, w). parts: 0-based (default: a telling few).
     """
     number_of_parts = len(maps[0]) - 1
-    names = parts_of.PARTS.get(number_of_parts, tuple(f"part {part}" for part in range(number_of_parts)))
+    names = part_names(number_of_parts)
     if parts is None:
         parts = SHOWN_PARTS.get(number_of_parts, tuple(range(min(number_of_parts, 6))))
     side = 1.55
@@ -230,27 +240,6 @@ def loss_figure(log: Log, smooth: int = 1, title: str = "Training loss of every 
     for index in changed[np.isfinite(log.rates[changed]) & np.isfinite(log.rates[changed - 1])][:20]:
         axes.axvline(log.iterations[index], color="#888888", linestyle=":", linewidth=0.9)
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return figure
-
-
-def pck_figure(results: Mapping[str, Pck], title: str = "PCK") -> Figure:
-    """PCK over the threshold: one result gives a curve per body part, several give their Totals."""
-    figure, axes = _plot_axes(title, "distance threshold / torso", "joints within it (%)")
-    if len(results) == 1:
-        (result,) = results.values()
-        curves = {name: (result.thresholds, values) for name, values in result.rows().items()}
-    else:
-        curves = {name: (result.thresholds, result.percent()) for name, result in results.items()}
-    colours = matplotlib.colormaps["tab10" if len(curves) <= 10 else "tab20"].colors
-    for index, (name, (thresholds, values)) in enumerate(curves.items()):
-        bold = {"color": INK, "linewidth": 2.4} if name == "Total" else {"color": colours[index % len(colours)]}
-        at = np.interp(PAPER_THRESHOLD, thresholds, values)
-        axes.plot(thresholds, values, label=f"{name} ({at:.1f})", **bold)
-    axes.axvline(PAPER_THRESHOLD, color="#888888", linestyle=":", linewidth=0.9)
-    axes.set_xlim(0, max(float(result.thresholds[-1]) for result in results.values()))
-    axes.set_ylim(0, 100)
-    legend_title = f"PCK@{PAPER_THRESHOLD:g}"
-    axes.legend(frameon=False, fontsize=9, title=legend_title, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

@@ -7,6 +7,8 @@ this interface are 0-based pixels, x right, y down; inside, MATLAB's 1-based one
 Units: `scale` is `scale_provided`, the person's height in the picture / 200 px; `target_dist` is the same
 height in the network's input. The release's 41/35 (234 px of a 368 px input) belongs to the input size 368;
 another input size needs the target its network was trained with, by default the same share of the input.
+
+Networks see BGR, as Caffe's do. `person_detection` finds the people in a picture first.
 """
 
 import math
@@ -28,7 +30,9 @@ RELEASE_TARGET_DIST = 41 / 35
 RELEASE_SIGMA_CENTER = 21.0
 RELEASE_SCALES = tuple(round(0.7 + 0.1 * step, 1) for step in range(7))
 PAD_VALUE = 128
+BATCH_SIZE = 8  # crops in one forward pass: one person at the 7 scales; the release's network takes 3 GB then
 
+SMALLEST_SIDE = 8  # px of a picture: less than one unit of the belief maps
 # A picture is resized by no factor beyond these: a scale that asks for it is a slip in the annotation.
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.001, 100.0
 
@@ -58,6 +62,11 @@ class Crop:
     top: int
     image_size: tuple[int, int]
 
+    def pixels(self) -> np.ndarray:
+        """What the network sees, uint8 (box, box, 3) BGR."""
+        planes = np.rint((self.data[:3] + np.float32(0.5)) * 256).astype(np.uint8)
+        return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -69,19 +78,42 @@ class Pose:
     maps: np.ndarray
 
 
+@dataclass(frozen=True)
+class Beliefs:
+    """What the network believes of one person: a crop per scale, and per stage the maps of all these crops,
+    float32 (number of scales, P+1, h, w) at the network's stride, background last."""
+
+    crops: Sequence[Crop]
+    stages: Sequence[np.ndarray]
+
+    def pose(self, stage: int = -1) -> Pose:
+        """The peaks of a stage's maps (an index into `stages`; the last), averaged over the scales."""
+        return find_pose(average_maps(self.stages[stage], self.crops))
+
+
 def default_target_dist(boxsize: int) -> float:
     """The release's person size (41/35 at input 368) for another input size: the same share of the input."""
     return RELEASE_TARGET_DIST * boxsize / RELEASE_BOX
 
 
-def net_boxsize(net: torch.nn.Module) -> int:
-    """The side of the network's square input `data`; InputError if it is not N x 4 x box x box."""
-    shape = net.input_shapes.get("data")
-    if shape is None:
-        raise InputError(f"the network: expected an input `data`, found {sorted(net.input_shapes)}")
+def net_boxsize(net: torch.nn.Module, where: str = "the network") -> int:
+    """The side of the network's square input `data`; InputError if it is not N x 4 x box x box, named by `where`."""
+    shapes = net.input_shapes
+    if set(shapes) != {"data"}:
+        found = ", ".join(f"`{name}` {_shape(shape)}" for name, shape in shapes.items()) or "none"
+        hint = "; it looks like a person detector" if list(shapes) == ["image"] else ""
+        hint = "; it looks like a training network, where its deploy network is meant" if "label" in shapes else hint
+        raise InputError(f"{where}: expected one input, `data` N x 4 x box x box, found {found}{hint}")
+    shape = shapes["data"]
     if len(shape) != 4 or shape[1] != 4 or shape[2] != shape[3]:
-        raise InputError(f"the network's input `data`: expected N x 4 x box x box, found {' x '.join(map(str, shape))}")
+        raise InputError(
+            f"{where}: input `data`: expected N x 4 x box x box (BGR and centre map), found {_shape(shape)}"
+        )
     return int(shape[2])
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def stage_blobs(net: torch.nn.Module) -> list[str]:
@@ -101,6 +133,17 @@ def stage_blobs(net: torch.nn.Module) -> list[str]:
     if sorted(last) != list(range(1, len(last) + 1)):
         raise InputError(f"the network: expected stages 1, 2, ..., found blobs of stages {sorted(last)}")
     return [last[stage] for stage in sorted(last)]
+
+
+def check_picture(image: np.ndarray, where: str) -> None:
+    """InputError unless it is uint8 (H, W, 3) of at least SMALLEST_SIDE px each way."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise InputError(f"{where}: expected a picture uint8 H x W x 3, found {image.dtype} {_shape(image.shape)}")
+    if min(image.shape[:2]) < SMALLEST_SIDE:
+        height, width = image.shape[:2]
+        raise InputError(
+            f"{where}: expected a picture of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} px, found {width} x {height}"
+        )
 
 
 def _matlab_round(value: float) -> int:
@@ -150,6 +193,7 @@ def person_crops(
     Raises InputError if the person's scale or centre cannot be used.
     """
     target_dist = default_target_dist(boxsize) if target_dist is None else target_dist
+    check_picture(person.image, person.where)
     if not (math.isfinite(person.scale) and person.scale > 0):
         raise InputError(f"{person.where}: expected a scale above 0, found {person.scale}")
     if not all(math.isfinite(value) for value in person.center):
@@ -164,20 +208,27 @@ def person_crops(
     return [crop_person(person, factor, boxsize, sigma_center) for factor in factors]
 
 
-def run_crops(net: torch.nn.Module, crops: Sequence[Crop], batch_size: int = 16) -> list[np.ndarray]:
+def forward(net: torch.nn.Module, blob: str, data: np.ndarray) -> dict[str, torch.Tensor]:
+    """All blobs of one forward pass with the input `blob`, on the network's device."""
+    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+    with torch.inference_mode():
+        return net({blob: torch.from_numpy(data).to(device)})
+
+
+def run_crops(net: torch.nn.Module, crops: Sequence[Crop], batch_size: int = BATCH_SIZE) -> list[np.ndarray]:
     """The belief maps of every stage: a list over stages of float32 (number of crops, P+1, h, w)."""
     names = stage_blobs(net)
-    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
     batches = []
-    with torch.inference_mode():
-        for start in range(0, len(crops), batch_size):
-            data = np.stack([crop.data for crop in crops[start : start + batch_size]])
-            blobs = net({"data": torch.from_numpy(data).to(device)})
-            batches.append([blobs[name].cpu().numpy() for name in names])
+    for start in range(0, len(crops), batch_size):
+        blobs = forward(net, "data", np.stack([crop.data for crop in crops[start : start + batch_size]]))
+        batches.append([blobs[name].cpu().numpy() for name in names])
     maps = [np.concatenate(stage) for stage in zip(*batches, strict=True)]
     if any(stage.shape != maps[-1].shape for stage in maps):
-        shapes = ", ".join(f"{name} {stage.shape[1:]}" for name, stage in zip(names, maps, strict=True))
+        shapes = ", ".join(f"{name} {_shape(stage.shape[1:])}" for name, stage in zip(names, maps, strict=True))
         raise InputError(f"the network: expected belief maps of one shape in every stage, found {shapes}")
+    for name, stage in zip(names, maps, strict=True):
+        if not np.isfinite(stage).all():
+            raise InputError(f"the network: expected finite belief maps, found NaN or infinity in `{name}`")
     return maps
 
 
@@ -191,19 +242,42 @@ def _way_back(map_length: int, boxsize: int, start: int, factor: float, length: 
     return weight_matrix(scaled, length, length / scaled)[:, inside] @ upsample[window]
 
 
+def _touched(matrix: sparse.csr_array) -> slice:
+    """The rows of the matrix from the first to the last that is not empty."""
+    rows = np.flatnonzero(np.diff(matrix.indptr))
+    return slice(rows[0], rows[-1] + 1) if rows.size else slice(0, 0)
+
+
 def maps_on_picture(maps: np.ndarray, crop: Crop) -> np.ndarray:
     """Belief maps (P+1, h, w) of a crop as float32 (P+1, H, W) on the picture; outside the crop the parts'
     maps are 0 and the background's is 1."""
+    return average_maps(maps[None], [crop])
+
+
+def average_maps(maps: np.ndarray, crops: Sequence[Crop]) -> np.ndarray:
+    """The mean over the scales, float32 (P+1, H, W) on the picture, of maps (number of scales, P+1, h, w); see
+    `maps_on_picture`."""
+    total = np.zeros((maps.shape[1], *crops[0].image_size), np.float32)
+    for one, crop in zip(maps, crops, strict=True):
+        _add_to_picture(total, one, crop)
+    total /= np.float32(len(crops))
+    return total
+
+
+def _add_to_picture(total: np.ndarray, maps: np.ndarray, crop: Crop) -> None:
     (height, width), boxsize = crop.image_size, crop.data.shape[1]
     vertical = _way_back(maps.shape[1], boxsize, crop.top, crop.factor, height)
     horizontal = _way_back(maps.shape[2], boxsize, crop.left, crop.factor, width)
-    result = np.empty((len(maps), height, width), np.float32)
+    rows, columns = _touched(vertical), _touched(horizontal)
+    vertical, horizontal = vertical[rows], horizontal[columns]
     # Resizing is linear and leaves constants alone: the 1 outside is put around the background less 1.
     outside = [0.0] * (len(maps) - 1) + [1.0]
-    for belief, own, beyond in zip(maps, result, outside, strict=True):
-        rows = vertical @ (belief.astype(np.float64) - beyond)  # (H, w)
-        own[...] = (horizontal @ rows.T).T + beyond
-    return result
+    for own, belief, beyond in zip(total, maps, outside, strict=True):
+        wide = (horizontal @ (belief.T.astype(np.float64) - beyond)).T  # (h, columns)
+        inside = own[rows, columns] + (vertical @ wide + beyond).astype(np.float32)
+        if beyond:
+            own += np.float32(beyond)
+        own[rows, columns] = inside
 
 
 def find_pose(maps: np.ndarray) -> Pose:
@@ -215,28 +289,38 @@ def find_pose(maps: np.ndarray) -> Pose:
     return Pose(joints, flat[np.arange(parts), peak].astype(np.float64), maps)
 
 
-def estimate_poses(
+def estimate_beliefs(
     people: Iterable[Person],
     net: torch.nn.Module,
     scales: Sequence[float] = RELEASE_SCALES,
     target_dist: float | None = None,
     sigma_center: float = RELEASE_SIGMA_CENTER,
-    stages: Sequence[int] | None = None,
-    batch_size: int = 16,
-) -> Iterator[list[Pose]]:
-    """For each person a list with one Pose per stage in `stages` (1-based; default: the last stage alone).
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[Beliefs]:
+    """Every stage's maps of each person at each scale, in the order of the people.
 
-    About `batch_size` crops, of as many people as give them, go through the network at a time.
+    Crops of several people and all scales go through the network together, at most `batch_size` at a time.
     """
     boxsize = net_boxsize(net)
-    stages = _stage_indices(stages, len(stage_blobs(net)))
     people = iter(people)
     while group := list(islice(people, max(1, batch_size // len(scales)))):
         crops = [crop for person in group for crop in person_crops(person, boxsize, scales, target_dist, sigma_center)]
         maps = run_crops(net, crops, batch_size)
         for first in range(0, len(crops), len(scales)):
             own = slice(first, first + len(scales))
-            yield [_average_pose(maps[stage][own], crops[own]) for stage in stages]
+            yield Beliefs(crops[own], [stage[own] for stage in maps])
+
+
+def estimate_poses(
+    people: Iterable[Person], net: torch.nn.Module, *, stages: Sequence[int] | None = None, **protocol
+) -> Iterator[list[Pose]]:
+    """For each person a list with one Pose per stage in `stages` (1-based; default: the last stage alone).
+
+    protocol: `scales`, `target_dist`, `sigma_center` and `batch_size` of `estimate_beliefs`.
+    """
+    chosen = _stage_indices(stages, len(stage_blobs(net)))
+    for beliefs in estimate_beliefs(people, net, **protocol):
+        yield [beliefs.pose(stage) for stage in chosen]
 
 
 def _stage_indices(stages: Sequence[int] | None, count: int) -> list[int]:
@@ -245,13 +329,6 @@ def _stage_indices(stages: Sequence[int] | None, count: int) -> list[int]:
         if not 1 <= stage <= count:
             raise InputError(f"stage {stage}: expected 1 to {count}, the network's stages")
     return [stage - 1 for stage in stages]
-
-
-def _average_pose(maps: np.ndarray, crops: Sequence[Crop]) -> Pose:
-    total = maps_on_picture(maps[0], crops[0])
-    for one, crop in zip(maps[1:], crops[1:], strict=True):
-        total += maps_on_picture(one, crop)
-    return find_pose(total / np.float32(len(crops)))
 
 
 def estimate_pose(
@@ -271,24 +348,4 @@ def estimate_pose(
     where: names the person in errors.
     """
     person = Person(image_bgr, center, scale, where)
-    return next(estimate_poses([person], net, scales, target_dist, sigma_center))[0]
-
-
-def stage_maps(
-    image_bgr: np.ndarray,
-    net: torch.nn.Module,
-    center: tuple[float, float],
-    scale: float,
-    target_dist: float | None = None,
-    sigma_center: float = RELEASE_SIGMA_CENTER,
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """One crop and what every stage believes of it, for pictures like the paper's figure 1.
-
-    Returns the crop as uint8 (box, box, 3) BGR and, per stage, float32 (P+1, h, w) at the network's stride.
-    """
-    boxsize = net_boxsize(net)
-    person = Person(image_bgr, center, scale)
-    crop = person_crops(person, boxsize, (1.0,), target_dist, sigma_center)[0]
-    maps = run_crops(net, [crop])
-    pixels = np.rint((crop.data[:3] + np.float32(0.5)) * 256).astype(np.uint8)
-    return np.ascontiguousarray(pixels.transpose(1, 2, 0)), [stage[0] for stage in maps]
+    return next(estimate_beliefs([person], net, scales, target_dist, sigma_center)).pose()

@@ -14,7 +14,6 @@ elsewhere is a joint that was not found; other third coordinates are left alone.
 
 import io
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,13 +28,13 @@ from cpm_repro.ground_truth import NO_PLACE, GroundTruth
 from cpm_repro.joints import STORED_TO_14
 from cpm_repro.mpii_release import prediction_structs, read_prediction_structs
 from cpm_repro.npz import read_npz, write_npz
+from cpm_repro.pose_files import keypoints_result
 from data_lmdb.lsp import STORED_FROM_LSP
 from data_lmdb.matlab import read_variables
 from prototxt_import.files import InputError, read_bytes, replacing
 
 SUFFIXES = (".npz", ".json", ".mat")
 ARRAY_NAMES = ("pos_pred_src", "preds", "pred", "joints")
-PERSON_CATEGORY = 1  # COCO's
 LSP_TO_14 = STORED_FROM_LSP[list(STORED_TO_14)]  # the LSP joint that each of the 14 parts is
 _MAT_HEADER = b"MATLAB 5.0 MAT-file".ljust(116)  # scipy writes the date there
 
@@ -273,18 +272,10 @@ def _check_struct(path: str | os.PathLike, found: Predictions, places: Sequence[
 
 def _coco_results(found: Predictions, places: Sequence[tuple[int, int]]) -> list[dict]:
     results = []
-    for joints, scores, (image, person) in zip(found.joints, found.scores, places, strict=True):
-        triples = np.column_stack([joints, scores])
-        triples[~np.isfinite(triples).all(axis=1)] = 0
-        results.append(
-            {
-                "image_id": image,
-                "people_index": person,
-                "category_id": PERSON_CATEGORY,
-                "keypoints": [round(value, 4) for value in triples.ravel().tolist()],
-                "score": round(math.fsum(triples[:, 2]) / len(triples), 4),
-            }
-        )
+    for pose, scores, (image, person) in zip(found.joints, found.scores, places, strict=True):
+        known = np.isfinite(pose).all(axis=1) & np.isfinite(scores)
+        pose, scores = np.where(known[:, None], pose, 0), np.where(known, scores, 0)
+        results.append({"image_id": image, "people_index": person, **keypoints_result(pose, scores)})
     return results
 
 

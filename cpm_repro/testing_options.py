@@ -74,6 +74,6 @@ def network(arguments: argparse.Namespace) -> Net:
 def size_options(arguments: argparse.Namespace, net: Net) -> dict[str, float]:
     """`target_dist` and `sigma_center` for the functions of `inference`: as typed, or the network's default."""
     return {
-        "target_dist": arguments.target_dist or default_target_dist(net_boxsize(net)),
+        "target_dist": arguments.target_dist or default_target_dist(net_boxsize(net, str(arguments.prototxt))),
         "sigma_center": arguments.sigma_center,
     }

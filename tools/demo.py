@@ -1,62 +1,179 @@
-"""Finds one person's pose in each picture: the pose drawn on it, the belief maps of every stage, the joints as JSON."""
+"""Finds people's poses in pictures: drawn on them, the belief maps of every stage, and all joints as JSON and CSV.
+
+Each picture shows one person, where --center and --scale say, or everybody whom a person detector (--person-prototxt,
+--person-weights) finds in it. Networks get BGR, as Caffe's do; weights that were trained on RGB go through
+`tools/convert.py --channel-order rgb` first.
+"""
 
 import argparse
-import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, tee
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from cpm_repro import command_line, figures, joints
-from cpm_repro.inference import Pose, estimate_pose, stage_maps
+from cpm_repro.inference import BATCH_SIZE, Beliefs, Person, check_picture, estimate_beliefs, net_boxsize, stage_blobs
+from cpm_repro.person_detection import FoundPeople, detector_stride, find_people
+from cpm_repro.pose_files import FoundPose, write_coco, write_csv
 from cpm_repro.testing_options import add_testing_options, network, numbers, positive_number, size_options
-from data_lmdb.images import read_bgr
-from prototxt_import.files import InputError, replacing
+from data_lmdb.images import image_size, read_bgr
+from prototxt_import.files import InputError
+from prototxt_import.net import Net, load_net
 
 EXAMPLE = """
-python tools/demo.py photograph.jpg --prototxt deploy.prototxt --weights cpm.caffemodel --out poses/
-python tools/demo.py a.jpg --center 120,85 --scale 0.9 --scales 1.0 --prototxt P --weights W --out poses/
+python tools/demo.py build/demo/people/images/000972.jpg --center 162,120 --scale 0.9 \\
+    --prototxt build/demo/models/deploy.prototxt --weights build/demo/models/people_iter_1500.caffemodel \\
+    --target-dist 0.5 --sigma-center 8 --out build/demo/one
+python tools/demo.py build/demo/people/images/00099[1235].jpg --fast \\
+    --prototxt build/demo/models/deploy.prototxt --weights build/demo/models/people_iter_1500.caffemodel \\
+    --target-dist 0.5 --sigma-center 8 --out build/demo/several
 """
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
-def write_joints(path: Path, image: Path, center: tuple, scale: float, pose: Pose) -> None:
-    """The pose as JSON: 0-based pixels, x right and y down; score: the averaged belief map's peak."""
-    names = joints.PARTS.get(len(pose.joints), [f"part_{part}" for part in range(len(pose.joints))])
-    found = {
-        name: {"x": float(x), "y": float(y), "score": round(float(score), 6)}
-        for name, (x, y), score in zip(names, pose.joints, pose.scores, strict=True)
-    }
-    described = {"image": image.name, "center": list(center), "scale": scale, "joints": found}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+@dataclass(frozen=True)
+class Picture:
+    """A picture, uint8 (H, W, 3) BGR, and the people to look at; `found` is what the person detector said."""
+
+    path: Path
+    image_id: int
+    pixels: np.ndarray
+    people: list[Person]
+    found: FoundPeople | None = None
 
 
-def show_person(image: Path, net, sizes: dict[str, float], arguments: argparse.Namespace) -> Pose:
-    """Estimate one picture's person and write the three files."""
-    picture = read_bgr(image)
-    height, width = picture.shape[:2]
+def image_files(given: Sequence[Path]) -> list[Path]:
+    """The pictures as given; instead of a folder those in it, by name."""
+    files: list[Path] = []
+    for path in given:
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not inside:
+            raise InputError(f"{path}: expected a folder with pictures ({', '.join(SUFFIXES)}), found none")
+        files += inside
+    stems = [file.stem for file in files]
+    if len(set(stems)) < len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise InputError(f"{twice}: expected pictures of different names, found two that would be written as one")
+    return files
+
+
+def person_detector(arguments: argparse.Namespace) -> Net | None:
+    """The network of --person-prototxt and --person-weights, if they are given."""
+    prototxt, weights = arguments.person_prototxt, arguments.person_weights
+    if prototxt is None and weights is None:
+        return None
+    if prototxt is None or weights is None:
+        raise InputError("the person detector: expected --person-prototxt and --person-weights, found only one of them")
+    if arguments.center:
+        raise InputError("--center: expected no person detector beside it, which finds the centres itself, found one")
+    detector = load_net(prototxt, weights, engine=arguments.engine)
+    detector_stride(detector, str(prototxt))
+    return detector.to(arguments.device)
+
+
+def with_one_person(path: Path, image_id: int, arguments: argparse.Namespace) -> Picture:
+    """The picture with the person whom --center and --scale mean."""
+    pixels = read_bgr(path)
+    check_picture(pixels, str(path))
+    height, width = pixels.shape[:2]
     center = arguments.center or ((width - 1) / 2, (height - 1) / 2)
-    scale = arguments.scale or height / 200
-    pose = estimate_pose(picture, net, center, scale, arguments.scales, where=str(image), **sizes)
-    crop, maps = stage_maps(picture, net, center, scale, **sizes)
-    write_joints(arguments.out / f"{image.stem}.json", image, center, scale, pose)
-    if len(pose.joints) in joints.LIMBS:
-        figures.save(figures.pose_figure(picture, pose.joints), arguments.out / f"{image.stem}_pose.png")
-    figures.save(figures.stages_figure(crop, maps), arguments.out / f"{image.stem}_stages.png")
-    return pose
+    person = Person(pixels, center, arguments.scale or height / 200, str(path))
+    return Picture(path, image_id, pixels, [person])
+
+
+def with_everybody(path: Path, image_id: int, find: Callable[..., FoundPeople]) -> Picture:
+    """The picture with everybody whom the person detector finds."""
+    pixels = read_bgr(path)
+    found = find(pixels, where=str(path))
+    return Picture(path, image_id, pixels, found.people, found)
+
+
+def good_pictures(files: Sequence[Path], read: Callable[[Path, int], Picture], skip_bad: bool) -> Iterator[Picture]:
+    """The pictures one after the other; with `skip_bad` without those that cannot be used, which are named."""
+    for image_id, path in enumerate(tqdm(files, unit="picture", disable=None), start=1):
+        try:
+            picture = read(path, image_id)
+        except InputError as error:
+            if not skip_bad:
+                raise
+            tqdm.write(f"skipped {error}", file=sys.stderr)
+            continue
+        yield picture
+
+
+def with_beliefs(pictures: Iterable[Picture], net: Net, **protocol) -> Iterator[tuple[Picture, list[Beliefs]]]:
+    """What the network believes of each picture's people; a batch may hold the people of several pictures."""
+    ahead, pictures = tee(pictures)
+    beliefs = estimate_beliefs((person for picture in ahead for person in picture.people), net, **protocol)
+    for picture in pictures:
+        yield picture, list(islice(beliefs, len(picture.people)))
+
+
+def show_people(picture: Picture, beliefs: Sequence[Beliefs], arguments: argparse.Namespace) -> list[FoundPose]:
+    """The poses of a picture's people; draws each one's belief maps, at the scale nearest to 1."""
+    nearest = min(range(len(arguments.scales)), key=lambda index: abs(arguments.scales[index] - 1))
+    poses = []
+    for index, (person, belief) in enumerate(zip(picture.people, beliefs, strict=True), start=1):
+        pose = belief.pose()
+        asked = picture.path.name, picture.image_id, index, person.center, person.scale
+        poses.append(FoundPose(*asked, pose.joints, pose.scores))
+        figure = figures.stages_figure(belief.crops[nearest].pixels(), [stage[nearest] for stage in belief.stages])
+        number = f"_{index}" if picture.found else ""
+        figures.save(figure, arguments.out / f"{picture.path.stem}{number}_stages.png")
+    return poses
+
+
+def show_picture(picture: Picture, poses: Sequence[FoundPose], out: Path) -> None:
+    """Draws everybody's pose, and where the person detector found them; prints a line."""
+    people = [pose.joints for pose in poses]
+    limbs = joints.LIMBS.get(len(people[0]) if people else 14)
+    if limbs:
+        states = [np.ones(len(pose)) for pose in people]
+        figure = figures.people_figure(picture.pixels, people, states, limbs, stress_first=False)
+        figures.save(figure, out / f"{picture.path.stem}_pose.png")
+    if picture.found:
+        centers = np.array([person.center for person in picture.people]).reshape(-1, 2)
+        figure = figures.person_map_figure(picture.pixels, picture.found.person_map, centers)
+        figures.save(figure, out / f"{picture.path.stem}_people.png")
+    count = "1 person" if len(poses) == 1 else f"{len(poses) or 'no'} people"
+    score = f", mean score {np.mean([pose.score for pose in poses]):.3f}" if poses else ""
+    tqdm.write(f"{picture.path}: {count}{score}, drawn in {out / picture.path.stem}_*.png")
 
 
 def main(arguments: argparse.Namespace) -> int:
     arguments.out = Path(arguments.out)
-    stems = [image.stem for image in arguments.images]
-    if len(set(stems)) < len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise InputError(f"{twice}: expected pictures of different names, found two that would be written as one")
+    files = image_files(arguments.images)
+    if not arguments.skip_bad:
+        for path in files:
+            image_size(path)  # before anything is computed
     net = network(arguments)
+    boxsize = net_boxsize(net, str(arguments.prototxt))
     sizes = size_options(arguments, net)
-    for image in tqdm(arguments.images, unit="picture", disable=None):
-        pose = show_person(image, net, sizes, arguments)
-        tqdm.write(f"{image}: mean score {np.mean(pose.scores):.3f}, written to {arguments.out / image.stem}*")
+    detector = person_detector(arguments)
+    read = partial(with_one_person, arguments=arguments)
+    if detector is not None:
+        looked_for = {"boxsize": boxsize, "scale": arguments.scale, "target_dist": sizes["target_dist"]}
+        read = partial(with_everybody, find=partial(find_people, person_net=detector, **looked_for))
+    pictures = good_pictures(files, read, arguments.skip_bad)
+    protocol = {"scales": arguments.scales, "batch_size": arguments.batch_size, **sizes}
+    shown, poses = 0, []
+    for picture, beliefs in with_beliefs(pictures, net, **protocol):
+        found = show_people(picture, beliefs, arguments)
+        show_picture(picture, found, arguments.out)
+        poses += found
+        shown += 1
+    if not shown:
+        raise InputError(f"{arguments.images[0]}: expected a picture that can be used, found none")
+    write_coco(arguments.out / "poses.json", poses)
+    write_csv(arguments.out / "poses.csv", poses, net.blob_shapes[stage_blobs(net)[-1]][1] - 1)
+    print(f"{arguments.out}: pictures {shown}, people {len(poses)}, in poses.json and poses.csv")
     return 0
 
 
@@ -66,24 +183,54 @@ def point(text: str) -> tuple[float, float]:
     return x, y
 
 
-def arguments_parser() -> argparse.ArgumentParser:
-    parser = command_line.parser(__doc__, EXAMPLE)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="pictures with one person each")
-    parser.add_argument(
+def add_people_options(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
         "--center",
         metavar="X,Y",
         type=point,
         help="where the person is, 0-based pixels (default: the middle of the picture)",
     )
-    parser.add_argument(
+    to.add_argument(
         "--scale",
         metavar="S",
         type=positive_number,
-        help="the person's height in the picture / 200 px (default: the picture's height / 200, "
-        "for a person as tall as the picture)",
+        help="a person's height in the picture / 200 px (default: the picture's height / 200, for a person as tall as "
+        "the picture; with a person detector, what makes the picture as high as the network's input)",
     )
+    to.add_argument("--person-prototxt", metavar="P", type=Path, help="a person detector: find everybody")
+    to.add_argument("--person-weights", metavar="W", type=Path, help="its weights, .caffemodel or .caffemodel.h5")
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, EXAMPLE)
+    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="pictures, and folders of pictures")
+    add_people_options(parser)
     add_testing_options(parser)
-    command_line.add_out(parser, "folder for NAME_pose.png, NAME_stages.png and NAME.json of every picture")
+    parser.add_argument(
+        "--fast",
+        action="store_const",
+        dest="scales",
+        const=(1.0,),
+        default=argparse.SUPPRESS,
+        help="one scale, as --scales 1.0",
+    )
+    parser.add_argument(
+        "--batch-size",
+        metavar="N",
+        type=command_line.positive_integer,
+        default=BATCH_SIZE,
+        help=f"crops in a forward pass, of all scales and people (default: {BATCH_SIZE})",
+    )
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="name pictures that cannot be used and go on (default: the first of them ends the run)",
+    )
+    command_line.add_out(
+        parser,
+        "folder for poses.json (COCO's results), poses.csv, and of every picture NAME_pose.png and NAME_stages.png; "
+        "with a person detector NAME_people.png and NAME_1_stages.png, NAME_2_stages.png, ...",
+    )
     return parser
 
 

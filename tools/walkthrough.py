@@ -80,9 +80,9 @@ def convert_and_show(out: Path, iterations: int) -> None:
     prototxt, weights = models / "deploy.prototxt", models / f"people_iter_{iterations}.caffemodel"
     step(8, "To PyTorch", "convert", "--prototxt", prototxt, "--weights", weights, "--out", out / "people.pt")
     step(8, "and back", "convert", "--weights", out / "people.pt", "--out", out / "from_pt.caffemodel")
-    network = ["--prototxt", prototxt, "--weights", weights, *PERSON, "--scales", 1.0, "--out", out / "poses"]
+    network = ["--prototxt", prototxt, "--weights", weights, *PERSON, "--scales", 1.0]
     for image, center, scale in held_out_people(out):
-        place = ["--center", center, "--scale", scale]
+        place = ["--center", center, "--scale", scale, "--out", out / "poses" / Path(image).stem]
         step(9, "Find a pose", "demo", out / "people/images" / image, *place, *network)
 
 
@@ -108,7 +108,7 @@ def report(out: Path) -> None:
     for label, result in rows.items():
         print(f"{label:<18}" + "".join(f"{result['rows'][name][at]:>10.1f}" for name in names))
     print("\nOpen:")
-    pictures = sorted((out / "poses").glob("*_stages.png"))
+    pictures = sorted((out / "poses").glob("*/*_stages.png"))
     described = [
         (out / "poses_held_out.png", "poses found on held-out pictures"),
         *((picture, "belief maps of every stage beside the picture") for picture in pictures),

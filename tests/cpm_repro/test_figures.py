@@ -7,7 +7,6 @@ from PIL import Image
 from cpm_repro import figures, joints
 from cpm_repro.benchmark import Rates
 from cpm_repro.caffe_log import Log
-from cpm_repro.evaluation import GroundTruth, pck
 from prototxt_import.files import InputError
 
 RNG = np.random.default_rng(0)
@@ -24,19 +23,14 @@ def a_log() -> Log:
     return Log(iterations, sum(losses.values()), losses, np.where(iterations < 100, 8e-5, 2e-5))
 
 
-def a_result(spread: float):
-    truths = [GroundTruth(RNG.uniform(0, 200, (14, 2)), np.ones(14, bool), (100.0, 100.0), 1.0) for _ in range(5)]
-    return pck([truth.parts + RNG.normal(0, spread, (14, 2)) for truth in truths], truths)
-
-
 @pytest.mark.parametrize("number_of_parts", [9, 14, 28])
-def test_pose_figure_draws_present_parts_only(tmp_path, number_of_parts):
+def test_present_parts_only_are_drawn(tmp_path, number_of_parts):
     grey = np.full((100, 80, 3), 128, np.uint8)
     pose = RNG.uniform(10, 70, (number_of_parts, 2))
-    present = np.ones(number_of_parts, bool)
-    figures.save(figures.pose_figure(grey, pose, present, "a person"), tmp_path / "pose.png")
-    present[:] = False
-    figures.save(figures.pose_figure(grey, pose, present), tmp_path / "nobody.png")
+    limbs = joints.LIMBS[number_of_parts]
+    for state, name in ((1, "pose.png"), (2, "nobody.png")):
+        figure = figures.people_figure(grey, [pose], [np.full(number_of_parts, state)], limbs, stress_first=False)
+        figures.save(figure, tmp_path / name)
     drawn, empty = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("pose.png", "nobody.png"))
     assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 50
     middle = empty[empty.shape[0] // 4 : -empty.shape[0] // 4, empty.shape[1] // 4 : -empty.shape[1] // 4]
@@ -55,6 +49,22 @@ def test_people_figure_draws_what_is_there_and_the_first_person_stronger(tmp_pat
     nobody = figures.people_figure(grey, poses, [np.full(16, 2)] * 3, joints.LIMBS[16])
     assert not nobody.axes[0].lines
     assert sum(len(dots.get_offsets()) for dots in nobody.axes[0].collections) == 0
+
+
+def test_people_may_be_drawn_by_their_size():
+    small = RNG.uniform(0, 1, (14, 2)) * [10, 30] + 20
+    pose = np.concatenate([small * 2, small * 0.5]).reshape(2, 14, 2)
+    figure = figures.people_figure(picture(120, 160), pose, np.ones((2, 14)), joints.LIMBS[14], stress_first=False)
+    widths = [line.get_linewidth() for line in figure.axes[0].lines]
+    assert min(widths[26:]) > 1.5 * min(widths[:26])  # the first person lies on top
+
+
+def test_person_map_figure_marks_the_centres(tmp_path):
+    centers = np.array([[20.0, 30.0], [60.0, 41.0]])
+    figure = figures.person_map_figure(picture(80, 90), RNG.random((46, 52)), centers)
+    assert (figure.axes[0].collections[0].get_offsets() == centers).all()
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
+    figures.save(figures.person_map_figure(picture(80, 90), np.zeros((46, 52)), np.empty((0, 2))), tmp_path / "map.png")
 
 
 def test_overlay_is_brightest_at_the_peak():
@@ -90,15 +100,6 @@ def test_smoothing_is_a_trailing_mean():
     np.testing.assert_allclose(figures.smoothed(values, 2), [1, 2, 3, 5, 7])
     np.testing.assert_allclose(figures.smoothed(values, 99), [1, 2, 2, 3, 4.5])
     assert np.isnan(figures.smoothed(np.full(3, np.nan), 2)).all()
-
-
-def test_pck_figure_shows_parts_of_one_result_and_totals_of_several(tmp_path):
-    one = figures.pck_figure({"stage 3": a_result(9)})
-    assert len(one.axes[0].get_legend().get_texts()) == 8
-    several = figures.pck_figure({"stage 3": a_result(9), "mean pose": a_result(30)})
-    labels = [text.get_text() for text in several.axes[0].get_legend().get_texts()]
-    assert [label.split(" (")[0] for label in labels] == ["stage 3", "mean pose"]
-    figures.save(several, tmp_path / "pck.png")
 
 
 def test_contact_sheet_leaves_spare_cells_empty(tmp_path):

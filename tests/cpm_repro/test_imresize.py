@@ -92,6 +92,22 @@ def test_uint8_is_rounded_half_up_and_clamped_after_each_axis():
     assert_same_bits(imresize(picture, 2.0), expected.astype(np.uint8))
 
 
+def test_uint8_halves_are_rounded_up():
+    pairs = np.array([[20, 21], [21, 22], [0, 1], [254, 255]], np.uint8)
+    assert imresize(pairs, output_size=(4, 1)).ravel().tolist() == [21, 22, 1, 255]
+
+
+@pytest.mark.parametrize(("size", "scale"), [((13, 29), 0.31), ((31, 7), 0.83), ((5, 1), 2.6)])
+def test_odd_pictures_are_those_of_the_definition(size, scale):
+    picture = np.random.default_rng(size[0]).integers(0, 256, (*size, 3)).astype(np.uint8)
+    expected = picture.astype(np.float64)
+    for axis in (0, 1):
+        length = math.ceil(scale * size[axis])
+        expected = np.apply_along_axis(direct_axis, axis, expected, length, scale)
+        expected = np.floor(np.clip(expected, 0, 255) + 0.5)
+    assert_same_bits(imresize(picture, scale), expected.astype(np.uint8))
+
+
 def test_floats_are_not_clamped_and_keep_their_type():
     step = np.repeat(np.float32([0, 0, 0, 1, 1, 1])[:, None], 5, axis=1)
     resized = imresize(step, 4.0)

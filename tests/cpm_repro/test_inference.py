@@ -11,13 +11,15 @@ from cpm_repro.inference import (
     Person,
     crop_person,
     default_target_dist,
+    estimate_beliefs,
     estimate_pose,
     estimate_poses,
+    find_pose,
     maps_on_picture,
+    net_boxsize,
     person_crops,
     run_crops,
     stage_blobs,
-    stage_maps,
 )
 from prototxt_import.files import InputError
 
@@ -148,7 +150,8 @@ def test_many_people_share_batches_and_stay_in_order():
         dots = rng.integers(30, 50, (3, 2))
         people.append(Person(dotted_picture(80 + index, 90 - index, dots), (40.0, 41.0), 0.6))
     net = DotNet()
-    batched = list(estimate_poses(people, net, (0.9, 1.1), 0.5, stages=(1, 2), batch_size=5))
+    protocol = {"scales": (0.9, 1.1), "target_dist": 0.5}
+    batched = list(estimate_poses(people, net, stages=(1, 2), batch_size=5, **protocol))
     assert net.batches == [4, 4, 4, 2]
     for person, (first, last) in zip(people, batched, strict=True):
         alone = estimate_pose(person.image, DotNet(), person.center, person.scale, (0.9, 1.1), 0.5)
@@ -156,12 +159,29 @@ def test_many_people_share_batches_and_stay_in_order():
         assert not np.array_equal(first.maps, last.maps)
 
 
-def test_stage_maps_come_with_their_crop():
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 16])
+def test_the_batch_size_bounds_the_batches_and_changes_no_bit(batch_size):
+    people = [Person(dotted_picture(70, 81, [(40, 40), (30, 30), (35, 44)]), (33.0, 41.0), 0.6)] * 2
+    net = DotNet()
+    found = list(estimate_poses(people, net, scales=(0.8, 1.0, 1.2), target_dist=0.5, batch_size=batch_size))
+    assert max(net.batches) <= batch_size and sum(net.batches) == 6
+    alone = estimate_pose(people[0].image, DotNet(), (33.0, 41.0), 0.6, (0.8, 1.0, 1.2), 0.5)
+    for (pose,) in found:
+        assert_same_bits(pose.maps, alone.maps)
+
+
+def test_beliefs_hold_crops_and_maps_of_every_stage_and_scale():
     picture = dotted_picture(90, 90, [(40, 40), (50, 40), (45, 55)])
-    crop, stages = stage_maps(picture, DotNet(), (45.0, 45.0), 0.5, 0.5)
-    assert crop.shape == (BOX, BOX, 3) and crop.dtype == np.uint8
-    assert_same_bits(crop[:60, :60], picture[14:74, 14:74])
-    assert [maps.shape for maps in stages] == [(4, 8, 8)] * 2
+    (beliefs,) = estimate_beliefs([Person(picture, (45.0, 45.0), 0.5)], DotNet(), (1.0, 1.2), 0.5)
+    pixels = beliefs.crops[0].pixels()
+    assert pixels.shape == (BOX, BOX, 3) and pixels.dtype == np.uint8
+    assert_same_bits(pixels[:60, :60], picture[14:74, 14:74])
+    assert [maps.shape for maps in beliefs.stages] == [(2, 4, 8, 8)] * 2
+    one = find_pose(maps_on_picture(beliefs.stages[0][0], beliefs.crops[0]))
+    (single,) = estimate_poses(
+        [Person(picture, (45.0, 45.0), 0.5)], DotNet(), stages=(1,), scales=(1.0,), target_dist=0.5
+    )
+    assert_same_bits(one.maps, single[0].maps)
 
 
 def named(names: str) -> DotNet:
@@ -192,8 +212,16 @@ def test_wrong_networks_and_people_are_named():
         stage_blobs(named("conv7_stage1 Mconv5_stage3"))
     net = DotNet()
     net.input_shapes = {"data": (1, 3, BOX, BOX)}
-    with pytest.raises(InputError, match="N x 4 x box x box, found 1 x 3 x 64 x 64"):
+    with pytest.raises(InputError, match=r"N x 4 x box x box \(BGR and centre map\), found 1 x 3 x 64 x 64"):
         estimate_pose(picture, net, (5, 5), 1.0)
+    for inputs, found in (
+        ({}, "found none$"),
+        ({"image": (1, 3, 8, 8)}, "p.prototxt: .*found `image` 1 x 3 x 8 x 8; it looks like a person detector"),
+        ({"data": (4, 4, 8, 8), "label": (4, 30, 1, 1)}, "`label` 4 x 30 x 1 x 1; it looks like a training network"),
+    ):
+        net.input_shapes = inputs
+        with pytest.raises(InputError, match=found):
+            net_boxsize(net, "p.prototxt")
     with pytest.raises(InputError, match="stage 3: expected 1 to 2"):
         next(estimate_poses([Person(picture, (5, 5), 1.0)], DotNet(), stages=(3,)))
     for scale in (0.0, -1.0, float("nan"), float("inf"), 1e-9, 1e9):
@@ -201,6 +229,26 @@ def test_wrong_networks_and_people_are_named():
             estimate_pose(picture, DotNet(), (5, 5), scale)
     with pytest.raises(InputError, match="the person: expected a finite centre"):
         estimate_pose(picture, DotNet(), (float("nan"), 5), 1.0)
+
+
+def test_pictures_that_cannot_be_used_are_named():
+    for picture, found in (
+        (np.zeros((7, 90, 3), np.uint8), "a.png: expected a picture of at least 8 x 8 px, found 90 x 7"),
+        (np.zeros((0, 0, 3), np.uint8), "found 0 x 0"),
+        (np.zeros((20, 20), np.uint8), "expected a picture uint8 H x W x 3, found uint8 20 x 20"),
+        (np.zeros((20, 20, 3)), "found float64 20 x 20 x 3"),
+    ):
+        with pytest.raises(InputError, match=found):
+            estimate_pose(picture, DotNet(), (5, 5), 1.0, where="a.png")
+
+
+def test_maps_that_are_no_numbers_are_refused():
+    class Diverged(DotNet):
+        def forward(self, inputs):
+            return super().forward(inputs) | {"Mconv5_stage2": torch.full((len(inputs["data"]), 4, 8, 8), torch.nan)}
+
+    with pytest.raises(InputError, match="finite belief maps, found NaN or infinity in `Mconv5_stage2`"):
+        estimate_pose(dotted_picture(40, 40, [(5, 5)] * 3), Diverged(), (5, 5), 1.0)
 
 
 def test_unequal_stages_are_refused():

@@ -1,14 +1,38 @@
-"""tools/demo.py: three files per picture, and one sentence for what cannot be used."""
+"""tools/demo.py: one person and everybody, files and folders, and one sentence for what cannot be used."""
 
+import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tiny_cpm import write_net
 from tool import assert_refused, run_tool
 
 from cpm_repro import joints
+from prototxt_import.net import load_net
+
+DETECTOR = """
+name: "tiny detector"
+input: "image"
+input_shape { dim: 1 dim: 3 dim: 64 dim: 64 }
+layer { name: "conv6_2_CPM" type: "Convolution" bottom: "image" top: "conv6_2_CPM"
+  convolution_param { num_output: %d kernel_size: 8 stride: 8 } }
+"""
+
+
+def write_detector(folder: Path, maps: int = 1) -> list:
+    """The options of a detector that believes in people where 8 x 8 blocks are redder than blue."""
+    prototxt, weights = folder / "person.prototxt", folder / "person.caffemodel"
+    prototxt.write_text(DETECTOR % maps)
+    net = load_net(prototxt)
+    with torch.no_grad():
+        net.layer("conv6_2_CPM").weight[:, 2] = 1.8 / 64
+        net.layer("conv6_2_CPM").weight[:, 0] = -1.8 / 64
+    weights.write_bytes(net.to_caffemodel().SerializeToString())
+    return ["--person-prototxt", prototxt, "--person-weights", weights]
 
 
 @pytest.fixture
@@ -24,28 +48,44 @@ def picture(path, height: int = 91, width: int = 73):
     return path
 
 
+def red_squares(path, squares, height: int = 64, width: int = 120):
+    pixels = np.full((height, width, 3), 100, np.uint8)
+    for left, top in squares:
+        pixels[top : top + 8, left : left + 8, 0] = 255  # Pillow's red
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def table(path) -> list[dict]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_every_picture_gives_pose_stages_and_joints(tmp_path, net):
     images = [picture(tmp_path / "a.png"), picture(tmp_path / "b.jpg", 60, 101)]
     out = tmp_path / "out"
     result = run_tool("demo", *images, *net, "--out", out, "--scales", "0.9,1")
     assert result.returncode == 0, result.stderr
-    names = {f"{stem}{ending}" for stem in "ab" for ending in (".json", "_pose.png", "_stages.png")}
-    assert {path.name for path in out.iterdir()} == names
-    described = json.loads((out / "a.json").read_text())
-    assert described["center"] == [36.0, 45.0] and described["scale"] == 91 / 200
-    assert list(described["joints"]) == list(joints.PARTS_14)
-    assert all(0 <= joint["x"] < 73 and 0 <= joint["y"] < 91 for joint in described["joints"].values())
+    names = {f"{stem}{ending}" for stem in "ab" for ending in ("_pose.png", "_stages.png")}
+    assert {path.name for path in out.iterdir()} == names | {"poses.json", "poses.csv"}
+    first, second = json.loads((out / "poses.json").read_text())
+    assert first["file_name"] == "a.png" and (second["file_name"], second["image_id"]) == ("b.jpg", 2)
+    assert first["center"] == [36.0, 45.0] and first["scale"] == 91 / 200
+    assert first["parts"] == list(joints.PARTS_14)
+    triples = np.array(first["keypoints"]).reshape(14, 3)
+    assert (triples[:, :2] >= 0).all() and (triples[:, :2] < [73, 91]).all()
+    assert [row["image"] for row in table(out / "poses.csv")] == ["a.png", "b.jpg"]
     printed = result.stdout.splitlines()
-    assert len(printed) == 2 and "mean score" in printed[0]
+    assert len(printed) == 3 and "1 person, mean score" in printed[0] and "pictures 2, people 2" in printed[2]
 
 
 def test_centre_and_scale_are_used_and_runs_repeat(tmp_path, net):
     image = picture(tmp_path / "a.png")
-    given = ["--center", "20,30.5", "--scale", 0.4, "--target-dist", 0.3, "--sigma-center", 5, "--scales", 1]
-    for folder in ("one", "two"):
-        result = run_tool("demo", image, *net, *given, "--out", tmp_path / folder)
-    assert result.returncode == 0, result.stderr
-    described = json.loads((tmp_path / "one" / "a.json").read_text())
+    given = ["--center", "20,30.5", "--scale", 0.4, "--target-dist", 0.3, "--sigma-center", 5]
+    for folder, scales in (("one", ["--scales", "1.0"]), ("two", ["--fast"])):
+        result = run_tool("demo", image, *net, *given, *scales, "--out", tmp_path / folder)
+        assert result.returncode == 0, result.stderr
+    (described,) = json.loads((tmp_path / "one" / "poses.json").read_text())
     assert described["center"] == [20.0, 30.5] and described["scale"] == 0.4
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
@@ -54,24 +94,92 @@ def test_centre_and_scale_are_used_and_runs_repeat(tmp_path, net):
 def test_networks_of_other_parts_have_maps_but_no_limbs(tmp_path):
     prototxt, weights = write_net(tmp_path, parts=3)
     image, out = picture(tmp_path / "a.png"), tmp_path / "out"
-    result = run_tool("demo", image, "--prototxt", prototxt, "--weights", weights, "--scales", 1, "--out", out)
+    result = run_tool("demo", image, "--prototxt", prototxt, "--weights", weights, "--fast", "--out", out)
     assert result.returncode == 0, result.stderr
-    assert {path.name for path in out.iterdir()} == {"a.json", "a_stages.png"}
-    assert list(json.loads((out / "a.json").read_text())["joints"]) == ["part_0", "part_1", "part_2"]
+    assert {path.name for path in out.iterdir()} == {"a_stages.png", "poses.json", "poses.csv"}
+    assert json.loads((out / "poses.json").read_text())[0]["parts"] == ["part_0", "part_1", "part_2"]
+
+
+def test_everybody_in_a_folder_is_found_whatever_the_batch(tmp_path, net):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    red_squares(folder / "b.png", [(16, 24), (88, 40)])
+    red_squares(folder / "a.png", [])
+    red_squares(folder / "c.jpg", [(40, 8)])
+    (folder / "notes.txt").write_text("no picture")
+    given = [folder, *net, *write_detector(tmp_path), "--fast", "--engine", "exact"]
+    for out, size in (("one", 1), ("all", 8)):
+        result = run_tool("demo", *given, "--batch-size", size, "--out", tmp_path / out)
+        assert result.returncode == 0, result.stderr
+    assert "a.png: no people" in result.stdout and "b.png: 2 people" in result.stdout
+    names = {"a_pose.png", "a_people.png", "b_pose.png", "b_people.png", "b_1_stages.png", "b_2_stages.png"}
+    names |= {"c_pose.png", "c_people.png", "c_1_stages.png", "poses.json", "poses.csv"}
+    assert {path.name for path in (tmp_path / "all").iterdir()} == names
+    rows = table(tmp_path / "all" / "poses.csv")
+    assert [(row["image"], row["person"]) for row in rows] == [("b.png", "1"), ("b.png", "2"), ("c.jpg", "1")]
+    found = sorted((float(row["center_x"]), float(row["center_y"])) for row in rows[:2])
+    np.testing.assert_allclose(found, [[19.5, 27.5], [91.5, 43.5]], atol=1)
+    assert {row["scale"] for row in rows} == {str(round(41 / 35 * 64 / 368, 4))}
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "all" / name).read_bytes()
+
+
+def test_bad_pictures_of_a_folder_end_the_run_or_are_skipped(tmp_path, net):
+    folder, out = tmp_path / "pictures", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"no picture")
+    picture(folder / "b.png", 5, 90)
+    picture(folder / "c.png")
+    whole = picture(folder / "d.jpg", 200, 150).read_bytes()
+    (folder / "d.jpg").write_bytes(whole[: len(whole) // 2])
+    assert_refused(run_tool("demo", folder, *net, "--fast", "--out", out), "a.jpg: expected an image")
+    assert not out.exists()
+    result = run_tool("demo", folder, *net, "--fast", "--skip-bad", "--out", out)
+    assert result.returncode == 0, result.stderr
+    skipped = [line for line in result.stderr.splitlines() if line.startswith("skipped ")]
+    assert [line.split(":")[0].rsplit("/")[-1] for line in skipped] == ["a.jpg", "b.png", "d.jpg"]
+    assert "expected a picture of at least 8 x 8 px, found 90 x 5" in skipped[1]
+    (described,) = json.loads((out / "poses.json").read_text())
+    assert (described["file_name"], described["image_id"]) == ("c.png", 3)
+    (folder / "c.png").unlink()
+    result = run_tool("demo", folder, *net, "--fast", "--skip-bad", "--out", tmp_path / "none")
+    assert result.returncode == 2 and "expected a picture that can be used, found none" in result.stderr
+    assert not (tmp_path / "none").exists()
 
 
 def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, net):
     out = tmp_path / "out"
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
+    (tmp_path / "empty").mkdir()
     good, same = picture(tmp_path / "a.png"), picture(tmp_path / "a.jpg")
     for arguments, expected in (
         ([tmp_path / "none.jpg", *net], "none.jpg"),
-        ([broken, *net], "broken.jpg: expected an image"),
+        ([good, broken, *net], "broken.jpg: expected an image"),
+        ([tmp_path / "empty", *net], "empty: expected a folder with pictures"),
         ([good, same, *net], "found two that would be written as one"),
         ([good, *net, "--scale", "1e-9"], "a.png: expected a scale"),
         ([good, *net[:2], "--weights", tmp_path / "none.caffemodel"], "none.caffemodel"),
         ([good, "--prototxt", tmp_path / "none.prototxt", *net[2:]], "none.prototxt"),
     ):
         assert_refused(run_tool("demo", *arguments, "--out", out), expected)
+        assert not out.exists()
+
+
+def test_networks_in_each_others_place_are_named(tmp_path, net):
+    image, out = picture(tmp_path / "a.png"), tmp_path / "out"
+    detector = write_detector(tmp_path)
+    (tmp_path / "two").mkdir()
+    two_maps = write_detector(tmp_path / "two", maps=2)
+    swapped = ["--prototxt", detector[1], "--weights", detector[3]]
+    pose_net = ["--person-prototxt", net[1], "--person-weights", net[3]]
+    for arguments, *expected in (
+        (swapped, "person.prototxt: expected one input, `data`", "it looks like a person detector"),
+        ([*net, *pose_net], "tiny.prototxt: expected one input, `image`", "it looks like a network for poses"),
+        ([*net, *two_maps], "person.prototxt: expected one belief map of people, found 2"),
+        ([*net, *detector[:2]], "expected --person-prototxt and --person-weights, found only one"),
+        ([*net, *detector, "--center", "3,4"], "--center: expected no person detector beside it"),
+        ([*net[:2], "--weights", detector[3]], "found none of their names"),
+    ):
+        assert_refused(run_tool("demo", image, *arguments, "--out", out), *expected)
         assert not out.exists()

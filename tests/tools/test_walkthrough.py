@@ -17,12 +17,12 @@ def test_walkthrough_leaves_everything(tmp_path):
     expected = (
         "people/people.csv people.json lmdb/train/data.mdb lmdb/held_out/data.mdb models/train.prototxt "
         "models/deploy.prototxt models/solver.prototxt models/people.log models/people_iter_10.caffemodel "
-        "models/people_iter_10.solverstate batch.png loss.png pck_before.json pck_after.json pck_after.png poses_held_out.png "
-        "people.pt from_pt.caffemodel"
+        "models/people_iter_10.solverstate batch.png loss.png pck_before.json pck_after.json pck_after.png "
+        "poses_held_out.png people.pt from_pt.caffemodel"
     )
     for name in expected.split():
         assert (out / name).stat().st_size > 0, name
-    assert len(list((out / "poses").glob("*_stages.png"))) == 4
+    assert len(list((out / "poses").glob("*/*_stages.png"))) == 4
     for line in ("before training", "after, stage 1", "after, stage 3", "mean pose", "poses_held_out.png"):
         assert line in result.stdout
 
