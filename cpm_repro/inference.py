@@ -221,7 +221,7 @@ def run_crops(net: torch.nn.Module, crops: Sequence[Crop], batch_size: int = BAT
     batches = []
     for start in range(0, len(crops), batch_size):
         blobs = forward(net, "data", np.stack([crop.data for crop in crops[start : start + batch_size]]))
-        batches.append([blobs[name].cpu().numpy() for name in names])
+        batches.append([blobs[name].float().cpu().numpy() for name in names])
     maps = [np.concatenate(stage) for stage in zip(*batches, strict=True)]
     if any(stage.shape != maps[-1].shape for stage in maps):
         shapes = ", ".join(f"{name} {_shape(stage.shape[1:])}" for name, stage in zip(names, maps, strict=True))

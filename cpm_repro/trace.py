@@ -105,4 +105,4 @@ class Trace:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().cpu().contiguous().numpy()
+    return tensor.detach().float().cpu().contiguous().numpy()

@@ -62,6 +62,10 @@ class Training:
         folder = Path(solver_path).resolve().parent
         self.param = read_solver(solver_path)
         check_solver(self.param, str(solver_path))
+        if options.engine == "fast:fp16":
+            raise InputError(
+                "--engine fast:fp16: expected an engine to train with, such as fast:bf16; fp16 is too narrow"
+            )
         self.net_path = _net_path(self.param, folder, solver_path)
         seed = self.param.random_seed if self.param.random_seed >= 0 else DEFAULT_SEED
         torch.manual_seed(seed)
@@ -180,6 +184,7 @@ def _tracing(path: Path | None, training: Training) -> Iterator[Trace | None]:
 def _solve(training: Training, log: TextIO, trace: Trace | None, interrupted: threading.Event) -> Path | None:
     param, solver = training.param, training.solver
     _say(log, caffe_log.header_lines() + caffe_log.solving_lines(training.net_path.stem, param.lr_policy))
+    _say(log, [caffe_log.glog_line(f"Engine: {training.options.engine} on {training.options.device}")])
     if training.options.snapshot is not None:
         how = "where the snapshot left them" if training.resumed_exactly else "from their start, as Caffe does"
         _say(log, [caffe_log.glog_line(f"Resuming: data and random numbers go on {how}.")])

@@ -6,15 +6,19 @@ An engine is a class whose static methods are Caffe's operations on torch tensor
 from cpm_kernels.gemm import GEMM_PROFILES
 
 from .exact import ExactOperations, exact_operations
-from .fast import FastOperations
+from .fast import BFloat16Operations, FastOperations, HalfOperations, Tf32Operations
 from .files import InputError
 
 ENGINES: dict[str, type] = {
     "fast": FastOperations,
+    "fast:tf32": Tf32Operations,
+    "fast:bf16": BFloat16Operations,
+    "fast:fp16": HalfOperations,
     "exact": ExactOperations,
     **{f"exact:{profile}": exact_operations(profile) for profile in GEMM_PROFILES},
 }
-"""By name; "exact" is the OpenBLAS of the golden files, the others are named after theirs."""
+"""By name. "fast" has float32's accuracy, the others of its kind say what they round to; "exact" is the OpenBLAS of the
+golden files, the others of its kind are named after theirs."""
 
 
 def operations(engine: str) -> type:

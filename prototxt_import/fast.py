@@ -21,15 +21,26 @@ class FastOperations:
     """torch's kernels, with Caffe's rules for shapes, ties and divisors."""
 
     memory_format = torch.channels_last  # 1.3 to 1.6 times as fast as N, C, H, W order on a CPU
+    dtype = torch.float32  # of the products' factors
+    tf32 = False
 
-    @staticmethod
-    def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
+    @classmethod
+    def _factors(cls, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The operands of a product in the engine's precision."""
+        if x.is_cuda:  # cuDNN's own default is TF32, with 10 bits of mantissa; the backward pass goes by this, too
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = cls.tf32
+        return x.to(cls.dtype), weight.to(cls.dtype), None if bias is None else bias.to(cls.dtype)
+
+    @classmethod
+    def convolution(cls, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
         """Cross-correlation; weight (C_out, C_in / group, kernel height, kernel width)."""
+        x, weight, bias = cls._factors(x, weight, bias)
         return F.conv2d(x, weight, bias, window.stride, window.pad, window.dilation, group)
 
-    @staticmethod
-    def deconvolution(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
+    @classmethod
+    def deconvolution(cls, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
         """Transposed convolution; weight (C_in, C_out / group, kernel height, kernel width)."""
+        x, weight, bias = cls._factors(x, weight, bias)
         return F.conv_transpose2d(x, weight, bias, window.stride, window.pad, 0, group, window.dilation)
 
     @staticmethod
@@ -48,9 +59,10 @@ class FastOperations:
         x = F.pad(x, (left, left, top, top))
         return F.avg_pool2d(x, window.kernel, window.stride, ceil_mode=window.ceil)[..., :height, :width]
 
-    @staticmethod
-    def inner_product(x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
+    @classmethod
+    def inner_product(cls, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
         """(M, K) times the transpose of weight (N, K), or, with `transposed`, times weight (K, N), plus (N,)."""
+        x, weight, bias = cls._factors(x, weight, bias)
         return F.linear(x, weight.t() if transposed else weight, bias)
 
     @staticmethod
@@ -214,6 +226,24 @@ class FastOperations:
         """Σ (x − y)² / N / 2, a 0-axis tensor (paper, equation 5, averaged over the batch)."""
         difference = x - y
         return (difference * difference).sum() / x.shape[0] / 2
+
+
+class Tf32Operations(FastOperations):
+    """The factors of products rounded to TF32 on a card that has it: 10 bits of mantissa instead of 23."""
+
+    tf32 = True
+
+
+class BFloat16Operations(FastOperations):
+    """Products and what follows them in bfloat16: 7 bits of mantissa, the range of float32."""
+
+    dtype = torch.bfloat16
+
+
+class HalfOperations(FastOperations):
+    """Products and what follows them in float16: 10 bits of mantissa; gradients would need scaling."""
+
+    dtype = torch.float16
 
 
 def _beyond(x: Tensor, window: Window) -> tuple[int, int]:

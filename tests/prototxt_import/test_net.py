@@ -1,5 +1,7 @@
 """The graph: order, phases, in-place tops, splits, shared blobs, loading weights, and the golden CPM."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -166,3 +168,16 @@ def test_the_loss_is_the_weighted_sum_over_the_losses():
     blobs = net({"x": torch.ones(1, 2, 6, 6), "y": torch.zeros(1, 2, 6, 6)})
     assert net.loss_weights == {"l1": 1, "l2": 3}
     assert float(net.loss(blobs)) == 4 * 36.0
+
+
+@pytest.mark.parametrize(("engine", "worst"), [("fast:tf32", 1e-5), ("fast:bf16", 0.03), ("fast:fp16", 0.004)])
+def test_reduced_precisions_stay_near(golden: Path, engine: str, worst: float) -> None:
+    blobs = np.load(golden / "net/mini_cpm_deploy_blobs.npz")
+    files = [golden / f"net/mini_cpm_deploy.{suffix}" for suffix in ("prototxt", "caffemodel")]
+    net = load_net(*files, engine=engine)
+    with torch.no_grad():
+        made = net({"data": torch.from_numpy(blobs["data"])})
+    for name in ("conv7_stage1", "Mconv5_stage2", "Mconv5_stage3"):
+        expected = blobs[name]
+        error = np.abs(made[name].float().numpy() - expected).max() / np.abs(expected).max()
+        assert (error < 1e-5) == (engine == "fast:tf32") and error < worst, (name, error)

@@ -142,3 +142,17 @@ def test_a_corrupted_record_ends_the_run_by_name_or_is_skipped(tmp_path):
     result = run_tool("train", "--solver", solver, "--skip-bad", "--profile", "opencv2")
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("Skipping a record: layer data") == 1 and "record 0000001" in result.stdout
+
+
+def test_reduced_precision_is_named_and_trains_where_it_can(tmp_path):
+    write_people(tmp_path)
+    folders = ["--images", tmp_path / "first", "--images", tmp_path / "second"]
+    assert run_tool("make_lmdb", tmp_path / "x.json", *folders, "--out", tmp_path / "lmdb").returncode == 0
+    solver = make_models(tmp_path / "models", tmp_path / "lmdb", max_iter=2)
+    losses = {}
+    for engine in ("fast", "fast:bf16"):
+        result = run_tool("train", "--solver", solver, "--engine", engine, "--trace", tmp_path / "t.npz")
+        assert result.returncode == 0 and f"Engine: {engine} on cpu" in result.stdout, result.stderr
+        losses[engine] = read_npz(tmp_path / "t.npz")["loss"]
+    assert 0 < abs(losses["fast:bf16"] / losses["fast"] - 1).max() < 0.02
+    assert_refused(run_tool("train", "--solver", solver, "--engine", "fast:fp16"), "fast:fp16", "fast:bf16")
