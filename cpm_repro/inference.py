@@ -208,11 +208,11 @@ def person_crops(
     return [crop_person(person, factor, boxsize, sigma_center) for factor in factors]
 
 
-def forward(net: torch.nn.Module, blob: str, data: np.ndarray) -> dict[str, torch.Tensor]:
-    """All blobs of one forward pass with the input `blob`, on the network's device."""
+def forward(net: torch.nn.Module, blob: str, data: np.ndarray, wanted: Sequence[str]) -> dict[str, torch.Tensor]:
+    """The `wanted` blobs of one forward pass with the input `blob`, on the network's device."""
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
     with torch.inference_mode():
-        return net({blob: torch.from_numpy(data).to(device)})
+        return net({blob: torch.from_numpy(data).to(device)}, wanted)
 
 
 def run_crops(net: torch.nn.Module, crops: Sequence[Crop], batch_size: int = BATCH_SIZE) -> list[np.ndarray]:
@@ -220,7 +220,7 @@ def run_crops(net: torch.nn.Module, crops: Sequence[Crop], batch_size: int = BAT
     names = stage_blobs(net)
     batches = []
     for start in range(0, len(crops), batch_size):
-        blobs = forward(net, "data", np.stack([crop.data for crop in crops[start : start + batch_size]]))
+        blobs = forward(net, "data", np.stack([crop.data for crop in crops[start : start + batch_size]]), names)
         batches.append([blobs[name].float().cpu().numpy() for name in names])
     maps = [np.concatenate(stage) for stage in zip(*batches, strict=True)]
     if any(stage.shape != maps[-1].shape for stage in maps):

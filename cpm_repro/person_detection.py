@@ -82,7 +82,8 @@ def person_map(image_bgr: np.ndarray, net: torch.nn.Module, factor: float) -> np
     padding = [(0, -height % stride), (0, -width % stride), (0, 0)]
     padded = np.pad(scaled, padding, constant_values=PAD_VALUE)
     data = padded.transpose(2, 0, 1)[None] / np.float32(256) - np.float32(0.5)
-    belief = forward(net, "image", data)[stage_blobs(net)[-1]][0, 0].float().cpu().numpy()
+    last = stage_blobs(net)[-1]
+    belief = forward(net, "image", data, [last])[last][0, 0].float().cpu().numpy()
     return imresize(belief, stride)[:height, :width]
 
 

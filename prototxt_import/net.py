@@ -3,8 +3,9 @@
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -162,8 +163,11 @@ class Net(nn.Module):
             weights.update({top: weight for top, weight in zip(spec.top, spec.loss_weight, strict=False) if weight})
         return weights
 
-    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Every blob by name. Spatial sizes and batch may differ from the prototxt's where the layers allow it."""
+    def forward(self, inputs: dict[str, Tensor], wanted: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Every blob by name, or only those `wanted`: the memory of the others is free as soon as no layer needs them.
+
+        Spatial sizes and batch may differ from the prototxt's where the layers allow it.
+        """
         for name in self.input_shapes:
             if name not in inputs:
                 raise InputError(f"net '{self.param.name}': expected the input blob '{name}', found {sorted(inputs)}")
@@ -174,7 +178,20 @@ class Net(nn.Module):
             tops = layer(*(blobs[bottom] for bottom in layer.spec.bottom))
             tops = tops if isinstance(tops, tuple) else (tops,)
             blobs.update(zip(layer.spec.top, tops, strict=True))
+            del tops
+            for name in self._last_used_by[layer.spec.name] if wanted is not None else ():
+                if name not in wanted:
+                    del blobs[name]
         return blobs
+
+    @cached_property
+    def _last_used_by(self) -> dict[str, list[str]]:
+        """By layer, the blobs that no later layer takes: its own tops may be among them."""
+        last = {name: layer.name for layer in self.param.layer for name in (*layer.bottom, *layer.top)}
+        names: dict[str, list[str]] = {layer.name: [] for layer in self.param.layer}
+        for blob, layer in last.items():
+            names[layer].append(blob)
+        return names
 
     def _arranged(self, blob: Tensor) -> Tensor:
         """The same values in the engine's memory order."""
@@ -190,6 +207,16 @@ class Net(nn.Module):
         """Copies blobs by layer name, as Caffe does: layers of other names are left alone, a shape that differs is
         an error (Net::CopyTrainedLayersFrom), as is, with `every_layer`, a layer without weights. Nothing is copied
         then; the InputError lists the first five differences. Returns the names of the layers that got theirs."""
+        named = self.check_weights(weights, where, every_layer)
+        for key, source in named.items():
+            for name, blob in zip(self.layers[key].blob_names, source.blobs, strict=True):
+                _copy_blob(blob, getattr(self.layers[key], name), f"{where}: layer '{key}'")
+        return [source.name for source in named.values()]
+
+    def check_weights(
+        self, weights: "schema.NetParameter", where: str, every_layer: bool = False
+    ) -> dict[str, "schema.LayerParameter"]:
+        """What `load_weights` would copy, by key in `layers`; its InputErrors."""
         named = {_key(source.name): source for source in weights.layer if source.blobs}
         learned = {key: layer for key, layer in self.layers.items() if layer.blob_names}
         known = [key for key in named if key in self.layers]
@@ -204,10 +231,7 @@ class Net(nn.Module):
             differences += [f"expected weights for layer '{name}', found none" for name in missing]
         if differences:
             raise InputError(f"{where}: {first_five(differences)}")
-        for key in known:
-            for name, blob in zip(self.layers[key].blob_names, named[key].blobs, strict=True):
-                _copy_blob(blob, getattr(self.layers[key], name), f"{where}: layer '{key}'")
-        return [named[key].name for key in known]
+        return {key: named[key] for key in known}
 
     def to_caffemodel(self) -> "schema.NetParameter":
         """The net with its blobs, as Caffe writes it to a `.caffemodel` (Net::ToProto)."""
@@ -262,10 +286,27 @@ def load_net(
     """The net of a `.prototxt` with the weights of a `.caffemodel` or `.caffemodel.h5`; every layer with blobs must
     find its weights there. Without weights the fillers fill it from `seed`. InputErrors name the files."""
     param = read_net(prototxt)
+    stored = None if weights is None else read_caffemodel(weights)
     try:
+        laid_out = lay_out(param, phase, engine)
+        if stored is not None:
+            laid_out.check_weights(stored, str(weights), every_layer=True)
         net = Net(param, phase, engine, seed)
     except InputError as error:
         raise InputError(f"{prototxt}: {error}") from None
-    if weights is not None:
-        net.load_weights(read_caffemodel(weights), f"{weights} for {prototxt}", every_layer=True)
+    if stored is not None:
+        net.load_weights(stored, str(weights))
+    return net
+
+
+def lay_out(param: "schema.NetParameter", phase: str = "TEST", engine: str = "fast") -> Net:
+    """The net without memory for its blobs, whose shapes can be looked at before it is asked for. InputError if this
+    machine has not that much."""
+    with torch.device("meta"):
+        net = Net(param, phase, engine)
+    needed = sum(4 * blob.parameter.numel() for blob in net.learnable)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        expected, found = (f"{count / 1e9:.1f} GB" for count in (memory, needed))
+        raise InputError(f"expected learnable blobs that fit in this machine's {expected}, found {found} of them")
     return net

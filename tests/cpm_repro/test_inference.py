@@ -35,7 +35,7 @@ class DotNet(torch.nn.Module):
         self.blob_names = ["data", "image", "center_map", "conv7_stage1", "concat_stage2", "Mconv5_stage2"]
         self.batches = []
 
-    def forward(self, inputs):
+    def forward(self, inputs, wanted=None):
         data = inputs["data"]
         self.batches.append(len(data))
         _, _, height, width = data.shape
@@ -244,8 +244,8 @@ def test_pictures_that_cannot_be_used_are_named():
 
 def test_maps_that_are_no_numbers_are_refused():
     class Diverged(DotNet):
-        def forward(self, inputs):
-            return super().forward(inputs) | {"Mconv5_stage2": torch.full((len(inputs["data"]), 4, 8, 8), torch.nan)}
+        def forward(self, inputs, wanted=None):
+            return super().forward(inputs, wanted) | {"Mconv5_stage2": torch.full((len(inputs["data"]), 4, 8, 8), torch.nan)}
 
     with pytest.raises(InputError, match="finite belief maps, found NaN or infinity in `Mconv5_stage2`"):
         estimate_pose(dotted_picture(40, 40, [(5, 5)] * 3), Diverged(), (5, 5), 1.0)
@@ -253,8 +253,8 @@ def test_maps_that_are_no_numbers_are_refused():
 
 def test_unequal_stages_are_refused():
     class Unequal(DotNet):
-        def forward(self, inputs):
-            blobs = super().forward(inputs)
+        def forward(self, inputs, wanted=None):
+            blobs = super().forward(inputs, wanted)
             blobs["conv7_stage1"] = blobs["conv7_stage1"][:, :2]
             return blobs
 

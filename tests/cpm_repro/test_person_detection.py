@@ -33,7 +33,7 @@ class RedNet(torch.nn.Module):
         self.blob_names = list(self.blob_shapes)
         self.inputs = []
 
-    def forward(self, inputs):
+    def forward(self, inputs, wanted=None):
         image = inputs["image"]
         self.inputs.append(image.numpy().copy())
         red = torch.nn.functional.avg_pool2d(image[:, 2:] - image[:, 1:2], 8)
@@ -49,7 +49,7 @@ class CentreNet(torch.nn.Module):
         self.blob_names = ["conv7_stage1"]
         self.batches = []
 
-    def forward(self, inputs):
+    def forward(self, inputs, wanted=None):
         self.batches.append(len(inputs["data"]))
         part = torch.nn.functional.avg_pool2d(inputs["data"][:, 3:], 8)
         return {"conv7_stage1": torch.cat([part, 1 - part], 1)}

@@ -181,3 +181,15 @@ def test_reduced_precisions_stay_near(golden: Path, engine: str, worst: float) -
         expected = blobs[name]
         error = np.abs(made[name].float().numpy() - expected).max() / np.abs(expected).max()
         assert (error < 1e-5) == (engine == "fast:tf32") and error < worst, (name, error)
+
+
+def test_only_wanted_blobs_are_kept(golden: Path) -> None:
+    blobs = np.load(golden / "net/mini_cpm_deploy_blobs.npz")
+    net = load_net(golden / "net/mini_cpm_deploy.prototxt", golden / "net/mini_cpm_deploy.caffemodel")
+    data = {"data": torch.from_numpy(blobs["data"])}
+    wanted = ["conv7_stage1", "Mconv5_stage3", "pool2_stage1"]
+    with torch.no_grad():
+        everything, some = net(data), net(data, wanted)
+    assert sorted(some) == sorted(wanted)
+    for name in wanted:
+        assert_same_bits(some[name].contiguous().numpy(), everything[name].contiguous().numpy(), name)
