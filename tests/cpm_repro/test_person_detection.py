@@ -195,7 +195,7 @@ def test_pictures_that_cannot_be_searched_are_named():
 def test_a_map_of_countless_peaks_is_no_person_map():
     rng = np.random.default_rng(0)
     net = RedNet()
-    net.forward = lambda inputs: {"Mconv7_stage2": torch.from_numpy(rng.uniform(0.6, 1, (1, 1, 80, 80)))}
+    net.forward = lambda inputs, wanted: {"Mconv7_stage2": torch.from_numpy(rng.uniform(0.6, 1, (1, 1, 80, 80)))}
     with pytest.raises(InputError, match=r"at most 255 people, found .* are the weights those of a person detector"):
         find_people(np.zeros((640, 640, 3), np.uint8), net, 640)
 
