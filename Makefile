@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow clean check
+.PHONY: demo test slow bench clean check
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python tools/walkthrough.py --out build/demo
@@ -17,6 +17,18 @@ test: $(VENV)/test.stamp
 slow: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m slow
 
+bench_one = $(BIN)/python tools/bench.py $(1) --json build/bench/$(2).json --plot build/bench/$(2).png \
+	--markdown build/bench/$(2).md
+
+bench: $(VENV)/bench.stamp
+	mkdir -p build/bench
+	$(call bench_one,data,data)
+	$(call bench_one,infer --net cpm,infer_cpm)
+	$(call bench_one,infer --net vgg,infer_vgg)
+	$(call bench_one,train,train)
+	$(call bench_one,exact,exact)
+	$(call bench_one,labels,labels)
+
 SOURCES := setup.py pyproject.toml constraints.txt $(wildcard kernels/src/*)
 
 $(VENV)/demo.stamp: $(SOURCES) | check
@@ -25,6 +37,10 @@ $(VENV)/demo.stamp: $(SOURCES) | check
 
 $(VENV)/test.stamp: $(SOURCES) | check
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
+
+$(VENV)/bench.stamp: $(SOURCES) | check
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	touch $@
 
 # A sentence for whoever lacks something, before pip fails in its own words.

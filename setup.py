@@ -54,6 +54,7 @@ setup(
     extras_require={
         "cuda": ["cupy-cuda13x"],
         "opencv": ["opencv-python-headless<5"],
+        "bench": ["opencv-python-headless<5", "onnx", "onnxruntime"],
         "convert": ["safetensors", "onnx", "onnxruntime"],
         "test": [
             "pytest",

@@ -8,21 +8,35 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import metadata
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
+
+LEAST_SECONDS = 0.1  # of a round: shorter ones measure the clock
+PRODUCT, COPY = "matrix product", "copy"
+
+_PACKAGES = {
+    "NumPy": ["numpy"],
+    "torch": ["torch"],
+    "OpenCV": ["opencv-python", "opencv-contrib-python", "opencv-python-headless"],
+    "ONNX Runtime": ["onnxruntime", "onnxruntime-gpu"],
+    "kornia": ["kornia"],
+}
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Samples/s of one pipeline, a number for each round."""
+    """What one pipeline does per second, samples unless said otherwise: a number for each round."""
 
     rounds: tuple[float, ...]
 
@@ -56,6 +70,44 @@ def alternate(
     return {name: Rates(tuple(values)) for name, values in rates.items()}
 
 
+def repeated(work: Callable[[], int]) -> Callable[[], int]:
+    """`work` again and again, for at least LEAST_SECONDS; what it counts adds up."""
+
+    def run() -> int:
+        started, count = time.perf_counter(), work()
+        while time.perf_counter() - started < LEAST_SECONDS:
+            count += work()
+        return count
+
+    return run
+
+
+def limits(device: str = "cpu") -> dict[str, Callable[[], int]]:
+    """What bounds every network on this machine, as pipelines for `alternate`: a float32 matrix product, which counts
+    multiplications and additions, and a copy, which counts bytes read and written."""
+    size = 8192 if device == "cuda" else 2048
+    a, b, product = (torch.ones(size, size, device=device) for _ in range(3))
+    source, target = (torch.ones(1 << 26, device=device) for _ in range(2))
+
+    def multiply() -> int:
+        torch.mm(a, b, out=product)
+        synchronize(device)
+        return 2 * size**3
+
+    def copy() -> int:
+        target.copy_(source)
+        synchronize(device)
+        return 2 * source.nbytes
+
+    return {PRODUCT: repeated(multiply), COPY: repeated(copy)}
+
+
+def synchronize(device: str) -> None:
+    """Waits for what was launched on a CUDA device."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
 def ratio(one: Rates, other: Rates) -> float:
     """How many times as fast `one` is: the median of the rounds' ratios."""
     return median(a / b for a, b in zip(one.rounds, other.rounds, strict=True))
@@ -73,6 +125,38 @@ def seconds_on_device(work: Callable[[], Any], repeats: int, device: torch.devic
             event.record()
         torch.cuda.synchronize()
     return median(a.elapsed_time(b) for a, b in pairwise(events)) / 1000
+
+
+def counts(most: int) -> list[int]:
+    """1, 2, 4, … up to `most`, and that: of threads, say."""
+    doubled = [1]
+    while doubled[-1] * 2 <= most:
+        doubled.append(doubled[-1] * 2)
+    return doubled if doubled[-1] == most else [*doubled, most]
+
+
+def memory_of_process(make: Callable[..., Callable[[], Any]], *arguments: Any) -> dict[str, int] | None:
+    """Peak bytes of a new process while it runs, once, what `make(*arguments)` gives.
+
+    "process": all of it; "own": without the libraries that were imported before `make`; "card": on a CUDA device. None
+    where Linux doesn't tell, or ended the process for lack of memory. What is handed over must pickle.
+    """
+    with suppress(BrokenProcessPool), ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_memory_here, make, arguments).result()
+    return None
+
+
+def _memory_here(make: Callable[..., Callable[[], Any]], arguments: tuple) -> dict[str, int] | None:
+    try:
+        libraries = _status_bytes("VmRSS")
+        run = make(*arguments)
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak of loading
+        run()
+        peak = _status_bytes("VmHWM")
+    except OSError:
+        return None
+    card = torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else 0
+    return {"process": peak, "own": peak - libraries, "card": card}
 
 
 def peak_memory(run: Callable[[], Any]) -> int | None:
@@ -97,11 +181,19 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         "date": datetime.now().astimezone().isoformat(timespec="minutes"),
         "cpu": _cpu_model(),
         "cores": available_cores(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
+        "versions": {"Python": platform.python_version(), **_versions()},
     }
     return {**described, "card": torch.cuda.get_device_name()} if device == "cuda" else described
+
+
+def _versions() -> dict[str, str]:
+    """Of the packages that are measured, those that are installed."""
+    found = {}
+    for name, packages in _PACKAGES.items():
+        for package in packages:
+            with suppress(metadata.PackageNotFoundError):
+                found[name] = metadata.version(package)
+    return found
 
 
 def available_cores() -> int:

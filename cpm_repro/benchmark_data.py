@@ -4,6 +4,7 @@ The transform is the release's. Whatever is compared makes the same samples: sam
 does all the work, a second is one of that thread's CPU time.
 """
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,8 +19,9 @@ import torch
 
 from cpm_kernels.rand import GlibcRand
 from cpm_kernels.resize import resize_cubic
+from cpm_repro import benchmark_tables as tables
 from cpm_repro.augmentation import CPMTransformer
-from cpm_repro.benchmark import Rates, alternate, peak_memory
+from cpm_repro.benchmark import Rates, alternate, counts, peak_memory, ratio
 from cpm_repro.cpm_data import CPMData, DataOptions
 from cpm_repro.joints import STORED_TO_14
 from cpm_repro.specification import release_transform
@@ -35,6 +37,9 @@ LEAST_SAMPLES = 48  # of a round: shorter ones measure the clock
 SWEPT_RECORDS = 8  # looked at in other sizes
 MOST_MEGAPIXELS = 8.0  # of an enlarged image
 BATCH_SIZE = 16  # the release's
+IMAGE_FACTORS = (1, 2, 4)
+CROP_SIZES = (184, 368, 552, 736)
+CARD_BATCH = 256
 
 Values = Sequence[bytes]
 Pipeline = Callable[[], int]
@@ -47,6 +52,10 @@ def opencv_version() -> str | None:
     except ImportError:
         return None
     return cv2.__version__
+
+
+def kornia_is_installed() -> bool:
+    return importlib.util.find_spec("kornia") is not None
 
 
 @contextmanager
@@ -112,10 +121,37 @@ def transformer_for(crop: int = 368) -> CPMTransformer:
     return CPMTransformer(param)
 
 
+def measure(path: str | os.PathLike | None, threads: int, rounds: int, device: str = "cpu") -> dict[str, Any]:
+    """All numbers, Rates in samples/s. path: as of `lmdb_of`; with the device "cuda" a card's part, "card"."""
+    with lmdb_of(path) as lmdb:
+        values = read_values(lmdb)
+        rates, memory = one_thread(values, rounds)
+        report = {
+            "lmdb": "drawn people" if path is None else str(path),
+            "opencv": opencv_version(),
+            "one_thread": rates,
+            "memory": memory,
+            "bytes_per_sample": bytes_per_sample(values),
+            "threads": over_threads(lmdb, counts(threads), rounds, BATCH_SIZE),
+            "image_sizes": over_image_sizes(values, IMAGE_FACTORS, rounds),
+            "crop_sizes": over_crop_sizes(values, CROP_SIZES, rounds),
+        }
+        if device == "cuda":
+            from cpm_kernels.cuda_sample import CudaSamples
+            from cpm_repro.benchmark_card import measure_card
+
+            transformer = transformer_for()
+            kernels = CudaSamples(transformer.shape)
+            (layer,) = over_threads(lmdb, [threads], rounds, CARD_BATCH, device)
+            pipeline = layer["rates"]["cpm-repro"].median
+            report["card"] = measure_card(transformer, values, kernels, pipeline, threads, CARD_BATCH)
+    return report
+
+
 @contextmanager
 def pipelines(transformer: CPMTransformer, values: Values, samples: int) -> Iterator[dict[str, Pipeline]]:
-    """This project's and, if it is installed, OpenCV's: each makes the same `samples`, decoding included, in this
-    thread."""
+    """This project's and, if they are installed, OpenCV's and kornia's: each makes the same `samples`, decoding
+    included, in this thread."""
     data = np.empty(transformer.shape.data_shape, np.float32)
     label = np.empty(transformer.shape.label_shape, np.float32)
 
@@ -130,12 +166,18 @@ def pipelines(transformer: CPMTransformer, values: Values, samples: int) -> Iter
         return run
 
     with ExitStack() as stack:
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
         made = {"cpm-repro": pipeline(lambda *sample: transformer.apply(*sample, data=data, label=label))}
         if opencv_version():
             from cpm_repro.benchmark_opencv import OpenCvSamples
 
             opencv = stack.enter_context(OpenCvSamples(transformer.shape))
             made["OpenCV"] = pipeline(lambda *sample: opencv(transformer.place(*sample), data, label))
+        if kornia_is_installed():
+            from cpm_repro.benchmark_kornia import kornia_sample
+
+            made["kornia"] = pipeline(lambda *sample: kornia_sample(transformer.place(*sample), data, label))
         yield made
 
 
@@ -205,3 +247,58 @@ def bytes_per_sample(values: Values) -> dict[str, float]:
     shape = transformer_for().shape
     elements = int(np.prod(shape.data_shape) + np.prod(shape.label_shape))
     return {"record": float(np.mean([len(value) for value in values])), "sample": 4.0 * elements}
+
+
+LABELS = {"threads": "threads", "image_sizes": "megapixels of the image", "crop_sizes": "side of the crop, px"}
+KEYS = {"threads": "threads", "image_sizes": "megapixels", "crop_sizes": "crop"}
+
+
+def text(report: dict[str, Any]) -> str:
+    """The report as Markdown."""
+    ours, *others = rates = report["one_thread"]
+    rows = [
+        (
+            name,
+            tables.per_second(rates[name]),
+            f"{ratio(rates[ours], rates[name]):.2f} ×" if name in others else "",
+            tables.mebibytes(report["memory"][name]),
+        )
+        for name in rates
+    ]
+    record, sample = (report["bytes_per_sample"][name] / 2**10 for name in ("record", "sample"))
+    parts = [
+        f"**Training samples of {report['lmdb']}, 368 x 368, one thread, decoding included**",
+        tables.table(("way", "samples/s (range)", f"{ours} is", "memory, MiB"), rows),
+        f"A sample reads {record:.0f} KiB of record and writes {sample:.0f} KiB.",
+    ]
+    if report["opencv"] is None:
+        parts.append('Not measured: OpenCV is not installed (pip install -e ".[bench]").')
+    if "kornia" in rates:
+        parts.append(
+            "kornia resamples once, in floating point, where the original does so twice and rounds each time: its "
+            "images come close, but not to the bit."
+        )
+    for what, label in LABELS.items():
+        layer = "Samples/s of the data layer" if what == "threads" else "Samples/s of one thread"
+        parts.append(f"{layer}\n\n{tables.sweep(report[what], KEYS[what], label, tables.median_rate)}")
+    if "card" in report:
+        parts.append(card_text(report["card"]))
+    return "\n\n".join(parts)
+
+
+def card_text(card: dict[str, Any]) -> str:
+    """What `benchmark_card.measure_card` found, as Markdown."""
+    moved, bandwidth = card["bytes_moved"] / 2**10, card["copy_bandwidth"] / 1e9
+    rows = [("the kernels alone", f"{card['kernels']:.0f}"), ("the data layer", f"{card['pipeline']:.0f}")]
+    rows += [(f"{name}, alone", f"{bound:.0f}") for name, bound in card["bounds"].items()]
+    return (
+        f"On the card\n\n{tables.table(('what', 'samples/s'), rows)}\n\n"
+        f"The kernels read and write {moved:.0f} KiB per sample, at {card['share_of_copy_bandwidth']:.0%} of a copy's "
+        f"{bandwidth:.0f} GB/s: limited by {card['kernels_limited_by']}. The data layer is limited by "
+        f"{card['pipeline_limited_by']}."
+    )
+
+
+def curves(report: dict[str, Any]) -> dict[str, tuple[str, list[dict[str, Any]]]]:
+    """What `benchmark_figures.rates_figure` draws as lines: key and rows by the label of their axis."""
+    return {label: (KEYS[what], report[what]) for what, label in LABELS.items()}

@@ -7,7 +7,7 @@ samples.
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from cpm_repro import joints as parts_of
-from cpm_repro.benchmark import Rates
 from cpm_repro.caffe_log import Log
 from cpm_repro.imresize import imresize
 from cpm_repro.placement import CROPPED_AWAY
@@ -241,43 +240,6 @@ def loss_figure(log: Log, smooth: int = 1, title: str = "Training loss of every 
         axes.axvline(log.iterations[index], color="#888888", linestyle=":", linewidth=0.9)
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
-
-
-def rates_figure(
-    bars: Mapping[str, Rates], curves: Mapping[str, Mapping[str, Mapping[float, Rates]]], title: str
-) -> Figure:
-    """Samples/s: a bar for each pipeline, and for each of `curves`, by its axis label, a line for each pipeline over
-    the values measured (log scale). Bars and points are medians, the thin lines range from lowest to highest."""
-    figure = new_figure(3.6 * (1 + len(curves)), 3.7)
-    first, *others = figure.subplots(1, 1 + len(curves), squeeze=False)[0]
-    colours = dict(zip(bars, matplotlib.colormaps["tab10"].colors, strict=False))
-    for name, rates in bars.items():
-        first.bar(name, rates.median, width=0.6, color=colours[name], yerr=_range([rates]), ecolor=INK)
-        first.annotate(f"{rates.median:.0f}", (name, 0), (0, 5), textcoords="offset points", ha="center", color="white")
-    first.set_title("one thread", fontsize=9, color=INK)
-    for axes, (label, lines) in zip(others, curves.items(), strict=True):
-        for name, points in lines.items():
-            medians = [rates.median for rates in points.values()]
-            style = {"color": colours[name], "marker": "o", "markersize": 4}
-            axes.errorbar(list(points), medians, _range(points.values()), label=name, **style)
-        measured = sorted({value for points in lines.values() for value in points})
-        axes.set_xscale("log")
-        axes.set_xticks(measured, [f"{value:.3g}" for value in measured])
-        axes.set_xticks([], minor=True)
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel(label)
-        axes.legend(frameon=False, fontsize=8)
-    for axes in (first, *others):
-        axes.grid(axis="y", alpha=0.3, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-    first.set_ylabel("samples/s")
-    figure.suptitle(title, fontsize=10, color=INK)
-    return figure
-
-
-def _range(rates: Iterable[Rates]) -> np.ndarray:
-    """(2, n): how far the lowest and the highest round are from the median."""
-    return np.array([(one.median - min(one.rounds), max(one.rounds) - one.median) for one in rates]).T
 
 
 def contact_sheet(

@@ -2,154 +2,164 @@
 
 import argparse
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cpm_repro import command_line
-from cpm_repro.benchmark import Rates, available_cores, machine, ratio
-from prototxt_import.files import replacing
 
-EXAMPLE = """
-python tools/bench.py data
-python tools/bench.py data --lmdb lmdb/train --json data.json --plot data.png
-"""
-
-IMAGE_FACTORS = (1, 2, 4)
-CROP_SIZES = (184, 368, 552, 736)
-SIZES = (
-    ("image_sizes", "megapixels", "megapixels of the image"),
-    ("crop_sizes", "crop", "side of the crop, px"),
-)
-CARD_BATCH = 256
+EXAMPLE = "python tools/bench.py infer --json infer.json --plot infer.png --markdown infer.md"
+EXAMPLES = {
+    "data": "python tools/bench.py data\npython tools/bench.py data --lmdb build/demo/lmdb/train --json data.json",
+    "infer": "python tools/bench.py infer\npython tools/bench.py infer --net vgg --size 184 --threads 1",
+    "train": "python tools/bench.py train --batch-size 2 --stages 3 --json train.json",
+    "exact": "python tools/bench.py exact --net vgg --plot exact.png",
+    "labels": "python tools/bench.py labels --plot labels.png",
+}
 
 
-def bench_data(arguments: argparse.Namespace) -> dict:
-    """All numbers of `data`: Rates where they are samples/s."""
+@dataclass
+class Outcome:
+    """What a benchmark gives: all numbers, the same in words, and what is drawn: bars of Rates, and lines as
+    `benchmark_figures.rates_figure` takes them."""
+
+    report: dict[str, Any]
+    text: str
+    bars: Mapping[str, Any]
+    what: str
+    unit: str
+    curves: Mapping[str, Any] = field(default_factory=dict)
+
+
+def bench_data(arguments: argparse.Namespace) -> Outcome:
     from cpm_repro import benchmark_data as data
 
-    rounds, threads = arguments.rounds, arguments.threads or available_cores()
-    with data.lmdb_of(arguments.lmdb) as lmdb:
-        values = data.read_values(lmdb)
-        rates, memory = data.one_thread(values, rounds)
-        report = {
-            "lmdb": "drawn people" if arguments.lmdb is None else str(arguments.lmdb),
-            "opencv": data.opencv_version(),
-            "one_thread": rates,
-            "memory": memory,
-            "bytes_per_sample": data.bytes_per_sample(values),
-            "threads": data.over_threads(lmdb, thread_counts(threads), rounds, data.BATCH_SIZE),
-            "image_sizes": data.over_image_sizes(values, IMAGE_FACTORS, rounds),
-            "crop_sizes": data.over_crop_sizes(values, CROP_SIZES, rounds),
-        }
-        if "OpenCV" in rates:
-            report["ratio"] = ratio(rates["cpm-repro"], rates["OpenCV"])
-        if arguments.device == "cuda":
-            report["card"] = bench_card(lmdb, values, threads, rounds)
-    return report
+    report = data.measure(arguments.lmdb, arguments.threads, arguments.rounds, arguments.device)
+    what = f"samples of {report['lmdb']}, one thread"
+    return Outcome(report, data.text(report), report["one_thread"], what, "samples/s", data.curves(report))
 
 
-def bench_card(lmdb: Path, values: list[bytes], threads: int, rounds: int) -> dict:
-    """The kernels alone and the data layer on a card."""
-    from cpm_kernels.cuda_sample import CudaSamples
-    from cpm_repro import benchmark_data as data
-    from cpm_repro.benchmark_card import measure_card
+def bench_infer(arguments: argparse.Namespace) -> Outcome:
+    from cpm_repro import benchmark_infer as infer
 
-    transformer = data.transformer_for()
-    (layer,) = data.over_threads(lmdb, [threads], rounds, CARD_BATCH, "cuda")
-    pipeline = layer["rates"]["cpm-repro"].median
-    return measure_card(transformer, values, CudaSamples(transformer.shape), pipeline, threads, CARD_BATCH)
+    report = infer.measure(workload(arguments), arguments.engine, arguments.rounds)
+    what, curves = report["workload"], infer.curves(report)
+    return Outcome(report, infer.text(report), report["pipelines"], what, "images/s", curves)
 
 
-def thread_counts(most: int) -> list[int]:
-    """1, 2, 4, … up to `most`, and that."""
-    counts = [1]
-    while counts[-1] * 2 <= most:
-        counts.append(counts[-1] * 2)
-    return counts if counts[-1] == most else [*counts, most]
+def bench_train(arguments: argparse.Namespace) -> Outcome:
+    from cpm_repro import benchmark_train as train
+
+    report = train.measure(workload(arguments, "TRAIN"), arguments.engine, arguments.rounds)
+    what = f"training, {report['workload']}"
+    return Outcome(report, train.text(report), report["pipelines"], what, "samples/s")
 
 
-def show_data(report: dict) -> None:
-    """The report as tables."""
-    print(f"\n{report['lmdb']}, the release's transform (368 x 368), one thread, decoding included")
-    for name, rates in report["one_thread"].items():
-        memory = report["memory"][name]
-        print(f"  {name:<12} {in_words(rates)}{'' if memory is None else f'; {memory / 2**20:.1f} MiB of memory'}")
-    if "ratio" in report:
-        print(f"  {'ratio':<12} {report['ratio']:.2f} x OpenCV {report['opencv']} (median of the rounds' ratios)")
-    else:
-        print('  OpenCV is not installed: only this project is measured (pip install -e ".[opencv]" for both)')
-    record, sample = (report["bytes_per_sample"][name] / 2**10 for name in ("record", "sample"))
-    print(f"  per sample {record:.0f} KiB of record read and {sample:.0f} KiB written")
-    print("\nthe data layer, by threads")
-    for row in report["threads"]:
-        print(f"  {row['threads']:<12} {in_words(row['rates']['cpm-repro'])}")
-    for key, what, label in SIZES:
-        print(f"\none thread, by {label}")
-        for row in report[key]:
-            rates = ", ".join(f"{name} {rates.median:.0f}/s" for name, rates in row["rates"].items())
-            print(f"  {row[what]:<12.3g} {rates}")
-    if "card" in report:
-        show_card(report["card"])
+def bench_exact(arguments: argparse.Namespace) -> Outcome:
+    from cpm_repro import benchmark_exact as exact
+
+    report = exact.measure(workload(arguments), arguments.rounds)
+    forward = report["forward"]
+    return Outcome(report, exact.text(report), forward["pipelines"], forward["workload"], "images/s")
 
 
-def show_card(card: dict) -> None:
-    """What the kernels did."""
-    print(f"\nthe card, batches of {CARD_BATCH}")
-    moved, bandwidth = card["bytes_moved"] / 2**10, card["copy_bandwidth"] / 1e9
-    print(f"  kernels alone   {card['kernels']:.0f} samples/s, {moved:.0f} KiB read and written each")
-    share = f"{card['share_of_copy_bandwidth']:.0%} of a copy's {bandwidth:.0f} GB/s"
-    print(f"  bandwidth       {share}: limited by {card['kernels_limited_by']}")
-    print(f"  data layer      {card['pipeline']:.0f} samples/s, limited by {card['pipeline_limited_by']}")
-    for name, bound in card["bounds"].items():
-        print(f"                  {name} alone: {bound:.0f} samples/s")
+def bench_labels(arguments: argparse.Namespace) -> Outcome:
+    from cpm_repro import benchmark_labels as labels
+
+    report = labels.measure(arguments.rounds)
+    what = "centre map and label maps, one thread"
+    return Outcome(report, labels.text(report), report["pipelines"], what, "samples/s", labels.curves(report))
 
 
-def in_words(rates: Rates) -> str:
-    return f"{rates.median:7.0f} samples/s ({min(rates.rounds):.0f} to {max(rates.rounds):.0f})"
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
+    "data": bench_data,
+    "infer": bench_infer,
+    "train": bench_train,
+    "exact": bench_exact,
+    "labels": bench_labels,
+}
 
 
-def plot_data(report: dict, path: Path) -> None:
-    from cpm_repro import figures
+def workload(arguments: argparse.Namespace, phase: str = "TEST") -> Any:
+    """The benchmark_networks.Workload that the options describe."""
+    from cpm_repro.benchmark_networks import Workload
 
-    def curve(rows: list[dict], key: str) -> dict:
-        names = rows[0]["rates"]
-        return {name: {row[key]: row["rates"][name] for row in rows} for name in names}
-
-    curves = {"threads of the data layer": curve(report["threads"], "threads")}
-    curves |= {label: curve(report[key], what) for key, what, label in SIZES}
-    about = report["machine"]
-    title = f"Training samples of {report['lmdb']}; {about['cpu']}, {about['date'][:10]}"
-    figures.save(figures.rates_figure(report["one_thread"], curves, title), path)
+    net = "cpm" if phase == "TRAIN" else arguments.net
+    given = {name: getattr(arguments, name) for name in ("size", "batch", "stages")}
+    return Workload.of(net, arguments.threads, arguments.device, phase, **given)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from cpm_repro.figures import check_format
+    from cpm_repro import benchmark_tables as tables
+    from cpm_repro import figures
+    from cpm_repro.benchmark import Rates, available_cores, machine
+    from cpm_repro.benchmark_figures import rates_figure
+    from prototxt_import.files import replacing
 
     if arguments.plot:
-        check_format(arguments.plot)
+        figures.check_format(arguments.plot)
+    arguments.threads = arguments.threads or available_cores()
     about = machine(arguments.device)
-    print(", ".join(f"{name} {value}" for name, value in about.items()))
-    report = {"machine": about, "benchmark": arguments.benchmark, **bench_data(arguments)}
-    show_data(report)
+    outcome = BENCHMARKS[arguments.benchmark](arguments)
+    text = f"{outcome.text}\n\nMeasured on {tables.about(about)}.\n"
+    print(text, end="")
     if arguments.json:
+        report = {"machine": about, "benchmark": arguments.benchmark, **outcome.report}
         with replacing(arguments.json) as temporary:
             temporary.write_text(json.dumps(report, indent=1, default=Rates.as_json) + "\n", encoding="utf-8")
+    if arguments.markdown:
+        with replacing(arguments.markdown) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     if arguments.plot:
-        plot_data(report, arguments.plot)
+        title = f"{about['cpu']}, {about['date'][:10]}"
+        figures.save(rates_figure(outcome.bars, outcome.curves, (title, outcome.what), outcome.unit), arguments.plot)
 
 
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     benchmarks = parser.add_subparsers(dest="benchmark", required=True)
-    data = command_line.add_subparser(benchmarks, "data", "training samples: augmentation and label maps", EXAMPLE)
+    data = _add(benchmarks, "data", "training samples: augmentation and label maps", rounds=5)
     data.add_argument("--lmdb", metavar="DIR", type=Path, help="records of 16 joints (default: drawn people)")
-    data.add_argument(
-        "--rounds", metavar="N", type=command_line.positive_integer, default=5, help="of every measurement (default: 5)"
-    )
-    command_line.add_threads(data)
     command_line.add_device(data)
-    data.add_argument("--json", metavar="R.json", type=Path, help="write all numbers")
-    data.add_argument("--plot", metavar="R.png", type=Path, help="draw them")
+    infer = _add(benchmarks, "infer", "a network's forward pass", rounds=3)
+    _add_workload(infer, "368")
+    command_line.add_engine(infer)
+    train = _add(benchmarks, "train", "a training iteration of the CPM", rounds=3)
+    _add_workload(train, "184", net=False)
+    command_line.add_engine(train)
+    train.set_defaults(size=184, batch=4)
+    _add_workload(_add(benchmarks, "exact", "what bits cost: the exact engine beside the fast one", rounds=3), "368")
+    _add(benchmarks, "labels", "centre map and label maps", rounds=5).set_defaults(device="cpu")
     return parser
+
+
+def _add(to: argparse._SubParsersAction, name: str, description: str, rounds: int) -> argparse.ArgumentParser:
+    """A benchmark with the options that all have."""
+    parser = command_line.add_subparser(to, name, description, EXAMPLES[name])
+    parser.add_argument(
+        "--rounds",
+        metavar="N",
+        type=command_line.positive_integer,
+        default=rounds,
+        help=f"of every measurement (default: {rounds})",
+    )
+    command_line.add_threads(parser)
+    parser.add_argument("--json", metavar="R.json", type=Path, help="write all numbers")
+    parser.add_argument("--markdown", metavar="R.md", type=Path, help="write what is printed")
+    parser.add_argument("--plot", metavar="R.png", type=Path, help="draw the rates")
+    return parser
+
+
+def _add_workload(to: argparse.ArgumentParser, size: str, net: bool = True) -> None:
+    """What the network is and is given; the defaults are those of Workload."""
+    if net:
+        to.add_argument("--net", metavar="NET", default="cpm", help="cpm, vgg or a deploy prototxt (default: cpm)")
+    integer = {"metavar": "N", "type": command_line.positive_integer}
+    to.add_argument("--size", **integer, help=f"side of the image, px (default: {size})")
+    to.add_argument("--batch-size", dest="batch", **integer, help=f"images a batch (default: {1 if net else 4})")
+    to.add_argument("--stages", **integer, help="of cpm or vgg (default: 6)")
+    command_line.add_device(to)
 
 
 if __name__ == "__main__":

@@ -60,11 +60,27 @@ def test_drawn_records_hold_what_was_drawn_at_twice_the_size():
 def test_pipelines_make_the_samples_they_count(values):
     with benchmark_data.pipelines(TRANSFORMER, values, 4) as made:
         assert next(iter(made)) == "cpm-repro" and ("OpenCV" in made) == bool(benchmark_data.opencv_version())
+        assert ("kornia" in made) == benchmark_data.kornia_is_installed() and torch.get_num_threads() == 1
         assert [run() for run in made.values()] == [4] * len(made)
+
+
+def test_kornia_makes_nearly_the_same_samples(values):
+    pytest.importorskip("kornia")
+    from cpm_repro.benchmark_kornia import kornia_sample
+
+    random = GlibcRand(5)
+    for value in values * 2:
+        record, augmentation = decode(value, 16, "record"), TRANSFORMER.draw(random)
+        data, label = poisoned(TRANSFORMER.shape.data_shape), poisoned(TRANSFORMER.shape.label_shape)
+        kornia_sample(TRANSFORMER.place(record, augmentation), data, label)
+        our_data, our_label = TRANSFORMER.apply(record, augmentation)
+        assert np.abs(data[:3] - our_data[:3]).mean() < 1 / 256  # mirrored or shifted by a pixel it is several
+        assert np.abs(data[3] - our_data[3]).max() < 1e-6 and np.abs(label - our_label).max() < 1e-6
 
 
 def test_without_opencv_only_this_project_is_measured(values, monkeypatch):
     monkeypatch.setattr(benchmark_data, "opencv_version", lambda: None)
+    monkeypatch.setattr(benchmark_data, "kornia_is_installed", lambda: False)
     with benchmark_data.pipelines(TRANSFORMER, values, 1) as made:
         assert list(made) == ["cpm-repro"]
 

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from cpm_repro import figures, joints
-from cpm_repro.benchmark import Rates
 from cpm_repro.caffe_log import Log
 from prototxt_import.files import InputError
 
@@ -108,17 +107,6 @@ def test_contact_sheet_leaves_spare_cells_empty(tmp_path):
     figure = figures.contact_sheet(pictures, poses, [f"im{index}" for index in range(5)], columns=3)
     assert [axes.get_visible() for axes in figure.axes] == [True] * 5 + [False]
     figures.save(figure, tmp_path / "sheet.png")
-
-
-def test_rates_figure_has_a_bar_and_lines_for_each_pipeline(tmp_path):
-    rates = Rates((90.0, 110.0, 100.0))
-    curves = {"threads": {"one": {1: rates, 2: rates}}, "pixels": {name: {0.5: rates} for name in ("one", "other")}}
-    figure = figures.rates_figure({"one": rates, "other": rates}, curves, "Rates")
-    bars, threads, pixels = figure.axes
-    assert [bar.get_height() for bar in bars.patches] == [100, 100]
-    assert threads.get_xlabel() == "threads" and [text.get_text() for text in threads.get_xticklabels()] == ["1", "2"]
-    assert len(pixels.get_legend().get_texts()) == 2
-    figures.save(figure, tmp_path / "rates.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])

@@ -245,7 +245,8 @@ def test_pictures_that_cannot_be_used_are_named():
 def test_maps_that_are_no_numbers_are_refused():
     class Diverged(DotNet):
         def forward(self, inputs, wanted=None):
-            return super().forward(inputs, wanted) | {"Mconv5_stage2": torch.full((len(inputs["data"]), 4, 8, 8), torch.nan)}
+            diverged = torch.full((len(inputs["data"]), 4, 8, 8), torch.nan)
+            return super().forward(inputs, wanted) | {"Mconv5_stage2": diverged}
 
     with pytest.raises(InputError, match="finite belief maps, found NaN or infinity in `Mconv5_stage2`"):
         estimate_pose(dotted_picture(40, 40, [(5, 5)] * 3), Diverged(), (5, 5), 1.0)

@@ -1,16 +1,29 @@
-"""tools/bench.py data: a table, JSON with all numbers and a picture; without OpenCV it says so."""
+"""tools/bench.py: tables, JSON with all numbers, Markdown and a picture; what is missing is said."""
 
 import json
-import runpy
 
 import pytest
 import torch
 from PIL import Image
-from tool import ROOT, assert_refused, run_tool
+from tool import assert_refused, run_tool
 
-from cpm_repro import benchmark_data
+from cpm_repro import benchmark, benchmark_data, benchmark_infer, benchmark_labels
+from cpm_repro import benchmark_networks as networks
+from cpm_repro import benchmark_tables as tables
+from cpm_repro.specification import Widths
 from data_lmdb.record import encode
 from data_lmdb.writer import write_lmdb
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(benchmark, "LEAST_SECONDS", 0)
+    monkeypatch.setattr(benchmark_infer, "memory_of_process", lambda way, case: None)
+    monkeypatch.setattr(benchmark_infer, "limits", lambda device: {"matrix product": lambda: 1, "copy": lambda: 1})
+    monkeypatch.setattr(networks, "WIDTHS", Widths(4, 3, 5, 4))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 def a_few_people(path):
@@ -18,53 +31,99 @@ def a_few_people(path):
     return path
 
 
-def run_bench(folder, monkeypatch, *more):
+def run_data(folder, monkeypatch, *more):
     monkeypatch.setattr(benchmark_data, "LEAST_SAMPLES", 2)
     monkeypatch.setattr(benchmark_data, "BATCH_SIZE", 2)
     return run_tool("bench", "data", "--lmdb", a_few_people(folder / "lmdb"), "--rounds", 2, *more)
 
 
-def test_data_gives_a_table_json_and_a_picture(tmp_path, monkeypatch):
-    result = run_bench(
-        tmp_path, monkeypatch, "--threads", 3, "--json", tmp_path / "r.json", "--plot", tmp_path / "r.png"
-    )
+def outputs(folder):
+    return ["--json", folder / "r.json", "--plot", folder / "r.png", "--markdown", folder / "r.md"]
+
+
+def assert_written(folder, result):
+    """Exit code 0; the JSON, after a look at the others."""
     assert result.returncode == 0, result.stderr
-    report = json.loads((tmp_path / "r.json").read_text())
+    assert (folder / "r.md").read_text() == result.stdout and "\n\nMeasured on 20" in result.stdout
+    assert Image.open(folder / "r.png").size > (400, 300)
+    report = json.loads((folder / "r.json").read_text())
+    assert report["machine"]["cores"] >= 1 and report["machine"]["versions"]["torch"]
+    return report
+
+
+def test_data(tmp_path, monkeypatch):
+    result = run_data(tmp_path, monkeypatch, "--threads", 3, *outputs(tmp_path))
+    report = assert_written(tmp_path, result)
     assert len(report["one_thread"]["cpm-repro"]["rounds"]) == 2
     assert [row["threads"] for row in report["threads"]] == [1, 2, 3]
-    assert report["machine"]["cores"] >= 1 and report["bytes_per_sample"]["record"] > 4 * 400 * 400
-    assert ("ratio" in report) == (report["opencv"] is not None)
+    assert report["bytes_per_sample"]["record"] > 4 * 400 * 400
+    assert ("OpenCV" in report["one_thread"]) == (report["opencv"] is not None)
     median = report["one_thread"]["cpm-repro"]["median"]
-    assert f"{median:.0f} samples/s" in result.stdout and "side of the crop" in result.stdout
-    assert Image.open(tmp_path / "r.png").size > (900, 300)
+    assert f" {tables.number(median)} (" in result.stdout
+    assert "side of the crop" in result.stdout
 
 
 def test_without_opencv_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark_data, "opencv_version", lambda: None)
-    result = run_bench(tmp_path, monkeypatch, "--threads", 1)
+    result = run_data(tmp_path, monkeypatch, "--threads", 1)
     assert result.returncode == 0, result.stderr
-    assert "OpenCV is not installed" in result.stdout and "ratio" not in result.stdout
+    assert "OpenCV is not installed" in result.stdout and "| OpenCV" not in result.stdout
 
 
-def test_a_cards_report_is_put_in_words(capsys):
+def test_infer_says_which_peers_are_missing(tmp_path, monkeypatch):
+    def absent(case):
+        raise ImportError("none", name="onnxruntime")
+
+    plain = networks.PEERS["cpu"][networks.CHANNELS_LAST]
+    monkeypatch.setitem(networks.PEERS, "cpu", {networks.CHANNELS_LAST: plain, networks.ONNX_RUNTIME: absent})
+    options = ["--size", 48, "--stages", 2, "--threads", 1, "--rounds", 1, "--engine", "exact"]
+    result = run_tool("bench", "infer", *options, *outputs(tmp_path))
+    report = assert_written(tmp_path, result)
+    assert list(report["pipelines"]) == ["exact engine", networks.CHANNELS_LAST]
+    assert report["ratios"][networks.CHANNELS_LAST] > 0
+    assert "Not measured: ONNX Runtime: onnxruntime is not installed." in result.stdout
+    assert "cpm, 2 stages, 48 x 48, batch 1, 1 thread**" in result.stdout
+
+
+def test_train_and_exact(tmp_path):
+    options = ["--size", 48, "--stages", 1, "--threads", 1, "--rounds", 1, *outputs(tmp_path)]
+    report = assert_written(tmp_path, run_tool("bench", "train", "--batch-size", 2, *options))
+    assert list(report["pipelines"]) == ["fast engine", "torch", networks.CHANNELS_LAST]
+    report = assert_written(tmp_path, run_tool("bench", "exact", *options))
+    assert report["forward"]["differences"]["fast engine"] < 2e-5 and report["products"][0]["share"] > 0
+
+
+def test_labels(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_labels, "CROP_SIZES", (72,))
+    monkeypatch.setattr(benchmark_labels, "PEOPLE_COUNTS", (1,))
+    report = assert_written(tmp_path, run_tool("bench", "labels", "--rounds", 1, *outputs(tmp_path)))
+    assert set(report["ratios"]) == {"NumPy", "torch"}
+
+
+def test_a_cards_report_is_put_in_words():
     card = {"kernels": 200000.0, "pipeline": 9000.0, "bytes_moved": 4 << 20, "copy_bandwidth": 4e12}
     card |= {"share_of_copy_bandwidth": 0.21, "kernels_limited_by": "arithmetic and latency"}
     card |= {"pipeline_limited_by": "the upload", "bounds": {"the upload": 10000.0}}
-    runpy.run_path(str(ROOT / "tools" / "bench.py"))["show_card"](card)
-    printed = capsys.readouterr().out
-    assert "200000 samples/s, 4096 KiB" in printed and "21% of a copy's 4000 GB/s: limited by arithmetic" in printed
-    assert "9000 samples/s, limited by the upload" in printed
+    text = benchmark_data.card_text(card)
+    assert (
+        "|    200000 |" in text and "4096 KiB per sample, at 21% of a copy's 4000 GB/s: limited by arithmetic" in text
+    )
+    assert "|      9000 |" in text and "The data layer is limited by the upload." in text
 
 
 @pytest.mark.gpu
 def test_on_a_card(tmp_path, monkeypatch):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    result = run_bench(tmp_path, monkeypatch, "--threads", 4, "--device", "cuda", "--json", tmp_path / "r.json")
+    result = run_data(tmp_path, monkeypatch, "--threads", 4, "--device", "cuda", "--json", tmp_path / "r.json")
     assert result.returncode == 0, result.stderr
     card = json.loads((tmp_path / "r.json").read_text())["card"]
-    assert 0 < card["pipeline"] < card["kernels"]
-    assert "kernels alone" in result.stdout
+    assert 0 < card["pipeline"] < card["kernels"] and "On the card" in result.stdout
+    options = ["--size", 48, "--stages", 2, "--rounds", 1, "--device", "cuda"]
+    for name in ("infer", "train", "exact"):
+        result = run_tool("bench", name, *options, "--json", tmp_path / "r.json")
+        assert result.returncode == 0, result.stderr
+        assert "cuda" in result.stdout and json.loads((tmp_path / "r.json").read_text())["machine"]["card"]
 
 
 def test_bad_input_is_one_sentence(tmp_path):
@@ -72,3 +131,6 @@ def test_bad_input_is_one_sentence(tmp_path):
     write_lmdb(tmp_path / "lmdb", [b"no record"])
     assert_refused(run_tool("bench", "data", "--lmdb", tmp_path / "lmdb"), "record 0000000")
     assert_refused(run_tool("bench", "data", "--plot", tmp_path / "r.bmp"), "expected a name ending in")
+    assert_refused(run_tool("bench", "infer", "--size", 100), "--size: expected a multiple of 8", "found 100")
+    assert_refused(run_tool("bench", "infer", "--net", tmp_path / "no.prototxt"), "no.prototxt")
+    assert_refused(run_tool("bench", "exact", "--net", "n.prototxt", "--stages", 3), "n.prototxt: expected no stages")
