@@ -28,6 +28,7 @@ class ExactOperations(ExactUpdate):
     """Caffe's arithmetic; `profile` says which OpenBLAS cut the matrix products."""
 
     memory_format = torch.contiguous_format
+    folds_relu = False
     profile = GEMM_PROFILES["openblas-0.3.21"]
 
     @classmethod

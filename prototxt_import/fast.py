@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from cpm_kernels.random import CaffeRandom
 from cpm_kernels.sgd import SgdStep
 
+from . import convolution_plans
 from .geometry import Window
 
 
@@ -22,6 +23,7 @@ class FastOperations:
 
     memory_format = torch.channels_last  # 1.3 to 1.6 times as fast as N, C, H, W order on a CPU
     dtype = torch.float32  # of the products' factors
+    folds_relu = True  # into convolutions, where no gradient is wanted
     tf32 = False
 
     @classmethod
@@ -32,10 +34,11 @@ class FastOperations:
         return x.to(cls.dtype), weight.to(cls.dtype), None if bias is None else bias.to(cls.dtype)
 
     @classmethod
-    def convolution(cls, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
-        """Cross-correlation; weight (C_out, C_in / group, kernel height, kernel width)."""
-        x, weight, bias = cls._factors(x, weight, bias)
-        return F.conv2d(x, weight, bias, window.stride, window.pad, window.dilation, group)
+    def convolution(
+        cls, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, rectified: bool = False
+    ) -> Tensor:
+        """Cross-correlation; weight (C_out, C_in / group, kernel height, kernel width). `rectified`: then ReLU."""
+        return convolution_plans.convolution(*cls._factors(x, weight, bias), window, group, rectified)
 
     @classmethod
     def deconvolution(cls, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
@@ -46,6 +49,12 @@ class FastOperations:
     @staticmethod
     def max_pool(x: Tensor, window: Window) -> Tensor:
         """Maximum over each window, clipped at the edge; the gradient goes to the first maximum."""
+        if (
+            window.ceil
+            and window.pad == (0, 0)
+            and all(s <= k for s, k in zip(window.stride, window.kernel, strict=True))
+        ):
+            return F.max_pool2d(x, window.kernel, window.stride, ceil_mode=True)
         bottom, right = _beyond(x, window)
         top, left = window.pad
         x = F.pad(x, (left, max(right, 0), top, max(bottom, 0)), value=torch.finfo(x.dtype).min)
@@ -159,6 +168,9 @@ class FastOperations:
     @staticmethod
     def lrn_across(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
         """x / (k + alpha/size · Σ over `size` neighbouring channels of x²) ^ beta."""
+        most = 2 * x.shape[1] - 1  # a larger window sees no more channels, but torch pads for it
+        if size > most:
+            size, alpha = most, alpha * most / size
         return F.local_response_norm(x, size, alpha, beta, k)
 
     @staticmethod

@@ -14,6 +14,7 @@ from cpm_kernels.random import CaffeRandom
 
 from . import schema
 from .files import InputError
+from .geometry import Window
 
 Shape = tuple[int, ...]
 INT_MAX = 2**31 - 1  # the most values that Caffe lets a blob have
@@ -71,7 +72,7 @@ class Layer(nn.Module):
         self.shapes_of_tops: list[Shape] = self.top_shapes(bottom_shapes)
         for top, shape in zip(spec.top, self.shapes_of_tops, strict=True):
             self.require(all(d > 0 for d in shape), f"top '{top}' with every dimension above 0", f"shape {shape}")
-            self._check_size(f"top '{top}'", shape)
+            self.check_size(f"top '{top}'", shape)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         """Reads the layer's parameters and makes its blobs (Caffe: LayerSetUp)."""
@@ -84,7 +85,7 @@ class Layer(nn.Module):
         self, name: str, shape: Shape, filler: "schema.FillerParameter | None", learnable: bool = True
     ) -> None:
         """Makes the next learnable blob, as attribute `name`, to be filled by `filler` (None: left at zero)."""
-        self._check_size(f"blob '{name}'", shape)
+        self.check_size(f"blob '{name}'", shape)
         try:
             values = torch.zeros(shape)
         except RuntimeError:  # as torch says that memory is short
@@ -107,12 +108,20 @@ class Layer(nn.Module):
         if not condition:
             raise InputError(f"{self.where}: expected {expected}, found {found}")
 
+    def require_window(self, window: Window) -> None:
+        """InputError unless kernel, stride and dilation are above 0 and everything fits in Caffe's int."""
+        for what, sizes in (("kernel size", window.kernel), ("stride", window.stride), ("dilation", window.dilation)):
+            self.require(min(sizes) > 0, f"a {what} above 0", str(sizes))
+        largest = max(*window.kernel, *window.stride, *window.pad, *window.dilation)
+        self.require(largest <= INT_MAX, f"kernel, stride, padding and dilation up to {INT_MAX}", str(largest))
+
     def axis(self, axis: int, dims: int) -> int:
         """A possibly negative axis as an index into `dims` axes (Caffe: CanonicalAxisIndex)."""
         self.require(-dims <= axis < dims, f"an axis of a {dims}-axis blob", str(axis))
         return axis % dims
 
-    def _check_size(self, what: str, shape: Shape) -> None:
+    def check_size(self, what: str, shape: Shape) -> None:
+        """InputError if `what` has more values than Caffe can count."""
         self.require(math.prod(shape) <= INT_MAX, f"{what} of at most {INT_MAX} values", f"shape {tuple(shape)}")
 
     def _check_count(self, what: str, count: int, allowed: range) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ from .files import InputError, first_five
 from .fillers import fill
 from .graph import check_order, filter_net, insert_splits
 from .layer import Layer, Shape, make_layer
+from .layers.activations import ReLU
+from .layers.convolution import Convolution
 from .layers.data import Source
 from .prototxt import read_net
 
@@ -64,6 +67,7 @@ class Net(nn.Module):
         self.blob_shapes: dict[str, Shape] = {}
         self.ops = operations(engine)
         self._make_layers(self.ops)
+        self._fold_relus()
         self._share_blobs()
         self.memory_format = self.ops.memory_format
         self.to(memory_format=self.memory_format)
@@ -79,6 +83,13 @@ class Net(nn.Module):
             layer.require(_key(spec.name) not in self.layers, "a name that differs by more than dots", spec.name)
             self.layers._modules[_key(spec.name)] = layer  # not add_module: a layer may be called "forward"
             self.blob_shapes.update(zip(spec.top, layer.shapes_of_tops, strict=True))
+
+    def _fold_relus(self) -> None:
+        """Where a ReLU follows a convolution in place, the engine may do both in one pass over the blob."""
+        for layer, relu in pairwise(self._layers()):
+            in_place = list(relu.spec.bottom) == list(relu.spec.top) == list(layer.spec.top)
+            if isinstance(layer, Convolution) and isinstance(relu, ReLU) and in_place and self.ops.folds_relu:
+                layer.folded_relu = relu.folded = not relu.spec.relu_param.negative_slope
 
     def _share_blobs(self) -> None:
         """`param { name: … }` makes layers share a blob; the first layer that names it owns it (Net::AppendParam)."""

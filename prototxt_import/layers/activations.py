@@ -3,6 +3,7 @@ power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; ReLU
 
 import math
 
+import torch
 from torch import Tensor
 
 from .. import schema
@@ -13,7 +14,11 @@ from ..layer import Layer, Shape, register
 class ReLU(Layer):
     """max(x, 0), or a fixed slope below zero."""
 
+    folded = False  # into the convolution before it
+
     def forward(self, x: Tensor) -> Tensor:
+        if self.folded and not torch.is_grad_enabled():
+            return x
         return self.ops.relu(x, self.spec.relu_param.negative_slope)
 
 

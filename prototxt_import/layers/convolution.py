@@ -1,6 +1,7 @@
 """Convolution and Deconvolution over two spatial axes (Caffe: conv_layer.cpp, deconv_layer.cpp), and the names that
 MobileNet's forks gave to depthwise convolution."""
 
+import torch
 from torch import Tensor
 
 from ..geometry import Window
@@ -24,8 +25,7 @@ class _Convolutional(Layer):
             pad=self._pair("pad", 0),
             dilation=self._values(p.dilation, "dilation", 1),
         )
-        self.require(min(self.window.kernel) > 0, "a kernel size above 0", str(self.window.kernel))
-        self.require(min(self.window.stride) > 0, "a stride above 0", str(self.window.stride))
+        self.require_window(self.window)
         channels = shape[1]
         self.group = self.groups(channels)
         divides = self.group > 0 and channels % self.group == 0 and p.num_output % self.group == 0
@@ -65,6 +65,8 @@ class _Convolutional(Layer):
 class Convolution(_Convolutional):
     """Cross-correlation; blobs: weight (C_out, C_in / group, kh, kw), bias (C_out,)."""
 
+    folded_relu = False  # the ReLU that follows in place is done here where no gradient is wanted
+
     def weight_shape(self, channels: int) -> Shape:
         return (self.param.num_output, channels // self.group, *self.window.kernel)
 
@@ -74,7 +76,10 @@ class Convolution(_Convolutional):
         return [(s[0], self.param.num_output, *self.window.convolved(s[2:])) for s in bottom_shapes]
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.ops.convolution(x, self.weight, self.bias, self.window, self.group) for x in bottoms)
+        given = (self.weight, self.bias, self.window, self.group)
+        if self.folded_relu and not torch.is_grad_enabled():
+            return tuple(self.ops.convolution(x, *given, rectified=True) for x in bottoms)
+        return tuple(self.ops.convolution(x, *given) for x in bottoms)
 
 
 @register("ConvolutionDepthwise")

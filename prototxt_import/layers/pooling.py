@@ -22,14 +22,14 @@ class Pooling(Layer):
         kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else (p.kernel_size, p.kernel_size)
         stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride, p.stride)
         pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad, p.pad)
-        self.require(min(kernel) > 0, "a kernel size above 0", str(kernel))
-        self.require(min(stride) > 0, "a stride above 0", str(stride))
+        window = Window(kernel, stride, pad, ceil=p.round_mode == p.CEIL)
+        self.require_window(window)
         self.require(
             all(q < k for q, k in zip(pad, kernel, strict=True)),
             f"padding below the kernel {kernel}",
             str(pad),
         )
-        return Window(kernel, stride, pad, ceil=p.round_mode == p.CEIL)
+        return window
 
     def _window_for(self, size: Shape) -> Window:
         return self.window or Window(kernel=tuple(size))
@@ -37,6 +37,8 @@ class Pooling(Layer):
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         shape = bottom_shapes[0]
         window = self._window_for(shape[2:])
+        padded = [n + 2 * pad for n, pad in zip(shape[2:], window.pad, strict=True)]
+        self.check_size("a padded bottom", (*shape[:2], *padded))
         size = window.pooled(shape[2:])
         last = [(n - 1) * stride - pad for n, stride, pad in zip(size, window.stride, window.pad, strict=True)]
         inside = all(start < n for start, n in zip(last, shape[2:], strict=True))

@@ -3,16 +3,19 @@
 import os
 import signal
 import threading
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from bits import assert_same_bits
+from torch.nn import functional
 
 from cpm_repro.caffe_log import parse_log
 from cpm_repro.training import Options, Training, train
 from prototxt_import.caffemodel import read_caffemodel
 from prototxt_import.files import InputError
+from prototxt_import.net import Net
 
 
 def start_from(training, trace, iteration):
@@ -23,12 +26,8 @@ def start_from(training, trace, iteration):
 
 
 @pytest.mark.parametrize(("name", "iterations"), [("replay", 20), ("replay_itersize", 10)])
-def test_losses_and_parameters_follow_the_originals(golden, name, iterations):
-    """The same data, start and update rule: the fast engine stays at float32 accuracy of the original's trace.
-
-    Parameters are compared after one update of the net in which no maximum of a pooling window is so close to another
-    that rounding picks the other (in `replay` one of conv3_stage2 is, and moves conv1_stage2's gradients by 0.4 %).
-    """
+def test_losses_follow_the_originals(golden, name, iterations):
+    """The same data, start and update rule: the fast engine stays at float32 accuracy of the original's trace."""
     trace = np.load(golden / f"solver/{name}_trace.npz")
     with Training(golden / f"solver/{name}_solver.prototxt", Options()) as training:
         start_from(training, trace, 0)
@@ -36,16 +35,69 @@ def test_losses_and_parameters_follow_the_originals(golden, name, iterations):
             _, outputs = training.step()
             losses = [outputs[output] for output in sorted(outputs)]
             np.testing.assert_allclose(losses, trace["loss"][iteration], rtol=1e-4, err_msg=str(iteration))
-            if iteration == 0 and name == "replay_itersize":
-                assert_parameters_close(training, trace, 1)
 
 
-def assert_parameters_close(training, trace, iteration):
-    for blob in training.net.learnable:
-        expected = trace[f"iter{iteration}/{blob.layer}/{blob.index}"]
+@pytest.mark.parametrize("name", ["replay", "replay_itersize"])
+def test_parameters_follow_the_originals(golden, name):
+    """One update, to float32 accuracy, of all layers but those before a pooling that picked another maximum.
+
+    That happens where two values of a window are so close that rounding decides (in both replays at one window), and
+    then the gradient goes another way, in any engine whose bits are not Caffe's.
+    """
+    trace = np.load(golden / f"solver/{name}_trace.npz")
+    exact, fast = (one_step(golden / f"solver/{name}_solver.prototxt", trace, engine) for engine in ("exact", "fast"))
+    before_other_picks = set()
+    for pooling, batches in exact.pooled.items():
+        if any(picks_differ(*pair, pooling) for pair in zip(batches, fast.pooled[pooling], strict=True)):
+            before_other_picks |= layers_before(fast.net, pooling)
+    compared = [blob for blob in fast.net.learnable if blob.layer not in before_other_picks]
+    assert len(compared) >= 0.75 * len(fast.net.learnable)
+    for blob in compared:
+        expected, where = trace[f"iter1/{blob.layer}/{blob.index}"], f"{blob.layer}/{blob.index}"
         scale = max(np.abs(expected).max(), 1e-6)
-        where = f"{blob.layer}/{blob.index}"
         np.testing.assert_allclose(blob.parameter.detach(), expected, rtol=0, atol=1e-5 * scale, err_msg=where)
+
+
+class Step(NamedTuple):
+    """A net after one update, and what came into its max poolings, by layer and batch."""
+
+    net: Net
+    pooled: dict[str, list[torch.Tensor]]
+
+
+def one_step(solver, trace, engine):
+    with Training(solver, Options(engine=engine)) as training:
+        start_from(training, trace, 0)
+        pooled = {}
+        for layer in training.net.layers.values():
+            if layer.spec.type == "Pooling" and layer.spec.pooling_param.pool == layer.spec.pooling_param.MAX:
+                inputs = pooled.setdefault(layer.spec.name, [])
+                layer.register_forward_hook(
+                    lambda _layer, given, _made, inputs=inputs: inputs.append(given[0].detach())
+                )
+        training.step()
+        return Step(training.net, pooled)
+
+
+def picks_differ(exact, fast, where):
+    """Whether 3/2 max pooling picks other elements; asserts that those hold the same value but for rounding."""
+    padded = [functional.pad(x, (0, 1, 0, 1), value=-1.0) for x in (exact, fast)]  # ReLU made all of them 0 or more
+    one, other = (functional.max_pool2d(x, 3, 2, return_indices=True)[1] for x in padded)
+    values = padded[0].flatten(2)
+    apart = (values.gather(2, one.flatten(2)) - values.gather(2, other.flatten(2))).abs().max()
+    assert apart <= 1e-6 * exact.max(), f"{where}: picks of values {apart} apart"
+    return bool((one != other).any())
+
+
+def layers_before(net, name):
+    """The layers whose gradients come through the layer `name`."""
+    found, waiting = set(), [name]
+    while waiting:
+        bottoms = set(net.layer(waiting.pop()).spec.bottom)
+        makers = {layer.name for layer in net.param.layer if bottoms & set(layer.top)} - found
+        found |= makers
+        waiting += makers
+    return found
 
 
 def write_solver(golden, folder, **fields):

@@ -164,6 +164,7 @@ def test_profiles_are_engines_of_their_own(golden):
     results = {
         engine: Net(parse_net(text, "n"), engine=engine, seed=1)({"x": x})["c"].detach().numpy().tobytes()
         for engine in ENGINES
+        if engine == "fast" or engine.startswith("exact")
     }
     assert results["exact"] == results["exact:openblas-0.3.21"]
     assert len(set(results.values())) == 4
