@@ -23,6 +23,7 @@ from data_lmdb.reader import LmdbReader
 from data_lmdb.record import decode
 from prototxt_import import schema
 from prototxt_import.files import InputError
+from prototxt_import.share import WHOLE_BATCH, Share
 
 _LMDB = 1  # of the enum DB
 _PREFETCHED_BATCHES = 3  # Caffe's PREFETCH_COUNT
@@ -33,13 +34,15 @@ class DataOptions:
     """How a data layer works, beyond what its prototxt says.
 
     threads: workers; device: where the batches are made; profile: whose OpenCV's bits, "opencv4" or "opencv2";
-    skip_bad: a record that cannot be used is replaced by the next good one, instead of ending the run.
+    skip_bad: a record that cannot be used is replaced by the next good one, instead of ending the run; share: the
+    images of each batch that are made, where other processes make the others.
     """
 
     threads: int = 2
     device: str = "cpu"
     profile: str = "opencv4"
     skip_bad: bool = False
+    share: Share = WHOLE_BATCH
 
 
 DEFAULT_OPTIONS = DataOptions()
@@ -88,6 +91,7 @@ class CPMData:
         parameters = layer.cpmdata_param if layer.HasField("cpmdata_param") else layer.data_param
         self.batch_size = parameters.batch_size
         self._check(parameters)
+        self._rows = range(self.batch_size)[options.share.rows(self.batch_size)]
         self._reader = self._open(Path(folder) / parameters.source)
         try:
             where, table = f"{self._where}: transform_param", self._table(layer.transform_param, phase, Path(folder))
@@ -106,9 +110,9 @@ class CPMData:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each top: (N, 4, crop_y, crop_x) and (N, 2 (P+1), crop_y/stride, crop_x/stride)."""
+        """Shape of each top here: (n, 4, crop_y, crop_x) and (n, 2 (P+1), crop_y/stride, crop_x/stride)."""
         shapes = (self.transformer.shape.data_shape, self.transformer.shape.label_shape)
-        return {top: (self.batch_size, *shape) for top, shape in zip(self._tops, shapes, strict=False)}
+        return {top: (len(self._rows), *shape) for top, shape in zip(self._tops, shapes, strict=False)}
 
     def next_batch(self) -> dict[str, Tensor]:
         """The next batch, float32 tensors by top; what went wrong with a record is raised here.
@@ -198,17 +202,18 @@ class CPMData:
         return {"cursor": self._cursor, "epoch": self._epoch, "rand": self._random.state()}
 
     def _new_batch(self) -> Batch:
-        arguments = (self.transformer, self.batch_size, len(self._tops) > 1)
+        arguments = (self.transformer, len(self._rows), len(self._tops) > 1)
         return HostBatch(*arguments) if self._stream is None else CudaBatch(*arguments, self._stream)
 
     def _start_batch(self) -> _PendingBatch:
-        """Throw the dice of one batch and hand its samples to the workers."""
-        started = _PendingBatch(self._idle.pop() if self._idle else self._new_batch(), self.batch_size)
+        """Throw the dice of one batch and hand its samples to the workers, those of other processes left out."""
+        started = _PendingBatch(self._idle.pop() if self._idle else self._new_batch(), len(self._rows))
         started.batch.begin()
         for row in range(self.batch_size):
             augmentation = self.transformer.draw(self._random, self._epoch)
-            arguments = (started, row, self._cursor, augmentation)
-            started.work.append(self._workers.submit(self._make_sample, *arguments))
+            if row in self._rows:
+                arguments = (started, row - self._rows.start, self._cursor, augmentation)
+                started.work.append(self._workers.submit(self._make_sample, *arguments))
             self._cursor = (self._cursor + 1) % len(self._reader)
             self._epoch += self._cursor == 0
         started.state = self._drawn_state()

@@ -17,6 +17,8 @@ from prototxt_import.caffemodel import read_caffemodel, read_solverstate, write_
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
+from .update import update_blobs
+
 _NEEDED = {
     "fixed": (),
     "step": ("gamma", "stepsize"),
@@ -109,9 +111,9 @@ class SGDSolver:
             if blob.parameter.grad is None:
                 blob.parameter.grad = torch.zeros_like(blob.parameter)
         clip = self._clip_factor(blob.parameter.grad for blob, _ in trained)
-        for blob, history in trained:
-            step = self._step(blob.lr_mult, blob.decay_mult, clip)
-            self.net.ops.sgd_update(blob.parameter, blob.parameter.grad, history, step)
+        steps = [self._step(blob.lr_mult, blob.decay_mult, clip) for blob, _ in trained]
+        weights = [blob.parameter for blob, _ in trained]
+        update_blobs(weights, [weight.grad for weight in weights], [history for _, history in trained], steps)
         self.iteration += 1
 
     def _clip_factor(self, gradients: Iterable[torch.Tensor]) -> float:

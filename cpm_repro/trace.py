@@ -8,10 +8,12 @@ the first iteration (of its last batch) and their gradients.
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from prototxt_import.layer import Layer
 from prototxt_import.net import Net
+from prototxt_import.share import WHOLE_BATCH, Share
 
 from .solver import SGDSolver
 
@@ -23,9 +25,11 @@ class BlobRecorder:
     """The blobs of a net's forward pass and, after backward, their gradients; a context manager.
 
     Where an in-place layer wrote over a blob, value is the last one and gradient that of the first, as in Caffe.
+    Blobs of which this process has a share are the whole batch's: all processes ask for them.
     """
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, share: Share = WHOLE_BATCH) -> None:
+        self._share = share
         self._first: dict[str, Tensor] = {}
         self._last: dict[str, Tensor] = {}
         self._hooks = [layer.register_forward_hook(self._keep) for layer in net.layers.values()]
@@ -55,14 +59,17 @@ class BlobRecorder:
 
     def values(self) -> dict[str, np.ndarray]:
         """Every blob, float32."""
-        return {name: _array(blob) for name, blob in self._last.items()}
+        return {name: self._whole(blob) for name, blob in self._last.items()}
 
     def gradients(self) -> dict[str, np.ndarray]:
         """The gradient of every blob; zeros where none was needed."""
         return {
-            name: np.zeros(blob.shape, np.float32) if blob.grad is None else _array(blob.grad)
+            name: self._whole(torch.zeros_like(blob) if blob.grad is None else blob.grad)
             for name, blob in self._first.items()
         }
+
+    def _whole(self, part: Tensor) -> np.ndarray:
+        return _array(self._share.whole(part) if part.dim() else part)  # a loss is everyone's
 
 
 class Trace:

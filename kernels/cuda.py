@@ -4,6 +4,8 @@ sgd under the same names, over torch tensors (float32, N x C x H x W), with the 
 Results are new tensors of torch's allocator; what a docstring calls "added to" is changed in place.
 """
 
+from collections.abc import Sequence
+from dataclasses import astuple
 from functools import lru_cache
 
 import numpy as np
@@ -14,11 +16,12 @@ from cpm_kernels import cuda_module
 from cpm_kernels.convolution import Geometry, Pair
 from cpm_kernels.gemm import DEFAULT_PROFILE, GemmProfile
 from cpm_kernels.pooling import Pooling
-from cpm_kernels.sgd import SgdStep
+from cpm_kernels.sgd import SGD_BLOB, SgdStep
 
 SMALL = 1_000_000  # multiplications up to which OpenBLAS has kernels of their own (gemm.h: gemm_is_small)
 FULL = 128  # tiles that keep every multiprocessor of a large card busy
 GEMV_BLOCK = 4096  # blas.h
+SGD_BLOCKS = 64  # that share a blob; all blobs of a pose machine then fill a large card several times
 
 FORMS = {"nn": 0, "tn": 1, "nt": 2}
 """gemm.h's GemmForm, by the kernels' suffix."""
@@ -289,11 +292,15 @@ def euclidean_gradient(x: Tensor, y: Tensor, factor: float) -> Tensor:
     return dx
 
 
-def sgd_update(weight: Tensor, gradient: Tensor, history: Tensor, step: SgdStep) -> None:
-    """Updates `history`, which is also the update's value, and subtracts it from `weight`."""
-    _same_device(weight=weight, gradient=gradient, history=history)
-    numbers = (step.clip, step.share, step.decay)
-    _launch_elements(
-        "sgd_update", weight.numel(), 256, gradient, weight, history, *map(float, numbers), bool(step.absolute),
-        float(step.rate), float(step.momentum), np.int64(weight.numel()),
-    )  # fmt: skip
+def sgd_update(
+    weights: Sequence[Tensor], gradients: Sequence[Tensor], histories: Sequence[Tensor], steps: Sequence[SgdStep]
+) -> None:
+    """Updates every history, which is also the update's value, and subtracts it from its weight, in one launch."""
+    rows = []
+    for weight, gradient, history, step in zip(weights, gradients, histories, steps, strict=True):
+        _same_device(weight=weight, gradient=gradient, history=history)
+        rows.append((gradient.data_ptr(), weight.data_ptr(), history.data_ptr(), weight.numel(), astuple(step)))
+    table = np.array(rows, SGD_BLOB)
+    blobs = torch.from_numpy(table.view(np.uint8)).to(weights[0].device)
+    blocks = min(-(-max(weight.numel() for weight in weights) // 256), SGD_BLOCKS)
+    cuda_module.launch("sgd_update", (blocks, len(weights), 1), 256, blobs, blocks)

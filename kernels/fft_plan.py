@@ -15,6 +15,7 @@ CELL_BYTES = 2 * BLOCK * 4
 CACHE = 4 << 20  # bytes that stay near the cores while a chunk is worked on
 WORKSPACE = 64 << 20  # bytes a chunk's spectra may take
 
+PLANNED_IMAGES = {False: 1, True: 4}  # for inference, for training
 MULTIPLY = 9e-9  # ms per floating-point operation
 TRANSFORM = 5e-6  # ms per pixel of a tile of 16 channels
 MEMORY = 5e-8  # ms per byte to or from memory
@@ -85,11 +86,14 @@ def fft_plan(
 ) -> FftPlan | None:
     """The cheapest plan for such a convolution, or None where a direct one should be faster (or has no output).
 
-    When `training`, weights' spectra are made anew for every pass instead of kept.
+    The choice goes by `PLANNED_IMAGES`, so that an image's bits are the same in any batch. When `training`, weights'
+    spectra are made anew for every pass instead of kept.
     """
-    plans = plans_of(channels, outputs, kernel, size, pad, images)
+    plans = plans_of(channels, outputs, kernel, size, pad, PLANNED_IMAGES[training])
     best = min(plans, key=lambda plan: cost(plan, training), default=None)
-    return best if best and cost(best, training) < direct_cost(best) else None
+    if images < 1 or best is None or cost(best, training) >= direct_cost(best):
+        return None
+    return _with_chunks(replace(best, images=images))
 
 
 def plans_of(channels: int, outputs: int, kernel: Pair, size: Pair, pad: Pair, images: int = 1) -> list[FftPlan]:

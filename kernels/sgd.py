@@ -24,6 +24,12 @@ class SgdStep:
     momentum: float = 0.0
 
 
+_STEP = [(field, np.int32 if field == "absolute" else np.float32) for field in SgdStep.__dataclass_fields__]
+
+SGD_BLOB = np.dtype([(name, np.int64) for name in ("gradient", "weight", "history", "count")] + [("step", _STEP)])
+"""src/sgd.h's SgdBlob: addresses, number of values, step."""
+
+
 class _Step(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_float) for name in ("clip", "share", "decay")),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cpm_kernels.blas import dot
 from cpm_kernels.convolution import Geometry
 from cpm_kernels.gemm import GEMM_PROFILES
 from cpm_kernels.pooling import Pooling
@@ -19,16 +20,17 @@ from cpm_kernels.random import CaffeRandom
 from . import exact_elementwise as elementwise
 from . import exact_normalization as normalization
 from . import exact_products as products
-from .exact_tensors import tensor
-from .exact_update import ExactUpdate
+from .exact_tensors import array, tensor
 from .geometry import Window
+from .share import Share
 
 
-class ExactOperations(ExactUpdate):
+class ExactOperations:
     """Caffe's arithmetic; `profile` says which OpenBLAS cut the matrix products."""
 
     memory_format = torch.contiguous_format
     folds_relu = False
+    adds_parameter_gradients = True  # to `.grad` themselves, image by image; autograd gets none
     profile = GEMM_PROFILES["openblas-0.3.21"]
 
     @classmethod
@@ -169,16 +171,23 @@ class ExactOperations(ExactUpdate):
         return torch.where(x > y, x, y)
 
     @staticmethod
-    def dropout(x: Tensor, ratio: float, random: CaffeRandom) -> Tensor:
+    def dropout(x: Tensor, ratio: float, random: CaffeRandom, share: Share) -> Tensor:
         """Zeroes a share `ratio` of the values, drawn from the net's stream, and scales the rest by 1 / (1 − ratio)."""
-        share = 1.0 - float(np.float32(ratio))  # in double, as Caffe's `1. - threshold_`
-        kept = random.bernoulli(share, x.numel()).reshape(tuple(x.shape))
-        return elementwise.Dropout.apply(x, tensor(kept.astype(np.float32), x), float(np.float32(1.0 / share)))
+        p = 1.0 - float(np.float32(ratio))  # in double, as Caffe's `1. - threshold_`
+        images = len(x) * share.count
+        kept = random.bernoulli(p, x[0].numel() * images).reshape(images, *x.shape[1:])[share.rows(images)]
+        return elementwise.Dropout.apply(x, tensor(kept.astype(np.float32), x), float(np.float32(1.0 / p)))
 
     @staticmethod
-    def euclidean_loss(x: Tensor, y: Tensor) -> Tensor:
+    def euclidean_loss(x: Tensor, y: Tensor, share: Share) -> Tensor:
         """Σ (x − y)² / N / 2, a 0-axis tensor (paper, equation 5, averaged over the batch)."""
-        return elementwise.EuclideanLoss.apply(x, y)
+        return elementwise.EuclideanLoss.apply(x, y, share)
+
+    @staticmethod
+    def squared_norm(gradient: Tensor) -> np.float32:
+        """Σ gradient², a dot product of one BLAS thread (Caffe: sgd_solver.cpp)."""
+        values = array(gradient)
+        return dot(values, values)
 
 
 def _pooling(x: Tensor, window: Window) -> Pooling:

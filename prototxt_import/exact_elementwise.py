@@ -16,6 +16,7 @@ from cpm_kernels.pooling import Pooling
 
 from .exact_kernels import kernels_of
 from .exact_tensors import Gradient, array, tensor
+from .share import Share
 
 
 class MaxPool(Function):
@@ -23,14 +24,16 @@ class MaxPool(Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, windows: Pooling) -> Tensor:
-        y, ctx.where = kernels_of(x).max_pool(x.contiguous(), windows)
+        y, where = kernels_of(x).max_pool(x.contiguous(), windows)
+        ctx.save_for_backward(where)
         ctx.windows = windows
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor):
-        return kernels_of(dy).max_pool_gradient(dy.contiguous(), ctx.where, ctx.windows), None
+        (where,) = ctx.saved_tensors
+        return kernels_of(dy).max_pool_gradient(dy.contiguous(), where, ctx.windows), None
 
 
 class AvePool(Function):
@@ -81,7 +84,7 @@ class PReLU(Function):
         if gradient.needed:
             with gradient.on_host() as values:
                 elementary.add_slope_gradient(array(x), array(dy), values)
-        return dy * ((x > 0).float() + _per_channel(slope, x) * (x <= 0)), gradient.result
+        return dy * ((x > 0).float() + _per_channel(slope, x) * (x <= 0)), gradient.done()
 
 
 def _per_channel(values: Tensor, x: Tensor) -> Tensor:
@@ -301,13 +304,14 @@ class Dropout(Function):
 
 
 class EuclideanLoss(Function):
-    """(x, y) -> Σ (x − y)² / N / 2."""
+    """(x, y, share) -> Σ (x − y)² / N / 2 of the whole batch; N counts all its images."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, y: Tensor) -> Tensor:
+    def forward(ctx, x: Tensor, y: Tensor, share: Share) -> Tensor:
         difference = x - y
         ctx.save_for_backward(difference)
-        values = array(difference)
+        values = array(share.whole(difference))
+        ctx.images = len(values)
         loss = dot(values, values) / np.float32(len(values)) / np.float32(2)
         return torch.tensor(loss, device=x.device)
 
@@ -315,6 +319,6 @@ class EuclideanLoss(Function):
     @once_differentiable
     def backward(ctx, loss_weight: Tensor):
         (difference,) = ctx.saved_tensors
-        factor = loss_weight / difference.shape[0]
-        of_x, of_y = ctx.needs_input_grad
-        return difference * factor if of_x else None, difference * -factor if of_y else None
+        factor = loss_weight / ctx.images
+        of_x, of_y, _ = ctx.needs_input_grad
+        return difference * factor if of_x else None, difference * -factor if of_y else None, None

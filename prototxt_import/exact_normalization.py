@@ -36,7 +36,7 @@ class Scale(Function):
         if gradient.needed:
             with gradient.on_host() as values:
                 _add_scale_gradient(array(dy * x), factor, ctx.trailing, values.reshape(-1))
-        return dy * _broadcast(factor, ctx.trailing), gradient.result, None
+        return dy * _broadcast(factor, ctx.trailing), gradient.done(), None
 
 
 def _broadcast(values: Tensor, trailing: int) -> Tensor:
@@ -84,7 +84,7 @@ class Bias(Function):
             with gradient.on_host() as values:
                 for rows in array(dy).reshape(-1, count, inner):
                     add_row_sums(rows, values.reshape(-1))
-        return dy, gradient.result, None
+        return dy, gradient.done(), None
 
 
 class BatchNorm(Function):
@@ -142,7 +142,8 @@ class LRNAcross(Function):
     @staticmethod
     def forward(ctx, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
         weight = float(np.float32(alpha) / np.float32(size))
-        scales = [_sliding_scale(image * image, size, weight, k) for image in array(x)]
+        window = _window(size, x)
+        scales = [_sliding_scale(image * image, window, weight, k) for image in array(x)]
         scale = tensor(np.stack(scales), x)
         y = x * raised(scale, -beta)
         ctx.save_for_backward(x, y, scale)
@@ -155,10 +156,16 @@ class LRNAcross(Function):
         x, y, scale = ctx.saved_tensors
         size, alpha, beta = ctx.parameters
         factor = np.float32(2) * np.float32(alpha) * np.float32(beta) / np.float32(size)
+        window = _window(size, x)
         dx, x, ratio = array((dy * raised(scale, -beta)).clone()), array(x), array(dy * y / scale)
         for image in range(len(dx)):
-            axpy(-float(factor), x[image] * _sliding_sum(ratio[image], size), dx[image])
+            axpy(-float(factor), x[image] * _sliding_sum(ratio[image], window), dx[image])
         return tensor(dx, scale), None, None, None, None
+
+
+def _window(size: int, x: Tensor) -> int:
+    """How many channels to slide over: a window of 2 C − 1 sees them all from everywhere, a larger one only zeros."""
+    return min(size, 2 * x.shape[1] - 1)
 
 
 def _padded(values: np.ndarray, size: int) -> np.ndarray:

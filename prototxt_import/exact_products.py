@@ -27,7 +27,7 @@ def _add_parameter_gradients(ctx, dy: Tensor, image: Tensor, maps: Tensor) -> tu
         kernels.add_bias_gradient(dy, bias.values)
     if weight.needed:
         kernels.add_weight_gradient(image, maps, ctx.geometry, weight.values)
-    return weight.result, bias.result
+    return weight.done(), bias.done()
 
 
 class Convolution(Function):
@@ -95,4 +95,4 @@ class InnerProduct(Function):
                 add_column_sums(array(dy), sums)
         if of_x:
             dx = kernels_of(x).gemm(dy, weight, None, False, ctx.transposed, ctx.profile)
-        return dx, weights.result, bias.result, None, None
+        return dx, weights.done(), bias.done(), None, None

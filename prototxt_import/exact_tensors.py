@@ -23,24 +23,34 @@ class Gradient:
 
         gradient = Gradient(parameter, needed)
         if gradient.needed: add(gradient.values)
-        return gradient.result
+        return gradient.done()
 
     Caffe adds every image's share onto what the parameter's diff holds already (from earlier images, passes with
     iter_size, layers that share the blob). So for a net's parameter `values` is its `.grad` itself, and autograd gets
-    nothing to add; for any other tensor `values` starts at zero and is returned.
+    nothing to add; for any other tensor `values` starts at zero and is returned. Where other processes have the images
+    before and after, the parameter has a `relay`: `values` start as the one before left them and go to the one after.
     """
 
     def __init__(self, parameter: Tensor | None, needed: bool) -> None:
         self.needed = needed
-        self.result: Tensor | None = None
+        self._result: Tensor | None = None
+        self._relay = getattr(parameter, "relay", None) if needed else None
         if not needed:
             return
         if isinstance(parameter, nn.Parameter):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
             self.values = parameter.grad
+            if self._relay is not None:
+                self._relay.receive(self.values)
         else:
-            self.values = self.result = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+            self.values = self._result = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+
+    def done(self) -> Tensor | None:
+        """To be called when the values are added; returns what is left to autograd to add."""
+        if self._relay is not None:
+            self._relay.send(self.values)
+        return self._result
 
     @contextmanager
     def on_host(self) -> Iterator[np.ndarray]:

@@ -12,16 +12,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cpm_kernels.random import CaffeRandom
-from cpm_kernels.sgd import SgdStep
 
 from . import convolution_plans
 from .geometry import Window
+from .share import Share
 
 
 class FastOperations:
     """torch's kernels, with Caffe's rules for shapes, ties and divisors."""
 
     memory_format = torch.channels_last  # 1.3 to 1.6 times as fast as N, C, H, W order on a CPU
+    adds_parameter_gradients = False  # autograd does
     dtype = torch.float32  # of the products' factors
     folds_relu = True  # into convolutions, where no gradient is wanted
     tf32 = False
@@ -214,10 +215,12 @@ class FastOperations:
         return torch.where(x > y, x, y)
 
     @staticmethod
-    def dropout(x: Tensor, ratio: float, random: CaffeRandom) -> Tensor:
+    def dropout(x: Tensor, ratio: float, random: CaffeRandom, share: Share) -> Tensor:
         """Zeroes a share `ratio` of the values and scales the rest by 1 / (1 − ratio); draws from torch's generator
         of the tensor's device instead of the net's `random`."""
-        return F.dropout(x, ratio, training=True)
+        images = x.shape[0] * share.count
+        kept = x.new_empty((images, *x.shape[1:])).bernoulli_(1 - ratio)[share.rows(images)]
+        return x * kept.div_(1 - ratio)
 
     @staticmethod
     def squared_norm(gradient: Tensor) -> np.float32:
@@ -225,19 +228,10 @@ class FastOperations:
         return np.float32((gradient * gradient).sum().item())
 
     @staticmethod
-    def sgd_update(weight: Tensor, gradient: Tensor, history: Tensor, step: SgdStep) -> None:
-        """One update of `history` and `weight` in place; `step` says by what (Caffe: sgd_solver.cpp)."""
-        gradient = gradient * (step.clip * step.share)
-        if step.decay:
-            gradient.add_(weight.sign() if step.absolute else weight, alpha=step.decay)
-        history.mul_(step.momentum).add_(gradient, alpha=step.rate)
-        weight.sub_(history)
-
-    @staticmethod
-    def euclidean_loss(x: Tensor, y: Tensor) -> Tensor:
+    def euclidean_loss(x: Tensor, y: Tensor, share: Share) -> Tensor:
         """Σ (x − y)² / N / 2, a 0-axis tensor (paper, equation 5, averaged over the batch)."""
         difference = x - y
-        return (difference * difference).sum() / x.shape[0] / 2
+        return share.total((difference * difference).sum() / (x.shape[0] * share.count) / 2)
 
 
 class Tf32Operations(FastOperations):

@@ -8,13 +8,14 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cpm_kernels.random import CaffeRandom
 
 from . import schema
 from .files import InputError
 from .geometry import Window
+from .share import WHOLE_BATCH, Share
 
 Shape = tuple[int, ...]
 INT_MAX = 2**31 - 1  # the most values that Caffe lets a blob have
@@ -59,6 +60,7 @@ class Layer(nn.Module):
     operations: tuple[str, ...] = ()  # those it needs that not every engine has
     threads: int = 0  # that Caffe's layer starts; each seeds a generator of its own with a draw from the net's
     random: CaffeRandom  # the net's, set by Net
+    share: Share = WHOLE_BATCH  # of the batch, set by Net.share_batch
 
     def __init__(self, spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: object) -> None:
         super().__init__()
@@ -73,6 +75,11 @@ class Layer(nn.Module):
         for top, shape in zip(spec.top, self.shapes_of_tops, strict=True):
             self.require(all(d > 0 for d in shape), f"top '{top}' with every dimension above 0", f"shape {shape}")
             self.check_size(f"top '{top}'", shape)
+
+    def compute(self, blobs: dict[str, Tensor]) -> None:
+        """Adds the tops to the net's blobs, from which the bottoms are; one made in place takes its bottom's place."""
+        tops = self(*(blobs[bottom] for bottom in self.spec.bottom))
+        blobs.update(zip(self.spec.top, tops if isinstance(tops, tuple) else (tops,), strict=True))
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         """Reads the layer's parameters and makes its blobs (Caffe: LayerSetUp)."""

@@ -26,6 +26,8 @@ from .layers.activations import ReLU
 from .layers.convolution import Convolution
 from .layers.data import Source
 from .prototxt import read_net
+from .recomputation import segments
+from .share import Share
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,11 @@ class Net(nn.Module):
     def _layers(self) -> Iterator[Layer]:
         return iter(self.layers.values())
 
+    def share_batch(self, share: Share) -> None:
+        """From now on `forward` gets the images of that share of each batch."""
+        for layer in self._layers():
+            layer.share = share
+
     def layer(self, name: str) -> Layer:
         """The layer of that name; KeyError if there is none."""
         return self.layers[_key(name)]
@@ -179,17 +186,9 @@ class Net(nn.Module):
 
         Spatial sizes and batch may differ from the prototxt's where the layers allow it.
         """
-        for name in self.input_shapes:
-            if name not in inputs:
-                raise InputError(f"net '{self.param.name}': expected the input blob '{name}', found {sorted(inputs)}")
-        blobs = {name: self._arranged(blob) for name, blob in inputs.items()}
-        for layer in self._layers():
-            if isinstance(layer, Source):
-                continue
-            tops = layer(*(blobs[bottom] for bottom in layer.spec.bottom))
-            tops = tops if isinstance(tops, tuple) else (tops,)
-            blobs.update(zip(layer.spec.top, tops, strict=True))
-            del tops
+        blobs = self._inputs(inputs)
+        for layer in self._computing():
+            layer.compute(blobs)
             for name in self._last_used_by[layer.spec.name] if wanted is not None else ():
                 if name not in wanted:
                     del blobs[name]
@@ -203,6 +202,23 @@ class Net(nn.Module):
         for blob, layer in last.items():
             names[layer].append(blob)
         return names
+
+    def forward_recomputing(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What `forward` gives, but for the blobs that backward will compute again (see `recomputation.py`)."""
+        blobs = self._inputs(inputs)
+        for segment in segments(self._computing(), self.output_names):
+            segment(blobs)
+        return blobs
+
+    def _computing(self) -> list[Layer]:
+        return [layer for layer in self._layers() if not isinstance(layer, Source)]
+
+    def _inputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Those that there must be, in the engine's memory order."""
+        for name in self.input_shapes:
+            if name not in inputs:
+                raise InputError(f"net '{self.param.name}': expected the input blob '{name}', found {sorted(inputs)}")
+        return {name: self._arranged(blob) for name, blob in inputs.items()}
 
     def _arranged(self, blob: Tensor) -> Tensor:
         """The same values in the engine's memory order."""

@@ -9,7 +9,9 @@ EXAMPLE = """
 python tools/train.py --solver build/demo/models/solver.prototxt
 python tools/train.py --solver build/demo/models/solver.prototxt \\
     --snapshot build/demo/models/people_iter_750.solverstate
-python tools/train.py --solver build/demo/models/solver.prototxt --engine exact --trace trace.npz
+python tools/train.py --solver build/demo/models/solver.prototxt --engine exact \\
+    --trace build/trace.npz
+torchrun --nproc-per-node 2 tools/train.py --solver build/demo/models/solver.prototxt
 """
 
 
@@ -27,8 +29,11 @@ def main(arguments: argparse.Namespace) -> None:
         skip_bad=arguments.skip_bad,
         trace=arguments.trace,
         resume_like_caffe=arguments.resume_like_caffe,
+        recompute=arguments.checkpoint_activations,
     )
-    print(f"written: {train(arguments.solver, options)}")
+    written = train(arguments.solver, options)
+    if written is not None:
+        print(f"written: {written}")
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -48,6 +53,11 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--trace", metavar="T.npz", type=Path, help="record losses, parameters and first blobs here")
     parser.add_argument(
         "--skip-bad", action="store_true", help="replace a record that cannot be used by the next good one, and say so"
+    )
+    parser.add_argument(
+        "--checkpoint-activations",
+        action="store_true",
+        help="compute the feature extractors' blobs again in backward instead of keeping them: less memory, more time",
     )
     command_line.add_profile(parser)
     command_line.add_device(parser)

@@ -245,11 +245,12 @@ euclidean_backward(const float* x, const float* y, float* dx, float factor, long
     if (at < count) dx[at] = factor * (x[at] - y[at]);
 }
 
-// Updates history, which is also the update's value, and subtracts it from weight.
+// Updates every blob's history, which is also the update's value, and subtracts it from the weight. Grid: `blocks` that
+// share a blob, blobs.
 CPM_KERNEL(256, 1)
-sgd_update(const float* gradient, float* weight, float* history, float clip, float share, float decay, int absolute,
-           float rate, float momentum, long long count) {
-    const long long at = element_number();
-    if (at < count)
-        sgd_element(SgdStep{clip, share, decay, absolute, rate, momentum}, gradient[at], weight[at], history[at]);
+sgd_update(const SgdBlob* blobs, int blocks) {
+    const SgdBlob blob = blobs[blockIdx.y];
+    const long long threads = (long long)blocks * blockDim.x;
+    for (long long at = element_number(); at < blob.count; at += threads)
+        sgd_element(blob.step, blob.gradient[at], blob.weight[at], blob.history[at]);
 }

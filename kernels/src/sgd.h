@@ -13,6 +13,15 @@ struct SgdStep {
     float momentum;
 };
 
+// A row of the table that one launch updates: where a blob's numbers lie and what happens to them.
+struct SgdBlob {
+    const float* gradient;
+    float* weight;
+    float* history;
+    long long count;
+    SgdStep step;
+};
+
 CPM_FN float sign_of(float value) { return (float)((value > 0.0f) - (value < 0.0f)); }
 
 // OpenBLAS's axpy leaves y alone where the factor is 0, and its scal by 0 gives 0 whatever was there.

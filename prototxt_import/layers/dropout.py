@@ -17,4 +17,4 @@ class Dropout(Layer):
     def forward(self, x: Tensor) -> Tensor:
         if self.spec.phase == schema.TEST:
             return x
-        return self.ops.dropout(x, self.spec.dropout_param.dropout_ratio, self.random)
+        return self.ops.dropout(x, self.spec.dropout_param.dropout_ratio, self.random, self.share)

@@ -24,4 +24,4 @@ class EuclideanLoss(Layer):
         return [()]
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.ops.euclidean_loss(x, y.reshape(x.shape))
+        return self.ops.euclidean_loss(x, y.reshape(x.shape), self.share)

@@ -47,10 +47,10 @@ def assert_same_weights(path, expected):
         assert_same_bits(np.array(found[name].data, np.float32), np.array(blob.data, np.float32), str(name))
 
 
-@pytest.mark.parametrize("name", ["replay_dropout", "replay_itersize"])
-def test_runs_are_the_originals(golden, tmp_path, name):
+@pytest.mark.parametrize(("name", "recompute"), [("replay_dropout", True), ("replay_itersize", False)])
+def test_runs_are_the_originals(golden, tmp_path, name, recompute):
     solver = solver_of(golden, tmp_path, name)
-    train(solver, Options(engine="exact", trace=tmp_path / "trace.npz"))
+    train(solver, Options(engine="exact", trace=tmp_path / "trace.npz", recompute=recompute))
     assert_same_trace(read_npz(tmp_path / "trace.npz"), np.load(golden / f"solver/{name}_trace.npz"))
 
 

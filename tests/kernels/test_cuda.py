@@ -193,22 +193,24 @@ def test_euclidean_gradient(device: str) -> None:
     assert_same_bits(actual.cpu().numpy(), factor * (x - y), "gradient")
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
+def test_sgd_update(device: str) -> None:
+    """Blobs of all sizes, each with a step of its own: fewer values than threads, and more than the blocks hold."""
+    steps = [
         sgd.SgdStep(rate=8e-5 * 5, momentum=0.9, decay=5e-4),
         sgd.SgdStep(clip=0.37, share=0.5, decay=1e-3, absolute=True, rate=0.01, momentum=0.0),
         sgd.SgdStep(rate=0.1, momentum=0.9),
-    ],
-)
-def test_sgd_update(device: str, step: sgd.SgdStep) -> None:
-    weight, gradient, history = (values(33, 17, seed=seed) for seed in range(3))
-    weight[0, :2] = [0.0, -0.0]
-    on_weight, on_gradient, on_history = on(device, weight, gradient, history)
-    cuda.sgd_update(on_weight, on_gradient, on_history, step)
-    sgd.sgd_update(weight, gradient, history, step)
-    assert_same_bits(on_weight.cpu().numpy(), weight, "weight")
-    assert_same_bits(on_history.cpu().numpy(), history, "history")
+        sgd.SgdStep(share=1 / 3, decay=1e-3, rate=0.03, momentum=0.9),
+    ]
+    counts = [561, 7, 1, cuda.SGD_BLOCKS * 256 * 2 + 3]
+    blobs = [[values(count, seed=seed) for count in counts] for seed in range(3)]
+    blobs[0][0][:2] = [0.0, -0.0]
+    tensors = [on(device, *arrays) for arrays in blobs]
+    cuda.sgd_update(*tensors, steps)
+    for weight, gradient, history, step in zip(*blobs, steps, strict=True):
+        sgd.sgd_update(weight, gradient, history, step)
+    for name, actual, expected in (("weight", tensors[0], blobs[0]), ("history", tensors[2], blobs[2])):
+        for one, other in zip(actual, expected, strict=True):
+            assert_same_bits(one.cpu().numpy(), other, f"{name} of {len(other)}")
 
 
 def test_wrong_tensors_are_refused() -> None:

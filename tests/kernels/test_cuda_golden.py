@@ -17,9 +17,11 @@ from cuda_on_host import HostLauncher
 from torch import Tensor
 
 from cpm_kernels import cuda, cuda_module
+from cpm_kernels.sgd import SgdStep
+from cpm_repro import update
 from cpm_repro.trace import BlobRecorder
 from cpm_repro.training import Options, Training
-from prototxt_import import exact_kernels, exact_update
+from prototxt_import import exact_kernels
 from prototxt_import.net import load_net
 
 
@@ -46,6 +48,10 @@ def through(function: Callable, device: str) -> Callable:
 
 def add_row_sums(image: Tensor, sums: Tensor) -> None:
     cuda.add_bias_gradient(image.reshape(1, *image.shape, 1), sums)
+
+
+def sgd_update(weight: Tensor, gradient: Tensor, history: Tensor, step: SgdStep) -> None:
+    cuda.sgd_update([weight], [gradient], [history], [step])
 
 
 @pytest.fixture(params=["host", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -75,7 +81,7 @@ def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr(exact_kernels, "blas", namespace(add_row_sums))
     monkeypatch.setattr(exact_kernels, "pooling", pools)
     monkeypatch.setattr(exact_kernels, "elementary", namespace(cuda.relu, cuda.relu_gradient))
-    monkeypatch.setattr(exact_update, "sgd_update", through(cuda.sgd_update, device))
+    monkeypatch.setattr(update, "sgd_update", through(sgd_update, device))
     yield launched
 
 
