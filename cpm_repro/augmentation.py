@@ -128,11 +128,12 @@ class CPMTransformer:
         InputError, naming `where`, if the record cannot be scaled or placed.
         """
         poses = {} if poses is None else poses
-        poses["orig"] = stored_pose(record)
-        if self.param.transform_body_joint:
-            poses["orig"] = network_pose(poses["orig"], self.shape.parts)
         try:
-            geometry = (self._augmented if self.phase == "TRAIN" else self._unchanged)(record, augmentation, poses)
+            with np.errstate(over="ignore", invalid="ignore"):  # nonsense comes to sizes that are refused
+                poses["orig"] = stored_pose(record)
+                if self.param.transform_body_joint:
+                    poses["orig"] = network_pose(poses["orig"], self.shape.parts)
+                geometry = (self._augmented if self.phase == "TRAIN" else self._unchanged)(record, augmentation, poses)
         except ValueError as error:
             raise InputError(f"{where}: {error}") from None
         image = record.image

@@ -110,14 +110,20 @@ def parse_log(path: str | os.PathLike) -> Log:
     for line_number, line in enumerate(text.splitlines(), start=1):
         where = f"{path}: line {line_number}"
         if match := _ITERATION.search(line):
-            row = rows[int(match[1])] = {"loss": _number(match[2], where)}
+            row = rows[_iteration(match[1], where)] = {"loss": _number(match[2], where)}
         elif match := _OUTPUT.search(line):
             row["output " + match[1]] = _number(match[2], where)
-        elif (match := _RATE.search(line)) and int(match[1]) in rows:
-            rows[int(match[1])]["rate"] = _number(match[2], where)
+        elif (match := _RATE.search(line)) and _iteration(match[1], where) in rows:
+            rows[_iteration(match[1], where)]["rate"] = _number(match[2], where)
     if not rows:
         raise InputError(f'{path}: expected a solver\'s log with lines "Iteration N, loss = X", found none')
     return _as_curves(rows)
+
+
+def _iteration(digits: str, where: str) -> int:
+    if len(digits) > 10:  # Caffe counts in an int
+        raise InputError(f"{where}: expected an iteration of at most 10 digits, found {digits[:40]}")
+    return int(digits)
 
 
 def _number(text: str, where: str) -> float:

@@ -8,12 +8,15 @@ from typing import NoReturn
 
 from prototxt_import.files import InputError
 
+DATA_SET_NEEDED = "# with the data set's own files:"
+"""In an example: what follows works once these are there; what comes before works after `make demo`."""
 BAD_INPUT = 2
 INTERRUPTED = 130
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:
-    """A parser whose --help ends with `example`, one or more command lines that work as they stand."""
+    """A parser whose --help ends with `example`, one or more command lines that work as they stand after `make demo`
+    (but see `DATA_SET_NEEDED`)."""
     return argparse.ArgumentParser(
         description=description,
         epilog=f"example:\n{_indented(example)}",

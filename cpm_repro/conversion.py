@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from cpm_repro.channel_order import swap_red_and_blue
+from prototxt_import import schema
 from prototxt_import.caffemodel import write_caffemodel, write_hdf5
 from prototxt_import.files import InputError, first_five, read_bytes, replacing
-from prototxt_import.net import Net, load_net
+from prototxt_import.net import Net, lay_out, load_net
 from prototxt_import.prototxt import parse_net, read_text
 
 FORMAT = "cpm_repro.net.1"
@@ -88,11 +89,7 @@ def load(path: str | os.PathLike, phase: str = "TEST", engine: str = "fast") -> 
     state, prototxt = _read_state_dict(Path(path))
     if prototxt is None:
         raise InputError(f"{path}: expected a file of this project (format {FORMAT}), found another one")
-    param = parse_net(prototxt, str(path))
-    with naming(path):
-        net = Net(param, phase, engine)
-    _fill(net, state, path)
-    return net
+    return _filled(parse_net(prototxt, str(path)), path, state, path, phase, engine)
 
 
 class Model(NamedTuple):
@@ -130,11 +127,8 @@ def _net_of_state_dict(path: Path, prototxt: Path | None, channel_order: str | N
             "which a state_dict that is not of this project does not say, found none"
         )
     text = own if prototxt is None else read_text(prototxt)
-    param = parse_net(text, str(prototxt or path))
-    with naming(prototxt or path):
-        net = Net(param)
-    _fill(net, state, path)
-    return net, text
+    where = prototxt or path
+    return _filled(parse_net(text, str(where)), where, state, path), text
 
 
 def _read_state_dict(path: Path) -> tuple[Mapping[str, Tensor], str | None]:
@@ -170,10 +164,28 @@ def _read_safetensors(path: Path) -> dict:
         raise InputError(f"{path}: expected a .safetensors file, found one that cannot be read ({error})") from None
 
 
-def _fill(net: Net, state: Mapping[str, Tensor], path: str | os.PathLike) -> None:
-    """Copies the tensors into the net; names may do without `layers.`. InputError lists the first five differences."""
+def _filled(
+    param: "schema.NetParameter",
+    where: str | os.PathLike,
+    state: Mapping[str, Tensor],
+    path: str | os.PathLike,
+    phase: str = "TEST",
+    engine: str = "fast",
+) -> Net:
+    """The net of `param`, which lies in the file `where`, with the tensors of the file `path`; their names may do
+    without `layers.`. InputError lists the first five differences, before the net takes any memory."""
     found = {str(name).removeprefix("layers."): value for name, value in state.items()}
-    wanted = {name.removeprefix("layers."): value for name, value in net.state_dict().items()}
+    with naming(where):
+        laid_out = lay_out(param, phase, engine)
+    _check_shapes({name.removeprefix("layers."): value for name, value in laid_out.state_dict().items()}, found, path)
+    net = Net(param, phase, engine)
+    with torch.no_grad():
+        for name, value in net.state_dict().items():
+            value.copy_(found[name.removeprefix("layers.")])
+    return net
+
+
+def _check_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, object], path: str | os.PathLike) -> None:
     shapes = {name: tuple(v.shape) if isinstance(v, Tensor) else type(v).__name__ for name, v in found.items()}
     differences = [
         f"blob '{name}': expected shape {tuple(value.shape)}, as the prototxt has, found {shapes.get(name, 'none')}"
@@ -183,9 +195,6 @@ def _fill(net: Net, state: Mapping[str, Tensor], path: str | os.PathLike) -> Non
     differences += [f"expected no blob '{name}', which the prototxt lacks, found one" for name in found.keys() - wanted]
     if differences:
         raise InputError(f"{path}: {first_five(differences)}")
-    with torch.no_grad():
-        for name, value in wanted.items():
-            value.copy_(found[name])
 
 
 def convert(source: Path, out: Path, prototxt: Path | None = None, channel_order: str | None = None) -> Model:

@@ -17,8 +17,7 @@ from cpm_repro.evaluation import THRESHOLDS, Pck, count_hits
 from cpm_repro.ground_truth import GroundTruth
 from cpm_repro.joints import STORED_16, STORED_TO_14
 from cpm_repro.mpii_release import release_heads
-from cpm_repro.predictions import variable_names
-from data_lmdb.matlab import read_variables
+from data_lmdb.matlab import read_variables, variable_names
 from prototxt_import.files import InputError, read_bytes
 
 HEAD_SHARE = 0.6

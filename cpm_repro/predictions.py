@@ -30,7 +30,7 @@ from cpm_repro.mpii_release import prediction_structs, read_prediction_structs
 from cpm_repro.npz import read_npz, write_npz
 from cpm_repro.pose_files import keypoints_result
 from data_lmdb.lsp import STORED_FROM_LSP
-from data_lmdb.matlab import read_variables
+from data_lmdb.matlab import read_variables, variable_names
 from prototxt_import.files import InputError, read_bytes, replacing
 
 SUFFIXES = (".npz", ".json", ".mat")
@@ -88,16 +88,6 @@ def check_suffix(path: str | os.PathLike) -> None:
     """InputError unless the name's ending is one of a predictions file; ask before a long run."""
     if Path(path).suffix not in SUFFIXES:
         raise InputError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {Path(path).suffix!r}")
-
-
-def variable_names(path: str | os.PathLike) -> set[str]:
-    """The variables of a MATLAB file; InputError if it is none (up to version 7)."""
-    try:
-        return {name for name, *_ in scipy.io.whosmat(io.BytesIO(read_bytes(path)))}
-    except InputError:
-        raise
-    except Exception as error:  # scipy raises many kinds, down to zlib's and struct's
-        raise InputError(f"{path}: expected a MATLAB file: {type(error).__name__} on reading it") from None
 
 
 def read_predictions(path: str | os.PathLike, truths: Sequence[GroundTruth]) -> np.ndarray:

@@ -96,7 +96,8 @@ class BadRecord(InputError):
     """A person who cannot have a record: the sentence, and the reason in few words."""
 
     def __init__(self, sentence: str, reason: str):
-        super().__init__(sentence, reason)
+        super().__init__(sentence)
+        self.args = (*self.args, reason)  # what a worker's copy is made of
         self.reason = reason
 
     def __str__(self) -> str:

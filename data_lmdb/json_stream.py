@@ -33,7 +33,7 @@ def records(path: str | os.PathLike) -> Iterator[JsonRecord]:
             yield from _records(_Text(file))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (_NotJson, UnicodeDecodeError, RecursionError) as error:
+    except (_NotJson, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or a number of too many digits
         raise InputError(f"{path}: expected JSON: {error}") from None
     except _NoList:
         raise InputError(f'{path}: expected a list of annotated persons, or one named "root", found none') from None

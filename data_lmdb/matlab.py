@@ -11,20 +11,37 @@ import os
 import numpy as np
 import scipy.io
 
+from data_lmdb.matlab_elements import BrokenMatlab, check_elements
 from prototxt_import.files import InputError, read_bytes
 
 
 def read_variables(path: str | os.PathLike, *names: str) -> list[np.ndarray]:
-    """The named variables; InputError if the file is no MATLAB file (up to version 7) or lacks one of them."""
+    """The named variables; InputError if the file is no MATLAB file (versions 5 to 7), is broken, or lacks one of
+    them."""
     content = read_bytes(path)
     try:
+        check_elements(content, names)
         variables = scipy.io.loadmat(io.BytesIO(content), variable_names=names)
+    except BrokenMatlab as error:
+        raise InputError(f"{path}: {error}") from None
     except Exception as error:  # scipy raises many kinds, down to zlib's and struct's
         raise InputError(f"{path}: expected a MATLAB file: {type(error).__name__} on reading it") from None
     for name in names:
         if not isinstance(variables.get(name), np.ndarray):
             raise InputError(f"{path}: expected a variable {name}, found no variable of that name")
     return [variables[name] for name in names]
+
+
+def variable_names(path: str | os.PathLike) -> set[str]:
+    """The variables of a MATLAB file; InputError if it is none (versions 5 to 7)."""
+    content = read_bytes(path)
+    try:
+        check_elements(content, ())
+        return {name for name, *_ in scipy.io.whosmat(io.BytesIO(content))}
+    except BrokenMatlab as error:
+        raise InputError(f"{path}: {error}") from None
+    except Exception as error:  # as above
+        raise InputError(f"{path}: expected a MATLAB file: {type(error).__name__} on reading it") from None
 
 
 def field(struct: np.void, name: str) -> np.ndarray:

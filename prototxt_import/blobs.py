@@ -8,6 +8,7 @@ from . import schema
 from .files import InputError
 
 _LEGACY_AXES = ("num", "channels", "height", "width")
+_MOST_AXES = 32  # Caffe's kMaxBlobAxes
 
 
 def blob_shape(blob: "schema.BlobProto") -> tuple[int, ...]:
@@ -19,20 +20,28 @@ def blob_shape(blob: "schema.BlobProto") -> tuple[int, ...]:
     return (len(blob.data) or len(blob.double_data),)
 
 
-def blob_to_array(blob: "schema.BlobProto", where: str) -> np.ndarray:
-    """float32 array of the declared shape; InputError if the values do not fill it. `where` names the blob."""
-    double = bool(blob.double_data) and not blob.data
-    count = len(blob.double_data if double else blob.data)
-    shape = blob_shape(blob)
+def check_blob(blob: "schema.BlobProto", where: str) -> None:
+    """InputError unless the values fill the declared shape, which has at most 32 axes; `where` names the blob."""
+    count, shape = len(blob.data) or len(blob.double_data), blob_shape(blob)
+    if len(shape) > _MOST_AXES:
+        raise InputError(f"{where}: expected at most {_MOST_AXES} axes, found {len(shape)}")
     if any(d < 0 for d in shape) or math.prod(shape) != count:
         raise InputError(f"{where}: expected {'x'.join(map(str, shape))} values, found {count}")
+
+
+def blob_to_array(blob: "schema.BlobProto", where: str) -> np.ndarray:
+    """float32 array of the declared shape; InputError as from `check_blob`."""
+    check_blob(blob, where)
+    double = bool(blob.double_data) and not blob.data
+    count = len(blob.double_data if double else blob.data)
     values = schema.BlobProto()
     name = "double_data" if double else "data"
     getattr(values, name).MergeFrom(getattr(blob, name))
     raw = values.SerializeToString()  # one packed field: its last bytes are the little-endian values
     item = "<f8" if double else "<f4"
     array = np.frombuffer(raw, item, count, offset=len(raw) - count * np.dtype(item).itemsize)
-    return array.astype(np.float32).reshape(shape)
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32).reshape(blob_shape(blob))
 
 
 def array_to_blob(array: np.ndarray) -> "schema.BlobProto":

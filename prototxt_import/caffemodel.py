@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from . import schema
-from .blobs import array_to_blob, blob_to_array
+from .blobs import array_to_blob, blob_to_array, check_blob
 from .files import InputError, read_bytes, replacing
 from .upgrade import upgrade_net
 
@@ -33,7 +33,7 @@ def read_caffemodel(path: str | os.PathLike) -> "schema.NetParameter":
         raise InputError(f"{path}: expected a .caffemodel, found no layer with weights")
     for layer in net.layer:
         for index, blob in enumerate(layer.blobs):
-            blob_to_array(blob, f"{path}: layer '{layer.name}', blob {index}")
+            check_blob(blob, f"{path}: layer '{layer.name}', blob {index}")
     return net
 
 
@@ -80,36 +80,59 @@ def parse_message(content: bytes, message: str, path: str | os.PathLike) -> "sch
 
 
 def _read_hdf5(path: str | os.PathLike) -> "schema.NetParameter":
-    """`/data/<layer>/<i>` as layers with blobs; Caffe escapes nothing, so a layer name may hold slashes."""
-    net = schema.NetParameter()
     try:
         with h5py.File(path, "r") as file:
             if not isinstance(file.get("data"), h5py.Group):
                 raise InputError(f"{path}: expected the group /data, found {sorted(file)}")
-            _collect(file["data"], "", net, path)
+            return _Hdf5Weights(path).of(file["data"])
     except InputError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises for broken files
         raise InputError(f"{path}: expected an HDF5 file, found one that cannot be read ({error})") from None
-    return net
 
 
-def _collect(group: h5py.Group, prefix: str, net: "schema.NetParameter", path: str | os.PathLike) -> None:
-    hard = [name for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
-    datasets = sorted((n for n in hard if isinstance(group[n], h5py.Dataset) and n.isdigit()), key=int)
-    if datasets:
-        layer = net.layer.add(name=prefix)
-        layer.blobs.extend(array_to_blob(_read_dataset(group[name], path)) for name in datasets)
-    for name in hard:
-        if isinstance(group[name], h5py.Group):
-            _collect(group[name], f"{prefix}/{name}" if prefix else name, net, path)
+class _Hdf5Weights:
+    """`/data/<layer>/<i>` as layers with blobs; Caffe escapes nothing, so a layer name may hold slashes.
 
+    The values have to lie in the file, every group and dataset once: what it declares cannot take more memory than
+    four times its size.
+    """
 
-def _read_dataset(dataset: h5py.Dataset, path: str | os.PathLike) -> np.ndarray:
-    size = Path(path).stat().st_size
-    if dataset.dtype.kind != "f" or dataset.nbytes > 4 * size:
-        raise InputError(
-            f"{path}: {dataset.name}: expected float values that the file's {size} bytes can hold, "
-            f"found {dataset.dtype} of shape {dataset.shape}"
-        )
-    return dataset[()].astype(np.float32)
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._path, self._size = path, Path(path).stat().st_size
+        self._left = 4 * self._size  # bytes of values that it may still declare
+        self._seen: set[int] = set()
+        self._net = schema.NetParameter()
+
+    def of(self, data: h5py.Group) -> "schema.NetParameter":
+        self._collect(data, "")
+        return self._net
+
+    def _collect(self, group: h5py.Group, prefix: str) -> None:
+        hard = [name for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
+        members = {name: self._once(group[name]) for name in hard}
+        datasets = {int(n): m for n, m in members.items() if isinstance(m, h5py.Dataset) and n.isdecimal()}
+        if datasets:
+            layer = self._net.layer.add(name=prefix)
+            layer.blobs.extend(array_to_blob(self._values(datasets[index])) for index in sorted(datasets))
+        for name, member in members.items():
+            if isinstance(member, h5py.Group):
+                self._collect(member, f"{prefix}/{name}" if prefix else name)
+
+    def _once(self, member: h5py.HLObject) -> h5py.HLObject:
+        address = h5py.h5o.get_info(member.id).addr
+        if address in self._seen:
+            raise InputError(f"{self._path}: {member.name}: expected a tree of groups, found this in it twice")
+        self._seen.add(address)
+        return member
+
+    def _values(self, dataset: h5py.Dataset) -> np.ndarray:
+        elsewhere = dataset.external is not None or dataset.is_virtual
+        if dataset.dtype.kind != "f" or elsewhere or dataset.nbytes > self._left:
+            raise InputError(
+                f"{self._path}: {dataset.name}: expected float values that the file's {self._size} bytes can hold, "
+                f"found {dataset.dtype} of shape {dataset.shape}{' in other files' if elsewhere else ''}"
+            )
+        self._left -= dataset.nbytes
+        with np.errstate(over="ignore"):
+            return dataset[()].astype(np.float32)

@@ -10,10 +10,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+_LONGEST_SENTENCE = 2000  # characters
+
 
 class InputError(ValueError):
     """Something a person handed in is wrong; the message is one sentence that names file, place,
-    what was expected and what was found. Command lines print it and exit with code 2."""
+    what was expected and what was found. Command lines print it and exit with code 2.
+
+    What the sentence quotes from a file cannot break the line or fill the screen: control characters are escaped, and
+    of more than 2,000 characters the middle is left out.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        clean = (c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in sentence)
+        shown = sentence if sentence.isprintable() else "".join(clean)
+        half = _LONGEST_SENTENCE // 2
+        super().__init__(shown if len(shown) <= 2 * half else f"{shown[:half]} … {shown[-half:]}")
 
 
 def first_five(differences: Sequence[str]) -> str:

@@ -5,11 +5,17 @@ from pathlib import Path
 
 from cpm_repro import command_line
 
-EXAMPLE = """
-python tools/dump.py net --prototxt deploy.prototxt --weights cpm.caffemodel --input input.npz --out blobs.npz
-python tools/dump.py net --prototxt train.prototxt --seed 1701 --engine exact --phase TRAIN --gradients \\
-    --input batch.npz --out gradients.npz
-python tools/dump.py data --prototxt train.prototxt --samples 8 --out samples.npz
+NET_EXAMPLE = """
+python -c "import numpy; numpy.savez('build/input.npz', data=numpy.random.rand(1, 4, 144, 144) - 0.5)"
+python tools/dump.py net --prototxt build/demo/models/deploy.prototxt --input build/input.npz \\
+    --weights build/demo/models/people_iter_1500.caffemodel --engine exact --out build/blobs.npz
+python -c "import numpy; numpy.savez('build/batch.npz', data=numpy.random.rand(4, 4, 144, 144) - 0.5, \\
+    label=numpy.random.rand(4, 30, 18, 18))"
+python tools/dump.py net --prototxt build/demo/models/train.prototxt --phase TRAIN --input build/batch.npz \\
+    --seed 1701 --gradients --out build/gradients.npz
+"""
+DATA_EXAMPLE = """
+python tools/dump.py data --prototxt build/demo/models/train.prototxt --samples 8 --out build/samples.npz
 """
 
 
@@ -40,9 +46,9 @@ def dump_data(arguments: argparse.Namespace) -> dict:
 
 
 def arguments_parser() -> argparse.ArgumentParser:
-    parser = command_line.parser(__doc__, EXAMPLE)
+    parser = command_line.parser(__doc__, NET_EXAMPLE + DATA_EXAMPLE.lstrip())
     kinds = parser.add_subparsers(dest="what", required=True)
-    net = command_line.add_subparser(kinds, "net", "every blob of a net, and every gradient", EXAMPLE)
+    net = command_line.add_subparser(kinds, "net", "every blob of a net, and every gradient", NET_EXAMPLE)
     net.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the net")
     start = net.add_mutually_exclusive_group(required=True)
     start.add_argument("--weights", metavar="W", type=Path, help=".caffemodel or .caffemodel.h5")
@@ -55,7 +61,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     net.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="default: TEST")
     command_line.add_engine(net)
-    data = command_line.add_subparser(kinds, "data", "samples of a net's CPMData layer", EXAMPLE)
+    data = command_line.add_subparser(kinds, "data", "samples of a net's CPMData layer", DATA_EXAMPLE)
     data.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the training net")
     data.add_argument("--samples", metavar="N", type=command_line.positive_integer, required=True, help="how many")
     data.add_argument("--srand", metavar="N", type=int, default=1, help="seed of rand() (default: 1)")

@@ -20,14 +20,17 @@ from prototxt_import.files import InputError, replacing
 LSP_EXAMPLE = """
 python tools/evaluate.py lsp --lmdb build/demo/lmdb/held_out --prototxt build/demo/models/deploy.prototxt \\
     --weights build/demo/models/people_iter_1500.caffemodel --target-dist 0.5 --sigma-center 8 --scales 1.0 \\
-    --stages --baseline build/demo/lmdb/train --plot stages.png --save-predictions poses.npz
-python tools/evaluate.py lsp --lmdb build/demo/lmdb/held_out --predictions ours=poses.npz --json pck.json --plot pck.png
+    --stages --baseline build/demo/lmdb/train --plot build/stages.png --save-predictions build/poses.npz
+python tools/evaluate.py lsp --lmdb build/demo/lmdb/held_out \\
+    --predictions ours=build/poses.npz --json build/pck.json --plot build/pck.png
 """
-FLIC_EXAMPLE = """
+FLIC_EXAMPLE = f"""
+{command_line.DATA_SET_NEEDED}
 python tools/evaluate.py flic --lmdb lmdb/flic_test --prototxt deploy.prototxt --weights cpm.caffemodel \\
     --predictions theirs=theirs.mat --plot flic.png
 """
-MPII_EXAMPLE = """
+MPII_EXAMPLE = f"""
+{command_line.DATA_SET_NEEDED}
 python tools/evaluate.py mpii --predictions tompson=mpii_val_tompson.mat --json pckh.json --plot pckh.png
 python tools/evaluate.py mpii --lmdb lmdb/mpii_validation --ground-truth mpii_human_pose_v1_u12_1.mat \\
     --prototxt deploy.prototxt --weights cpm.caffemodel --stages

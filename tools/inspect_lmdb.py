@@ -21,9 +21,9 @@ from data_lmdb.record import Record, decode
 from prototxt_import.files import InputError, replacing
 
 EXAMPLE = """
-python tools/inspect_lmdb.py lmdb/train
-python tools/inspect_lmdb.py lmdb/train --check --json train.json
-python tools/inspect_lmdb.py lmdb/train --show 0-11 --out people.png
+python tools/inspect_lmdb.py build/demo/lmdb/train
+python tools/inspect_lmdb.py build/demo/lmdb/train --check --json build/records.json
+python tools/inspect_lmdb.py build/demo/lmdb/train --show 0-11 --out build/people.png
 """
 COLUMNS = 4  # of a sheet of several pictures
 

@@ -77,7 +77,7 @@ DATA_SETS = {
     ),
     "own": DataSet(
         "own data: a .csv or .json table, one person a row (its format: data_lmdb/own.py)",
-        "people.csv --images photographs/ --out own.json",
+        "build/demo/people/people.csv --images build/demo/people/images --out build/own.json",
         FOLDER_OF_IMAGES,
         lambda a, _: (own_annotations(a.source, a.images), Skipped()),
     ),
@@ -103,7 +103,9 @@ def _progress(items: Sequence, unit: str = "image") -> Iterable:
 
 def arguments_parser() -> argparse.ArgumentParser:
     examples = {name: f"python tools/make_json.py {name} {data_set.example}" for name, data_set in DATA_SETS.items()}
-    parser = command_line.parser(__doc__, "\n".join(examples.values()))
+    own = examples.pop("own")
+    parser = command_line.parser(__doc__, "\n".join([own, command_line.DATA_SET_NEEDED, *examples.values()]))
+    examples = {name: f"{command_line.DATA_SET_NEEDED}\n{example}" for name, example in examples.items()} | {"own": own}
     sources = parser.add_subparsers(required=True, metavar="{" + ",".join(DATA_SETS) + "}")
     for name, data_set in DATA_SETS.items():
         source = command_line.add_subparser(sources, name, data_set.what, examples[name])

@@ -12,10 +12,12 @@ from data_lmdb.conversion import Problem, make_lmdb
 from data_lmdb.record import STORAGES
 from data_lmdb.sources import ORDERS, VALIDATION, ordered, read_sources
 
-EXAMPLE = """
-python tools/make_lmdb.py lspet.json --images lspet/images --out lmdb/train
-python tools/make_lmdb.py lspet.json --images lspet/images --out lmdb/validation --validation only
-python tools/make_lmdb.py mpii.json lspet.json --images mpii/images --images lspet/images --storage file --out lmdb/both
+EXAMPLE = f"""
+python tools/make_lmdb.py build/demo/people.json --images build/demo/people/images --storage file --out build/lmdb/train
+python tools/make_lmdb.py build/demo/people.json --images build/demo/people/images --out build/lmdb/validation \\
+    --validation only --order sequential
+{command_line.DATA_SET_NEEDED}
+python tools/make_lmdb.py mpii.json lspet.json --images mpii/images --images lspet/images --out lmdb/both
 """
 
 

@@ -9,8 +9,8 @@ from cpm_repro import command_line
 from cpm_repro.synthetic_people import IMAGES, TABLE, write_people
 
 EXAMPLE = """
-python tools/make_people.py --count 2000 --validation-count 200 --out people
-python tools/make_json.py own people/people.csv --images people/images --out people.json
+python tools/make_people.py --count 200 --validation-count 20 --out build/people
+python tools/make_json.py own build/people/people.csv --images build/people/images --out build/people.json
 """
 
 

@@ -11,10 +11,10 @@ from prototxt_import.files import replacing
 from prototxt_import.prototxt import format_prototxt
 
 EXAMPLE = """
-python tools/make_prototxt.py mpi --out models/mpi --lmdb lmdb/mpi
-python tools/make_prototxt.py mpi --out models/narrow --lmdb lmdb/lspet --stages 3 --widths 32,16,64,32 \\
-    --crop-size 184 --target-dist 0.6 --batch-size 8 --max-iter 2000 --stepsize 1500
-python tools/make_prototxt.py vgg --out models/vgg
+python tools/make_prototxt.py mpi --out build/models/mpi --lmdb build/demo/lmdb/train
+python tools/make_prototxt.py mpi --out build/models/narrow --lmdb build/demo/lmdb/train --stages 3 \\
+    --widths 32,16,64,32 --crop-size 184 --target-dist 0.6 --batch-size 8 --max-iter 2000 --stepsize 1500
+python tools/make_prototxt.py vgg --out build/models/vgg
 """
 
 

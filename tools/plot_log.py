@@ -7,7 +7,7 @@ import numpy as np
 from cpm_repro import command_line, figures
 from cpm_repro.caffe_log import parse_log
 
-EXAMPLE = "python tools/plot_log.py train.log --out loss.png --smooth 20"
+EXAMPLE = "python tools/plot_log.py build/demo/models/people.log --out build/loss.png --smooth 20"
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -7,8 +7,8 @@ from pathlib import Path
 from cpm_repro import command_line
 
 EXAMPLE = """
-python tools/show_batch.py --prototxt build/demo/models/train.prototxt --out batch.png
-python tools/show_batch.py --prototxt build/demo/models/train.prototxt --steps 0 --out steps.png
+python tools/show_batch.py --prototxt build/demo/models/train.prototxt --out build/batch.png
+python tools/show_batch.py --prototxt build/demo/models/train.prototxt --steps 0 --out build/steps.png
 """
 
 MOST_SAMPLES = 100  # a picture has at most 65,536 rows

@@ -10,7 +10,8 @@ import scipy.io
 from cpm_repro.ground_truth import GroundTruth
 from cpm_repro.joints import PARTS_14, STORED_16, STORED_TO_14
 from cpm_repro.npz import write_npz
-from cpm_repro.predictions import Predictions, check_suffix, read_predictions, variable_names, write_predictions
+from cpm_repro.predictions import Predictions, check_suffix, read_predictions, write_predictions
+from data_lmdb.matlab import variable_names
 from prototxt_import.files import InputError
 
 LSP_ORDER = "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist neck head"

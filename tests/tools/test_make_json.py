@@ -118,10 +118,3 @@ def test_nobody_is_left(tmp_path):
     result = run_tool("make_json", "lspet", tmp_path / "lspet", "--out", tmp_path / "x.json")
     assert_refused(result, "joints.mat: expected annotated persons", "skipped 1 persons", "im00001.jpg")
     assert not (tmp_path / "x.json").exists()
-
-
-@pytest.mark.parametrize("source", [(), ("mpii",), ("lsp",), ("lspet",), ("flic",), ("coco",), ("own",)])
-def test_help_shows_an_example(source):
-    result = run_tool("make_json", *source, "--help")
-    assert result.returncode == 0
-    assert f"example:\n  python tools/make_json.py {source[0] if source else 'mpii'} " in result.stdout

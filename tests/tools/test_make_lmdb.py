@@ -241,10 +241,3 @@ def test_ctrl_c_in_the_running_tool(folder):
     output, errors = tool.communicate(timeout=30)
     assert errors == "make_lmdb.py: interrupted\n" and "lmdb.partial: " in output and " records are kept" in output
     assert tool.returncode == 130 and not (folder / "lmdb").exists()
-
-
-def test_help_shows_examples():
-    result = run_tool("make_lmdb", "--help")
-    assert result.returncode == 0
-    examples = result.stdout.split("example:\n")[1].splitlines()
-    assert len(examples) == 3 and all(line.startswith("  python tools/make_lmdb.py ") for line in examples)

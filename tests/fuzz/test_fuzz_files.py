@@ -1,0 +1,40 @@
+"""Broken files of every kind end in a sentence: no crash, no hang, no more memory than the file justifies."""
+
+import pytest
+import watched
+from file_kinds import KINDS
+from watched import fault, watch
+
+MANY = 3000  # of each of the 7 kinds
+FEW = 25
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_good_files_are_read(kind, tmp_path, monkeypatch):
+    """Else what follows would test but the first check of each reader."""
+
+    def strictly(error, name):
+        if "only the fast engine" not in str(error):
+            raise error
+
+    monkeypatch.setattr(watched, "check_refusal", strictly)
+    for seed in KINDS[kind](tmp_path):
+        path = tmp_path / seed.name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(seed.content)
+        seed.reader(path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_few_broken_files_are_refused_or_read(kind, tmp_path):
+    seeds = KINDS[kind](tmp_path)
+    faults = [found for number in range(FEW) if (found := fault(seeds, number, tmp_path))]
+    assert not faults, "\n\n".join(faults)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_broken_files_are_refused_or_read(kind, tmp_path):
+    """In a process of its own, which a crash may end and of which the memory is limited."""
+    faults = watch(KINDS[kind], tmp_path, MANY, first=FEW)
+    assert not faults, "\n\n".join(faults)
