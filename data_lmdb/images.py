@@ -16,6 +16,9 @@ from PIL import Image, UnidentifiedImageError
 
 from prototxt_import.files import InputError
 
+# Those that OpenCV reads. Pillow alone knows more, and hands some of them to other programs (EPS to Ghostscript).
+FORMATS = ("BMP", "DIB", "JPEG", "JPEG2000", "PNG", "PPM", "SUN", "TIFF", "WEBP")
+
 # A large image, palette transparency: no reason to talk. For good, since catch_warnings is not for threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -52,7 +55,7 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
 @contextmanager
 def _opened(file: str | os.PathLike | io.BytesIO, where: str | os.PathLike) -> Iterator[Image.Image]:
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             yield image
     except UnidentifiedImageError:
         raise InputError(f"{where}: expected an image, found something else") from None

@@ -8,7 +8,7 @@ import pytest
 from bits import assert_same_bits
 from PIL import Image
 
-from data_lmdb.images import WrongSize, decode_bgr, image_size, read_bgr
+from data_lmdb.images import FORMATS, WrongSize, decode_bgr, image_size, read_bgr
 from data_lmdb.reader import LmdbReader
 from data_lmdb.record import decode
 from prototxt_import.files import InputError
@@ -113,3 +113,15 @@ def test_an_absurd_size_is_refused_before_it_is_decoded(tmp_path):
     path.write_bytes(saved_bytes)
     with pytest.raises(InputError, match=r"huge\.png: expected"):
         read_bgr(path)
+
+
+def test_a_format_that_starts_another_program_is_refused(tmp_path):
+    """Pillow hands EPS to Ghostscript."""
+    Image.new("RGB", (5, 4), "red").save(tmp_path / "x.eps")
+    with pytest.raises(InputError, match="expected an image, found something else"):
+        read_bgr(tmp_path / "x.eps")
+
+
+def test_every_format_is_one_of_pillows():
+    Image.init()
+    assert set(FORMATS) <= set(Image.OPEN)
