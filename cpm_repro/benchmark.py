@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 LEAST_SECONDS = 0.1  # of a round: shorter ones measure the clock
+SETTLING = 0.25  # seconds: the threads of the library before go on spinning for a while after their work
 PRODUCT, COPY = "matrix product", "copy"
 
 _PACKAGES = {
@@ -64,6 +65,7 @@ def alternate(
     rates: dict[str, list[float]] = {name: [] for name in pipelines}
     for _ in range(rounds):
         for name, run in pipelines.items():
+            time.sleep(SETTLING)
             started = clock()
             count = run()
             rates[name].append(count / (clock() - started))
