@@ -18,6 +18,7 @@ from cpm_repro.network_summary import summarize_layers
 from cpm_repro.specification import CPM, Widths, cpm_deploy, cpm_train, release_transform, vgg_deploy
 from prototxt_import import schema
 from prototxt_import.caffemodel import write_caffemodel
+from prototxt_import.cuda_graphs import replayed
 from prototxt_import.files import InputError
 from prototxt_import.net import Net, load_net
 from prototxt_import.prototxt import format_prototxt, parse_net, read_text
@@ -154,8 +155,9 @@ def case_of(workload: Workload, weights: Path) -> Iterator[Case]:
 
 
 def run_engine(case: Case, engine: str) -> Run:
-    """This project."""
-    return _run_torch(case, case.net(engine))
+    """This project, as its tools run a net."""
+    net = case.net(engine)
+    return _run_torch(case, lambda inputs: replayed(net)(inputs, [case.output]))
 
 
 def run_torch(
@@ -176,7 +178,7 @@ def run_torch(
 
 def _run_torch(
     case: Case,
-    module: torch.nn.Module,
+    forward: Callable[[dict[str, torch.Tensor]], Mapping[str, torch.Tensor]],
     memory_format: torch.memory_format = torch.contiguous_format,
     dtype: torch.dtype = torch.float32,
 ) -> Run:
@@ -186,7 +188,7 @@ def _run_torch(
     def run() -> np.ndarray:
         torch.set_num_threads(threads)
         with torch.inference_mode():
-            return module({case.input: data})[case.output].float().cpu().numpy()
+            return forward({case.input: data})[case.output].float().cpu().numpy()
 
     return run
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from prototxt_import.files import InputError
@@ -46,7 +47,7 @@ def add_device(to: argparse.ArgumentParser) -> None:
 
 
 def add_engine(to: argparse.ArgumentParser) -> None:
-    """--engine: one of prototxt_import.engine.ENGINES."""
+    """--engine: one of prototxt_import.engine.ENGINES; --plans FILE: `run` hands it to the fast engine."""
     from prototxt_import.engine import ENGINES  # torch: only tools with this option pay for it
 
     names = tuple(ENGINES)
@@ -55,6 +56,13 @@ def add_engine(to: argparse.ArgumentParser) -> None:
         choices=names,
         default="fast",
         help=f"whose arithmetic: {' or '.join(names)} (default: fast)",
+    )
+    to.add_argument(
+        "--plans",
+        metavar="FILE",
+        type=Path,
+        help="fast engine: convolve as was fastest on this machine, measured at the first use and kept in FILE "
+        "(default: as a cost model says)",
     )
 
 
@@ -116,6 +124,10 @@ def _apply_common(parsed: argparse.Namespace) -> None:
         import torch
 
         torch.set_num_threads(parsed.threads)
+    if getattr(parsed, "plans", None) is not None:
+        from prototxt_import.convolution_plans import measure_into
+
+        measure_into(parsed.plans)
     if getattr(parsed, "device", "cpu") == "cuda":
         import torch
 

@@ -23,6 +23,7 @@ import torch
 from scipy import sparse
 
 from cpm_repro.imresize import imresize_window, scaled_length, weight_matrix
+from prototxt_import.cuda_graphs import replayed
 from prototxt_import.files import InputError
 
 RELEASE_BOX = 368
@@ -212,7 +213,7 @@ def forward(net: torch.nn.Module, blob: str, data: np.ndarray, wanted: Sequence[
     """The `wanted` blobs of one forward pass with the input `blob`, on the network's device."""
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
     with torch.inference_mode():
-        return net({blob: torch.from_numpy(data).to(device)}, wanted)
+        return replayed(net)({blob: torch.from_numpy(data).to(device)}, wanted)
 
 
 def run_crops(net: torch.nn.Module, crops: Sequence[Crop], batch_size: int = BATCH_SIZE) -> list[np.ndarray]:

@@ -93,7 +93,12 @@ def fft_plan(
     best = min(plans, key=lambda plan: cost(plan, training), default=None)
     if images < 1 or best is None or cost(best, training) >= direct_cost(best):
         return None
-    return _with_chunks(replace(best, images=images))
+    return for_images(best, images)
+
+
+def for_images(plan: FftPlan, images: int) -> FftPlan:
+    """The same plan for another number of images."""
+    return _with_chunks(replace(plan, images=images))
 
 
 def plans_of(channels: int, outputs: int, kernel: Pair, size: Pair, pad: Pair, images: int = 1) -> list[FftPlan]:

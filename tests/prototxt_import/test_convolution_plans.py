@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from prototxt_import import convolution_plans
+from prototxt_import import convolution_plans, cpu_fft
 from prototxt_import.convolution_plans import convolution, plan_of
 from prototxt_import.geometry import Window
 
@@ -61,10 +61,8 @@ def test_torch_where_fft_does_not_apply(case):
 def test_spectra_are_kept_until_the_weight_changes_or_goes(case, monkeypatch):
     x, weight, bias = case
     made = []
-    transform = convolution_plans.fft_convolution.transform_weights
-    monkeypatch.setattr(
-        convolution_plans.fft_convolution, "transform_weights", lambda *a, **k: made.append(0) or transform(*a, **k)
-    )
+    transform = cpu_fft.transform_weights
+    monkeypatch.setattr(cpu_fft, "transform_weights", lambda *a, **k: made.append(0) or transform(*a, **k))
     parameter = torch.nn.Parameter(weight.clone())
     with torch.no_grad():
         first = convolution(x, parameter, bias, WINDOW, 1)

@@ -1,0 +1,41 @@
+"""Convolution by FFT on tensors in the CPU's memory: `cpm_kernels.fft_convolution` with torch's threads."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cpm_kernels import fft_convolution
+from cpm_kernels.fft_plan import FftPlan
+
+
+def transform_weights(weight: Tensor, plan: FftPlan, turned: bool = False) -> np.ndarray:
+    """Spectra of a weight (C_out, C, kernel height, kernel width) for `convolve`; opaque.
+
+    `turned`: for the gradient by the input, `plan` being the forward plan's `input_gradient()`.
+    """
+    return fft_convolution.transform_weights(_array(weight), plan, turned=turned, threads=torch.get_num_threads())
+
+
+def convolve(x: Tensor, spectra: np.ndarray, bias: Tensor | None, plan: FftPlan, relu: bool = False) -> Tensor:
+    """x (N, C, H, W) with these weights, plus bias (C_out,), then ReLU if asked: (N, C_out, H', W'), channels last."""
+    y = torch.empty((plan.images, plan.outputs, *plan.out_size), memory_format=torch.channels_last)
+    bias = None if bias is None else _array(bias)
+    out = y.permute(0, 2, 3, 1).numpy()
+    fft_convolution.convolve(_channels_last(x), spectra, bias, plan, relu, out, torch.get_num_threads())
+    return y
+
+
+def weight_gradient(x: Tensor, dy: Tensor, plan: FftPlan) -> Tensor:
+    """The gradient by the weight, of the weight's shape, from x (N, C, H, W) and the output's gradient."""
+    x, dy = _channels_last(x), _channels_last(dy)
+    return torch.from_numpy(fft_convolution.weight_gradient(x, dy, plan, torch.get_num_threads()))
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x.detach().contiguous().numpy()
+
+
+def _channels_last(x: Tensor) -> np.ndarray:
+    """(N, C, H, W) as an array (N, H, W, C), without a copy where its channels are last in memory already."""
+    x = x.detach()
+    return (x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1).numpy()
