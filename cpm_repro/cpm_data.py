@@ -8,7 +8,7 @@ stream of their own, while the net trains.
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
@@ -19,6 +19,7 @@ from cpm_kernels.rand import GlibcRand
 from cpm_repro.augmentation import Augmentation, CPMTransformer
 from cpm_repro.augmentation_table import AugmentationTable, read_table
 from cpm_repro.batch import Batch, CudaBatch, HostBatch
+from cpm_repro.timeline import Timeline
 from data_lmdb.reader import LmdbReader
 from data_lmdb.record import decode
 from prototxt_import import schema
@@ -35,7 +36,7 @@ class DataOptions:
 
     threads: workers; device: where the batches are made; profile: whose OpenCV's bits, "opencv4" or "opencv2";
     skip_bad: a record that cannot be used is replaced by the next good one, instead of ending the run; share: the
-    images of each batch that are made, where other processes make the others.
+    images of each batch that are made, where other processes make the others; timeline: records every sample.
     """
 
     threads: int = 2
@@ -43,6 +44,7 @@ class DataOptions:
     profile: str = "opencv4"
     skip_bad: bool = False
     share: Share = WHOLE_BATCH
+    timeline: Timeline = field(default_factory=lambda: Timeline(active=False), compare=False)
 
 
 DEFAULT_OPTIONS = DataOptions()
@@ -220,8 +222,9 @@ class CPMData:
         return started
 
     def _make_sample(self, pending: _PendingBatch, row: int, index: int, augmentation: Augmentation) -> None:
-        self._add_sample(pending.batch, row, index, augmentation)
-        pending.added()
+        with self._options.timeline.span("sample"):
+            self._add_sample(pending.batch, row, index, augmentation)
+            pending.added()
 
     def _add_sample(self, batch: Batch, row: int, index: int, augmentation: Augmentation) -> None:
         """Sample `row` from the record at `index`, or with skip_bad from the next good one."""

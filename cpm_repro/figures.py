@@ -22,6 +22,7 @@ from cpm_repro.caffe_log import Log
 from cpm_repro.imresize import imresize
 from cpm_repro.placement import CROPPED_AWAY
 from cpm_repro.pose_files import part_names
+from cpm_repro.timeline import SAMPLE, WAITING, Timeline
 from prototxt_import.files import InputError, replacing
 
 DOTS_PER_INCH = 120
@@ -29,6 +30,7 @@ SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
 # The parts of the 14 whose belief maps say most about the stages: easy (head), and left-right pairs.
 SHOWN_PARTS = {9: (8, 3, 4, 5, 2), 14: (0, 3, 4, 6, 7, 10), 28: (0, 3, 4, 6, 7, 10)}
 INK = "#222222"
+WORK_COLOURS = {WAITING: "#d62728", "forward, backward": "#1f77b4", "update": "#9467bd", SAMPLE: "#2ca02c"}
 
 Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
 
@@ -262,4 +264,28 @@ def contact_sheet(
         draw_pose(axes, image, pose, None if present is None else present[index])
         if titles:
             axes.set_title(titles[index], fontsize=8, color=INK)
+    return figure
+
+
+def timeline_figure(timeline: Timeline) -> Figure:
+    """A row for every thread, the one that trains first, and a block for every span."""
+    spans = list(timeline.spans)
+    steps = [span for span in spans if span.what != SAMPLE]
+    threads = list(dict.fromkeys([span.thread for span in steps] + sorted(span.thread for span in spans)))
+    figure = new_figure(12, 2 + 0.4 * len(threads))
+    axes = figure.subplots()
+    zero = steps[0].start if steps else 0
+    for what, colour in WORK_COLOURS.items():
+        for row, thread in enumerate(threads):
+            blocks = [(s.start - zero, s.end - s.start) for s in spans if (s.thread, s.what) == (thread, what)]
+            axes.broken_barh(blocks, (row - 0.4, 0.8), facecolors=colour)
+        axes.plot([], [], color=colour, linewidth=6, label=what)
+    if steps:
+        axes.set_xlim(0, steps[-1].end - zero)
+    axes.set_yticks(range(len(threads)), ["training" if name == "MainThread" else name for name in threads])
+    axes.invert_yaxis()
+    axes.set_xlabel("seconds")
+    axes.set_title(timeline.sentence(), fontsize=10, color=INK)
+    figure.legend(ncols=len(WORK_COLOURS), frameon=False, fontsize=8, loc="outside lower center")
+    axes.spines[["top", "right", "left"]].set_visible(False)
     return figure

@@ -27,6 +27,7 @@ from .npz import writing_npz
 from .processes import check_shareable, joined
 from .run_state import restore_run_state, run_state_path, write_run_state
 from .solver import SGDSolver, check_solver
+from .timeline import WAITING, Timeline
 from .trace import BlobRecorder, Trace
 
 DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time of day
@@ -40,7 +41,8 @@ class Options:
     rand() (the original's is never seeded: 1); threads, profile and skip_bad: the data layer's, see DataOptions.
     trace: a `.npz` to record the run in. A run that continues goes on with the data and random numbers where the
     snapshot left them; resume_like_caffe: both start over, as the original's do. recompute: backward computes the
-    feature extractors' blobs again, which takes less memory and more time.
+    feature extractors' blobs again, which takes less memory and more time. timeline: a picture of what the threads do
+    in a few iterations.
     """
 
     weights: Path | None = None
@@ -54,6 +56,7 @@ class Options:
     trace: Path | None = None
     resume_like_caffe: bool = False
     recompute: bool = False
+    timeline: Path | None = None
 
 
 class Training:
@@ -83,6 +86,7 @@ class Training:
             self.net.load_weights(read_caffemodel(options.weights), str(options.weights))
         if options.snapshot is not None:
             self.solver.restore(options.snapshot)
+        self.timeline = Timeline(options.timeline is not None)
         self.smoothed: deque[float] = deque(maxlen=max(self.param.average_loss, 1))
         self.data = self._data_layer()
         self._told: set[str] = set()
@@ -98,7 +102,7 @@ class Training:
         if len(layers) != 1:
             raise InputError(f"{self.net_path}: expected one CPMData layer in the TRAIN phase, found {len(layers)}")
         given = self.options
-        options = DataOptions(given.threads, given.device, given.profile, given.skip_bad, self.share)
+        options = DataOptions(given.threads, given.device, given.profile, given.skip_bad, self.share, self.timeline)
         return CPMData(layers[0], self.net_path.parent, GlibcRand(given.srand), "TRAIN", options)
 
     def _restore_run_state(self) -> bool:
@@ -125,12 +129,14 @@ class Training:
 
     def forward_backward(self, recorder: BlobRecorder | None = None) -> dict[str, float]:
         """Adds the gradients of one batch; returns the net's outputs by name (Net::ForwardBackward)."""
-        batch = self.data.next_batch()
+        with self.timeline.span(WAITING):
+            batch = self.data.next_batch()
         if recorder is not None:
             batch = {name: recorder.keep(name, blob) for name, blob in batch.items()}
-        blobs = self._forward(batch)
-        self.net.loss(blobs).backward()
-        return {name: float(blobs[name].detach().sum()) for name in self.net.output_names}
+        with self.timeline.span("forward, backward"):
+            blobs = self._forward(batch)
+            self.net.loss(blobs).backward()
+            return {name: float(blobs[name].detach().sum()) for name in self.net.output_names}
 
     def step(self, trace: Trace | None = None) -> tuple[float, dict[str, float]]:
         """One iteration: iter_size batches and an update. Returns the mean loss and the last batch's outputs."""
@@ -144,9 +150,11 @@ class Training:
             else:
                 outputs = self.forward_backward()
             loss += sum(outputs[name] * weight for name, weight in self.net.loss_weights.items() if name in outputs)
-        for exchange in self._exchanges:
-            exchange.finish()
-        self.solver.apply_update()
+        with self.timeline.span("update"):
+            for exchange in self._exchanges:
+                exchange.finish()
+            self.solver.apply_update()
+        self.timeline.iterated()
         if trace is not None:
             trace.add_iteration([outputs[name] for name in self.net.loss_weights if name in outputs])
         return loss / self.param.iter_size, outputs
@@ -184,6 +192,7 @@ def train(solver_path: Path, options: Options) -> Path | None:
         _interruption() as interrupted,
     ):
         model = _solve(training, log, trace, interrupted)
+        _draw_timeline(training, log)
         return model if model or log is None else Path(log.name)
 
 
@@ -239,6 +248,16 @@ def _solve(training: Training, log: TextIO | None, trace: Trace | None, interrup
                 _say(log, caffe_log.snapshot_lines(model, state))
     _say(log, [caffe_log.glog_line("Optimization stopped early.") if stopped else caffe_log.done_line()])
     return model
+
+
+def _draw_timeline(training: Training, log: TextIO | None) -> None:
+    path = training.options.timeline
+    if log is None or path is None:
+        return
+    from . import figures  # matplotlib, which few runs need
+
+    figures.save(figures.timeline_figure(training.timeline), path)
+    _say(log, [caffe_log.glog_line(training.timeline.sentence())])
 
 
 def _say(log: TextIO | None, lines: list[str]) -> None:

@@ -18,6 +18,10 @@ torchrun --nproc-per-node 2 tools/train.py --solver build/demo/models/solver.pro
 def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.training import Options, train
 
+    if arguments.timeline:
+        from cpm_repro.figures import check_format
+
+        check_format(arguments.timeline)
     options = Options(
         weights=arguments.weights,
         snapshot=arguments.snapshot,
@@ -30,6 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
         trace=arguments.trace,
         resume_like_caffe=arguments.resume_like_caffe,
         recompute=arguments.checkpoint_activations,
+        timeline=arguments.timeline,
     )
     written = train(arguments.solver, options)
     if written is not None:
@@ -51,6 +56,9 @@ def arguments_parser() -> argparse.ArgumentParser:
         help="with --snapshot: data and random numbers start over, as the original's do",
     )
     parser.add_argument("--trace", metavar="T.npz", type=Path, help="record losses, parameters and first blobs here")
+    parser.add_argument(
+        "--timeline", metavar="T.png", type=Path, help="draw what the threads do in a few iterations: who waits?"
+    )
     parser.add_argument(
         "--skip-bad", action="store_true", help="replace a record that cannot be used by the next good one, and say so"
     )

@@ -41,8 +41,11 @@ def test_prototxts_to_snapshots_to_pt_and_back(models):
     assert (solver.max_iter, solver.stepsize, solver.random_seed) == (4, 3, 3)
     transform = read_net(models / "train.prototxt").layer[0].transform_param
     assert transform.target_dist == pytest.approx(1.171 * 104 / 368, abs=1e-4)
-    result = run_tool("train", "--solver", models / "solver.prototxt", "--trace", models / "trace.npz")
+    more = ["--trace", models / "trace.npz", "--timeline", models / "threads.png", "--plans", models / "plans.json"]
+    result = run_tool("train", "--solver", models / "solver.prototxt", *more)
     assert result.returncode == 0, result.stderr
+    assert "ms an iteration waiting for data" in result.stdout and Image.open(models / "threads.png").size > (400, 100)
+    assert "images 4, training" in (models / "plans.json").read_text()
     assert "Iteration 3, loss = " in result.stdout and "Train net output #1: loss_stage2 = " in result.stdout
     assert list(parse_log(models / "cpm.log").iterations) == [0, 1, 2, 3]
     trace = read_npz(models / "trace.npz")
