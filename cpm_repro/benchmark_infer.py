@@ -31,7 +31,7 @@ def measure(workload: Workload, engine: str, rounds: int) -> dict[str, Any]:
             report = compare(case, ways, rounds)
         swept = {name: way for name, way in ways.items() if name in (networks.engine_name(engine), *SWEPT_PEERS)}
         known = {workload: report["pipelines"]}
-        return {"engine": engine, **report, **_sweeps(workload, weights, swept, known)}
+        return {"engine": engine, **report, **sweeps(workload, weights, swept, known)}
 
 
 def ways_for(workload: Workload, engine: str) -> dict[str, Way]:
@@ -64,7 +64,7 @@ def compare(case: Case, ways: dict[str, Way], rounds: int) -> dict[str, Any]:
     }
 
 
-def _sweeps(workload: Workload, weights: Path, ways: dict[str, Way], known: dict[Workload, Any]) -> dict[str, Any]:
+def sweeps(workload: Workload, weights: Path, ways: dict[str, Way], known: dict[Workload, Any]) -> dict[str, Any]:
     """Rows of {"batch", "size", "stages" or "threads", "rates"}. All but the sizes are swept at half the image's side.
 
     known: the rates of workloads that were measured already. A prototxt of one's own says what shape it takes: only
@@ -114,11 +114,17 @@ LABELS = {
 
 def text(report: dict[str, Any]) -> str:
     """The report as Markdown."""
-    parts = [comparison(report, "image"), notes(report), CAFFE]
-    for key, label in LABELS.items():
-        if key in report:
-            parts.append(f"Seconds per image\n\n{tables.sweep(report[key], key, label, tables.median_seconds)}")
-    return "\n\n".join(parts)
+    parts = (comparison(report, "image"), notes(report), CAFFE)
+    return "\n\n".join((*parts, *sweeps_in_words(report, "image")))
+
+
+def sweeps_in_words(report: dict[str, Any], one: str) -> list[str]:
+    """A table for each of `sweeps`; `one` says what is counted."""
+    return [
+        f"Seconds per {one}\n\n{tables.sweep(report[key], key, label, tables.median_seconds)}"
+        for key, label in LABELS.items()
+        if key in report
+    ]
 
 
 def comparison(report: dict[str, Any], one: str) -> str:

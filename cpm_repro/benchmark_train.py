@@ -13,7 +13,7 @@ import torch
 
 from cpm_kernels.labels import label_maps
 from cpm_repro import benchmark_networks as networks
-from cpm_repro.benchmark_infer import compare, comparison, limits_in_words
+from cpm_repro.benchmark_infer import compare, comparison, limits_in_words, sweeps, sweeps_in_words
 from cpm_repro.benchmark_networks import Case, Workload
 from cpm_repro.benchmark_torch import PlainTorch, plain_sgd
 from cpm_repro.solver import SGDSolver
@@ -29,8 +29,11 @@ Iteration = Callable[[], np.ndarray]
 def measure(workload: Workload, engine: str, rounds: int) -> dict[str, Any]:
     """As `benchmark_infer.compare`, in training samples/s; what is compared is the loss."""
     ways = {networks.engine_name(engine): partial(train_engine, engine=engine), **PEERS}
-    with networks.weights_of(workload) as weights, networks.case_of(workload, weights) as case:
-        return {"engine": engine, **compare(case, ways, rounds)}
+    with networks.weights_of(workload) as weights:
+        with networks.case_of(workload, weights) as case:
+            report = compare(case, ways, rounds)
+        swept = {name: ways[name] for name in (networks.engine_name(engine), networks.CHANNELS_LAST)}
+        return {"engine": engine, **report, **sweeps(workload, weights, swept, {workload: report["pipelines"]})}
 
 
 def batch_of(case: Case) -> dict[str, torch.Tensor]:
@@ -97,4 +100,5 @@ def text(report: dict[str, Any]) -> str:
         "An iteration: forward, backward and update of a batch in memory, three times the forward pass's GFLOP. "
         "Differs by: the last loss, as a share of the first way's."
     )
-    return "\n\n".join((comparison(report, "sample"), remark, limits_in_words(report)))
+    parts = (comparison(report, "sample"), remark, limits_in_words(report))
+    return "\n\n".join((*parts, *sweeps_in_words(report, "sample")))

@@ -49,11 +49,12 @@ def bench_infer(arguments: argparse.Namespace) -> Outcome:
 
 
 def bench_train(arguments: argparse.Namespace) -> Outcome:
+    from cpm_repro import benchmark_infer as infer
     from cpm_repro import benchmark_train as train
 
     report = train.measure(workload(arguments, "TRAIN"), arguments.engine, arguments.rounds)
-    what = f"training, {report['workload']}"
-    return Outcome(report, train.text(report), report["pipelines"], what, "samples/s")
+    what, curves = f"training, {report['workload']}", infer.curves(report)
+    return Outcome(report, train.text(report), report["pipelines"], what, "samples/s", curves)
 
 
 def bench_exact(arguments: argparse.Namespace) -> Outcome:

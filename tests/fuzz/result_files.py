@@ -4,6 +4,7 @@ Each kind is a function that writes what its readers need into a folder and retu
 process that reads.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,11 @@ from cpm_repro.caffe_log import iteration_lines, parse_log
 from cpm_repro.conversion import load, save_pt, save_safetensors
 from cpm_repro.ground_truth import ground_truth
 from cpm_repro.predictions import SUFFIXES, Predictions, read_predictions, write_predictions
+from prototxt_import.measured_plans import MeasuredPlans
 
 
 def results(folder: Path) -> list[Seed]:
-    """Converted nets, predictions, dumps and logs."""
+    """Converted nets, predictions, measured plans, dumps and logs."""
     net, text = foreign_net("dilated")
     random = np.random.default_rng(0)
     found = Predictions(random.uniform(1, 40, (3, 14, 2)), random.uniform(0, 1, (3, 14)))
@@ -37,6 +39,8 @@ def results(folder: Path) -> list[Seed]:
         for suffix, reader in readers.items()
     ]
     seeds.append(Seed("results.json", (folder / "good.json").read_bytes(), (broken_json,), _only(_read_predictions)))
+    plans = {"CPU": {"7 -> 9": {"tile": "8", "seconds": {"8": 0.1, "direct": 0.2}}, "3 -> 4": {"tile": None}}}
+    seeds.append(Seed("plans.json", json.dumps(plans).encode(), (broken_json, broken_bytes), _only(MeasuredPlans)))
     return [*seeds, Seed("results.log", log.encode(), (broken_text,), _only(parse_log))]
 
 
