@@ -14,7 +14,7 @@ from cpm_repro.benchmark import COPY, PRODUCT, alternate, counts, limits, memory
 from cpm_repro.benchmark_networks import Case, Workload
 from prototxt_import.engine import ENGINES
 
-BATCHES = (1, 2, 4)
+BATCHES = {"cpu": (1, 2, 4), "cuda": (1, 4, 16, 64)}
 SWEPT_PEERS = (networks.CHANNELS_LAST, networks.ONNX_RUNTIME)
 SWEPT_ROUNDS = 2
 CAFFE = "The original Caffe took 3.1 s for `cpm` (6 stages, 368 x 368, batch 1) on two cores of an AMD EPYC."
@@ -65,7 +65,8 @@ def compare(case: Case, ways: dict[str, Way], rounds: int) -> dict[str, Any]:
 
 
 def sweeps(workload: Workload, weights: Path, ways: dict[str, Way], known: dict[Workload, Any]) -> dict[str, Any]:
-    """Rows of {"batch", "size", "stages" or "threads", "rates"}. All but the sizes are swept at half the image's side.
+    """Rows of {"batch", "size", "stages" or "threads", "rates"}. On a CPU all but the sizes are swept at half the
+    image's side.
 
     known: the rates of workloads that were measured already. A prototxt of one's own says what shape it takes: only
     threads are swept.
@@ -88,9 +89,9 @@ def _points(workload: Workload) -> dict[str, list[Workload]]:
     if not workload.named:
         return {"threads": [replace(workload, threads=n) for n in threads]}
     half, middle = workload.size // 16 * 8, int(workload.size * 0.7) // 8 * 8
-    small = replace(workload, size=half, batch=1)
+    small = replace(workload, size=half if workload.device == "cpu" else workload.size, batch=1)
     swept = {
-        "batch": [replace(small, batch=batch) for batch in BATCHES],
+        "batch": [replace(small, batch=batch) for batch in BATCHES[workload.device]],
         "size": [replace(small, size=size) for size in (half, middle, workload.size)],
         "stages": [replace(small, stages=stages) for stages in counts(workload.stages)],
         "threads": [replace(small, threads=n) for n in threads],

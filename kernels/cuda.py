@@ -268,10 +268,10 @@ def ave_pool_gradient(dy: Tensor, pooling: Pooling) -> Tensor:
     return dx
 
 
-def relu(x: Tensor, slope: float) -> Tensor:
-    """x where it is not negative, else slope · x."""
+def relu(x: Tensor, slope: float, in_place: bool = False) -> Tensor:
+    """x where it is not negative, else slope · x; with `in_place` in the memory of x."""
     _same_device(x=x)
-    out = torch.empty_like(x)
+    out = x if in_place else torch.empty_like(x)
     _launch_elements("relu", x.numel(), 256, x, out, float(slope), np.int64(x.numel()))
     return out
 

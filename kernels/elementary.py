@@ -12,9 +12,11 @@ def _array(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x)
 
 
-def _map(name: str, x: np.ndarray, *arguments: float, threads: int | None = None) -> np.ndarray:
+def _map(
+    name: str, x: np.ndarray, *arguments: float, threads: int | None = None, out: np.ndarray | None = None
+) -> np.ndarray:
     x = _array(x)
-    out = np.empty(x.shape, np.float32)
+    out = np.empty(x.shape, np.float32) if out is None else out
     getattr(library(), name)(x.ctypes.data, *arguments, x.size, threads or default_threads(), out.ctypes.data)
     return out
 
@@ -39,9 +41,11 @@ def power(x: np.ndarray, exponent: float) -> np.ndarray:
     return _map("cpm_pow", x, float(exponent))
 
 
-def relu(x: np.ndarray, slope: float, threads: int | None = None) -> np.ndarray:
-    """x where it is not negative, else slope · x (relu_layer.cpp)."""
-    return _map("cpm_relu", x, float(slope), threads=threads)
+def relu(x: np.ndarray, slope: float, threads: int | None = None, in_place: bool = False) -> np.ndarray:
+    """x where it is not negative, else slope · x (relu_layer.cpp); with `in_place` in the memory of x."""
+    if in_place and not (x.flags.c_contiguous and x.flags.writeable):
+        raise ValueError("x must be contiguous and writeable to be changed in place")
+    return _map("cpm_relu", x, float(slope), threads=threads, out=x if in_place else None)
 
 
 def relu_gradient(x: np.ndarray, dy: np.ndarray, slope: float, threads: int | None = None) -> np.ndarray:

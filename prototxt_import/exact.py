@@ -20,6 +20,7 @@ from cpm_kernels.random import CaffeRandom
 from . import exact_elementwise as elementwise
 from . import exact_normalization as normalization
 from . import exact_products as products
+from .exact_kernels import kernels_of
 from .exact_tensors import array, tensor
 from .geometry import Window
 from .share import Share
@@ -29,7 +30,6 @@ class ExactOperations:
     """Caffe's arithmetic; `profile` says which OpenBLAS cut the matrix products."""
 
     memory_format = torch.contiguous_format
-    folds_relu = False
     adds_parameter_gradients = True  # to `.grad` themselves, image by image; autograd gets none
     profile = GEMM_PROFILES["openblas-0.3.21"]
 
@@ -38,9 +38,12 @@ class ExactOperations:
         return Geometry(window.kernel, window.stride, window.pad, window.dilation, group, cls.profile)
 
     @classmethod
-    def convolution(cls, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
-        """Cross-correlation; weight (C_out, C_in / group, kernel height, kernel width)."""
-        return products.Convolution.apply(x, weight, bias, cls._geometry(window, group))
+    def convolution(
+        cls, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, rectified: bool = False
+    ) -> Tensor:
+        """Cross-correlation; weight (C_out, C_in / group, kernel height, kernel width). `rectified`: then ReLU."""
+        y = products.Convolution.apply(x, weight, bias, cls._geometry(window, group))
+        return kernels_of(y).relu(y, 0.0, in_place=True) if rectified else y
 
     @classmethod
     def deconvolution(cls, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:

@@ -89,9 +89,9 @@ class HostKernels:
         return torch.from_numpy(pooling.ave_pool_gradient(array(dy), windows, _threads()))
 
     @staticmethod
-    def relu(x: Tensor, slope: float) -> Tensor:
+    def relu(x: Tensor, slope: float, in_place: bool = False) -> Tensor:
         """x, or slope · x below zero."""
-        return torch.from_numpy(elementary.relu(array(x), slope, _threads()))
+        return torch.from_numpy(elementary.relu(array(x), slope, _threads(), in_place))
 
     @staticmethod
     def relu_gradient(x: Tensor, dy: Tensor, slope: float) -> Tensor:

@@ -90,7 +90,7 @@ class Net(nn.Module):
         """Where a ReLU follows a convolution in place, the engine may do both in one pass over the blob."""
         for layer, relu in pairwise(self._layers()):
             in_place = list(relu.spec.bottom) == list(relu.spec.top) == list(layer.spec.top)
-            if isinstance(layer, Convolution) and isinstance(relu, ReLU) and in_place and self.ops.folds_relu:
+            if isinstance(layer, Convolution) and isinstance(relu, ReLU) and in_place:
                 layer.folded_relu = relu.folded = not relu.spec.relu_param.negative_slope
 
     def _share_blobs(self) -> None:

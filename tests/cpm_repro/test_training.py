@@ -25,11 +25,18 @@ def start_from(training, trace, iteration):
             blob.parameter.copy_(torch.from_numpy(trace[f"iter{iteration}/{blob.layer}/{blob.index}"]))
 
 
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request):
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return request.param
+
+
 @pytest.mark.parametrize(("name", "iterations"), [("replay", 20), ("replay_itersize", 10)])
-def test_losses_follow_the_originals(golden, name, iterations):
+def test_losses_follow_the_originals(golden, name, iterations, device):
     """The same data, start and update rule: the fast engine stays at float32 accuracy of the original's trace."""
     trace = np.load(golden / f"solver/{name}_trace.npz")
-    with Training(golden / f"solver/{name}_solver.prototxt", Options()) as training:
+    with Training(golden / f"solver/{name}_solver.prototxt", Options(device=device)) as training:
         start_from(training, trace, 0)
         for iteration in range(iterations):
             _, outputs = training.step()
@@ -118,9 +125,9 @@ def weights_of(path):
     return read_caffemodel(path).SerializeToString()
 
 
-def test_a_run_leaves_log_and_snapshots_and_repeats_to_the_bit(golden, tmp_path, capsys):
+def test_a_run_leaves_log_and_snapshots_and_repeats_to_the_bit(golden, tmp_path, capsys, device):
     solver = write_solver(golden, tmp_path)
-    assert train(solver, Options()) == tmp_path / "out/s_iter_4.caffemodel"
+    assert train(solver, Options(device=device)) == tmp_path / "out/s_iter_4.caffemodel"
     suffixes = (".caffemodel", ".solverstate", ".solverstate.npz")
     files = {f"s_iter_{n}{suffix}" for n in (2, 4) for suffix in suffixes}
     assert {path.name for path in (tmp_path / "out").iterdir()} == files | {"s.log"}
@@ -130,7 +137,7 @@ def test_a_run_leaves_log_and_snapshots_and_repeats_to_the_bit(golden, tmp_path,
     np.testing.assert_allclose(log.loss, sum(log.losses.values()), rtol=1e-4)
     assert "Optimization Done." in capsys.readouterr().out
     first = weights_of(tmp_path / "out/s_iter_4.caffemodel")
-    train(solver, Options(threads=1))
+    train(solver, Options(device=device, threads=1))
     assert weights_of(tmp_path / "out/s_iter_4.caffemodel") == first
 
 

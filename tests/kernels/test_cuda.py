@@ -182,6 +182,9 @@ def test_relu(device: str, slope: float) -> None:
     x[0, :4] = [0.0, -0.0, np.inf, -np.inf]
     on_x, on_dy = on(device, x, dy)
     assert_same_bits(cuda.relu(on_x, slope).cpu().numpy(), elementary.relu(x, slope), "forward")
+    again = on_x.clone()
+    assert cuda.relu(again, slope, in_place=True).data_ptr() == again.data_ptr()
+    assert_same_bits(again.cpu().numpy(), elementary.relu(x, slope), "in place")
     dx = cuda.relu_gradient(on_x, on_dy, slope)
     assert_same_bits(dx.cpu().numpy(), elementary.relu_gradient(x, dy, slope), "backward")
 
