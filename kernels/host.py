@@ -50,6 +50,7 @@ _SIGNATURES = {
     "cpm_add_column_sums": ([_POINTER, _INT, _INT, _POINTER], None),
     "cpm_axpy": ([_FLOAT, _POINTER, _LONG, _POINTER], None),
     "cpm_fused": ([_POINTER, _POINTER, _LONG, _POINTER], None),
+    "cpm_max_pool_channels_last": ([_POINTER, _INT, _INT, _POINTER, _INT, _POINTER], None),
     "cpm_max_pool": ([_POINTER, _INT, _POINTER, _INT, _POINTER, _POINTER], None),
     "cpm_max_pool_gradient": ([_POINTER, _POINTER, _INT, _POINTER, _INT, _POINTER], None),
     "cpm_ave_pool": ([_POINTER, _INT, _POINTER, _INT, _POINTER], None),

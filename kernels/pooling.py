@@ -51,6 +51,17 @@ def max_pool(x: np.ndarray, pooling: Pooling, threads: int | None = None) -> tup
     return out, where
 
 
+def max_pool_channels_last(x: np.ndarray, pooling: Pooling, threads: int | None = None) -> np.ndarray:
+    """The maximum of each window of x (N, H, W, C) float32, NaN where there is one: (N, H', W', C)."""
+    x = checked(x, np.float32, (None, *pooling.size, None), "x")
+    out = empty((x.shape[0], *pooling.pooled, x.shape[3]))
+    library().cpm_max_pool_channels_last(
+        x.ctypes.data, x.shape[0], x.shape[3], ctypes.byref(pooling.sizes()), threads or default_threads(),
+        out.ctypes.data,
+    )  # fmt: skip
+    return out
+
+
 def max_pool_gradient(dy: np.ndarray, where: np.ndarray, pooling: Pooling, threads: int | None = None) -> np.ndarray:
     """dy of `max_pool`'s output added up where the maxima were, in the order of the output."""
     dy, planes = _start(dy, pooling.pooled, "dy")

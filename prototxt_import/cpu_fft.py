@@ -7,6 +7,8 @@ from torch import Tensor
 from cpm_kernels import fft_convolution
 from cpm_kernels.fft_plan import FftPlan
 
+from .channels_last import as_array, as_tensor
+
 
 def transform_weights(weight: Tensor, plan: FftPlan, turned: bool = False) -> np.ndarray:
     """Spectra of a weight (C_out, C, kernel height, kernel width) for `convolve`; opaque.
@@ -21,21 +23,15 @@ def convolve(x: Tensor, spectra: np.ndarray, bias: Tensor | None, plan: FftPlan,
     bias = None if bias is None else _array(bias)
     # NumPy asks for huge pages, torch does not: for large maps a third of the time went into the kernel's small ones.
     out = np.empty((plan.images, *plan.out_size, plan.outputs), np.float32)
-    fft_convolution.convolve(_channels_last(x), spectra, bias, plan, relu, out, torch.get_num_threads())
-    return torch.from_numpy(out).permute(0, 3, 1, 2)
+    fft_convolution.convolve(as_array(x), spectra, bias, plan, relu, out, torch.get_num_threads())
+    return as_tensor(out)
 
 
 def weight_gradient(x: Tensor, dy: Tensor, plan: FftPlan) -> Tensor:
     """The gradient by the weight, of the weight's shape, from x (N, C, H, W) and the output's gradient."""
-    x, dy = _channels_last(x), _channels_last(dy)
-    return torch.from_numpy(fft_convolution.weight_gradient(x, dy, plan, torch.get_num_threads()))
+    gradient = fft_convolution.weight_gradient(as_array(x), as_array(dy), plan, torch.get_num_threads())
+    return torch.from_numpy(gradient)
 
 
 def _array(x: Tensor) -> np.ndarray:
     return x.detach().contiguous().numpy()
-
-
-def _channels_last(x: Tensor) -> np.ndarray:
-    """(N, C, H, W) as an array (N, H, W, C), without a copy where its channels are last in memory already."""
-    x = x.detach()
-    return (x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1).numpy()

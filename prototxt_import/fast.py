@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cpm_kernels.pooling import Pooling, max_pool_channels_last
 from cpm_kernels.random import CaffeRandom
 
 from . import convolution_plans
+from .channels_last import as_array, as_tensor
 from .geometry import Window
 from .share import Share
 
@@ -50,6 +52,8 @@ class FastOperations:
     @staticmethod
     def max_pool(x: Tensor, window: Window) -> Tensor:
         """Maximum over each window, clipped at the edge; the gradient goes to the first maximum."""
+        if x.device.type == "cpu" and x.dtype == torch.float32 and not (torch.is_grad_enabled() and x.requires_grad):
+            return _max_pool_without_gradient(x, window)
         if (
             window.ceil
             and window.pad == (0, 0)
@@ -250,6 +254,13 @@ class HalfOperations(FastOperations):
     """Products and what follows them in float16: 10 bits of mantissa; gradients would need scaling."""
 
     dtype = torch.float16
+
+
+def _max_pool_without_gradient(x: Tensor, window: Window) -> Tensor:
+    """On a CPU: torch would write down where the maxima are, in 8 bytes each."""
+    size = tuple(x.shape[-2:])
+    windows = Pooling(size, window.pooled(size), window.kernel, window.stride, window.pad)
+    return as_tensor(max_pool_channels_last(as_array(x), windows, torch.get_num_threads()))
 
 
 def _beyond(x: Tensor, window: Window) -> tuple[int, int]:

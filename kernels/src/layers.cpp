@@ -21,7 +21,30 @@ static void map(const float* x, float* out, long long count, int threads, const 
     });
 }
 
+// The window's maximum in each channel of an image (height, width, channels); NaN where it has one.
+static void maxima(const float* image, int channels, const Pooling& p, int row, int column, float* out) {
+    const PoolingWindow w = pooling_window(p, row, column);
+    for (int c = 0; c < channels; c++) out[c] = -3.402823466e+38f;
+    for (int y = w.top; y < w.bottom; y++)
+        for (int x = w.left; x < w.right; x++) {
+            const float* from = image + ((long long)y * p.width + x) * channels;
+            for (int c = 0; c < channels; c++) out[c] = from[c] <= out[c] || out[c] != out[c] ? out[c] : from[c];
+        }
+}
+
 extern "C" {
+
+// x and out: (images, height, width, channels).
+void cpm_max_pool_channels_last(const float* x, int images, int channels, const Pooling* pooling, int threads,
+                                float* out) {
+    const Pooling& p = *pooling;
+    parallel_for(threads, (long long)images * p.out_height, [&](long long row) {
+        const float* image = x + row / p.out_height * p.height * p.width * channels;
+        float* to = out + row * p.out_width * channels;
+        for (int column = 0; column < p.out_width; column++, to += channels)
+            maxima(image, channels, p, (int)(row % p.out_height), column, to);
+    });
+}
 
 // where: int32, index of each maximum in its plane.
 void cpm_max_pool(const float* x, int planes, const Pooling* pooling, int threads, float* out, int* where) {

@@ -5,7 +5,14 @@ import pytest
 from bits import assert_same_bits
 
 from cpm_kernels import elementary, pooling
-from cpm_kernels.pooling import Pooling, ave_pool, ave_pool_gradient, max_pool, max_pool_gradient
+from cpm_kernels.pooling import (
+    Pooling,
+    ave_pool,
+    ave_pool_gradient,
+    max_pool,
+    max_pool_channels_last,
+    max_pool_gradient,
+)
 
 CASES = [
     Pooling((12, 10), (6, 5), (3, 3), (2, 2), (0, 0)),
@@ -53,6 +60,8 @@ def test_pooling(p, threads):
             mean[n, c, row, column] = total / np.float32(area)
     actual, where = max_pool(x, p, threads)
     assert_same_bits(actual, most, "maxima")
+    channels_last = max_pool_channels_last(x.transpose(0, 2, 3, 1), p, threads)
+    assert_same_bits(channels_last, most.transpose(0, 2, 3, 1), "maxima, channels last")
     assert_same_bits(max_pool_gradient(dy, where, p, threads), of_most, "gradient of maxima")
     assert_same_bits(ave_pool(x, p, threads), mean, "means")
     assert_same_bits(ave_pool_gradient(dy, p, threads), of_mean, "gradient of means")
@@ -65,6 +74,17 @@ def test_windows_without_a_maximum():
     assert not max_pool_gradient(np.ones_like(y), where, p).any()
     with pytest.raises(ValueError, match="indices into a plane"):
         max_pool_gradient(y, where + p.size[0] * p.size[1] + 1, p)
+
+
+def test_channels_last_keeps_nan_and_infinity():
+    p = CASES[0]
+    x = np.full((1, *p.size, 3), -np.inf, np.float32)
+    x[0, 2, 2] = np.nan, np.inf, 1
+    x[0, 1, 3, 0] = x[0, 3, 1, 0] = 5
+    y = max_pool_channels_last(x, p)
+    assert np.isnan(y[0, 0, 0, 0]) and np.isnan(y[0, 1, 1, 0]) and np.isnan(y).sum() == 4
+    assert y[0, 0, 0, 1] == np.inf and y[0, 1, 0, 2] == 1 and y[0, 5, 4, 2] == np.finfo(np.float32).min
+    assert max_pool_channels_last(x[:0], p).shape == (0, *p.pooled, 3)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1])
