@@ -55,7 +55,7 @@ def test_help_ends_with_the_example(capsys):
     assert "Does less." in parser.format_help() and "Does less." in inner.format_help()
 
 
-def test_common_options():
+def test_common_options(tmp_path, capsys):
     seen = {}
 
     def prepare(parser):
@@ -71,10 +71,14 @@ def test_common_options():
     try:
         assert exit_code(main, ["--out", "x"], prepare) == 0
         assert seen == {
-            "out": "x", "device": "cpu", "engine": "fast", "threads": None, "torch_threads": before,
+            "out": "x", "device": "cpu", "engine": "fast", "plans": None, "threads": None,
+            "torch_threads": before,
         }  # fmt: skip
         assert exit_code(main, ["--out", "x", "--threads", "1"], prepare) == 0
         assert seen["torch_threads"] == 1
+        (tmp_path / "plans.json").write_text("[]")
+        assert exit_code(main, ["--out", "x", "--plans", str(tmp_path / "plans.json")], prepare) == 2
+        assert "plans.json: expected measured plans" in capsys.readouterr().err
     finally:
         torch.set_num_threads(before)
 
