@@ -51,10 +51,18 @@ def max_pool(x: np.ndarray, pooling: Pooling, threads: int | None = None) -> tup
     return out, where
 
 
-def max_pool_channels_last(x: np.ndarray, pooling: Pooling, threads: int | None = None) -> np.ndarray:
-    """The maximum of each window of x (N, H, W, C) float32, NaN where there is one: (N, H', W', C)."""
+def max_pool_channels_last(
+    x: np.ndarray, pooling: Pooling, threads: int | None = None, out: np.ndarray | None = None
+) -> np.ndarray:
+    """The maximum of each window of x (N, H, W, C) float32, NaN where there is one: (N, H', W', C).
+
+    `out` is where to, if given.
+    """
     x = checked(x, np.float32, (None, *pooling.size, None), "x")
-    out = empty((x.shape[0], *pooling.pooled, x.shape[3]))
+    shape = (x.shape[0], *pooling.pooled, x.shape[3])
+    out = empty(shape) if out is None else out
+    if out.dtype != np.float32 or out.shape != shape or not out.flags.c_contiguous:
+        raise ValueError(f"out must be contiguous float32 of shape {shape}, not {out.dtype} of shape {out.shape}")
     library().cpm_max_pool_channels_last(
         x.ctypes.data, x.shape[0], x.shape[3], ctypes.byref(pooling.sizes()), threads or default_threads(),
         out.ctypes.data,

@@ -7,7 +7,7 @@ from torch import Tensor
 from cpm_kernels import fft_convolution
 from cpm_kernels.fft_plan import FftPlan
 
-from .channels_last import as_array, as_tensor
+from .channels_last import as_array, as_tensor, recycled
 
 
 def transform_weights(weight: Tensor, plan: FftPlan, turned: bool = False) -> np.ndarray:
@@ -21,8 +21,7 @@ def transform_weights(weight: Tensor, plan: FftPlan, turned: bool = False) -> np
 def convolve(x: Tensor, spectra: np.ndarray, bias: Tensor | None, plan: FftPlan, relu: bool = False) -> Tensor:
     """x (N, C, H, W) with these weights, plus bias (C_out,), then ReLU if asked: (N, C_out, H', W'), channels last."""
     bias = None if bias is None else _array(bias)
-    # NumPy asks for huge pages, torch does not: for large maps a third of the time went into the kernel's small ones.
-    out = np.empty((plan.images, *plan.out_size, plan.outputs), np.float32)
+    out = recycled.empty((plan.images, *plan.out_size, plan.outputs))
     fft_convolution.convolve(as_array(x), spectra, bias, plan, relu, out, torch.get_num_threads())
     return as_tensor(out)
 

@@ -15,7 +15,7 @@ from cpm_kernels.pooling import Pooling, max_pool_channels_last
 from cpm_kernels.random import CaffeRandom
 
 from . import convolution_plans
-from .channels_last import as_array, as_tensor
+from .channels_last import as_array, as_tensor, recycled
 from .geometry import Window
 from .share import Share
 
@@ -260,7 +260,8 @@ def _max_pool_without_gradient(x: Tensor, window: Window) -> Tensor:
     """On a CPU: torch would write down where the maxima are, in 8 bytes each."""
     size = tuple(x.shape[-2:])
     windows = Pooling(size, window.pooled(size), window.kernel, window.stride, window.pad)
-    return as_tensor(max_pool_channels_last(as_array(x), windows, torch.get_num_threads()))
+    out = recycled.empty((x.shape[0], *windows.pooled, x.shape[1]))
+    return as_tensor(max_pool_channels_last(as_array(x), windows, torch.get_num_threads(), out))
 
 
 def _beyond(x: Tensor, window: Window) -> tuple[int, int]:
