@@ -24,6 +24,13 @@ def as_tensor(x: np.ndarray) -> Tensor:
     return torch.from_numpy(x).permute(0, 3, 1, 2)
 
 
+def _references(arrays: list[np.ndarray]) -> list[int]:
+    return [sys.getrefcount(array) for array in arrays]
+
+
+_UNUSED = _references([np.empty(0)])[0]  # of an array in a list, as this version of Python counts
+
+
 class Recycled:
     """Memory of large results that nobody has any more, for the next ones: fresh pages from the system took a third of
     the time of a forward pass. A buffer is free when no array or tensor refers to it."""
@@ -44,8 +51,9 @@ class Recycled:
             return memory[start : start + count].reshape(shape)
 
     def _free(self) -> list[np.ndarray]:
-        # Arrays and tensors made of one refer to it; here the list, the variable and the argument do.
-        return [memory for memory in self._buffers if sys.getrefcount(memory) == 3]
+        """Those that no array and no tensor is made of: each would refer to it."""
+        counts = _references(self._buffers)
+        return [memory for memory, count in zip(self._buffers, counts, strict=True) if count == _UNUSED]
 
     def _new(self, count: int) -> np.ndarray:
         free = sorted(self._free(), key=len)

@@ -103,9 +103,12 @@ def plan_of_case(case: Case, device: torch.device) -> Plan | None:
 
 def _trial(case: Case, device: torch.device) -> Callable[[Plan | None], None]:
     """Does the convolution once, with its gradients when training."""
+    random = torch.Generator(device).manual_seed(1)  # torch's own goes on as if nothing had been measured
     shape = (case.images, case.channels, *case.size)
-    x = torch.randn(shape, device=device).to(memory_format=torch.channels_last).requires_grad_(case.training)
-    weight = torch.randn((case.outputs, case.channels, *case.kernel), device=device, requires_grad=case.training)
+    x = torch.randn(shape, generator=random, device=device).to(memory_format=torch.channels_last)
+    weight = torch.randn((case.outputs, case.channels, *case.kernel), generator=random, device=device)
+    for operand in (x, weight):
+        operand.requires_grad_(case.training)
 
     def run(plan: Plan | None) -> None:
         with torch.set_grad_enabled(case.training):

@@ -84,9 +84,11 @@ def test_a_plan_that_is_gone_is_measured_again(path, trials):
 def test_really_measured(path, training):
     measure_into(path)
     x, weight = operands(training=training)
+    before = torch.get_rng_state()
     y = convolution(x, weight, None, WINDOW, 1)
     expected = F.conv2d(x.double(), weight.double(), padding=2)
     assert (y - expected).abs().max() <= 5e-6 * expected.abs().max()
+    assert torch.equal(torch.get_rng_state(), before), "dropout after it stays what it was"
     (cases,) = json.loads(path.read_text()).values()
     (case,) = cases.values()
     assert all(seconds > 0 for seconds in case["seconds"].values()) and len(case["seconds"]) == 8
