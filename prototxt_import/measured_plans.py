@@ -7,11 +7,13 @@ every way that was tried}. It may be edited, and machines may share it.
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import torch
+from tqdm import tqdm
 
 from .files import InputError, replacing
 
@@ -50,6 +52,7 @@ class MeasuredPlans(Generic[P]):
             seconds = _times({**tiles, DIRECT: None}, run, device)
             best = min(seconds, key=seconds.get)
             known[case] = {"tile": None if best == DIRECT else best, "seconds": seconds}
+            tqdm.write(f"{self.path}: {case}: {_in_words(seconds, best)}", file=sys.stderr)
             self._write()
         return tiles.get(known[case]["tile"])
 
@@ -84,6 +87,13 @@ def _time(run: Callable[[P | None], None], plan: P | None, device: torch.device)
     run(plan)
     wait()
     return time.perf_counter() - started
+
+
+def _in_words(seconds: dict[str, float], best: str) -> str:
+    """What came out, for whoever waits: a measurement takes up to seconds."""
+    if best == DIRECT:
+        return "direct"
+    return f"FFT, tile {best}, {seconds[DIRECT] / seconds[best]:.1f} x as fast as direct"
 
 
 def _name(tile: int | tuple[int, int]) -> str:

@@ -43,12 +43,13 @@ def operands(images=2, training=False):
     return x, torch.randn(9, 7, 5, 5, generator=random, requires_grad=training)
 
 
-def test_the_fastest_is_kept_in_the_file(path, trials):
+def test_the_fastest_is_kept_in_the_file(path, trials, capsys):
     measure_into(path)
     x, weight = operands()
     plan = plan_of(x, weight, WINDOW, 1)
     assert plan == FftPlan(7, 9, (5, 5), (19, 23), (2, 2), 2, 8, plan.chunk) and plan.chunk > 1
     assert trials.count(8) == 4 and trials.count(28) == 2, "a hopeless way is run twice, the others four times"
+    assert "plans.json: 7 -> 9, 5 x 5 on 19 x 23" in capsys.readouterr().err
     before = len(trials)
     assert plan_of(operands(5)[0], weight, WINDOW, 1).images == 5, "one measurement for every batch"
     measure_into(path)
