@@ -19,7 +19,7 @@ from cpm_kernels.rand import GlibcRand
 from cpm_repro.augmentation import Augmentation, CPMTransformer
 from cpm_repro.augmentation_table import AugmentationTable, read_table
 from cpm_repro.batch import Batch, CudaBatch, HostBatch
-from cpm_repro.timeline import Timeline
+from cpm_repro.timeline import SAMPLE, Timeline
 from data_lmdb.reader import LmdbReader
 from data_lmdb.record import decode
 from prototxt_import import schema
@@ -222,7 +222,7 @@ class CPMData:
         return started
 
     def _make_sample(self, pending: _PendingBatch, row: int, index: int, augmentation: Augmentation) -> None:
-        with self._options.timeline.span("sample"):
+        with self._options.timeline.span(SAMPLE):
             self._add_sample(pending.batch, row, index, augmentation)
             pending.added()
 

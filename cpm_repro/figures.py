@@ -22,7 +22,7 @@ from cpm_repro.caffe_log import Log
 from cpm_repro.imresize import imresize
 from cpm_repro.placement import CROPPED_AWAY
 from cpm_repro.pose_files import part_names
-from cpm_repro.timeline import SAMPLE, WAITING, Timeline
+from cpm_repro.timeline import FORWARD_BACKWARD, SAMPLE, UPDATE, WAITING, Timeline
 from prototxt_import.files import InputError, replacing
 
 DOTS_PER_INCH = 120
@@ -30,7 +30,7 @@ SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
 # The parts of the 14 whose belief maps say most about the stages: easy (head), and left-right pairs.
 SHOWN_PARTS = {9: (8, 3, 4, 5, 2), 14: (0, 3, 4, 6, 7, 10), 28: (0, 3, 4, 6, 7, 10)}
 INK = "#222222"
-WORK_COLOURS = {WAITING: "#d62728", "forward, backward": "#1f77b4", "update": "#9467bd", SAMPLE: "#2ca02c"}
+WORK_COLOURS = {WAITING: "#d62728", FORWARD_BACKWARD: "#1f77b4", UPDATE: "#9467bd", SAMPLE: "#2ca02c"}
 
 Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
 

@@ -15,6 +15,7 @@ SKIPPED = 3  # iterations before those that are recorded
 RECORDED = 12
 MOST_SPANS = 20_000
 WAITING = "waiting for data"
+FORWARD_BACKWARD, UPDATE = "forward, backward", "update"
 SAMPLE = "sample"  # being made
 
 

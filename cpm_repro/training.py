@@ -27,7 +27,7 @@ from .npz import writing_npz
 from .processes import check_shareable, joined
 from .run_state import restore_run_state, run_state_path, write_run_state
 from .solver import SGDSolver, check_solver
-from .timeline import WAITING, Timeline
+from .timeline import FORWARD_BACKWARD, UPDATE, WAITING, Timeline
 from .trace import BlobRecorder, Trace
 
 DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time of day
@@ -133,7 +133,7 @@ class Training:
             batch = self.data.next_batch()
         if recorder is not None:
             batch = {name: recorder.keep(name, blob) for name, blob in batch.items()}
-        with self.timeline.span("forward, backward"):
+        with self.timeline.span(FORWARD_BACKWARD):
             blobs = self._forward(batch)
             self.net.loss(blobs).backward()
             return {name: float(blobs[name].detach().sum()) for name in self.net.output_names}
@@ -150,7 +150,7 @@ class Training:
             else:
                 outputs = self.forward_backward()
             loss += sum(outputs[name] * weight for name, weight in self.net.loss_weights.items() if name in outputs)
-        with self.timeline.span("update"):
+        with self.timeline.span(UPDATE):
             for exchange in self._exchanges:
                 exchange.finish()
             self.solver.apply_update()

@@ -13,7 +13,7 @@ import numpy as np
 
 from cpm_kernels.fft_plan import FftPlan, blocks
 from cpm_kernels.gemm import best_version, default_threads
-from cpm_kernels.host import checked, empty, library
+from cpm_kernels.host import LINE, checked, empty, from_cache_line, library
 
 FLOAT = 4  # bytes
 
@@ -44,8 +44,7 @@ _workspace = _Workspace()
 
 def _aligned(count: int) -> np.ndarray:
     """Floats from a cache line's boundary on."""
-    memory = empty((count + 16,))
-    return memory[-(memory.ctypes.data // FLOAT) % 16 :][:count]
+    return from_cache_line(empty((count + LINE,)), count)
 
 
 def transform_weights(

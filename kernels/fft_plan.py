@@ -6,8 +6,10 @@ but little against each other, and nothing depends on them but speed.
 
 import math
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 Pair = tuple[int, int]
+Plan = TypeVar("Plan", bound="PlainConvolution")
 
 TILE_SIZES = (8, 12, 16, 20, 24, 28, 32)  # the transforms compiled in, FFT_SIZES of src/fft_versions.h
 BLOCK = 16  # channels
@@ -23,11 +25,8 @@ KEEPING = 2e-7  # ms that a byte of weights' spectra must save to be worth keepi
 
 
 @dataclass(frozen=True)
-class FftPlan:
-    """A convolution (stride 1, no dilation, no groups) and its tiles; sizes are (height, width).
-
-    `tile` is the transforms' size, `chunk` how many tiles' spectra are in memory at a time.
-    """
+class PlainConvolution:
+    """A convolution of stride 1 without dilation and groups; sizes are (height, width)."""
 
     channels: int
     outputs: int
@@ -35,14 +34,25 @@ class FftPlan:
     size: Pair
     pad: Pair
     images: int
-    tile: int
-    chunk: int = 0
 
     @property
     def out_size(self) -> Pair:
         """The output's size."""
         rows, columns = (n + 2 * p - k + 1 for n, p, k in zip(self.size, self.pad, self.kernel, strict=True))
         return rows, columns
+
+    def turned(self: Plan) -> Plan:
+        """The convolution that gives the gradient by the input, from the output's and the turned weights."""
+        pad = tuple(k - 1 - p for k, p in zip(self.kernel, self.pad, strict=True))
+        return replace(self, channels=self.outputs, outputs=self.channels, size=self.out_size, pad=pad)
+
+
+@dataclass(frozen=True)
+class FftPlan(PlainConvolution):
+    """With its tiles: `tile` is the transforms' size, `chunk` how many tiles' spectra are in memory at a time."""
+
+    tile: int
+    chunk: int = 0
 
     @property
     def tiles(self) -> int:
@@ -70,10 +80,8 @@ class FftPlan:
         return max(blocks(self.channels), blocks(self.outputs))
 
     def input_gradient(self) -> "FftPlan":
-        """The convolution that gives the gradient by the input, from the output's and the turned weights."""
-        pad = tuple(k - 1 - p for k, p in zip(self.kernel, self.pad, strict=True))
-        turned = replace(self, channels=self.outputs, outputs=self.channels, size=self.out_size, pad=pad)
-        return _with_chunks(turned)
+        """The plan of `turned`."""
+        return _with_chunks(self.turned())
 
 
 def blocks(channels: int) -> int:

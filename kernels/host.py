@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 
 PROFILES = {"opencv4": 0, "opencv2": 1}
+LINE = 16  # floats of a cache line
 
 _POINTER, _INT, _LONG = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
 _FLOAT, _DOUBLE, _UNSIGNED = ctypes.c_float, ctypes.c_double, ctypes.c_uint
@@ -111,6 +112,12 @@ def checked(array: np.ndarray, dtype: type, shape: tuple[int | None, ...], name:
 def empty(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
     """An array for the library to fill, each value as it happens to be (tests poison it)."""
     return np.empty(shape, dtype)
+
+
+def from_cache_line(memory: np.ndarray, count: int) -> np.ndarray:
+    """`count` floats of float32 memory that has at least count + LINE of them, from a cache line's boundary on."""
+    start = -(memory.ctypes.data // memory.itemsize) % LINE
+    return memory[start : start + count]
 
 
 def checked_image(image: np.ndarray) -> np.ndarray:

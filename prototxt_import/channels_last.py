@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cpm_kernels.host import LINE, from_cache_line
+
 LEAST = 1 << 20  # bytes worth recycling
 MOST = 512 << 20  # bytes kept for later
-LINE = 16  # floats of a cache line, on whose boundary the arrays start
 
 
 def as_array(x: Tensor) -> np.ndarray:
@@ -47,8 +48,7 @@ class Recycled:
         with self._lock:
             free = [memory for memory in self._free() if count + LINE <= memory.size <= 2 * count]
             memory = min(free, key=len) if free else self._new(count + LINE)
-            start = -memory.ctypes.data % (4 * LINE) // 4
-            return memory[start : start + count].reshape(shape)
+            return from_cache_line(memory, count).reshape(shape)
 
     def _free(self) -> list[np.ndarray]:
         """Those that no array and no tensor is made of: each would refer to it."""

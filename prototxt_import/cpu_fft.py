@@ -8,6 +8,7 @@ from cpm_kernels import fft_convolution
 from cpm_kernels.fft_plan import FftPlan
 
 from .channels_last import as_array, as_tensor, recycled
+from .exact_tensors import array
 
 
 def transform_weights(weight: Tensor, plan: FftPlan, turned: bool = False) -> np.ndarray:
@@ -15,12 +16,12 @@ def transform_weights(weight: Tensor, plan: FftPlan, turned: bool = False) -> np
 
     `turned`: for the gradient by the input, `plan` being the forward plan's `input_gradient()`.
     """
-    return fft_convolution.transform_weights(_array(weight), plan, turned=turned, threads=torch.get_num_threads())
+    return fft_convolution.transform_weights(array(weight), plan, turned=turned, threads=torch.get_num_threads())
 
 
 def convolve(x: Tensor, spectra: np.ndarray, bias: Tensor | None, plan: FftPlan, relu: bool = False) -> Tensor:
     """x (N, C, H, W) with these weights, plus bias (C_out,), then ReLU if asked: (N, C_out, H', W'), channels last."""
-    bias = None if bias is None else _array(bias)
+    bias = None if bias is None else array(bias)
     out = recycled.empty((plan.images, *plan.out_size, plan.outputs))
     fft_convolution.convolve(as_array(x), spectra, bias, plan, relu, out, torch.get_num_threads())
     return as_tensor(out)
@@ -30,7 +31,3 @@ def weight_gradient(x: Tensor, dy: Tensor, plan: FftPlan) -> Tensor:
     """The gradient by the weight, of the weight's shape, from x (N, C, H, W) and the output's gradient."""
     gradient = fft_convolution.weight_gradient(as_array(x), as_array(dy), plan, torch.get_num_threads())
     return torch.from_numpy(gradient)
-
-
-def _array(x: Tensor) -> np.ndarray:
-    return x.detach().contiguous().numpy()

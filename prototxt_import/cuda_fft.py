@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Pair = tuple[int, int]
+from cpm_kernels.fft_plan import Pair, PlainConvolution
 
 # Seconds. Half of what an H200's data sheet promises; not measured yet.
 MULTIPLY = 1 / 33e12  # per floating-point operation, float32
@@ -28,26 +28,11 @@ WORKSPACE = 1 << 30  # bytes of the spectra of the images that are convolved tog
 
 
 @dataclass(frozen=True)
-class CudaFftPlan:
-    """A convolution (stride 1, no dilation, no groups) and its tiles; sizes are (height, width).
+class CudaFftPlan(PlainConvolution):
+    """With its tiles: `tile` is the transforms' size, `chunk` how many images are convolved together."""
 
-    `tile` is the transforms' size, `chunk` how many images are convolved together.
-    """
-
-    channels: int
-    outputs: int
-    kernel: Pair
-    size: Pair
-    pad: Pair
-    images: int
     tile: Pair
     chunk: int = 1
-
-    @property
-    def out_size(self) -> Pair:
-        """The output's size."""
-        rows, columns = (n + 2 * p - k + 1 for n, p, k in zip(self.size, self.pad, self.kernel, strict=True))
-        return rows, columns
 
     @property
     def kept(self) -> Pair:
@@ -77,9 +62,8 @@ class CudaFftPlan:
         return math.prod(self.grid) * self.bins * (self.channels + self.outputs) * COMPLEX
 
     def input_gradient(self) -> "CudaFftPlan":
-        """The convolution that gives the gradient by the input, from the output's and the turned weights."""
-        pad = tuple(k - 1 - p for k, p in zip(self.kernel, self.pad, strict=True))
-        return replace(self, channels=self.outputs, outputs=self.channels, size=self.out_size, pad=pad)
+        """The plan of `turned`."""
+        return for_images(self.turned(), self.images)
 
 
 def fft_plan(

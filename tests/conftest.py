@@ -1,8 +1,9 @@
-"""Where the golden files (what the original computed) and the real photographs are found, if they are there."""
+"""Where the golden files (what the original computed), the real photographs and a card are found, if they are there."""
 
 from pathlib import Path
 
 import pytest
+import torch
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -24,3 +25,11 @@ def golden() -> Path:
 def lspet() -> Path:
     """../shared/lspet: 2,500 photographs of the LSP extended set, with joints.mat."""
     return _shared_folder("lspet")
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """The CPU, and a card where there is one."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return request.param

@@ -25,13 +25,6 @@ def start_from(training, trace, iteration):
             blob.parameter.copy_(torch.from_numpy(trace[f"iter{iteration}/{blob.layer}/{blob.index}"]))
 
 
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def device(request):
-    if request.param == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    return request.param
-
-
 @pytest.mark.parametrize(("name", "iterations"), [("replay", 20), ("replay_itersize", 10)])
 def test_losses_follow_the_originals(golden, name, iterations, device):
     """The same data, start and update rule: the fast engine stays at float32 accuracy of the original's trace."""

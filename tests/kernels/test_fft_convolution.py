@@ -7,27 +7,13 @@ import numpy as np
 import pytest
 import torch
 from bits import assert_same_bits
+from convolution_cases import CASES, assert_close
 from torch.nn import functional as F
 
 from cpm_kernels import fft_convolution
 from cpm_kernels.fft_convolution import convolve, transform_weights, weight_gradient
 from cpm_kernels.fft_plan import TILE_SIZES, FftPlan, fft_plan, plans_of
 from cpm_kernels.gemm import best_version
-
-TOLERANCE = 5e-6  # of the largest value
-
-# images, channels, size, outputs, kernel, pad
-CASES = {
-    "odd sizes, batch": (3, 15, (29, 37), 48, (5, 5), (2, 2)),
-    "one channel": (1, 1, (40, 23), 1, (7, 7), (3, 3)),
-    "smaller than a tile": (2, 17, (5, 3), 33, (5, 5), (2, 2)),
-    "one pixel": (1, 3, (1, 1), 2, (3, 3), (1, 1)),
-    "one column": (2, 5, (19, 1), 6, (3, 3), (1, 1)),
-    "rectangular kernel, uneven pad": (1, 6, (21, 18), 20, (3, 7), (0, 5)),
-    "pad beyond the kernel": (1, 4, (9, 11), 5, (3, 3), (4, 3)),
-    "no pad": (2, 4, (26, 25), 5, (9, 9), (0, 0)),
-    "even kernel": (1, 4, (26, 25), 5, (4, 2), (1, 0)),
-}  # fmt: skip
 
 # The convolutions of the 6-stage network: channels, size, outputs, kernel.
 CPM_LAYERS = {
@@ -69,12 +55,6 @@ def expected(x, weight, bias, dy, pad):
     y = F.conv2d(*inputs, torch.from_numpy(bias).double(), padding=pad)
     dx, dweight = torch.autograd.grad(y, inputs, tensor(dy))
     return y.detach().permute(0, 2, 3, 1).numpy(), dx.permute(0, 2, 3, 1).numpy(), dweight.numpy()
-
-
-def assert_close(actual, wanted, name):
-    assert actual.shape == wanted.shape and np.isfinite(actual).all(), name
-    error = np.abs(actual - wanted).max() / np.abs(wanted).max()
-    assert error <= TOLERANCE, f"{name}: error {error:.2e} of the largest value"
 
 
 @pytest.mark.parametrize("tile", TILE_SIZES)

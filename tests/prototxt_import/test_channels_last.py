@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from cpm_kernels.host import LINE
 from prototxt_import import channels_last
-from prototxt_import.channels_last import LINE, Recycled, as_array, as_tensor
+from prototxt_import.channels_last import Recycled, as_array, as_tensor
 
 SHAPE = (1, 64, 64, 128)
 

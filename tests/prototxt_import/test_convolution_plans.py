@@ -4,6 +4,7 @@ import gc
 
 import pytest
 import torch
+from convolution_cases import assert_close
 from torch.nn import functional as F
 
 from prototxt_import import convolution_plans, cpu_fft
@@ -18,11 +19,6 @@ def case():
     generator = torch.Generator().manual_seed(5)
     x = torch.randn(2, 35, 41, 30, generator=generator)
     return x, torch.randn(40, 35, 9, 9, generator=generator), torch.randn(40, generator=generator)
-
-
-def assert_close(actual, expected, name):
-    error = (actual - expected).abs().max() / expected.abs().max()
-    assert error <= 5e-6, f"{name}: error {error:.2e} of the largest value"
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])

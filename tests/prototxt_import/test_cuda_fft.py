@@ -4,25 +4,13 @@ import math
 
 import pytest
 import torch
+from convolution_cases import CASES, assert_close
 from torch.nn import functional as F
 
 from prototxt_import import convolution_plans, cuda_fft
 from prototxt_import.convolution_plans import convolution
 from prototxt_import.cuda_fft import convolve, fast_size, fft_plan, plans_of, transform_weights, weight_gradient
 from prototxt_import.geometry import Window
-
-TOLERANCE = 5e-6  # of the largest value
-
-# images, channels, size, outputs, kernel, pad
-CASES = {
-    "odd sizes, batch": (3, 15, (29, 37), 18, (5, 5), (2, 2)),
-    "one pixel": (1, 3, (1, 1), 2, (3, 3), (1, 1)),
-    "one column": (2, 5, (19, 1), 6, (3, 3), (1, 1)),
-    "rectangular kernel, uneven pad": (1, 6, (21, 18), 20, (3, 7), (0, 5)),
-    "pad beyond the kernel": (1, 4, (9, 11), 5, (3, 3), (4, 3)),
-    "no pad": (2, 4, (26, 25), 5, (9, 9), (0, 0)),
-    "even kernel": (1, 4, (26, 25), 5, (4, 2), (1, 0)),
-}  # fmt: skip
 
 
 def random_case(images, channels, size, outputs, kernel, pad, seed=0):
@@ -38,19 +26,6 @@ def expected(x, weight, bias, dy, pad):
     inputs = x.double().requires_grad_(), weight.double().requires_grad_()
     y = F.conv2d(*inputs, bias.double(), padding=pad)
     return y.detach(), *torch.autograd.grad(y, inputs, dy.double())
-
-
-def assert_close(actual, wanted, name):
-    assert actual.shape == wanted.shape and actual.isfinite().all(), name
-    error = (actual - wanted).abs().max() / wanted.abs().max()
-    assert error <= TOLERANCE, f"{name}: error {error:.2e} of the largest value"
-
-
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def device(request):
-    if request.param == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    return request.param
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

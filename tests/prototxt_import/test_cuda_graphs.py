@@ -40,13 +40,6 @@ class StandIn:
         return replay, made
 
 
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def device(request):
-    if request.param == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    return request.param
-
-
 @pytest.fixture
 def net(device):
     return Net(text_format.Parse(NET, schema.NetParameter()), seed=5).to(device)
