@@ -2,7 +2,7 @@
 
 from glob import glob
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, PlatformError
 
@@ -23,8 +23,9 @@ class BuildHostLibrary(build_ext):
 # Fused multiply-adds and reordering would change bits; the two -fno- flags only let rounding be vectorised.
 host_library = Extension(
     "cpm_kernels._host",
-    sorted(glob("kernels/src/*.cpp")),
-    depends=sorted(glob("kernels/src/*.h")),
+    sorted(glob("kernels/src/*/*.cpp")),
+    depends=sorted(glob("kernels/src/*/*.h")),
+    include_dirs=["kernels/src"],
     language="c++",
     extra_compile_args=["-O3", "-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"],
 )
@@ -35,9 +36,13 @@ setup(
     description="Convolutional Pose Machines (CVPR 2016), reproduced with the original's own bits",
     license="MIT",
     python_requires=">=3.10",
-    packages=["cpm_repro", "prototxt_import", "prototxt_import.layers", "data_lmdb", "cpm_kernels"],
+    packages=[
+        *find_packages(include=["cpm_repro*", "data_lmdb*", "prototxt_import*"]),
+        "cpm_kernels",
+        *(f"cpm_kernels.{story}" for story in find_packages("kernels")),
+    ],
     package_dir={"cpm_kernels": "kernels"},
-    package_data={"cpm_kernels": ["src/*"], "prototxt_import": ["*.proto"]},
+    package_data={"cpm_kernels": ["src/*/*"], "prototxt_import.formats": ["*.proto"]},
     ext_modules=[host_library],
     cmdclass={"build_ext": BuildHostLibrary},
     install_requires=[

@@ -3,7 +3,11 @@
 import importlib
 
 # Imported when asked for: tools that need no network start without torch, in a quarter of the memory.
-_HOMES = {"load": "conversion", "estimate_pose": "inference", "estimate_all_poses": "person_detection"}
+_HOMES = {
+    "load": "convert.weights",
+    "estimate_pose": "inference.beliefs",
+    "estimate_all_poses": "inference.person_detection",
+}
 
 __all__ = ["estimate_all_poses", "estimate_pose", "load"]
 

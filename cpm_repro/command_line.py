@@ -125,7 +125,7 @@ def _apply_common(parsed: argparse.Namespace) -> None:
 
         torch.set_num_threads(parsed.threads)
     if getattr(parsed, "plans", None) is not None:
-        from prototxt_import.convolution_plans import measure_into
+        from prototxt_import.fast.convolution import measure_into
 
         measure_into(parsed.plans)
     if getattr(parsed, "device", "cpu") == "cuda":

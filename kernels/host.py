@@ -1,6 +1,6 @@
 """Loads the compiled CPU library and checks what is handed to it.
 
-The library is the extension `cpm_kernels._host`, built by setup.py from `src/host.cpp`; it is plain C functions, called
+The library is the extension `cpm_kernels._host`, built by setup.py from `src/samples/host.cpp`; it is plain C functions, called
 through ctypes, which releases Python's global lock for the length of a call.
 """
 
@@ -19,11 +19,9 @@ _FLOAT, _DOUBLE, _UNSIGNED = ctypes.c_float, ctypes.c_double, ctypes.c_uint
 _SIGNATURES = {
     "cpm_expf": ([_POINTER, _POINTER, _LONG], None),
     "cpm_gray": ([_POINTER, _POINTER, _LONG, _INT], None),
-    "cpm_resized_size": ([_INT, _DOUBLE], _INT),
     "cpm_resize": ([_POINTER, _INT, _INT, _INT, _DOUBLE, _INT, _POINTER], None),
     "cpm_warp_affine": ([_POINTER, _INT, _INT, _INT, _POINTER, _INT, _INT, _INT, _POINTER], None),
     "cpm_crop": ([_POINTER] + [_INT] * 9 + [_POINTER], None),
-    "cpm_normalise": ([_POINTER, _LONG, _INT, _POINTER], None),
     "cpm_centre_map": ([_FLOAT, _FLOAT, _FLOAT, _INT, _INT, _POINTER], None),
     "cpm_label_maps": ([_POINTER, _INT, _INT, _INT, _FLOAT, _INT, _INT, _POINTER], None),
     "cpm_warp_inverse": ([_POINTER, _POINTER], None),

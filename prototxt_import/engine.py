@@ -3,10 +3,10 @@
 An engine is a class whose static methods are Caffe's operations on torch tensors; layers call `self.ops.<operation>`.
 """
 
-from cpm_kernels.gemm import GEMM_PROFILES
+from cpm_kernels.exact.gemm import GEMM_PROFILES
 
-from .exact import ExactOperations, exact_operations
-from .fast import BFloat16Operations, FastOperations, HalfOperations, Tf32Operations
+from .exact.operations import ExactOperations, exact_operations
+from .fast.operations import BFloat16Operations, FastOperations, HalfOperations, Tf32Operations
 from .files import InputError
 
 ENGINES: dict[str, type] = {

@@ -4,7 +4,7 @@ are put in where a blob feeds several layers, and the order of the layers is che
 
 from collections import Counter
 
-from . import schema
+from .formats import schema
 from .files import InputError
 
 

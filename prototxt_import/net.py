@@ -11,21 +11,21 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from cpm_kernels.random import CaffeRandom
+from cpm_kernels.exact.random import CaffeRandom
 
 from . import layers as _registered_layers  # noqa: F401  importing it registers every layer type
-from . import schema
-from .blobs import array_to_blob, blob_shape, blob_to_array, fits
-from .caffemodel import read_caffemodel
+from .formats import schema
+from .formats.blobs import array_to_blob, blob_shape, blob_to_array, fits
+from .formats.caffemodel import read_caffemodel
 from .engine import operations
 from .files import InputError, first_five
-from .fillers import fill
+from .layers.fillers import fill
 from .graph import check_order, filter_net, insert_splits
-from .layer import Layer, Shape, make_layer
+from .layers.layer import Layer, Shape, make_layer
 from .layers.activations import ReLU
 from .layers.convolution import Convolution
 from .layers.data import Source
-from .prototxt import read_net
+from .formats.prototxt import read_net
 from .recomputation import segments
 from .share import Share
 

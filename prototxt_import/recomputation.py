@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from .layer import Layer
+from .layers.layer import Layer
 
 _NEVER_TWICE = ("Dropout", "EuclideanLoss")  # the one draws random numbers, the other is what processes add up
 

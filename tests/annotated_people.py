@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 from data_lmdb.annotations import Annotation, write_json
-from data_lmdb.reader import LmdbReader
-from data_lmdb.sources import ordered, read_sources
+from data_lmdb.records.reader import LmdbReader
+from data_lmdb.records.sources import ordered, read_sources
 
 PEOPLE = 7
 

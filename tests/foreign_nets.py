@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from prototxt_import.net import Net
-from prototxt_import.prototxt import parse_net
+from prototxt_import.formats.prototxt import parse_net
 
 
 def data(channels=3, height=37, width=29, batch=1):

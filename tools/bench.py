@@ -33,7 +33,7 @@ class Outcome:
 
 
 def bench_data(arguments: argparse.Namespace) -> Outcome:
-    from cpm_repro import benchmark_data as data
+    from cpm_repro.benchmarks import data
 
     report = data.measure(arguments.lmdb, arguments.threads, arguments.rounds, arguments.device)
     what = f"samples of {report['lmdb']}, one thread"
@@ -41,7 +41,7 @@ def bench_data(arguments: argparse.Namespace) -> Outcome:
 
 
 def bench_infer(arguments: argparse.Namespace) -> Outcome:
-    from cpm_repro import benchmark_infer as infer
+    from cpm_repro.benchmarks import infer
 
     report = infer.measure(workload(arguments), arguments.engine, arguments.rounds)
     what, curves = report["workload"], infer.curves(report)
@@ -49,8 +49,8 @@ def bench_infer(arguments: argparse.Namespace) -> Outcome:
 
 
 def bench_train(arguments: argparse.Namespace) -> Outcome:
-    from cpm_repro import benchmark_infer as infer
-    from cpm_repro import benchmark_train as train
+    from cpm_repro.benchmarks import infer
+    from cpm_repro.benchmarks import train
 
     report = train.measure(workload(arguments, "TRAIN"), arguments.engine, arguments.rounds)
     what, curves = f"training, {report['workload']}", infer.curves(report)
@@ -58,7 +58,7 @@ def bench_train(arguments: argparse.Namespace) -> Outcome:
 
 
 def bench_exact(arguments: argparse.Namespace) -> Outcome:
-    from cpm_repro import benchmark_exact as exact
+    from cpm_repro.benchmarks import exact
 
     report = exact.measure(workload(arguments), arguments.rounds)
     forward = report["forward"]
@@ -66,7 +66,7 @@ def bench_exact(arguments: argparse.Namespace) -> Outcome:
 
 
 def bench_labels(arguments: argparse.Namespace) -> Outcome:
-    from cpm_repro import benchmark_labels as labels
+    from cpm_repro.benchmarks import labels
 
     report = labels.measure(arguments.rounds)
     what = "centre map and label maps, one thread"
@@ -84,7 +84,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
 
 def workload(arguments: argparse.Namespace, phase: str = "TEST") -> Any:
     """The benchmark_networks.Workload that the options describe."""
-    from cpm_repro.benchmark_networks import Workload
+    from cpm_repro.benchmarks.networks import Workload
 
     net = "cpm" if phase == "TRAIN" else arguments.net
     given = {name: getattr(arguments, name) for name in ("size", "batch", "stages")}
@@ -92,14 +92,14 @@ def workload(arguments: argparse.Namespace, phase: str = "TEST") -> Any:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from cpm_repro import benchmark_tables as tables
-    from cpm_repro import figures
-    from cpm_repro.benchmark import Rates, available_cores, machine
-    from cpm_repro.benchmark_figures import rates_figure
+    from cpm_repro.benchmarks import tables
+    from cpm_repro.figures import poses
+    from cpm_repro.benchmarks.measure import Rates, available_cores, machine
+    from cpm_repro.benchmarks.charts import rates_figure
     from prototxt_import.files import replacing
 
     if arguments.plot:
-        figures.check_format(arguments.plot)
+        poses.check_format(arguments.plot)
     arguments.threads = arguments.threads or available_cores()
     about = machine(arguments.device)
     outcome = BENCHMARKS[arguments.benchmark](arguments)
@@ -114,7 +114,7 @@ def main(arguments: argparse.Namespace) -> None:
             temporary.write_text(text, encoding="utf-8")
     if arguments.plot:
         title = f"{about['cpu']}, {about['date'][:10]}"
-        figures.save(rates_figure(outcome.bars, outcome.curves, (title, outcome.what), outcome.unit), arguments.plot)
+        poses.save(rates_figure(outcome.bars, outcome.curves, (title, outcome.what), outcome.unit), arguments.plot)
 
 
 def arguments_parser() -> argparse.ArgumentParser:

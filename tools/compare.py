@@ -15,11 +15,11 @@ DIFFERENT = 1
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from cpm_repro.comparison import Limits, compare_dumps
-    from cpm_repro.comparison_text import as_json, lines
-    from cpm_repro.diagnosis import Diagnosis
-    from cpm_repro.dump_files import open_dump
-    from cpm_repro.network_order import NetworkOrder
+    from cpm_repro.compare.blobs import Limits, compare_dumps
+    from cpm_repro.compare.text import as_json, lines
+    from cpm_repro.compare.diagnosis import Diagnosis
+    from cpm_repro.compare.dump_files import open_dump
+    from cpm_repro.compare.order import NetworkOrder
     from prototxt_import.files import replacing
 
     check(arguments)
@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
             with replacing(arguments.json) as temporary:
                 temporary.write_text(json.dumps(as_json(comparison, origins), indent=1, allow_nan=False) + "\n")
         if arguments.html:
-            from cpm_repro.comparison_html import write_page
+            from cpm_repro.compare.page import write_page
 
             write_page(arguments.html, comparison, origins, a, b)
     return 0 if comparison.equal else DIFFERENT
@@ -63,8 +63,8 @@ def check(arguments: argparse.Namespace) -> None:
 
 def read_solver(arguments: argparse.Namespace) -> tuple:
     """(solver, the net's prototxt): what --solver and --prototxt name."""
-    from cpm_repro.solver import check_solver
-    from prototxt_import import prototxt
+    from cpm_repro.training.solver import check_solver
+    from prototxt_import.formats import prototxt
 
     if arguments.solver is None:
         return None, arguments.prototxt
@@ -87,7 +87,7 @@ def load_net(arguments: argparse.Namespace, prototxt: Path | None):
 def read_layers(arguments: argparse.Namespace, prototxt: Path | None):
     """The net's layers only, with Caffe's Splits."""
     from prototxt_import.graph import filter_net, insert_splits
-    from prototxt_import.prototxt import read_net
+    from prototxt_import.formats.prototxt import read_net
 
     return insert_splits(filter_net(read_net(prototxt), phase(arguments))) if prototxt else None
 
@@ -98,8 +98,8 @@ def phase(arguments: argparse.Namespace) -> str:
 
 def live_dump(arguments: argparse.Namespace, net, a):
     """What the net computes from --input, or else from the inputs recorded in A."""
-    from cpm_repro.dump import dump_net
-    from cpm_repro.dump_files import dump_of
+    from cpm_repro.compare.dump import dump_net
+    from cpm_repro.compare.dump_files import dump_of
     from cpm_repro.npz import read_npz
 
     where = arguments.input or arguments.a

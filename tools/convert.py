@@ -18,7 +18,7 @@ python tools/convert.py --weights build/demo/people.pt --out build/demo/from_pt.
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from cpm_repro.conversion import convert
+    from cpm_repro.convert.weights import convert
 
     model = convert(arguments.weights, arguments.out, arguments.prototxt, arguments.channel_order)
     if model.swapped:
@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
     print(f"{arguments.out}: {sum(parameter.numel() for parameter in model.net.parameters()):,} parameters")
     if not arguments.check:
         return 0
-    from cpm_repro.conversion_check import check, check_table
+    from cpm_repro.convert.check import check, check_table
 
     checks = check(model.net, model.prototxt, arguments.out)
     print(check_table(checks))
@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def arguments_parser() -> argparse.ArgumentParser:
-    from cpm_repro.channel_order import CHANNEL_ORDERS
+    from cpm_repro.convert.channel_order import CHANNEL_ORDERS
 
     parser = command_line.parser(__doc__, EXAMPLE)
     parser.add_argument("--weights", metavar="W", type=Path, required=True, help="what to convert")

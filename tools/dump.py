@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def dump_net(arguments: argparse.Namespace) -> dict:
-    from cpm_repro import dump
+    from cpm_repro.compare import dump
     from cpm_repro.npz import read_npz
     from prototxt_import.net import load_net
 
@@ -38,8 +38,8 @@ def dump_net(arguments: argparse.Namespace) -> dict:
 
 
 def dump_data(arguments: argparse.Namespace) -> dict:
-    from cpm_repro import dump
-    from cpm_repro.cpm_data import DataOptions
+    from cpm_repro.compare import dump
+    from cpm_repro.samples.data_layer import DataOptions
 
     options = DataOptions(arguments.threads or DataOptions.threads, arguments.device, arguments.profile)
     return dump.dump_data(arguments.prototxt, arguments.samples, arguments.srand, arguments.phase, options)

@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cpm_repro import command_line, curve_figures, figures, inference, mpii_release, pckh, predictions, scoring
-from cpm_repro.ground_truth import GroundTruth, read_people
-from cpm_repro.testing_options import add_testing_options, network, size_options
-from data_lmdb.reader import LmdbReader
+from cpm_repro import command_line
+from cpm_repro.figures import curves, poses as figures
+from cpm_repro.inference import beliefs
+from cpm_repro.evaluation import mpii_release, pckh, predictions, scoring
+from cpm_repro.evaluation.ground_truth import GroundTruth, read_people
+from cpm_repro.inference.options import add_testing_options, network, size_options
+from data_lmdb.records.reader import LmdbReader
 from prototxt_import.files import InputError, replacing
 
 LSP_EXAMPLE = """
@@ -90,8 +93,8 @@ def runs_from_network(arguments: argparse.Namespace, truths: list[GroundTruth]) 
     net = network(arguments)
     sizes = size_options(arguments, net)
     if arguments.whole_picture and arguments.target_dist is None:
-        sizes["target_dist"] = scoring.WHOLE_PICTURE_TARGET_DIST * inference.net_boxsize(net) / inference.RELEASE_BOX
-    count = len(inference.stage_blobs(net))
+        sizes["target_dist"] = scoring.WHOLE_PICTURE_TARGET_DIST * beliefs.net_boxsize(net) / beliefs.RELEASE_BOX
+    count = len(beliefs.stage_blobs(net))
     stages = list(range(1, count + 1)) if arguments.stages else [arguments.stage or count]
     pictures: list = []
     with LmdbReader(arguments.lmdb) as reader:
@@ -131,12 +134,12 @@ def plot(arguments: argparse.Namespace, scores: scoring.Scores) -> None:
     if arguments.plot and arguments.stages:
         stages = {name: result for name, result in results.items() if name.startswith("stage ")}
         others = {name: result for name, result in results.items() if name not in stages}
-        figures.save(curve_figures.stage_figure(stages, others, f"{title}, total", threshold, size), arguments.plot)
+        figures.save(curves.stage_figure(stages, others, f"{title}, total", threshold, size), arguments.plot)
     elif arguments.plot:
-        figures.save(curve_figures.rate_figure(results, title, threshold, size, scores.paper), arguments.plot)
+        figures.save(curves.rate_figure(results, title, threshold, size, scores.paper), arguments.plot)
     if arguments.plot_clusters:
         title = f"{metric}@{threshold:g}, total, by viewpoint"
-        figures.save(curve_figures.cluster_figure(scores.clusters, title, threshold), arguments.plot_clusters)
+        figures.save(curves.cluster_figure(scores.clusters, title, threshold), arguments.plot_clusters)
 
 
 def predict_test_people(arguments: argparse.Namespace) -> None:
@@ -146,7 +149,7 @@ def predict_test_people(arguments: argparse.Namespace) -> None:
     net = network(arguments)
     pictures = mpii_release.asked_pictures(people, arguments.test_images)
     pictures = tqdm(pictures, total=len(people), unit="person", disable=None)
-    poses = inference.estimate_poses(pictures, net, scales=arguments.scales, **size_options(arguments, net))
+    poses = beliefs.estimate_poses(pictures, net, scales=arguments.scales, **size_options(arguments, net))
     found = predictions.collect_poses(poses)[0]
     places = [person.place for person in people]
     predictions.write_predictions(arguments.save_predictions, found, places, as_structs=True, images=images)

@@ -10,12 +10,12 @@ from tqdm import tqdm
 
 from cpm_repro import command_line
 from data_lmdb.annotations import Annotation, write_json
-from data_lmdb.coco import coco_annotations
-from data_lmdb.flic import flic_annotations
-from data_lmdb.lsp import lsp_annotations, lspet_annotations, parse_range
-from data_lmdb.marked_people import Progress, Skipped
-from data_lmdb.mpii import mpii_annotations
-from data_lmdb.own import own_annotations
+from data_lmdb.datasets.coco import coco_annotations
+from data_lmdb.datasets.flic import flic_annotations
+from data_lmdb.datasets.lsp import lsp_annotations, lspet_annotations, parse_range
+from data_lmdb.datasets.marked_people import Progress, Skipped
+from data_lmdb.datasets.mpii import mpii_annotations
+from data_lmdb.datasets.own import own_annotations
 from prototxt_import.files import InputError
 
 FOLDER_OF_IMAGES = {"--images": {"metavar": "DIR", "type": Path, "required": True, "help": "folder of the photographs"}}

@@ -8,9 +8,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cpm_repro import command_line
-from data_lmdb.conversion import Problem, make_lmdb
-from data_lmdb.record import STORAGES
-from data_lmdb.sources import ORDERS, VALIDATION, ordered, read_sources
+from data_lmdb.records.conversion import Problem, make_lmdb
+from data_lmdb.records.record import STORAGES
+from data_lmdb.records.sources import ORDERS, VALIDATION, ordered, read_sources
 
 EXAMPLE = f"""
 python tools/make_lmdb.py build/demo/people.json --images build/demo/people/images --storage file --out build/lmdb/train

@@ -6,7 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cpm_repro import command_line
-from cpm_repro.synthetic_people import IMAGES, TABLE, write_people
+from cpm_repro.synthetic.pictures import IMAGES, TABLE, write_people
 
 EXAMPLE = """
 python tools/make_people.py --count 200 --validation-count 20 --out build/people

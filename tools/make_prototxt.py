@@ -5,10 +5,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from cpm_repro import command_line, specification
-from cpm_repro.specification import CPM, PRESETS, Widths
+from cpm_repro import command_line
+from cpm_repro.network import specification
+from cpm_repro.network.specification import CPM, PRESETS, Widths
 from prototxt_import.files import replacing
-from prototxt_import.prototxt import format_prototxt
+from prototxt_import.formats.prototxt import format_prototxt
 
 EXAMPLE = """
 python tools/make_prototxt.py mpi --out build/models/mpi --lmdb build/demo/lmdb/train

@@ -4,16 +4,17 @@ import argparse
 
 import numpy as np
 
-from cpm_repro import command_line, figures
-from cpm_repro.caffe_log import parse_log
+from cpm_repro import command_line
+from cpm_repro.figures import poses
+from cpm_repro.training.log import parse_log
 
 EXAMPLE = "python tools/plot_log.py build/demo/models/people.log --out build/loss.png --smooth 20"
 
 
 def main(arguments: argparse.Namespace) -> int:
-    figures.check_format(arguments.out)
+    poses.check_format(arguments.out)
     log = parse_log(arguments.log)
-    figures.save(figures.loss_figure(log, arguments.smooth), arguments.out)
+    poses.save(poses.loss_figure(log, arguments.smooth), arguments.out)
     print(f"{arguments.log}: {len(log.iterations)} displayed iterations, the last {log.iterations[-1]}")
     for name, values in log.losses.items():
         known = values[np.isfinite(values)]

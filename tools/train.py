@@ -16,10 +16,10 @@ torchrun --nproc-per-node 2 tools/train.py --solver build/demo/models/solver.pro
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from cpm_repro.training import Options, train
+    from cpm_repro.training.loop import Options, train
 
     if arguments.timeline:
-        from cpm_repro.figures import check_format
+        from cpm_repro.figures.poses import check_format
 
         check_format(arguments.timeline)
     options = Options(

@@ -6,8 +6,8 @@ import math
 import torch
 from torch import Tensor
 
-from .. import schema
-from ..layer import Layer, Shape, register
+from prototxt_import.formats import schema
+from .layer import Layer, Shape, register
 
 
 @register("ReLU")

@@ -4,8 +4,8 @@ MobileNet's forks gave to depthwise convolution."""
 import torch
 from torch import Tensor
 
-from ..geometry import Window
-from ..layer import ANY, Layer, Shape, register
+from prototxt_import.geometry import Window
+from .layer import ANY, Layer, Shape, register
 
 
 class _Convolutional(Layer):

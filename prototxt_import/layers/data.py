@@ -3,7 +3,7 @@
 Here they only say the shapes; the caller of `Net` hands in the blobs. `cpm_repro.cpm_data` makes CPMData's batches.
 """
 
-from ..layer import ANY, Layer, Shape, register
+from .layer import ANY, Layer, Shape, register
 
 
 class Source(Layer):

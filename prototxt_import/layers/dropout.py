@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from .. import schema
-from ..layer import Layer, Shape, register
+from prototxt_import.formats import schema
+from .layer import Layer, Shape, register
 
 
 @register("Dropout")

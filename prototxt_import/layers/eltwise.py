@@ -4,7 +4,7 @@ from functools import reduce
 
 from torch import Tensor
 
-from ..layer import Layer, Shape, register
+from .layer import Layer, Shape, register
 
 
 @register("Eltwise")

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from ..layer import Layer, Shape, register
+from .layer import Layer, Shape, register
 
 
 @register("EuclideanLoss")

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from .. import schema
-from ..layer import Layer, Shape, register
+from prototxt_import.formats import schema
+from .layer import Layer, Shape, register
 
 
 @register("BatchNorm")

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from ..geometry import Window
-from ..layer import Layer, Shape, register
+from prototxt_import.geometry import Window
+from .layer import Layer, Shape, register
 
 
 @register("Pooling")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..layer import Layer, Shape, register
+from .layer import Layer, Shape, register
 
 
 @register("Reduction")

@@ -4,8 +4,8 @@ bias_layer.cpp), and Axpy, the two at once in squeeze-and-excitation nets."""
 import torch
 from torch import Tensor
 
-from .. import schema
-from ..layer import Layer, Shape, register
+from prototxt_import.formats import schema
+from .layer import Layer, Shape, register
 
 
 class _Broadcast(Layer):

@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..layer import ANY, Layer, Shape, register
+from .layer import ANY, Layer, Shape, register
 
 
 @register("Slice")

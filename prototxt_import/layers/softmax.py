@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ..layer import Layer, Shape, register
+from .layer import Layer, Shape, register
 
 
 @register("Softmax")

@@ -4,7 +4,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from bits import assert_same_bits
+from tests.bits import assert_same_bits
 
 from cpm_repro.npz import read_npz, write_npz, writing_npz
 from prototxt_import.files import InputError

@@ -5,12 +5,12 @@ import io
 import cv2
 import numpy as np
 import pytest
-from bits import assert_same_bits
+from tests.bits import assert_same_bits
 from PIL import Image
 
 from data_lmdb.images import FORMATS, WrongSize, decode_bgr, image_size, read_bgr
-from data_lmdb.reader import LmdbReader
-from data_lmdb.record import decode
+from data_lmdb.records.reader import LmdbReader
+from data_lmdb.records.record import decode
 from prototxt_import.files import InputError
 
 RNG = np.random.default_rng(0)

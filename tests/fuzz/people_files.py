@@ -12,25 +12,25 @@ from pathlib import Path
 
 import numpy as np
 import scipy.io
-from annotated_people import annotation, write_people
-from mutations import broken_bytes, broken_json, broken_text
+from tests.annotated_people import annotation, write_people
+from tests.fuzz.mutations import broken_bytes, broken_json, broken_text
 from PIL import Image
-from shared_seeds import golden, message_bytes, tiny_transform, write_lmdb
-from watched import Seed, attempt
+from tests.fuzz.shared_seeds import golden, message_bytes, tiny_transform, write_lmdb
+from tests.fuzz.watched import Seed, attempt
 
-from cpm_kernels.rand import GlibcRand
-from cpm_repro.augmentation import CPMTransformer
-from cpm_repro.batch import HostBatch
+from cpm_kernels.samples.rand import GlibcRand
+from cpm_repro.samples.transformer import CPMTransformer
+from cpm_repro.samples.batch import HostBatch
 from data_lmdb.annotations import read_json, record_text
-from data_lmdb.coco import KEYPOINTS, coco_annotations
-from data_lmdb.flic import flic_annotations
-from data_lmdb.lsp import lsp_annotations
-from data_lmdb.mpii import mpii_annotations, validation_pairs
-from data_lmdb.own import JOINTS, own_annotations
-from data_lmdb.reader import LmdbReader
-from data_lmdb.record import decode, decode_annotations, storage
-from data_lmdb.sources import read_sources
-from prototxt_import import schema
+from data_lmdb.datasets.coco import KEYPOINTS, coco_annotations
+from data_lmdb.datasets.flic import flic_annotations
+from data_lmdb.datasets.lsp import lsp_annotations
+from data_lmdb.datasets.mpii import mpii_annotations, validation_pairs
+from data_lmdb.datasets.own import JOINTS, own_annotations
+from data_lmdb.records.reader import LmdbReader
+from data_lmdb.records.record import decode, decode_annotations, storage
+from data_lmdb.records.sources import read_sources
+from prototxt_import.formats import schema
 
 # --- LMDBs and their records
 

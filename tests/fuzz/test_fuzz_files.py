@@ -1,9 +1,9 @@
 """Broken files of every kind end in a sentence: no crash, no hang, no more memory than the file justifies."""
 
 import pytest
-import watched
-from file_kinds import KINDS
-from watched import fault, watch
+from tests.fuzz import watched
+from tests.fuzz.file_kinds import KINDS
+from tests.fuzz.watched import fault, watch
 
 MANY = 3000  # of each of the 7 kinds
 FEW = 25

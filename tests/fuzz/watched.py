@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from mutations import Mutation, pick
+from tests.fuzz.mutations import Mutation, pick
 
 from prototxt_import.files import InputError
 

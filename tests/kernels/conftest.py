@@ -3,16 +3,16 @@
 import ctypes
 
 import pytest
-from cuda_on_host import compile_kernels
+from tests.kernels.cuda_on_host import compile_kernels
 
 
 @pytest.fixture(scope="session")
 def kernels_on_host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The kernels of exact.cu as host functions."""
-    return compile_kernels("exact.cu", tmp_path_factory.mktemp("kernels"))
+    return compile_kernels("exact/exact.cu", tmp_path_factory.mktemp("kernels"))
 
 
 @pytest.fixture(scope="session")
 def sample_kernels_on_host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The kernels of sample.cu as host functions."""
-    return compile_kernels("sample.cu", tmp_path_factory.mktemp("kernels"))
+    return compile_kernels("samples/sample.cu", tmp_path_factory.mktemp("kernels"))

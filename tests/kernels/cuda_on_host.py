@@ -15,7 +15,7 @@ from cpm_kernels.cuda_module import SOURCES, scalar
 
 
 def compile_kernels(source: str, folder: Path) -> ctypes.CDLL:
-    """The kernels of `source`, such as exact.cu, as a library for the host; skips without a compiler.
+    """The kernels of `source`, such as exact/exact.cu, as a library for the host; skips without a compiler.
 
     What is compiled is <name>_on_host.cpp beside this file, which includes the source and lists its kernels.
     """
@@ -40,7 +40,7 @@ class HostLauncher:
         self.library, self.reversed_threads = library, reversed_threads
 
     def __call__(
-        self, name: str, grid: tuple[int, int, int], threads: int, *arguments: Any, source: str = "exact.cu"
+        self, name: str, grid: tuple[int, int, int], threads: int, *arguments: Any, source: str = "exact/exact.cu"
     ) -> None:
         held = [_as_ctypes(value) for value in arguments]
         addresses = (ctypes.c_void_p * len(held))(*(ctypes.addressof(value) for value in held))

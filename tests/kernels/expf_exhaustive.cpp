@@ -1,6 +1,6 @@
 // Compares glibc_expf with this machine's expf on every float32 in [-4.6052, 0]; prints how many differ.
 
-#include "expf.h"
+#include "common/expf.h"
 
 #include <stdio.h>
 

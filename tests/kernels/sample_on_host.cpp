@@ -1,6 +1,6 @@
 // kernels/src/sample.cu compiled for the host.
 
-#include "sample.cu"
+#include "samples/sample.cu"
 
 #include "launch_on_host.h"
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from prototxt_import.fast import FastOperations
+from prototxt_import.fast.operations import FastOperations
 from prototxt_import.geometry import Window
 
 

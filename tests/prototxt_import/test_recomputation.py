@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from bits import assert_same_bits
+from tests.bits import assert_same_bits
 from google.protobuf import text_format
 
-from prototxt_import import schema
+from prototxt_import.formats import schema
 from prototxt_import.net import Net
 from prototxt_import.recomputation import segments
 

@@ -5,21 +5,21 @@ import json
 import pytest
 import torch
 from PIL import Image
-from tool import assert_refused, run_tool
+from tests.tool import assert_refused, run_tool
 
-from cpm_repro import benchmark, benchmark_data, benchmark_infer, benchmark_labels
-from cpm_repro import benchmark_networks as networks
-from cpm_repro import benchmark_tables as tables
-from cpm_repro.specification import Widths
-from data_lmdb.record import encode
-from data_lmdb.writer import write_lmdb
+from cpm_repro.benchmarks import measure, data, infer, labels
+from cpm_repro.benchmarks import networks
+from cpm_repro.benchmarks import tables
+from cpm_repro.network.specification import Widths
+from data_lmdb.records.record import encode
+from data_lmdb.records.writer import write_lmdb
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(benchmark, "LEAST_SECONDS", 0)
-    monkeypatch.setattr(benchmark_infer, "memory_of_process", lambda way, case: None)
-    monkeypatch.setattr(benchmark_infer, "limits", lambda device: {"matrix product": lambda: 1, "copy": lambda: 1})
+    monkeypatch.setattr(measure, "LEAST_SECONDS", 0)
+    monkeypatch.setattr(infer, "memory_of_process", lambda way, case: None)
+    monkeypatch.setattr(infer, "limits", lambda device: {"matrix product": lambda: 1, "copy": lambda: 1})
     monkeypatch.setattr(networks, "WIDTHS", Widths(4, 3, 5, 4))
     threads = torch.get_num_threads()
     yield
@@ -27,13 +27,13 @@ def quick(monkeypatch):
 
 
 def a_few_people(path):
-    write_lmdb(path, [encode(benchmark_data.drawn_record(index)) for index in range(2)])
+    write_lmdb(path, [encode(data.drawn_record(index)) for index in range(2)])
     return path
 
 
 def run_data(folder, monkeypatch, *more):
-    monkeypatch.setattr(benchmark_data, "LEAST_SAMPLES", 2)
-    monkeypatch.setattr(benchmark_data, "BATCH_SIZE", 2)
+    monkeypatch.setattr(data, "LEAST_SAMPLES", 2)
+    monkeypatch.setattr(data, "BATCH_SIZE", 2)
     return run_tool("bench", "data", "--lmdb", a_few_people(folder / "lmdb"), "--rounds", 2, *more)
 
 
@@ -64,7 +64,7 @@ def test_data(tmp_path, monkeypatch):
 
 
 def test_without_opencv_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark_data, "opencv_version", lambda: None)
+    monkeypatch.setattr(data, "opencv_version", lambda: None)
     result = run_data(tmp_path, monkeypatch, "--threads", 1)
     assert result.returncode == 0, result.stderr
     assert "OpenCV is not installed" in result.stdout and "| OpenCV" not in result.stdout
@@ -94,8 +94,8 @@ def test_train_and_exact(tmp_path):
 
 
 def test_labels(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark_labels, "CROP_SIZES", (72,))
-    monkeypatch.setattr(benchmark_labels, "PEOPLE_COUNTS", (1,))
+    monkeypatch.setattr(labels, "CROP_SIZES", (72,))
+    monkeypatch.setattr(labels, "PEOPLE_COUNTS", (1,))
     report = assert_written(tmp_path, run_tool("bench", "labels", "--rounds", 1, *outputs(tmp_path)))
     assert set(report["ratios"]) == {"NumPy", "torch"}
 
@@ -104,7 +104,7 @@ def test_a_cards_report_is_put_in_words():
     card = {"kernels": 200000.0, "pipeline": 9000.0, "bytes_moved": 4 << 20, "copy_bandwidth": 4e12}
     card |= {"share_of_copy_bandwidth": 0.21, "kernels_limited_by": "arithmetic and latency"}
     card |= {"pipeline_limited_by": "the upload", "bounds": {"the upload": 10000.0}}
-    text = benchmark_data.card_text(card)
+    text = data.card_text(card)
     assert (
         "|    200000 |" in text and "4096 KiB per sample, at 21% of a copy's 4000 GB/s: limited by arithmetic" in text
     )

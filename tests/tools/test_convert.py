@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from foreign_nets import foreign_net
-from tiny_cpm import write_net
-from tool import assert_refused, run_tool
+from tests.foreign_nets import foreign_net
+from tests.tools.tiny_cpm import write_net
+from tests.tool import assert_refused, run_tool
 
 import cpm_repro
-from prototxt_import.caffemodel import write_caffemodel
+from prototxt_import.formats.caffemodel import write_caffemodel
 
 pytest.importorskip("onnxruntime", reason="the extra `convert` is not installed")
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_cpm import write_net
-from tool import assert_refused, run_tool
+from tests.tools.tiny_cpm import write_net
+from tests.tool import assert_refused, run_tool
 
-from cpm_repro import joints
+from data_lmdb import joints
 from prototxt_import.net import load_net
 
 DETECTOR = """

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
-from small_release import asked_person, write_release
-from tiny_cpm import write_net
-from tool import assert_refused, run_tool
+from tests.small_release import asked_person, write_release
+from tests.tools.tiny_cpm import write_net
+from tests.tool import assert_refused, run_tool
 
-from cpm_repro.evaluation import flic_pck, pck
-from cpm_repro.ground_truth import mean_pose, observer_centric, observer_order, place_mean_pose, read_people
-from cpm_repro.inference import estimate_pose
-from cpm_repro.joints import STORED_TO_14
+from cpm_repro.evaluation.pck import flic_pck, pck
+from cpm_repro.evaluation.ground_truth import mean_pose, observer_centric, observer_order, place_mean_pose, read_people
+from cpm_repro.inference.beliefs import estimate_pose
+from data_lmdb.joints import STORED_TO_14
 from cpm_repro.npz import read_npz, write_npz
-from cpm_repro.pckh import pckh
-from cpm_repro.predictions import estimate_people
-from data_lmdb.reader import LmdbReader
-from data_lmdb.record import Person, Record, decode, encode, pad_to_minimum_width
-from data_lmdb.writer import write_lmdb
+from cpm_repro.evaluation.pckh import pckh
+from cpm_repro.evaluation.predictions import estimate_people
+from data_lmdb.records.reader import LmdbReader
+from data_lmdb.records.record import Person, Record, decode, encode, pad_to_minimum_width
+from data_lmdb.records.writer import write_lmdb
 from prototxt_import.net import load_net
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tool import ROOT
+from tests.tool import ROOT
 
 from cpm_repro.command_line import DATA_SET_NEEDED
 

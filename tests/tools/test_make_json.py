@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
-from tool import assert_refused, run_tool
+from tests.tool import assert_refused, run_tool
 
 from data_lmdb.annotations import read_json
 

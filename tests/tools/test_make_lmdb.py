@@ -9,15 +9,15 @@ import time
 
 import numpy as np
 import pytest
-from annotated_people import PEOPLE, annotation, pixels, values_in, write_many_people, write_people
-from bits import assert_same_bits
+from tests.annotated_people import PEOPLE, annotation, pixels, values_in, write_many_people, write_people
+from tests.bits import assert_same_bits
 from PIL import Image
-from tool import ROOT, run_tool
+from tests.tool import ROOT, run_tool
 
 from data_lmdb.annotations import record_text, write_json
-from data_lmdb.conversion import make_lmdb
-from data_lmdb.reader import LmdbReader
-from data_lmdb.record import decode
+from data_lmdb.records.conversion import make_lmdb
+from data_lmdb.records.reader import LmdbReader
+from data_lmdb.records.record import decode
 
 TOOL = ROOT / "tools" / "make_lmdb.py"
 COMMAND = [sys.executable, str(TOOL)]

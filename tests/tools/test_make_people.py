@@ -2,7 +2,7 @@
 
 import csv
 
-from tool import assert_refused, run_tool
+from tests.tool import assert_refused, run_tool
 
 
 def test_pictures_table_and_annotations(tmp_path):

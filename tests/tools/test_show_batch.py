@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tool import assert_refused, run_tool
+from tests.tool import assert_refused, run_tool
 
-from cpm_repro import benchmark_data
-from data_lmdb.record import encode
-from data_lmdb.writer import write_lmdb
+from cpm_repro.benchmarks import data
+from data_lmdb.records.record import encode
+from data_lmdb.records.writer import write_lmdb
 
 PROTOTXT = """
 layer { name: "data" type: "CPMData" top: "data" top: "label"
@@ -18,7 +18,7 @@ layer { name: "data" type: "CPMData" top: "data" top: "label"
 
 @pytest.fixture
 def net(tmp_path):
-    write_lmdb(tmp_path / "lmdb", [encode(benchmark_data.drawn_record(index)) for index in range(2)])
+    write_lmdb(tmp_path / "lmdb", [encode(data.drawn_record(index)) for index in range(2)])
     (tmp_path / "train.prototxt").write_text(PROTOTXT % "")
     return tmp_path / "train.prototxt"
 

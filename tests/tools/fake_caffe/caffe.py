@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cpm_kernels.rand import GlibcRand
-from cpm_repro.cpm_data import CPMData
-from cpm_repro.trace import BlobRecorder
-from cpm_repro.training import Options, Training
+from cpm_kernels.samples.rand import GlibcRand
+from cpm_repro.samples.data_layer import CPMData
+from cpm_repro.training.trace import BlobRecorder
+from cpm_repro.training.loop import Options, Training
 from prototxt_import.net import load_net
 
 TEST, TRAIN = "TEST", "TRAIN"

@@ -1,0 +1,68 @@
+"""Pictures of what was measured: bars for the ways of doing the same, lines for how their cost grows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .measure import Rates
+from cpm_repro.figures.poses import INK, new_figure
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def rates_figure(
+    bars: Mapping[str, Rates], curves: Mapping[str, tuple[str, Rows]], titles: tuple[str, str], unit: str
+) -> Figure:
+    """A bar for each pipeline, and for each of `curves` (axis label: key and rows of {key: value, "rates": by
+    pipeline}) a line for each pipeline over the values measured.
+
+    titles: the figure's and the bars'; unit: of the rates, such as "images/s". Bars and points are medians, the thin
+    lines range from the lowest round to the highest.
+    """
+    figure = new_figure(3.8 * (1 + len(curves)), 3.7)
+    first, *others = figure.subplots(1, 1 + len(curves), squeeze=False)[0]
+    colours = dict(zip(bars, matplotlib.colormaps["tab10"].colors, strict=False))
+    _draw_bars(first, bars, colours, unit)
+    first.set_title(titles[1], fontsize=9, color=INK)
+    for axes, (label, (key, rows)) in zip(others, curves.items(), strict=True):
+        _draw_curves(axes, rows, key, colours)
+        axes.set_xlabel(label)
+        axes.set_ylabel(unit)
+    for axes in (first, *others):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(titles[0], fontsize=10, color=INK)
+    return figure
+
+
+def _draw_bars(axes: Axes, bars: Mapping[str, Rates], colours: Mapping[str, Any], unit: str) -> None:
+    names = list(bars)[::-1]
+    for name in names:
+        rates = bars[name]
+        axes.barh(name, rates.median, height=0.6, color=colours[name], xerr=_range([rates]), ecolor=INK)
+        axes.annotate(f" {rates.median:.3g}", (max(rates.rounds), name), va="center", fontsize=8, color=INK)
+    axes.margins(x=0.15)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.set_xlabel(unit)
+
+
+def _draw_curves(axes: Axes, rows: Rows, key: str, colours: Mapping[str, Any]) -> None:
+    values = [row[key] for row in rows]
+    for name in rows[0]["rates"]:
+        rates = [row["rates"][name] for row in rows]
+        style = {"color": colours[name], "marker": "o", "markersize": 4}
+        axes.errorbar(values, [one.median for one in rates], _range(rates), label=name, **style)
+    axes.set_xscale("log")
+    axes.set_xticks(values, [f"{value:.3g}" for value in values])
+    axes.set_xticks([], minor=True)
+    axes.set_ylim(0, 1.1 * max(max(rates.rounds) for row in rows for rates in row["rates"].values()))
+    axes.grid(axis="y", alpha=0.3, linewidth=0.6)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _range(rates: Iterable[Rates]) -> np.ndarray:
+    """(2, n): how far the lowest and the highest round are from the median."""
+    return np.array([(one.median - min(one.rounds), max(one.rounds) - one.median) for one in rates]).T

@@ -1,0 +1,304 @@
+"""How fast the data path makes training samples: beside OpenCV, over threads, image and crop sizes, and on a card.
+
+The transform is the release's. Whatever is compared makes the same samples: same records, same dice. Where one thread
+does all the work, a second is one of that thread's CPU time.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import thread_time
+from typing import Any
+
+import numpy as np
+import torch
+
+from cpm_kernels.samples.rand import GlibcRand
+from cpm_kernels.samples.image import resize_cubic
+from . import tables
+from cpm_repro.samples.transformer import CPMTransformer
+from .measure import Rates, alternate, counts, peak_memory, ratio
+from cpm_repro.samples.data_layer import CPMData, DataOptions
+from data_lmdb.joints import STORED_TO_14
+from cpm_repro.network.specification import release_transform
+from cpm_repro.synthetic.pictures import SyntheticPerson, draw_picture
+from data_lmdb.records.reader import LmdbReader
+from data_lmdb.records.record import Person, Record, decode, encode
+from data_lmdb.records.writer import write_lmdb
+from prototxt_import.formats import schema
+
+JOINTS = 16  # as stored: what the release's transform reads
+DRAWN_PICTURES = 24
+LEAST_SAMPLES = 48  # of a round: shorter ones measure the clock
+SWEPT_RECORDS = 8  # looked at in other sizes
+MOST_MEGAPIXELS = 8.0  # of an enlarged image
+BATCH_SIZE = 16  # the release's
+IMAGE_FACTORS = (1, 2, 4)
+CROP_SIZES = (184, 368, 552, 736)
+CARD_BATCH = 256
+
+Values = Sequence[bytes]
+Pipeline = Callable[[], int]
+
+
+def opencv_version() -> str | None:
+    """The installed OpenCV's version; None without OpenCV."""
+    try:
+        import cv2
+    except ImportError:
+        return None
+    return cv2.__version__
+
+
+def kornia_is_installed() -> bool:
+    return importlib.util.find_spec("kornia") is not None
+
+
+@contextmanager
+def lmdb_of(path: str | os.PathLike | None) -> Iterator[Path]:
+    """The folder `path`, or for None a temporary LMDB of drawn people, in pictures of about 560 x 460 px."""
+    if path is not None:
+        yield Path(path)
+        return
+    with TemporaryDirectory(prefix="cpm-bench-") as folder:
+        write_lmdb(Path(folder) / "lmdb", [encode(drawn_record(index)) for index in range(DRAWN_PICTURES)])
+        yield Path(folder) / "lmdb"
+
+
+def drawn_record(index: int) -> Record:
+    """The record of a drawn picture, at twice the size that it is drawn in."""
+    picture = draw_picture(seed=0, index=index)
+    first, *others = (_person(person) for person in picture.people)
+    image = np.ascontiguousarray(picture.image[..., ::-1])
+    height, width = image.shape[:2]
+    return enlarged(Record("DRAWN", False, image, float(width), float(height), first, others), 2)
+
+
+def _person(drawn: SyntheticPerson) -> Person:
+    joints = np.zeros((JOINTS, 3), np.float32)
+    joints[list(STORED_TO_14)] = drawn.joints
+    joints[list(STORED_TO_14), :2] += 1
+    return Person((drawn.objpos + 1).astype(np.float32), drawn.scale_provided, joints)
+
+
+def enlarged(record: Record, factor: float) -> Record:
+    """The same picture with `factor` times the pixels along both axes."""
+
+    def person(of: Person) -> Person:
+        joints = of.joints.copy()
+        joints[:, :2] *= np.float32(factor)
+        return Person(of.objpos * np.float32(factor), of.scale_provided * factor, joints)
+
+    image = resize_cubic(np.ascontiguousarray(record.image), factor)
+    return replace(
+        record,
+        image=image,
+        img_width=float(image.shape[1]),
+        img_height=float(image.shape[0]),
+        self_person=person(record.self_person),
+        others=[person(other) for other in record.others],
+    )
+
+
+def read_values(lmdb: Path, most: int = 256) -> list[bytes]:
+    """The first records as stored. InputError if they are not what the release's transform reads."""
+    with LmdbReader(lmdb) as reader:
+        values = [bytes(reader.value(index)) for index in range(min(len(reader), most))]
+        for index, value in enumerate(values):
+            decode(value, JOINTS, reader.where(index))
+    return values
+
+
+def transformer_for(crop: int = 368) -> CPMTransformer:
+    """The release's transformer, the crop and the people in it larger or smaller in proportion."""
+    param = release_transform()
+    param.target_dist *= crop / 368
+    param.crop_size_x = param.crop_size_y = crop
+    return CPMTransformer(param)
+
+
+def measure(path: str | os.PathLike | None, threads: int, rounds: int, device: str = "cpu") -> dict[str, Any]:
+    """All numbers, Rates in samples/s. path: as of `lmdb_of`; with the device "cuda" a card's part, "card"."""
+    with lmdb_of(path) as lmdb:
+        values = read_values(lmdb)
+        rates, memory = one_thread(values, rounds)
+        report = {
+            "lmdb": "drawn people" if path is None else str(path),
+            "opencv": opencv_version(),
+            "one_thread": rates,
+            "memory": memory,
+            "bytes_per_sample": bytes_per_sample(values),
+            "threads": over_threads(lmdb, counts(threads), rounds, BATCH_SIZE),
+            "image_sizes": over_image_sizes(values, IMAGE_FACTORS, rounds),
+            "crop_sizes": over_crop_sizes(values, CROP_SIZES, rounds),
+        }
+        if device == "cuda":
+            from cpm_kernels.samples.cuda import CudaSamples
+            from .data_on_card import measure_card
+
+            transformer = transformer_for()
+            kernels = CudaSamples(transformer.shape)
+            (layer,) = over_threads(lmdb, [threads], rounds, CARD_BATCH, device)
+            pipeline = layer["rates"]["cpm-repro"].median
+            report["card"] = measure_card(transformer, values, kernels, pipeline, threads, CARD_BATCH)
+    return report
+
+
+@contextmanager
+def pipelines(transformer: CPMTransformer, values: Values, samples: int) -> Iterator[dict[str, Pipeline]]:
+    """This project's and, if they are installed, OpenCV's and kornia's: each makes the same `samples`, decoding
+    included, in this thread."""
+    data = np.empty(transformer.shape.data_shape, np.float32)
+    label = np.empty(transformer.shape.label_shape, np.float32)
+
+    def pipeline(make: Callable) -> Pipeline:
+        def run() -> int:
+            random = GlibcRand()
+            for number in range(samples):
+                record = decode(values[number % len(values)], JOINTS, "record")
+                make(record, transformer.draw(random))
+            return samples
+
+        return run
+
+    with ExitStack() as stack:
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
+        made = {"cpm-repro": pipeline(lambda *sample: transformer.apply(*sample, data=data, label=label))}
+        if opencv_version():
+            from .opencv_samples import OpenCvSamples
+
+            opencv = stack.enter_context(OpenCvSamples(transformer.shape))
+            made["OpenCV"] = pipeline(lambda *sample: opencv(transformer.place(*sample), data, label))
+        if kornia_is_installed():
+            from .kornia_samples import kornia_sample
+
+            made["kornia"] = pipeline(lambda *sample: kornia_sample(transformer.place(*sample), data, label))
+        yield made
+
+
+def one_thread(values: Values, rounds: int) -> tuple[dict[str, Rates], dict[str, int | None]]:
+    """Rates of the pipelines, and the memory each needs beyond what was there before, in bytes."""
+    with pipelines(transformer_for(), values, max(LEAST_SAMPLES, len(values))) as made:
+        memory = {name: peak_memory(run) for name, run in made.items()}
+        return alternate(made, rounds, thread_time), memory
+
+
+def over_image_sizes(values: Values, factors: Sequence[float], rounds: int) -> list[dict[str, Any]]:
+    """{"megapixels": of an image on average, "rates"} of the same pictures, enlarged, up to `MOST_MEGAPIXELS`."""
+    results = []
+    originals = [decode(value, JOINTS, "record") for value in values[:SWEPT_RECORDS]]
+    for factor in factors:
+        size = factor**2 * float(np.mean([record.image.size / 3e6 for record in originals]))
+        if results and size > MOST_MEGAPIXELS:
+            break
+        records = [enlarged(record, factor) for record in originals]
+        with pipelines(transformer_for(), [encode(record) for record in records], len(records)) as made:
+            results.append({"megapixels": size, "rates": alternate(made, rounds, thread_time)})
+    return results
+
+
+def over_crop_sizes(values: Values, crops: Sequence[int], rounds: int) -> list[dict[str, Any]]:
+    """{"crop": pixels of its side, "rates"} of crops that show the same, larger or smaller."""
+    results = []
+    for crop in crops:
+        with pipelines(transformer_for(crop), values, min(SWEPT_RECORDS, len(values))) as made:
+            results.append({"crop": crop, "rates": alternate(made, rounds, thread_time)})
+    return results
+
+
+def over_threads(
+    lmdb: Path, threads: Sequence[int], rounds: int, batch_size: int, device: str = "cpu"
+) -> list[dict[str, Any]]:
+    """{"threads", "rates", "memory"} of the data layer itself: reading, prefetching, batches on the device."""
+    layer, batches = data_layer(lmdb, batch_size), max(2, 2 * LEAST_SAMPLES // batch_size)
+    results = []
+    for count in threads:
+        with CPMData(layer, Path(), GlibcRand(), options=DataOptions(threads=count, device=device)) as data:
+
+            def run(data: CPMData = data) -> int:
+                for _ in range(batches):
+                    data.next_batch()
+                if device == "cuda":
+                    torch.cuda.synchronize()
+                return batches * batch_size
+
+            memory = peak_memory(run)
+            results.append({"threads": count, "rates": alternate({"cpm-repro": run}, rounds), "memory": memory})
+    return results
+
+
+def data_layer(lmdb: Path, batch_size: int) -> "schema.LayerParameter":
+    """A CPMData layer with the release's transform."""
+    layer = schema.LayerParameter(name="data", type="CPMData", top=["data", "label"])
+    layer.transform_param.CopyFrom(release_transform())
+    layer.cpmdata_param.source = str(Path(lmdb).resolve())
+    layer.cpmdata_param.batch_size = batch_size
+    layer.cpmdata_param.backend = 1  # LMDB
+    return layer
+
+
+def bytes_per_sample(values: Values) -> dict[str, float]:
+    """Mean bytes of a record, and bytes of the float32 sample made of it."""
+    shape = transformer_for().shape
+    elements = int(np.prod(shape.data_shape) + np.prod(shape.label_shape))
+    return {"record": float(np.mean([len(value) for value in values])), "sample": 4.0 * elements}
+
+
+LABELS = {"threads": "threads", "image_sizes": "megapixels of the image", "crop_sizes": "side of the crop, px"}
+KEYS = {"threads": "threads", "image_sizes": "megapixels", "crop_sizes": "crop"}
+
+
+def text(report: dict[str, Any]) -> str:
+    """The report as Markdown."""
+    ours, *others = rates = report["one_thread"]
+    rows = [
+        (
+            name,
+            tables.per_second(rates[name]),
+            f"{ratio(rates[ours], rates[name]):.2f} ×" if name in others else "",
+            tables.mebibytes(report["memory"][name]),
+        )
+        for name in rates
+    ]
+    record, sample = (report["bytes_per_sample"][name] / 2**10 for name in ("record", "sample"))
+    parts = [
+        f"**Training samples of {report['lmdb']}, 368 x 368, one thread, decoding included**",
+        tables.table(("way", "samples/s (range)", f"{ours} is", "memory, MiB"), rows),
+        f"A sample reads {record:.0f} KiB of record and writes {sample:.0f} KiB.",
+    ]
+    if report["opencv"] is None:
+        parts.append('Not measured: OpenCV is not installed (pip install -e ".[bench]").')
+    if "kornia" in rates:
+        parts.append(
+            "kornia resamples once, in floating point, where the original does so twice and rounds each time: its "
+            "images come close, but not to the bit."
+        )
+    for what, label in LABELS.items():
+        layer = "Samples/s of the data layer" if what == "threads" else "Samples/s of one thread"
+        parts.append(f"{layer}\n\n{tables.sweep(report[what], KEYS[what], label, tables.median_rate)}")
+    if "card" in report:
+        parts.append(card_text(report["card"]))
+    return "\n\n".join(parts)
+
+
+def card_text(card: dict[str, Any]) -> str:
+    """What `benchmark_card.measure_card` found, as Markdown."""
+    moved, bandwidth = card["bytes_moved"] / 2**10, card["copy_bandwidth"] / 1e9
+    rows = [("the kernels alone", f"{card['kernels']:.0f}"), ("the data layer", f"{card['pipeline']:.0f}")]
+    rows += [(f"{name}, alone", f"{bound:.0f}") for name, bound in card["bounds"].items()]
+    return (
+        f"On the card\n\n{tables.table(('what', 'samples/s'), rows)}\n\n"
+        f"The kernels read and write {moved:.0f} KiB per sample, at {card['share_of_copy_bandwidth']:.0%} of a copy's "
+        f"{bandwidth:.0f} GB/s: limited by {card['kernels_limited_by']}. The data layer is limited by "
+        f"{card['pipeline_limited_by']}."
+    )
+
+
+def curves(report: dict[str, Any]) -> dict[str, tuple[str, list[dict[str, Any]]]]:
+    """What `benchmark_figures.rates_figure` draws as lines: key and rows by the label of their axis."""
+    return {label: (KEYS[what], report[what]) for what, label in LABELS.items()}

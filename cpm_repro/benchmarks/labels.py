@@ -1,0 +1,143 @@
+"""How fast centre map and label maps are made: this project's kernels beside NumPy and torch on whole arrays.
+
+All on one thread, in seconds of its CPU time.
+"""
+
+from collections.abc import Callable
+from time import thread_time
+from typing import Any
+
+import numpy as np
+import torch
+
+from cpm_kernels.samples.labels import centre_map, label_maps
+from . import tables
+from .measure import COPY, alternate, limits, ratio, repeated
+from .networks import difference
+from .train import SIGMA, STRIDE
+
+PARTS, CROP, PEOPLE, SIGMA_CENTRE = 14, 368, 3, 21.0
+PEOPLE_COUNTS, CROP_SIZES = (1, 3, 10), (184, 368, 736)
+CUT = 4.6052  # larger exponents leave nothing
+OURS = "cpm-repro"
+
+Maps = tuple[np.ndarray, np.ndarray]
+
+
+def kernel_maps(joints: np.ndarray, centre: np.ndarray, crop: int) -> Maps:
+    """This project's: labels (2 (parts + 1), crop / 8, crop / 8) and the centre map (crop, crop)."""
+    return label_maps(joints, (crop, crop), STRIDE, SIGMA), centre_map(centre, (crop, crop), SIGMA_CENTRE)
+
+
+def numpy_maps(joints: np.ndarray, centre: np.ndarray, crop: int) -> Maps:
+    """The same in NumPy, all people and parts at once."""
+
+    def peaks(points: np.ndarray, axis: np.ndarray, sigma: float) -> np.ndarray:
+        x, y = axis - points[..., 0, None], axis - points[..., 1, None]
+        exponent = (np.square(x)[..., None, :] + np.square(y)[..., :, None]) / np.float32(2 * sigma**2)
+        return np.where(exponent > CUT, np.float32(0), np.exp(-exponent))
+
+    axis = np.arange(crop // STRIDE, dtype=np.float32) * STRIDE + np.float32(STRIDE / 2 - 0.5)
+    each = peaks(joints[..., :2], axis, SIGMA)
+    each[joints[..., 2] > 1] = 0
+    halves = [each[0], np.minimum(each.sum(0), 1)]
+    labels = np.concatenate([part for half in halves for part in (half, 1 - half.max(0, keepdims=True))])
+    return labels, peaks(centre, np.arange(crop, dtype=np.float32), SIGMA_CENTRE)
+
+
+def torch_maps(joints: torch.Tensor, centre: torch.Tensor, crop: int) -> Maps:
+    """The same in torch, all people and parts at once."""
+
+    def peaks(points: torch.Tensor, axis: torch.Tensor, sigma: float) -> torch.Tensor:
+        x, y = axis - points[..., 0, None], axis - points[..., 1, None]
+        exponent = (x.square()[..., None, :] + y.square()[..., :, None]) / (2 * sigma**2)
+        return torch.exp(-exponent).masked_fill_(exponent > CUT, 0)
+
+    axis = torch.arange(crop // STRIDE) * float(STRIDE) + (STRIDE / 2 - 0.5)
+    each = peaks(joints[..., :2], axis, SIGMA)
+    each[joints[..., 2] > 1] = 0
+    halves = [each[0], each.sum(0).clamp_(max=1)]
+    labels = torch.cat([part for half in halves for part in (half, 1 - half.amax(0, keepdim=True))])
+    return labels.numpy(), peaks(centre, torch.arange(crop, dtype=torch.float32), SIGMA_CENTRE).numpy()
+
+
+def people_in(crop: int, people: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random joints (people, PARTS, 3), one in ten of them cropped away, and a centre (2,), float32."""
+    random = np.random.default_rng(people)
+    joints = random.uniform(0, crop, (people, PARTS, 3)).astype(np.float32)
+    joints[..., 2] = np.where(random.random((people, PARTS)) < 0.1, 2, 1)
+    return joints, np.full(2, crop / 2, np.float32)
+
+
+def pipelines(crop: int, people: int) -> dict[str, Callable[[], Maps]]:
+    """Each makes the maps of one sample."""
+    given = people_in(crop, people)
+    tensors = [torch.from_numpy(array) for array in given]
+    return {
+        OURS: lambda: kernel_maps(*given, crop),
+        "NumPy": lambda: numpy_maps(*given, crop),
+        "torch": lambda: torch_maps(*tensors, crop),
+    }
+
+
+def measure(rounds: int) -> dict[str, Any]:
+    """Rates in samples/s: at the release's size, and over people and crop sizes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    made = {name: np.concatenate([maps.ravel() for maps in run()]) for name, run in pipelines(CROP, PEOPLE).items()}
+    rates, ours = alternate({**_counted(CROP, PEOPLE), COPY: limits()[COPY]}, rounds, thread_time), made[OURS]
+    report = {
+        "pipelines": {name: rates[name] for name in made},
+        "ratios": {name: ratio(rates[OURS], rates[name]) for name in made if name != OURS},
+        "differences": {name: difference(maps, ours) for name, maps in made.items()},
+        "same_bits": {
+            name: float(np.mean(maps.view(np.uint32) == ours.view(np.uint32))) for name, maps in made.items()
+        },
+        "bytes": ours.nbytes,
+        "copy": rates[COPY],
+        "share_of_copy": ours.nbytes * ratio(rates[OURS], rates[COPY]),
+        "people": [{"people": n, "rates": alternate(_counted(CROP, n), rounds, thread_time)} for n in PEOPLE_COUNTS],
+        "crops": [
+            {"crop": size, "rates": alternate(_counted(size, PEOPLE), rounds, thread_time)} for size in CROP_SIZES
+        ],
+    }
+    torch.set_num_threads(threads)
+    return report
+
+
+def _counted(crop: int, people: int) -> dict[str, Callable[[], int]]:
+    def counted(run: Callable[[], Maps]) -> Callable[[], int]:
+        return repeated(lambda: len(run()) // 2)
+
+    return {name: counted(run) for name, run in pipelines(crop, people).items()}
+
+
+def text(report: dict[str, Any]) -> str:
+    """The report as Markdown."""
+    rows = [
+        (
+            name,
+            tables.per_second(rates),
+            f"{report['ratios'][name]:.1f} ×" if name in report["ratios"] else "",
+            f"{report['differences'][name]:.1g}",
+            f"{report['same_bits'][name]:.1%}",
+        )
+        for name, rates in report["pipelines"].items()
+    ]
+    copied = tables.number(report["copy"].median / 1e9)
+    parts = [
+        f"**Label maps and centre map of a {CROP} x {CROP} crop, {PEOPLE} people of {PARTS} parts, one thread**",
+        tables.table(("way", "samples/s (range)", f"{OURS} is", "differs by", "same bits"), rows),
+        f"A sample is {report['bytes'] / 2**10:.0f} KiB; {OURS} writes at {report['share_of_copy']:.0%} of the rate "
+        f"at which a copy reads and writes ({copied} GB/s).",
+        *(
+            f"Samples/s\n\n{tables.sweep(rows, key, label, tables.median_rate)}"
+            for label, (key, rows) in curves(report).items()
+        ),
+    ]
+    return "\n\n".join(parts)
+
+
+def curves(report: dict[str, Any]) -> dict[str, tuple[str, list[dict[str, Any]]]]:
+    """What `benchmark_figures.rates_figure` draws as lines: key and rows by the label of their axis."""
+    return {"people": ("people", report["people"]), "side of the crop, px": ("crop", report["crops"])}

@@ -1,0 +1,90 @@
+"""The network as a careful user of plain torch would write it: the peer that the fast engine is measured against.
+
+The layers are torch's own modules, called in the prototxt's order; nothing of `prototxt_import.fast` is in it. It
+knows the layers that pose machines are made of.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from prototxt_import.formats import schema
+from prototxt_import.files import InputError
+from prototxt_import.layers.layer import Layer
+from prototxt_import.layers.data import Source
+from prototxt_import.net import Net
+
+Step = Callable[..., Tensor | tuple[Tensor, ...]]
+
+
+class PlainTorch(nn.Module):
+    """The net's twin, with copies of its weights, on its device; InputError names a layer that it does not know."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.steps: list[tuple[Step, list[str], list[str]]] = []
+        self.convolutions = nn.ModuleDict()
+        fresh: set[str] = set()  # blobs that only their maker and in-place layers have seen
+        for layer in net.layers.values():
+            if isinstance(layer, Source):
+                continue
+            spec = layer.spec
+            in_place = spec.type == "ReLU" and spec.bottom[0] in fresh and spec.bottom == spec.top
+            step = nn.ReLU(inplace=True) if in_place else _step(layer)
+            if isinstance(step, nn.Conv2d):
+                self.convolutions[spec.name] = step
+                fresh.update(spec.top)
+            self.steps.append((step, list(spec.bottom), list(spec.top)))
+
+    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Every blob by name."""
+        blobs = dict(inputs)
+        for step, bottoms, tops in self.steps:
+            made = step(*(blobs[bottom] for bottom in bottoms))
+            blobs.update(zip(tops, made if isinstance(made, (tuple, list)) else (made,), strict=True))
+        return blobs
+
+
+def _step(layer: Layer) -> Step:
+    kind = layer.spec.type
+    if kind == "Convolution":
+        return _convolution(layer)
+    if kind == "ReLU" and not layer.spec.relu_param.negative_slope:
+        return nn.ReLU()
+    if kind == "Pooling" and layer.window is not None:
+        window = layer.window
+        pool = nn.MaxPool2d if layer.is_max else nn.AvgPool2d
+        return pool(window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
+    if kind == "Concat":
+        return lambda *bottoms: torch.cat(bottoms, layer.along)
+    if kind == "Slice":
+        return lambda x: x.split(layer.sizes, layer.along)
+    if kind == "Split":
+        return lambda x: (x,) * len(layer.spec.top)
+    if kind == "EuclideanLoss":
+        return lambda x, y: nn.functional.mse_loss(x, y, reduction="sum") / x.shape[0] / 2
+    raise InputError(f"{layer.where}: expected a layer type of pose machines, found {kind}")
+
+
+def _convolution(layer: Layer) -> nn.Conv2d:
+    window, weight = layer.window, layer.weight
+    channels = (weight.shape[1] * layer.group, weight.shape[0])
+    geometry = (window.kernel, window.stride, window.pad, window.dilation, layer.group)
+    made = nn.Conv2d(*channels, *geometry, bias=layer.bias is not None, device=weight.device)
+    with torch.no_grad():
+        made.weight.copy_(weight)
+        if layer.bias is not None:
+            made.bias.copy_(layer.bias)
+    return made
+
+
+def plain_sgd(twin: PlainTorch, net: Net, solver: "schema.SolverParameter") -> torch.optim.SGD:
+    """torch's SGD with the prototxt's multipliers, a group for blobs that share theirs."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for blob in net.learnable:
+        convolution = twin.convolutions[blob.layer]
+        rates = (solver.base_lr * blob.lr_mult, solver.weight_decay * blob.decay_mult)
+        groups.setdefault(rates, []).append((convolution.weight, convolution.bias)[blob.index])
+    options = [{"params": parameters, "lr": lr, "weight_decay": decay} for (lr, decay), parameters in groups.items()]
+    return torch.optim.SGD(options, momentum=solver.momentum)

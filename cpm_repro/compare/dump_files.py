@@ -1,0 +1,140 @@
+"""Reads dumps one array at a time: `.npz`, a folder of `.npy`, HDF5, or the weights in a `.caffemodel`.
+
+Whoever compares two programs brings what the other one could write; a CPM's dump has a gigabyte, so nothing is read
+before it is asked for. No pickle, and no more memory than the file's bytes account for.
+"""
+
+import os
+import re
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from prototxt_import.formats.blobs import blob_to_array
+from prototxt_import.formats.caffemodel import read_caffemodel
+from prototxt_import.files import InputError
+
+from cpm_repro import npz
+
+WEIGHTS = (".caffemodel", ".caffemodel.h5")
+_COMPLAINTS = (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, OverflowError, zipfile.BadZipFile)
+_COMPLAINTS += (zlib.error, tokenize.TokenError)  # the latter by NumPy, of a damaged .npy header
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Dump:
+    """Arrays by name, in the order of their file; `read(name)` gives one, `where` names the file in messages."""
+
+    where: str
+    names: tuple[str, ...]
+    read: Callable[[str], np.ndarray]
+
+
+def dump_of(where: str, arrays: dict[str, np.ndarray]) -> Dump:
+    """A dump that is in memory."""
+    return Dump(where, tuple(arrays), arrays.__getitem__)
+
+
+@contextmanager
+def open_dump(path: str | os.PathLike) -> Iterator[Dump]:
+    """The dump at `path`, told by its content; InputError, here or by `read`, if it is damaged or none."""
+    path = Path(path)
+    if path.is_dir():
+        yield _folder(path)
+    elif path.name.endswith(WEIGHTS):
+        yield dump_of(str(path), _weights(path))
+    else:
+        kind = _hdf5 if _first_bytes(path) == _HDF5_SIGNATURE else _npz
+        with kind(path) as dump:
+            yield dump
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_HDF5_SIGNATURE))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def _expecting(where: str, what: str) -> Iterator[None]:
+    """Every complaint of a reader about a damaged file as an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except _COMPLAINTS as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{where}: expected {what}, found a file that is none ({reason})") from None
+
+
+@contextmanager
+def _npz(path: Path) -> Iterator[Dump]:
+    with _expecting(str(path), "a dump (.npz, .h5, .caffemodel or a folder of .npy files)"):
+        archive = zipfile.ZipFile(path)
+    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+
+    def read(name: str) -> np.ndarray:
+        with _expecting(f"{path}: {name}", "a plain array"):
+            return npz.read_member(archive, members[name])
+
+    with archive:
+        yield Dump(str(path), tuple(members), read)
+
+
+def _folder(path: Path) -> Dump:
+    """`<folder>/conv1/0.npy` is called conv1/0; a folder has no order but that of its names, numbers by value."""
+    files = {file.relative_to(path).with_suffix("").as_posix(): file for file in path.rglob("*.npy")}
+    if not files:
+        raise InputError(f"{path}: expected a folder of .npy files, found none in it")
+
+    def read(name: str) -> np.ndarray:
+        with _expecting(str(files[name]), "a plain .npy array"):
+            return np.load(files[name], mmap_mode="r", allow_pickle=False)
+
+    return Dump(str(path), tuple(sorted(files, key=_by_value)), read)
+
+
+def _by_value(name: str) -> list[tuple[int, str]]:
+    return [(int(number or -1), text) for number, text in re.findall(r"(\d+)|(\D+)", name)]
+
+
+@contextmanager
+def _hdf5(path: Path) -> Iterator[Dump]:
+    """Every dataset by its path; links to other files are not followed."""
+    names: list[str] = []
+    with _expecting(str(path), "an HDF5 file"):
+        file = h5py.File(path, "r")
+    with file:
+        with _expecting(str(path), "an HDF5 file"):
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        yield Dump(str(path), tuple(names), lambda name: _read_dataset(file, name, path))
+
+
+def _read_dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
+    with _expecting(f"{path}: {name}", "numbers that lie in this file"):
+        dataset = file[name]
+        stored = dataset.id.get_storage_size()
+        elsewhere = dataset.is_virtual or dataset.external
+        if elsewhere or dataset.dtype.hasobject or dataset.nbytes > npz.DEFLATE_LIMIT * stored:
+            raise InputError(
+                f"{path}: {name}: expected numbers that lie in this file, found {dataset.dtype} of shape "
+                f"{dataset.shape} in {stored} bytes"
+            )
+        return dataset[()]
+
+
+def _weights(path: Path) -> dict[str, np.ndarray]:
+    """`<layer>/<i>`, the i-th blob of each layer."""
+    layers = read_caffemodel(path).layer
+    named = ((f"{layer.name}/{index}", blob) for layer in layers for index, blob in enumerate(layer.blobs))
+    return {name: blob_to_array(blob, f"{path}: {name}") for name, blob in named}

@@ -1,0 +1,143 @@
+"""Does a converted file compute what its source does? Both run on random input and their output blobs are compared."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .weights import load, needing
+from prototxt_import.formats.caffemodel import read_caffemodel
+from prototxt_import.files import InputError
+from prototxt_import.net import Net
+from prototxt_import.formats.prototxt import parse_net
+
+TOLERANCE = 1e-4
+"""Of another runtime, in shares of the blob's largest magnitude: usually 1e-6, more where sums cancel; a wrong rule
+gives far more. Files read back here must give the same values."""
+
+
+@dataclass(frozen=True)
+class BlobComparison:
+    """One output blob of the two sides. `largest` is the greatest magnitude on the source's side; `relative` the
+    greatest difference as a share of it; NaNs and infinities count as equal where both sides have them."""
+
+    name: str
+    shape: tuple[int, ...]
+    same_bits: float
+    absolute: float
+    relative: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one reader of the file made of it: a comparison per output blob, or why there is none."""
+
+    reader: str
+    blobs: list[BlobComparison]
+    limit: float
+    remark: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether every blob is within the limit; a reader that could not run counts as no objection."""
+        return all(blob.relative <= self.limit for blob in self.blobs)
+
+
+def check(net: Net, prototxt: str, out: Path, seed: int = 1) -> list[Check]:
+    """Compares `net` with the file written from it, on input uniform in [-0.5, 0.5] from `seed`.
+
+    `.onnx` runs in ONNX Runtime; the other files are read back here, and a `.caffemodel` by OpenCV too, if installed.
+    """
+    random = np.random.default_rng(seed)
+    inputs = {
+        name: random.uniform(-0.5, 0.5, shape).astype(np.float32) for name, shape in sorted(net.input_shapes.items())
+    }
+    expected = _run(net, inputs)
+    if out.suffix == ".onnx":
+        return [_compared("ONNX Runtime", expected, _run_onnx(out, inputs, list(expected)), TOLERANCE)]
+    checks = [_compared("read back", expected, _run(_read_back(out, prototxt), inputs), 0.0)]
+    return checks + [_check_opencv(prototxt, out, net, inputs, expected)] if out.suffix == ".caffemodel" else checks
+
+
+def _run(net: Net, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The output blobs that layers make."""
+    with torch.inference_mode():
+        blobs = net({name: torch.from_numpy(values.copy()) for name, values in inputs.items()})
+    made = {top for layer in net.param.layer for top in layer.top if layer.bottom}
+    return {name: blobs[name].contiguous().numpy() for name in net.output_names if name in made}
+
+
+def _read_back(out: Path, prototxt: str) -> Net:
+    if out.suffix not in (".caffemodel", ".h5"):
+        return load(out)
+    net = Net(parse_net(prototxt, "the prototxt"))
+    net.load_weights(read_caffemodel(out), str(out))
+    return net
+
+
+def _run_onnx(out: Path, inputs: Mapping[str, np.ndarray], names: list[str]) -> dict[str, np.ndarray]:
+    """`names` are the blobs' own, in the file's order: an input overwritten in place has another one there."""
+    with needing("onnxruntime", "--check of an .onnx file"):
+        import onnxruntime
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    return dict(zip(names, session.run(None, dict(inputs)), strict=True))
+
+
+def _check_opencv(prototxt: str, out: Path, net: Net, inputs: Mapping, expected: Mapping) -> Check:
+    reader = "OpenCV"
+    try:
+        import cv2
+    except ImportError:
+        return Check(reader, [], TOLERANCE, "not installed, not compared")
+    makers = {top: layer.name + f".{i}" * (i > 0) for layer in net.param.layer for i, top in enumerate(layer.top)}
+    names = [makers[blob] for blob in expected]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            text = Path(folder) / "net.prototxt"
+            text.write_text(prototxt, encoding="utf-8")
+            other = cv2.dnn.readNetFromCaffe(str(text), str(out))
+        for name, values in inputs.items():
+            other.setInput(values, name)
+        found = other.forward(names)
+    except (cv2.error, AttributeError) as error:  # OpenCV 5 has no reader for Caffe's files
+        return Check(reader, [], TOLERANCE, f"cannot run this net, not compared ({' '.join(str(error).split())[:120]})")
+    shaped = {blob: np.reshape(v, expected[blob].shape) for blob, v in zip(expected, found, strict=True)}
+    return _compared(f"{reader} {cv2.__version__}", expected, shaped, TOLERANCE)
+
+
+def _compared(reader: str, expected: Mapping, found: Mapping, limit: float) -> Check:
+    return Check(reader, [compare_blobs(name, expected[name], found[name]) for name in expected], limit)
+
+
+def compare_blobs(name: str, expected: np.ndarray, found: np.ndarray) -> BlobComparison:
+    """Two float32 arrays; InputError if their shapes differ."""
+    if expected.shape != found.shape:
+        raise InputError(f"blob '{name}': expected shape {expected.shape} on both sides, found {found.shape}")
+    same = np.ascontiguousarray(expected).view(np.uint32) == np.ascontiguousarray(found).view(np.uint32)
+    alike = same | (np.isnan(expected) & np.isnan(found)) | (expected == found)
+    with np.errstate(invalid="ignore"):
+        difference = np.where(alike, 0, np.abs(expected.astype(np.float64) - found))
+    absolute = float(np.nan_to_num(difference, nan=np.inf).max(initial=0))
+    largest = float(np.abs(expected[np.isfinite(expected)]).max(initial=0))
+    relative = absolute / largest if largest else absolute
+    return BlobComparison(name, expected.shape, float(same.mean()) if same.size else 1.0, absolute, relative)
+
+
+def check_table(checks: list[Check]) -> str:
+    """The checks as a table for the terminal, a verdict under each."""
+    lines = []
+    for made in checks:
+        if made.remark:
+            lines.append(f"{made.reader}: {made.remark}")
+            continue
+        lines.append(f"{made.reader:<28} {'shape':<18} {'same bits':>9} {'max abs':>9} {'max rel':>9}")
+        for blob in made.blobs:
+            shape = "x".join(map(str, blob.shape)) or "scalar"
+            numbers = f"{100 * blob.same_bits:8.2f}% {blob.absolute:9.2g} {blob.relative:9.2g}"
+            lines.append(f"  {blob.name:<26} {shape:<18} {numbers}")
+        wanted = f"max rel at most {made.limit:g}" if made.limit else "the same values"
+        lines.append(f"  {'fits' if made.fits else 'DOES NOT FIT'}: {wanted}")
+    return "\n".join(lines)

@@ -1,0 +1,27 @@
+"""Writes a net as an ONNX model, checked by ONNX's own checker."""
+
+import os
+
+import onnx
+
+from . import onnx_layers as _registered_converters  # noqa: F401  importing it registers every converter
+from .onnx_graph import OnnxGraph
+from prototxt_import.files import InputError, replacing
+from prototxt_import.net import Net
+
+_PROTOBUF_LIMIT = 2**31 - 1
+
+
+def save_onnx(path: str | os.PathLike, net: Net, prototxt: str) -> None:
+    """The net as opset-17 ONNX; the prototxt's text goes into the metadata (key `prototxt`).
+
+    InputError names a layer that ONNX export does not know; a net of more than 2 GB is refused too.
+    """
+    size = sum(parameter.numel() * parameter.element_size() for parameter in net.parameters())
+    if size + len(prototxt) > 0.99 * _PROTOBUF_LIMIT:
+        raise InputError(f"expected weights of less than 2 GB, ONNX's limit for one file, found {size} bytes")
+    model = OnnxGraph(net).model()
+    onnx.helper.set_model_props(model, {"prototxt": prototxt})
+    onnx.checker.check_model(model, full_check=True)
+    with replacing(path) as temporary:
+        onnx.save_model(model, temporary)

@@ -1,0 +1,153 @@
+"""An ONNX graph that grows layer by layer from a Caffe net, and the registry of the functions that add the layers.
+
+ONNX wants every value made once, where Caffe overwrites blobs in place: `OnnxGraph` keeps the name of the value that
+each blob stands for, and gives the blob's own name to the last one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from prototxt_import.files import InputError
+from prototxt_import.layers.layer import Layer, Shape
+from prototxt_import.layers.data import Source
+from prototxt_import.net import Net
+
+OPSET = 17
+IR_VERSION = 8  # what came with the opset; older runtimes refuse newer ones
+
+
+@dataclass
+class LayerExport:
+    """One layer on its way into the graph: what its converter reads, and how it adds nodes and constants.
+
+    `bottoms` are the names of ONNX values, `shapes` the bottoms' shapes, `top_shapes` the tops'.
+    """
+
+    layer: Layer
+    bottoms: list[str]
+    shapes: list[Shape]
+    top_shapes: list[Shape]
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+
+    def node(self, operator: str, *inputs: str, **attributes: object) -> str:
+        """Adds a node with one output; returns the name of the value it makes."""
+        value = self._name(operator, len(self.nodes))
+        self.nodes.append(helper.make_node(operator, inputs, [value], name=value, **attributes))
+        return value
+
+    def split(self, value: str, sizes: list[int], axis: int) -> list[str]:
+        """Adds the one node that makes several values."""
+        names = [self._name("Split", index) for index in range(len(sizes))]
+        lengths = self.constant(np.array(sizes, np.int64))
+        self.nodes.append(helper.make_node("Split", [value, lengths], names, name=names[0], axis=axis))
+        return names
+
+    def constant(self, values: np.ndarray) -> str:
+        """Adds a constant; returns its name."""
+        name = self._name("constant", len(self.constants))
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def number(self, value: float) -> str:
+        """Adds a float32 constant without axes."""
+        return self.constant(np.array(value, np.float32))
+
+    def reshape(self, value: str, shape: Shape) -> str:
+        """Adds a Reshape to a constant shape."""
+        return self.node("Reshape", value, self.constant(np.array(shape, np.int64)))
+
+    def blob(self, name: str, shape: Shape | None = None) -> str:
+        """A learned blob of the layer as a constant, in its own shape or another."""
+        values = getattr(self.layer, name).detach().cpu().numpy()
+        return self.constant(values if shape is None else values.reshape(shape))
+
+    def _name(self, what: str, index: int) -> str:
+        return f"{self.layer.spec.name}/{what}_{index}"
+
+
+Converter = Callable[[LayerExport], str | list[str]]
+ONNX_CONVERTERS: dict[str, Converter] = {}
+
+
+def exports(*layer_types: str) -> Callable[[Converter], Converter]:
+    """Function decorator: this function adds layers of these types and returns the values of their tops."""
+
+    def add(converter: Converter) -> Converter:
+        for layer_type in layer_types:
+            if layer_type in ONNX_CONVERTERS:
+                raise KeyError(f"the ONNX converter of {layer_type} is registered twice")
+            ONNX_CONVERTERS[layer_type] = converter
+        return converter
+
+    return add
+
+
+class OnnxGraph:
+    """The graph of a net in the TEST phase; inputs and outputs are float32 blobs by their Caffe names, of fixed shape.
+
+    InputError names the layer that ONNX export does not know.
+    """
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.value_of = {blob: blob for blob in net.input_shapes}
+        last_maker = {top: layer.spec.name for layer in net.layers.values() for top in layer.spec.top}
+        for layer in net.layers.values():
+            if not isinstance(layer, Source):
+                final = [last_maker[top] == layer.spec.name and top not in net.input_shapes for top in layer.spec.top]
+                self._add(layer, final)
+        self._name_outputs()
+
+    def _add(self, layer: Layer, final: list[bool]) -> None:
+        spec = layer.spec
+        if spec.type not in ONNX_CONVERTERS:
+            raise InputError(
+                f"{layer.where}: expected a layer type of deploy nets that ONNX export knows, found {spec.type}"
+            )
+        shapes = [self.net.blob_shapes[blob] for blob in spec.bottom]
+        tops = [self.net.blob_shapes[blob] for blob in spec.top]
+        export = LayerExport(layer, [self.value_of[bottom] for bottom in spec.bottom], shapes, tops)
+        values = ONNX_CONVERTERS[spec.type](export)
+        values = [values] if isinstance(values, str) else values
+        for top, value, is_final in zip(spec.top, values, final, strict=True):
+            self.value_of[top] = top if is_final and _rename(export.nodes, value, top) else value
+        self.nodes += export.nodes
+        self.constants += export.constants
+
+    def _name_outputs(self) -> None:
+        """An output that is another blob's value (a Dropout of it, say) needs a node of its own."""
+        for blob in self.net.output_names:
+            if self.value_of[blob] != blob and blob not in self.net.input_shapes:
+                self.nodes.append(helper.make_node("Identity", [self.value_of[blob]], [blob], name=f"{blob}/Identity"))
+                self.value_of[blob] = blob
+
+    def model(self) -> onnx.ModelProto:
+        """The finished model; an input that no layer takes is no output of it."""
+        shapes, inputs = self.net.blob_shapes, self.net.input_shapes
+        made = {blob: self.value_of[blob] for blob in self.net.output_names if self.value_of[blob] not in inputs}
+        inputs = [_value(blob, shape) for blob, shape in inputs.items()]
+        outputs = [_value(value, shapes[blob]) for blob, value in made.items()]
+        graph = helper.make_graph(self.nodes, self.net.param.name or "net", inputs, outputs, self.constants)
+        opset = helper.make_opsetid("", OPSET)
+        return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="cpm-repro")
+
+
+def _value(name: str, shape: Shape) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _rename(nodes: list[onnx.NodeProto], old: str, new: str) -> bool:
+    """Renames a value everywhere in these nodes; False if none of them makes it."""
+    if not any(old in node.output for node in nodes):
+        return False
+    for node in nodes:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
+    return True

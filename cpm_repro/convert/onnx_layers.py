@@ -1,0 +1,287 @@
+"""Caffe's layers as ONNX nodes, one function per family; importing this module registers them all.
+
+Where ONNX's rule and Caffe's differ (pooling's size and divisor) the nodes say Caffe's in full.
+"""
+
+import math
+
+import numpy as np
+
+from .onnx_graph import LayerExport, exports
+from prototxt_import.geometry import Window
+
+_LOWEST = np.finfo(np.float32).min
+
+
+@exports("Convolution", "DepthwiseConvolution", "ConvolutionDepthwise", "Deconvolution")
+def convolution(e: LayerExport) -> list[str]:
+    """Every bottom with the same weights."""
+    layer, window = e.layer, e.layer.window
+    operator = "ConvTranspose" if layer.spec.type == "Deconvolution" else "Conv"
+    blobs = [e.blob(name) for name in layer.blob_names]
+    geometry = {
+        "kernel_shape": window.kernel,
+        "strides": window.stride,
+        "pads": [*window.pad, *window.pad],
+        "dilations": window.dilation,
+        "group": layer.group,
+    }
+    return [e.node(operator, bottom, *blobs, **geometry) for bottom in e.bottoms]
+
+
+@exports("InnerProduct")
+def inner_product(e: LayerExport) -> str:
+    """Flatten to a matrix, Gemm, and back if more than one axis is left."""
+    layer, p = e.layer, e.layer.spec.inner_product_param
+    rows = e.node("Flatten", e.bottoms[0], axis=layer.first)
+    y = e.node("Gemm", rows, *(e.blob(name) for name in layer.blob_names), transB=int(not p.transpose))
+    return y if layer.first == 1 else e.reshape(y, e.top_shapes[0])
+
+
+@exports("Pooling")
+def pooling(e: LayerExport) -> str:
+    """MaxPool or AveragePool with padding that gives Caffe's size, and the mean's divisor put right at the border."""
+    size, out = e.shapes[0][2:], e.top_shapes[0][2:]
+    window = e.layer.window or Window(kernel=tuple(size))
+    beyond = [
+        max((count - 1) * s + k - p - n, 0)
+        for n, count, k, s, p in zip(size, out, window.kernel, window.stride, window.pad, strict=True)
+    ]
+    x, pads = e.bottoms[0], [*window.pad, *beyond]
+    if any(pad >= k for pad, k in zip(pads, [*window.kernel] * 2, strict=True)):  # a window with nothing in it
+        around = e.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
+        x, pads = e.node("Pad", x, around, e.number(_LOWEST)), [0, 0, 0, 0]
+    geometry = {"kernel_shape": window.kernel, "strides": window.stride, "pads": pads}
+    if e.layer.is_max:
+        return e.node("MaxPool", x, **geometry)
+    mean = e.node("AveragePool", x, count_include_pad=1, **geometry)
+    share = math.prod(window.kernel) / _divisors(size, out, window)
+    return mean if (share == 1).all() else e.node("Mul", mean, e.constant(share.astype(np.float32)))
+
+
+def _divisors(size: tuple[int, ...], out: tuple[int, ...], window: Window) -> np.ndarray:
+    """(out height, out width): each window's area with padding, without what lies beyond it."""
+    lengths = []
+    for n, count, k, s, p in zip(size, out, window.kernel, window.stride, window.pad, strict=True):
+        starts = np.arange(count) * s - p
+        lengths.append(np.minimum(starts + k, n + p) - starts)
+    return np.outer(*lengths).astype(np.float64)
+
+
+@exports("ReLU")
+def relu(e: LayerExport) -> str:
+    slope = e.layer.spec.relu_param.negative_slope
+    return e.node("LeakyRelu", e.bottoms[0], alpha=slope) if slope else e.node("Relu", e.bottoms[0])
+
+
+@exports("PReLU")
+def prelu(e: LayerExport) -> str:
+    shared = e.layer.spec.prelu_param.channel_shared
+    shape = (1,) if shared else (-1,) + (1,) * (len(e.shapes[0]) - 2)
+    return e.node("PRelu", e.bottoms[0], e.blob("slope", shape))
+
+
+@exports("ELU")
+def elu(e: LayerExport) -> str:
+    return e.node("Elu", e.bottoms[0], alpha=e.layer.spec.elu_param.alpha)
+
+
+@exports("Sigmoid", "TanH", "AbsVal", "BNLL")
+def one_operator(e: LayerExport) -> str:
+    operators = {"Sigmoid": "Sigmoid", "TanH": "Tanh", "AbsVal": "Abs", "BNLL": "Softplus"}
+    return e.node(operators[e.layer.spec.type], e.bottoms[0])
+
+
+@exports("Clip", "ReLU6")
+def clip(e: LayerExport) -> str:
+    p = e.layer.spec.clip_param
+    low, high = (0, 6) if e.layer.spec.type == "ReLU6" else (p.min, p.max)
+    return e.node("Clip", e.bottoms[0], e.number(low), e.number(high))
+
+
+@exports("Threshold")
+def threshold(e: LayerExport) -> str:
+    above = e.node("Greater", e.bottoms[0], e.number(e.layer.spec.threshold_param.threshold))
+    return e.node("Cast", above, to=1)  # TensorProto.FLOAT
+
+
+def _line(e: LayerExport, x: str, scale: float, shift: float) -> str:
+    """scale · x + shift, without the nodes that do nothing."""
+    x = e.node("Mul", x, e.number(scale)) if scale != 1 else x
+    return e.node("Add", x, e.number(shift)) if shift != 0 else x
+
+
+@exports("Power")
+def power(e: LayerExport) -> str:
+    p = e.layer.spec.power_param
+    x = _line(e, e.bottoms[0], p.scale, p.shift)
+    return e.node("Pow", x, e.number(p.power)) if p.power != 1 else x
+
+
+@exports("Exp")
+def exp(e: LayerExport) -> str:
+    p = e.layer.spec.exp_param
+    factor = e.layer.log_base(p.base)
+    return e.node("Exp", _line(e, e.bottoms[0], p.scale * factor, p.shift * factor))
+
+
+@exports("Log")
+def log(e: LayerExport) -> str:
+    p = e.layer.spec.log_param
+    logarithm = e.node("Log", _line(e, e.bottoms[0], p.scale, p.shift))
+    return _line(e, logarithm, 1 / e.layer.log_base(p.base), 0)
+
+
+@exports("Dropout", "Split")
+def same_value(e: LayerExport) -> list[str]:
+    return e.bottoms * len(e.layer.spec.top)
+
+
+@exports("Silence")
+def no_value(e: LayerExport) -> list[str]:
+    return []
+
+
+@exports("BatchNorm")
+def batch_norm(e: LayerExport) -> str:
+    """BatchNormalization with the stored sums divided by their factor."""
+    layer = e.layer
+    layer.require(layer.use_global_stats, "use_global_stats, for an ONNX export", "statistics of the batch")
+    mean, variance = (values.detach().cpu().numpy() for values in layer.statistics())
+    one, zero = np.ones_like(mean), np.zeros_like(mean)
+    blobs = [e.constant(values) for values in (one, zero, mean, variance)]
+    return e.node("BatchNormalization", e.bottoms[0], *blobs, epsilon=layer.spec.batch_norm_param.eps)
+
+
+def _spread(e: LayerExport, name: str) -> str:
+    """The layer's blob, or else the second bottom, with axes of size 1 to broadcast over the first bottom."""
+    if name in e.layer.blob_names:
+        return e.blob(name, (*getattr(e.layer, name).shape, *(1,) * e.layer.trailing))
+    return e.reshape(e.bottoms[1], (*e.shapes[1], *(1,) * e.layer.trailing))
+
+
+@exports("Scale")
+def scale(e: LayerExport) -> str:
+    y = e.node("Mul", e.bottoms[0], _spread(e, "factor"))
+    return e.node("Add", y, _spread(e, "bias")) if e.layer.spec.scale_param.bias_term else y
+
+
+@exports("Bias")
+def bias(e: LayerExport) -> str:
+    return e.node("Add", e.bottoms[0], _spread(e, "bias"))
+
+
+@exports("Axpy")
+def axpy(e: LayerExport) -> str:
+    factor = e.reshape(e.bottoms[0], (*e.shapes[1][:2], 1, 1))
+    return e.node("Add", e.node("Mul", factor, e.bottoms[1]), e.bottoms[2])
+
+
+@exports("LRN")
+def lrn(e: LayerExport) -> str:
+    p, x = e.layer.spec.lrn_param, e.bottoms[0]
+    if p.norm_region == p.ACROSS_CHANNELS:
+        return e.node("LRN", x, size=p.local_size, alpha=p.alpha, beta=p.beta, bias=p.k)
+    geometry = {"kernel_shape": [p.local_size] * 2, "pads": [(p.local_size - 1) // 2] * 4}
+    mean = e.node("AveragePool", e.node("Mul", x, x), count_include_pad=1, **geometry)
+    return e.node("Mul", x, e.node("Pow", _line(e, mean, p.alpha, 1), e.number(-p.beta)))
+
+
+@exports("MVN")
+def mvn(e: LayerExport) -> str:
+    p, shape = e.layer.spec.mvn_param, e.shapes[0]
+    rows = e.reshape(e.bottoms[0], (shape[0] if p.across_channels else shape[0] * shape[1], -1))
+    x = e.node("Sub", rows, e.node("ReduceMean", rows, axes=[1]))
+    if p.normalize_variance:
+        deviation = e.node("Sqrt", e.node("ReduceMean", e.node("Mul", x, x), axes=[1]))
+        x = e.node("Div", x, e.node("Add", deviation, e.number(p.eps)))
+    return e.reshape(x, shape)
+
+
+@exports("Normalize")
+def normalize(e: LayerExport) -> str:
+    p, x = e.layer.spec.norm_param, e.bottoms[0]
+    axes = e.constant(np.array([1, 2, 3] if p.across_spatial else [1], np.int64))
+    squares = e.node("ReduceSum", e.node("Mul", x, x), axes)
+    norm = e.node("Sqrt", e.node("Add", squares, e.number(p.eps)))
+    return e.node("Mul", e.node("Div", x, norm), e.blob("scale", (1,) if p.channel_shared else (-1, 1, 1)))
+
+
+@exports("Softmax")
+def softmax(e: LayerExport) -> str:
+    return e.node("Softmax", e.bottoms[0], axis=e.layer.along)
+
+
+@exports("Reduction")
+def reduction(e: LayerExport) -> str:
+    p = e.layer.spec.reduction_param
+    operator = {p.SUM: "ReduceSum", p.ASUM: "ReduceL1", p.SUMSQ: "ReduceSumSquare", p.MEAN: "ReduceMean"}[p.operation]
+    outer = e.shapes[0][: e.layer.first]
+    rows = e.reshape(e.bottoms[0], (math.prod(outer), -1))
+    if operator == "ReduceSum":  # of this opset, alone, takes its axes as an input
+        y = e.node(operator, rows, e.constant(np.array([1], np.int64)), keepdims=0)
+    else:
+        y = e.node(operator, rows, axes=[1], keepdims=0)
+    return e.reshape(_line(e, y, p.coeff, 0), outer)
+
+
+@exports("ArgMax")
+def arg_max(e: LayerExport) -> str:
+    p, along = e.layer.spec.argmax_param, e.layer.along
+    e.layer.require(p.top_k == 1, "top_k 1, for an ONNX export", str(p.top_k))
+    whole = along is None
+    e.layer.require(not (whole and p.out_max_val), "an axis with out_max_val, for an ONNX export", "none")
+    rows = e.node("Flatten", e.bottoms[0], axis=1) if whole else e.bottoms[0]
+    axis = 1 if whole else along
+    if p.out_max_val:
+        return e.node("ReduceMax", rows, axes=[axis])
+    places = e.node("Cast", e.node("ArgMax", rows, axis=axis, select_last_index=1), to=1)  # TensorProto.FLOAT
+    return e.reshape(places, e.top_shapes[0]) if whole else places
+
+
+@exports("Slice")
+def slice_(e: LayerExport) -> list[str]:
+    return e.split(e.bottoms[0], e.layer.sizes, e.layer.along)
+
+
+@exports("Concat")
+def concat(e: LayerExport) -> str:
+    return e.node("Concat", *e.bottoms, axis=e.layer.along)
+
+
+@exports("Flatten", "Reshape")
+def reshape(e: LayerExport) -> str:
+    return e.reshape(e.bottoms[0], e.top_shapes[0])
+
+
+@exports("Permute")
+def permute(e: LayerExport) -> str:
+    return e.node("Transpose", e.bottoms[0], perm=e.layer.order)
+
+
+@exports("Tile")
+def tile(e: LayerExport) -> str:
+    repeats = [1] * len(e.shapes[0])
+    repeats[e.layer.along] = e.layer.spec.tile_param.tiles
+    return e.node("Tile", e.bottoms[0], e.constant(np.array(repeats, np.int64)))
+
+
+@exports("Crop")
+def crop(e: LayerExport) -> str:
+    axes = range(e.layer.first, len(e.shapes[0]))
+    starts = [e.layer.offsets[axis] for axis in axes]
+    ends = [start + e.shapes[1][axis] for start, axis in zip(starts, axes, strict=True)]
+    return e.node("Slice", e.bottoms[0], *(e.constant(np.array(values, np.int64)) for values in (starts, ends, axes)))
+
+
+@exports("Eltwise")
+def eltwise(e: LayerExport) -> str:
+    p = e.layer.spec.eltwise_param
+    if p.operation == p.MAX:
+        return e.node("Max", *e.bottoms)
+    terms = [_line(e, x, c, 0) for x, c in zip(e.bottoms, list(p.coeff) or [1] * len(e.bottoms), strict=True)]
+    operator = "Mul" if p.operation == p.PROD else "Add"
+    y = terms[0]
+    for term in terms[1:]:
+        y = e.node(operator, y, term)
+    return y

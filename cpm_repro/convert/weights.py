@@ -1,0 +1,206 @@
+"""A net's weights in other forms: `.caffemodel`, `.caffemodel.h5`, `.pt` and `.safetensors` hold the same bits and
+convert into one another; `.onnx` is written for other runtimes.
+
+`.pt` and `.safetensors` hold the prototxt's text beside the weights, so that `load(path)` needs nothing else.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .channel_order import swap_red_and_blue
+from prototxt_import.formats import schema
+from prototxt_import.formats.caffemodel import write_caffemodel, write_hdf5
+from prototxt_import.files import InputError, first_five, read_bytes, replacing
+from prototxt_import.net import Net, lay_out, load_net
+from prototxt_import.formats.prototxt import parse_net, read_text
+
+FORMAT = "cpm_repro.net.1"
+_STATE_DICTS = (".pt", ".pth", ".safetensors")
+
+
+@contextmanager
+def needing(package: str, purpose: str) -> Iterator[None]:
+    """The body imports a package of the extra `convert`; InputError that says what it is for if it is missing."""
+    try:
+        yield
+    except ImportError:
+        raise InputError(
+            f'{purpose}: expected the package {package} (pip install -e ".[convert]"), found none'
+        ) from None
+
+
+@contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """InputErrors of the body, which know layers only, name the file too."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def save_pt(path: str | os.PathLike, net: Net, prototxt: str) -> None:
+    """Writes `{"format", "prototxt", "state_dict", "meta"}`; `prototxt` is the text of the net's file.
+
+    `torch.load(path, weights_only=True)` reads it, and `load` makes a net of it. `meta` says what the input blobs
+    are: their shapes, and `channel_order`, which is "bgr" in everything this project writes.
+    """
+    meta = {"channel_order": "bgr", "inputs": {name: list(shape) for name, shape in net.input_shapes.items()}}
+    with replacing(path) as temporary:
+        content = {"format": FORMAT, "prototxt": prototxt, "state_dict": net.state_dict(), "meta": meta}
+        torch.save(content, temporary)
+
+
+def save_safetensors(path: str | os.PathLike, net: Net, prototxt: str) -> None:
+    """The state_dict as `.safetensors`, format and prototxt in its metadata."""
+    with needing("safetensors", str(path)):
+        from safetensors.torch import save_file
+    plain = {"memory_format": torch.contiguous_format}
+    state = {name: value.clone(**plain) for name, value in net.state_dict().items()}  # shared blobs: one copy each
+    with replacing(path) as temporary:
+        save_file(state, temporary, {"format": FORMAT, "prototxt": prototxt, "channel_order": "bgr"})
+
+
+def _save_onnx(path: Path, net: Net, prototxt: str) -> None:
+    with needing("onnx", str(path)):
+        from .onnx_export import save_onnx
+    with naming(path):
+        save_onnx(path, net, prototxt)
+
+
+WRITERS: dict[str, Callable[[Path, Net, str], None]] = {
+    ".pt": save_pt,
+    ".safetensors": save_safetensors,
+    ".onnx": _save_onnx,
+    ".caffemodel": lambda path, net, prototxt: write_caffemodel(path, net.to_caffemodel()),
+    ".h5": lambda path, net, prototxt: write_hdf5(path, net.to_caffemodel()),
+}
+"""What writes a net, by the suffix of the file's name: (path, net, the prototxt's text)."""
+
+
+def load(path: str | os.PathLike, phase: str = "TEST", engine: str = "fast") -> Net:
+    """The net in a `.pt` or `.safetensors` that this project wrote; runs no code from the file. InputError if it is
+    another kind of file."""
+    state, prototxt = _read_state_dict(Path(path))
+    if prototxt is None:
+        raise InputError(f"{path}: expected a file of this project (format {FORMAT}), found another one")
+    return _filled(parse_net(prototxt, str(path)), path, state, path, phase, engine)
+
+
+class Model(NamedTuple):
+    """A net on the CPU that takes BGR, its prototxt's text, and the layers whose red and blue were swapped for it."""
+
+    net: Net
+    prototxt: str
+    swapped: list[str]
+
+
+def read_model(weights: Path, prototxt: Path | None = None, channel_order: str | None = None) -> Model:
+    """The net of these weights.
+
+    weights: `.caffemodel`, `.caffemodel.h5`, or a state_dict (`.pt`, `.pth`, `.safetensors`); only what this project
+    wrote can do without a prototxt. channel_order: "bgr" or "rgb", what the weights were trained on. Caffe's and this
+    project's are BGR unless said otherwise; a state_dict from elsewhere must say. InputError names what does not fit.
+    """
+    if weights.suffix in _STATE_DICTS:
+        net, text = _net_of_state_dict(weights, prototxt, channel_order)
+    elif prototxt is None:
+        raise InputError(f"{weights}: expected a prototxt with it, found none (--prototxt)")
+    else:
+        net, text = load_net(prototxt, weights), read_text(prototxt)
+    with naming(prototxt or weights):
+        return Model(net, text, swap_red_and_blue(net) if channel_order == "rgb" else [])
+
+
+def _net_of_state_dict(path: Path, prototxt: Path | None, channel_order: str | None) -> tuple[Net, str]:
+    state, own = _read_state_dict(path)
+    if own is None and prototxt is None:
+        raise InputError(f"{path}: expected a prototxt with a state_dict that is not of this project, found none")
+    if own is None and channel_order is None:
+        raise InputError(
+            f"{path}: expected the colours' order that the weights were trained on (--channel-order bgr or rgb), "
+            "which a state_dict that is not of this project does not say, found none"
+        )
+    text = own if prototxt is None else read_text(prototxt)
+    where = prototxt or path
+    return _filled(parse_net(text, str(where)), where, state, path), text
+
+
+def _read_state_dict(path: Path) -> tuple[Mapping[str, Tensor], str | None]:
+    """The tensors by name, and the prototxt's text if this project wrote the file."""
+    read_bytes(path)
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path)
+    own = content.get("format") == FORMAT
+    if own and not (isinstance(content.get("prototxt"), str) and isinstance(content.get("state_dict"), Mapping)):
+        raise InputError(f"{path}: expected a prototxt and a state_dict, as format {FORMAT} has, found {list(content)}")
+    state = content.get("state_dict", content)
+    return (state if isinstance(state, Mapping) else {}), (content["prototxt"] if own else None)
+
+
+def _read_pt(path: Path) -> dict:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen types for files that are not its own
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: expected a .pt of this project, found a file torch cannot read ({reason})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a .pt of this project, found a {type(content).__name__}")
+    return content
+
+
+def _read_safetensors(path: Path) -> dict:
+    with needing("safetensors", str(path)):
+        from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            return {**metadata, "state_dict": {name: file.get_tensor(name) for name in file.keys()}}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{path}: expected a .safetensors file, found one that cannot be read ({error})") from None
+
+
+def _filled(
+    param: "schema.NetParameter",
+    where: str | os.PathLike,
+    state: Mapping[str, Tensor],
+    path: str | os.PathLike,
+    phase: str = "TEST",
+    engine: str = "fast",
+) -> Net:
+    """The net of `param`, which lies in the file `where`, with the tensors of the file `path`; their names may do
+    without `layers.`. InputError lists the first five differences, before the net takes any memory."""
+    found = {str(name).removeprefix("layers."): value for name, value in state.items()}
+    with naming(where):
+        laid_out = lay_out(param, phase, engine)
+    _check_shapes({name.removeprefix("layers."): value for name, value in laid_out.state_dict().items()}, found, path)
+    net = Net(param, phase, engine)
+    with torch.no_grad():
+        for name, value in net.state_dict().items():
+            value.copy_(found[name.removeprefix("layers.")])
+    return net
+
+
+def _check_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, object], path: str | os.PathLike) -> None:
+    shapes = {name: tuple(v.shape) if isinstance(v, Tensor) else type(v).__name__ for name, v in found.items()}
+    differences = [
+        f"blob '{name}': expected shape {tuple(value.shape)}, as the prototxt has, found {shapes.get(name, 'none')}"
+        for name, value in wanted.items()
+        if shapes.get(name) != tuple(value.shape)
+    ]
+    differences += [f"expected no blob '{name}', which the prototxt lacks, found one" for name in found.keys() - wanted]
+    if differences:
+        raise InputError(f"{path}: {first_five(differences)}")
+
+
+def convert(source: Path, out: Path, prototxt: Path | None = None, channel_order: str | None = None) -> Model:
+    """Writes the weights in the form that `out`'s suffix names (see WRITERS and `read_model`); returns the model."""
+    if out.suffix not in WRITERS:
+        raise InputError(f"{out}: expected a name that ends in {', '.join(WRITERS)}, found '{out.suffix}'")
+    model = read_model(source, prototxt, channel_order)
+    WRITERS[out.suffix](out, model.net, model.prototxt)
+    return model

@@ -1,0 +1,140 @@
+"""The paper's plots of scores: detection rate over the normalised distance (figures 8, 9 and 12), stage by stage
+(figure 6c), and by viewpoint (figure 11).
+
+Every function takes results by label, one curve each, and returns a matplotlib Figure as those of `figures` do.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+
+import matplotlib
+import matplotlib.lines
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cpm_repro.evaluation.pck import Pck
+from .poses import INK, new_figure
+
+GREY = "#888888"
+# Known rates, a fraction of a percent apart: a full mark inside a hollow one.
+MARKS = tuple(
+    {"color": INK, "linestyle": "", "marker": marker, "markersize": size, "fillstyle": fill, "zorder": 3}
+    for marker, size, fill in (("*", 5, "full"), ("o", 9, "none"))
+)
+Reference = Mapping[str, Mapping[str, float]]
+
+
+def rate_figure(
+    results: Mapping[str, Pck], title: str, threshold: float, size: str, reference: Reference | None = None
+) -> Figure:
+    """Figures 8, 9 and 12: a panel for Total and each row of the tables, with a curve for each result.
+
+    threshold: the paper's, dotted, at which the legend's figures are taken. size: what distances are divided by.
+    reference: known rates at the threshold as in `evaluation.PAPER`, marked where they belong.
+    """
+    names = ["Total", *(name for name in next(iter(results.values())).rows() if name != "Total")]
+    rows, columns = 2, math.ceil(len(names) / 2)
+    figure = new_figure(2.6 * columns, 2.5 * rows + 0.5 + 0.22 * (len(results) + len(reference or {})))
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True)
+    colours = _colours(results)
+    for axes, name in zip(grid.ravel(), names, strict=True):  # a table has an odd number of rows, and Total
+        _rate_axes(axes, name, threshold, results)
+        for label, result in results.items():
+            axes.plot(result.thresholds, result.rows()[name], color=colours[label], linewidth=1.6, clip_on=False)
+        for mark, known in zip(MARKS, (reference or {}).values(), strict=False):
+            if name in known:
+                axes.plot(threshold, known[name], **mark, clip_on=False)
+    figure.suptitle(title, fontsize=12, color=INK)
+    figure.supylabel("detection rate (%)", fontsize=9, color=INK)
+    for axes in grid[-1]:
+        axes.set_xlabel(f"distance / {size}", fontsize=8, color=INK)
+    _legend_below(figure, results, colours, threshold, reference or {})
+    return figure
+
+
+def _colours(labels: Iterable[str]) -> dict[str, tuple]:
+    """A colour for each label that does not depend on the others' number."""
+    palette = matplotlib.colormaps["tab10"].colors
+    return {label: palette[index % len(palette)] for index, label in enumerate(labels)}
+
+
+def _rate_axes(axes: Axes, name: str, threshold: float, results: Mapping[str, Pck]) -> None:
+    axes.set_title(name, fontsize=10, color=INK)
+    axes.set_xlim(0, max(float(result.thresholds[-1]) for result in results.values()))
+    axes.set_ylim(0, 100)
+    axes.axvline(threshold, color=GREY, linestyle=":", linewidth=0.9)
+    _plain(axes)
+
+
+def _plain(axes: Axes) -> None:
+    axes.grid(alpha=0.3, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+
+
+def _legend_below(
+    figure: Figure, results: Mapping[str, Pck], colours: Mapping[str, tuple], threshold: float, reference: Reference
+) -> None:
+    """A line for each result with its Total at the threshold, and one for each reference."""
+    handles = [
+        matplotlib.lines.Line2D([], [], color=colours[label], label=_labelled(label, result, threshold))
+        for label, result in results.items()
+    ]
+    for mark, (label, known) in zip(MARKS, reference.items(), strict=False):
+        rates = ", ".join(f"{name} {value:g}" for name, value in known.items())
+        handles.append(matplotlib.lines.Line2D([], [], **mark, label=f"{label} ({rates})"))
+    figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize=9)
+
+
+def _labelled(label: str, result: Pck, threshold: float) -> str:
+    total = result.percent()
+    return f"{label} ({total[result.at(threshold)]:.1f} at {threshold:g}, AUC {result.area(total):.1f})"
+
+
+def stage_figure(
+    stages: Mapping[str, Pck], others: Mapping[str, Pck], title: str, threshold: float, size: str
+) -> Figure:
+    """Figure 6c: Total over the normalised distance, a curve for each stage from dark to bright.
+
+    others: what the stages are compared with, such as the mean pose, dashed.
+    """
+    figure = new_figure(7.5, 4.5)
+    axes = figure.subplots()
+    _rate_axes(axes, title, threshold, {**stages, **others})
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, len(stages)))
+    for (label, result), colour in zip(stages.items(), shades, strict=True):
+        text = _labelled(label, result, threshold)
+        axes.plot(result.thresholds, result.percent(), color=colour, linewidth=1.8, label=text, clip_on=False)
+    for style, (label, result) in zip(("--", "-.", ":") * len(others), others.items(), strict=False):
+        text = _labelled(label, result, threshold)
+        axes.plot(result.thresholds, result.percent(), color=GREY, linestyle=style, linewidth=1.4, label=text)
+    axes.set_xlabel(f"distance / {size}", fontsize=9, color=INK)
+    axes.set_ylabel("detection rate (%)", fontsize=9, color=INK)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def cluster_figure(clusters: Mapping[str, Mapping[int, Pck]], title: str, threshold: float) -> Figure:
+    """Figure 11: Total at the threshold in each viewpoint cluster, a curve for each run; below it how many people.
+
+    clusters: by run, then by cluster, as from `pckh.pckh_by_cluster`.
+    """
+    first = next(iter(clusters.values()))
+    labels, places = [str(cluster) for cluster in first], np.arange(len(first))
+    figure = new_figure(max(6.0, 0.35 * len(first) + 4.0), 5.0)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    for (run, results), colour in zip(clusters.items(), _colours(clusters).values(), strict=True):
+        rates = [result.percent()[result.at(threshold)] for result in results.values()]
+        upper.plot(places, rates, "o-", color=colour, linewidth=1.5, markersize=4, label=run)
+    lower.bar(places, [result.people for result in first.values()], color=GREY)
+    upper.set_title(title, fontsize=11, color=INK)
+    upper.set_ylim(0, 100)
+    upper.set_ylabel("detection rate (%)", fontsize=9, color=INK)
+    upper.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    lower.set_ylabel("people", fontsize=9, color=INK)
+    lower.set_xlabel("viewpoint cluster", fontsize=9, color=INK)
+    lower.set_xticks(places, labels)
+    for axes in (upper, lower):
+        _plain(axes)
+    return figure

@@ -1,0 +1,291 @@
+"""Pictures of what goes in and comes out: poses, belief maps by stage (the paper's figure 7), losses.
+
+Every function returns a matplotlib Figure made without a display; `save` writes it. Pictures are uint8
+(H, W, 3) BGR as everywhere in the project; joints are (P, 2) in 0-based pixels. `sample_figures` draws training
+samples.
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from data_lmdb import joints as parts_of
+from cpm_repro.training.log import Log
+from cpm_repro.inference.imresize import imresize
+from cpm_repro.samples.placement import CROPPED_AWAY
+from cpm_repro.inference.pose_files import part_names
+from cpm_repro.samples.timeline import FORWARD_BACKWARD, SAMPLE, UPDATE, WAITING, Timeline
+from prototxt_import.files import InputError, replacing
+
+DOTS_PER_INCH = 120
+SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
+# The parts of the 14 whose belief maps say most about the stages: easy (head), and left-right pairs.
+SHOWN_PARTS = {9: (8, 3, 4, 5, 2), 14: (0, 3, 4, 6, 7, 10), 28: (0, 3, 4, 6, 7, 10)}
+INK = "#222222"
+WORK_COLOURS = {WAITING: "#d62728", FORWARD_BACKWARD: "#1f77b4", UPDATE: "#9467bd", SAMPLE: "#2ca02c"}
+
+Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
+
+
+def check_format(path: str | os.PathLike) -> None:
+    """InputError unless the name's ending is a picture format that `save` writes; ask before a long run."""
+    suffix = Path(path).suffix
+    if suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {suffix!r}")
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write the figure in the format of the name's ending, whole or not at all; the same figure, the same bytes."""
+    check_format(path)
+    undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(Path(path).suffix.lower())
+    with replacing(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "cpm-repro"}):
+        figure.savefig(temporary, metadata=undated)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty white figure of that many inches."""
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def bare(axes: Axes) -> None:
+    """Take ticks and frame away."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def draw_picture(axes: Axes, image_bgr: np.ndarray) -> None:
+    """A picture without ticks and frame, its pixels' centres at whole numbers."""
+    height, width = image_bgr.shape[:2]
+    axes.imshow(image_bgr[..., ::-1], interpolation="antialiased")
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
+    bare(axes)
+
+
+def draw_people(
+    axes: Axes,
+    image_bgr: np.ndarray,
+    joints: Sequence[np.ndarray],
+    states: Sequence[np.ndarray],
+    limbs: Limbs,
+    line_width: float = 3.2,
+    stress_first: bool = True,
+) -> None:
+    """People on their picture: the first of them drawn stronger than the others, or each by his or her size.
+
+    joints: (P, 2) of each person; states: (P,) of each: 1 visible, a white dot; 0 occluded, a black one; 2 missing, not
+    drawn. limbs: pairs of joints and their colours, as in `joints.LIMBS`. line_width in points.
+    """
+    draw_picture(axes, image_bgr)
+    for person in reversed(range(len(joints))):
+        width, strength = (line_width, 1.0) if person == 0 else (0.5 * line_width, 0.75)
+        if not stress_first:
+            width, strength = line_width * _size(joints[person], image_bgr), 1.0
+        _draw_person(axes, joints[person], np.asarray(states[person]), limbs, width, strength)
+
+
+def _size(joints: np.ndarray, image: np.ndarray) -> float:
+    """1 for a person of half the picture and more, down to 0.25."""
+    return float(np.clip(2 * np.ptp(joints, axis=0).max() / max(image.shape[:2]), 0.25, 1))
+
+
+def _draw_person(
+    axes: Axes, joints: np.ndarray, states: np.ndarray, limbs: Limbs, line_width: float, strength: float
+) -> None:
+    for (start, end), colour in limbs.items():
+        if max(states[start], states[end]) < CROPPED_AWAY:
+            line = joints[[start, end]]
+            style = {"solid_capstyle": "round", "zorder": 2}
+            axes.plot(*line.T, color="black", alpha=0.55 * strength, linewidth=1.45 * line_width, **style)
+            axes.plot(*line.T, color=np.array(colour) / 255, alpha=strength, linewidth=line_width, **style)
+    for state, fill, edge in ((1, "white", "black"), (0, "black", "white")):
+        dot = {"facecolor": fill, "edgecolor": edge, "linewidth": 0.22 * line_width, "zorder": 3}
+        axes.scatter(*joints[states == state].T, s=1.3 * line_width**2, **dot)
+
+
+def draw_pose(
+    axes: Axes,
+    image_bgr: np.ndarray,
+    joints: np.ndarray,
+    present: np.ndarray | None = None,
+    line_width: float = 3.2,
+) -> None:
+    """A pose on its picture: limbs in the colours of `joints.LIMBS`, a ringed dot at each joint.
+
+    present: bool (P,), parts to draw (default: all). P is 9, 14, 16 or 28. line_width in points.
+    """
+    states = np.ones(len(joints), int) if present is None else np.where(present, 1, CROPPED_AWAY)
+    draw_people(axes, image_bgr, [joints], [states], parts_of.LIMBS[len(joints)], line_width)
+
+
+def people_figure(
+    image_bgr: np.ndarray,
+    joints: Sequence[np.ndarray],
+    states: Sequence[np.ndarray],
+    limbs: Limbs,
+    title: str = "",
+    stress_first: bool = True,
+) -> Figure:
+    """One picture with all its people, see `draw_people`; its longer side about 7 inches."""
+    figure, axes = _picture_figure(image_bgr, title)
+    draw_people(axes, image_bgr, joints, states, limbs, line_width=4.5, stress_first=stress_first)
+    return figure
+
+
+def person_map_figure(image_bgr: np.ndarray, belief: np.ndarray, centers: np.ndarray) -> Figure:
+    """A person detector's map (h, w) over its picture, and the centres (n, 2) of the people it found, numbered."""
+    figure, axes = _picture_figure(image_bgr, "Belief in people's centres")
+    draw_picture(axes, overlay(image_bgr, belief)[..., ::-1])
+    axes.scatter(*centers.T, s=90, marker="+", color="white", linewidth=1.6, zorder=3)
+    for number, center in enumerate(centers, start=1):
+        axes.annotate(str(number), center, (4, 4), textcoords="offset points", color="white", fontsize=11)
+    return figure
+
+
+def _picture_figure(image_bgr: np.ndarray, title: str) -> tuple[Figure, Axes]:
+    height, width = image_bgr.shape[:2]
+    inches = 7.0 / max(height, width)
+    figure = new_figure(max(width * inches, 2.5), max(height * inches, 2.0) + (0.35 if title else 0))
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10, color=INK)
+    return figure, axes
+
+
+def overlay(image_bgr: np.ndarray, belief: np.ndarray) -> np.ndarray:
+    """A belief map (h, w) in colour over its picture, grey and dimmed: uint8 RGB (H, W, 3)."""
+    height, width = image_bgr.shape[:2]
+    belief = np.clip(imresize(belief.astype(np.float64), output_size=(height, width)), 0, 1)
+    grey = image_bgr.astype(np.float64) @ [0.114, 0.587, 0.299]
+    colour = matplotlib.colormaps["turbo"](belief)[..., :3] * 255
+    strength = np.clip(0.2 + 1.2 * belief, 0, 0.85)[..., None]
+    return np.rint(grey[..., None] * (1 - strength) + colour * strength).astype(np.uint8)
+
+
+def stages_figure(crop_bgr: np.ndarray, maps: Sequence[np.ndarray], parts: Sequence[int] | None = None) -> Figure:
+    """The paper's figure 7: a row per stage, a column per part, each belief map over the crop.
+
+    crop_bgr: uint8 (box, box, 3); maps: per stage (P+1, h, w). parts: 0-based (default: a telling few).
+    """
+    number_of_parts = len(maps[0]) - 1
+    names = part_names(number_of_parts)
+    if parts is None:
+        parts = SHOWN_PARTS.get(number_of_parts, tuple(range(min(number_of_parts, 6))))
+    side = 1.55
+    figure = new_figure(side * (len(parts) + 1) + 0.4, side * len(maps) + 0.75)
+    grid = figure.subplots(len(maps), len(parts) + 1, squeeze=False)
+    for stage, (row, stage_maps) in enumerate(zip(grid, maps, strict=True), start=1):
+        row[0].imshow(crop_bgr[..., ::-1])
+        row[0].set_ylabel(f"stage {stage}", fontsize=10, color=INK)
+        for axes, part in zip(row[1:], parts, strict=True):
+            axes.imshow(overlay(crop_bgr, stage_maps[part]))
+            axes.set_xlabel(f"max {stage_maps[part].max():.2f}", fontsize=7, color=INK, labelpad=2)
+        for axes in row:
+            bare(axes)
+    for axes, title in zip(grid[0], ["input", *(names[part] for part in parts)], strict=True):
+        axes.set_title(title.replace("r_", "right ").replace("l_", "left "), fontsize=9, color=INK)
+    figure.suptitle("Belief maps, stage by stage", fontsize=11, color=INK)
+    return figure
+
+
+def _plot_axes(title: str, across: str, upward: str) -> tuple[Figure, Axes]:
+    figure = new_figure(7.5, 4.5)
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=11, color=INK)
+    axes.set_xlabel(across)
+    axes.set_ylabel(upward)
+    axes.grid(alpha=0.3, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def smoothed(values: np.ndarray, window: int) -> np.ndarray:
+    """The mean of each value and up to `window - 1` before it (n,); NaN counts as absent."""
+    known = np.isfinite(values)
+    sums = np.cumsum(np.where(known, values, 0.0))
+    counts = np.cumsum(known)
+    sums[window:], counts[window:] = sums[window:] - sums[:-window], counts[window:] - counts[:-window]
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def loss_figure(log: Log, smooth: int = 1, title: str = "Training loss of every stage") -> Figure:
+    """Each stage's loss over the iterations (logarithmic), and the learning rate's changes as dotted lines.
+
+    smooth: number of displayed iterations averaged; the unsmoothed curve stays behind, pale.
+    """
+    figure, axes = _plot_axes(title, "iteration", "loss (log scale)")
+    curves = log.losses or {"loss": log.loss}
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, len(curves)))
+    for (name, values), colour in zip(curves.items(), colours, strict=True):
+        if smooth > 1:
+            axes.plot(log.iterations, values, color=colour, alpha=0.2, linewidth=0.8)
+        label = name.replace("loss_stage", "stage ")
+        axes.plot(log.iterations, smoothed(values, smooth), color=colour, linewidth=1.5, label=label)
+    positive = np.concatenate(list(curves.values()))
+    if (positive[np.isfinite(positive)] > 0).any():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    changed = np.flatnonzero(np.diff(log.rates) != 0) + 1
+    for index in changed[np.isfinite(log.rates[changed]) & np.isfinite(log.rates[changed - 1])][:20]:
+        axes.axvline(log.iterations[index], color="#888888", linestyle=":", linewidth=0.9)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def contact_sheet(
+    images_bgr: Sequence[np.ndarray],
+    joints: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    columns: int = 6,
+    present: Sequence[np.ndarray] | None = None,
+) -> Figure:
+    """Several pictures with one pose each, row by row."""
+    count = len(images_bgr)
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    tallest = float(np.median([image.shape[0] / image.shape[1] for image in images_bgr]))
+    figure = new_figure(2.1 * columns, (2.1 * min(max(tallest, 0.5), 2.0) + (0.25 if titles else 0)) * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    for index, (axes, image, pose) in enumerate(zip(grid, images_bgr, joints, strict=False)):
+        draw_pose(axes, image, pose, None if present is None else present[index])
+        if titles:
+            axes.set_title(titles[index], fontsize=8, color=INK)
+    return figure
+
+
+def timeline_figure(timeline: Timeline) -> Figure:
+    """A row for every thread, the one that trains first, and a block for every span."""
+    spans = list(timeline.spans)
+    steps = [span for span in spans if span.what != SAMPLE]
+    threads = list(dict.fromkeys([span.thread for span in steps] + sorted(span.thread for span in spans)))
+    figure = new_figure(12, 2 + 0.4 * len(threads))
+    axes = figure.subplots()
+    zero = steps[0].start if steps else 0
+    for what, colour in WORK_COLOURS.items():
+        for row, thread in enumerate(threads):
+            blocks = [(s.start - zero, s.end - s.start) for s in spans if (s.thread, s.what) == (thread, what)]
+            axes.broken_barh(blocks, (row - 0.4, 0.8), facecolors=colour)
+        axes.plot([], [], color=colour, linewidth=6, label=what)
+    if steps:
+        axes.set_xlim(0, steps[-1].end - zero)
+    axes.set_yticks(range(len(threads)), ["training" if name == "MainThread" else name for name in threads])
+    axes.invert_yaxis()
+    axes.set_xlabel("seconds")
+    axes.set_title(timeline.sentence(), fontsize=10, color=INK)
+    figure.legend(ncols=len(WORK_COLOURS), frameon=False, fontsize=8, loc="outside lower center")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure

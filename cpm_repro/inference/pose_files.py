@@ -1,0 +1,109 @@
+"""Poses as files that other programs read: COCO's keypoint results as JSON, and a table as CSV.
+
+JSON: a list with an object for each person, as COCO's evaluation reads it (`tools/evaluate.py --predictions` too):
+
+    image_id       1, 2, ... in the order of the pictures
+    category_id    1, COCO's "person"
+    keypoints      x, y, score of each part, one after the other
+    score          the mean of the parts' scores
+
+and, beside what COCO asks for, `file_name`, `people_index` (1, 2, ... in the picture), `parts` (the keypoints' names in
+their order, `joints.PARTS`; COCO's own 17 are others), `center` and `scale` that the pose was looked for with.
+
+CSV: a line for each person with `image`, `person`, `center_x`, `center_y`, `scale`, `score`, and `<part>_x`, `<part>_y`
+and `<part>_score` of each part.
+
+Coordinates are 0-based pixels, x right, y down; scores are the averaged belief maps' peaks; scale is height / 200 px.
+"""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_lmdb import joints
+from prototxt_import.files import replacing
+
+PERSON_CATEGORY = 1
+DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class FoundPose:
+    """One person's pose: joints float64 (P, 2) and scores (P,), where it was found and how it was looked for.
+
+    image_id and people_index count from 1; center (x, y) in pixels, scale is height / 200 px.
+    """
+
+    image: str
+    image_id: int
+    people_index: int
+    center: tuple[float, float]
+    scale: float
+    joints: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def score(self) -> float:
+        """The mean of the parts' scores."""
+        return mean_score(self.scores)
+
+
+def part_names(number_of_parts: int) -> tuple[str, ...]:
+    """The names of a network's parts; `part_0`, `part_1`, ... of one with other parts than the release's."""
+    return joints.PARTS.get(number_of_parts) or tuple(f"part_{part}" for part in range(number_of_parts))
+
+
+def mean_score(scores: np.ndarray) -> float:
+    """Of a person's parts."""
+    return math.fsum(scores) / len(scores)
+
+
+def _rounded(values: np.ndarray | Sequence[float]) -> list[float]:
+    return [round(float(value), DECIMALS) for value in values]
+
+
+def keypoints_result(pose: np.ndarray, scores: np.ndarray) -> dict:
+    """What COCO's results say of a pose: joints (P, 2) in 0-based pixels and their scores (P,)."""
+    return {
+        "category_id": PERSON_CATEGORY,
+        "keypoints": _rounded(np.column_stack([pose, scores]).ravel()),
+        "score": round(mean_score(scores), DECIMALS),
+    }
+
+
+def coco_result(pose: FoundPose) -> dict:
+    """The object of one person in COCO's results, with this project's own fields."""
+    return {
+        "image_id": pose.image_id,
+        **keypoints_result(pose.joints, pose.scores),
+        "file_name": pose.image,
+        "people_index": pose.people_index,
+        "parts": list(part_names(len(pose.joints))),
+        "center": _rounded(pose.center),
+        "scale": round(pose.scale, DECIMALS),
+    }
+
+
+def write_coco(path: str | os.PathLike, poses: Sequence[FoundPose]) -> None:
+    """COCO's results of all poses, a person on a line; whole or not at all."""
+    people = ",\n".join(json.dumps(coco_result(pose)) for pose in poses)
+    with replacing(path) as temporary:
+        temporary.write_text(f"[\n{people}\n]\n" if people else "[]\n", encoding="utf-8")
+
+
+def write_csv(path: str | os.PathLike, poses: Sequence[FoundPose], number_of_parts: int) -> None:
+    """The table of all poses, which have that many parts; whole or not at all."""
+    names = part_names(number_of_parts)
+    columns = [f"{name}_{what}" for name in names for what in ("x", "y", "score")]
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image", "person", "center_x", "center_y", "scale", "score", *columns])
+        for pose in poses:
+            numbers = _rounded([*pose.center, pose.scale, pose.score])
+            parts = _rounded(np.column_stack([pose.joints, pose.scores]).ravel())
+            table.writerow([pose.image, pose.people_index, *numbers, *parts])

@@ -1,0 +1,93 @@
+"""Which pixels a unit of each blob can see: the receptive fields that the paper argues with (section 3.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from prototxt_import.geometry import Window
+from prototxt_import.layers.layer import Layer
+from prototxt_import.layers.data import Source
+from prototxt_import.net import Net
+
+_FOR_THEMSELVES = (
+    "AbsVal", "Axpy", "BatchNorm", "Bias", "BNLL", "Clip", "Concat", "Dropout", "ELU", "Eltwise", "Exp", "Log", "Power",
+    "PReLU", "ReLU", "ReLU6", "Scale", "Sigmoid", "Slice", "Softmax", "Split", "TanH", "Threshold",
+)  # fmt: skip
+"""Layers whose units see what the bottoms' units at the same place see."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Along one axis: unit i sees the source's pixels i · stride + low … i · stride + high."""
+
+    stride: Fraction = Fraction(1)
+    low: Fraction = Fraction(0)
+    high: Fraction = Fraction(0)
+
+    @property
+    def size(self) -> int:
+        """How many pixels a unit sees, the image's border left out of account."""
+        return int(self.high - self.low) + 1
+
+    def through(self, kernel: int, stride: int, pad: int, dilation: int) -> "Field":
+        """The field after a convolution or pooling."""
+        reach = dilation * (kernel - 1)
+        return Field(self.stride * stride, self.low - self.stride * pad, self.high + self.stride * (reach - pad))
+
+    def back_through(self, kernel: int, stride: int, pad: int, dilation: int) -> "Field":
+        """The field after a deconvolution: unit i takes units (i + pad − reach) / stride … (i + pad) / stride."""
+        reach, step = dilation * (kernel - 1), self.stride / stride
+        return Field(step, self.low + step * (pad - reach), self.high + step * pad)
+
+
+Fields = tuple[Field, Field] | None
+"""(height, width); None where a unit sees the whole source, or the blob is no map of it."""
+
+
+def receptive_fields(net: Net, source: str) -> dict[str, Fields]:
+    """For every blob that depends on the blob `source`: its units' fields on `source`, in units of `source`.
+
+    A blob that is made in place has the field of its last state.
+    """
+    fields: dict[str, Fields] = {source: (Field(), Field())}
+    for layer in net.layers.values():
+        seen = [fields[bottom] for bottom in layer.spec.bottom if bottom in fields]
+        if isinstance(layer, Source) or source in layer.spec.top or not seen:
+            continue
+        field = _after(layer, seen)
+        fields.update(dict.fromkeys(layer.spec.top, field))
+    return fields
+
+
+def _after(layer: Layer, seen: Sequence[Fields]) -> Fields:
+    """The field of a layer's tops from those of its bottoms that depend on the source."""
+    if None in seen:
+        return None
+    kind = layer.spec.type
+    if kind in _FOR_THEMSELVES:
+        return _joined(seen)
+    if kind == "Crop":
+        return seen[0]
+    window = _window(layer)
+    if window is None:
+        return None
+    geometry = zip(window.kernel, window.stride, window.pad, window.dilation, strict=True)
+    step = Field.back_through if kind == "Deconvolution" else Field.through
+    return tuple(step(field, *axis) for field, axis in zip(seen[0], geometry, strict=True))
+
+
+def _window(layer: Layer) -> Window | None:
+    """The layer's sliding window; None if it has none or looks everywhere."""
+    if layer.spec.type == "LRN":
+        p = layer.spec.lrn_param
+        size = p.local_size if p.norm_region == p.WITHIN_CHANNEL else 1
+        return Window((size, size), pad=((size - 1) // 2,) * 2)
+    return getattr(layer, "window", None)
+
+
+def _joined(seen: Sequence[Fields]) -> Fields:
+    """What a unit sees that looks through several bottoms at once; None if their strides differ."""
+    axes = list(zip(*seen, strict=True))
+    if any(len({field.stride for field in axis}) > 1 for axis in axes):
+        return None
+    return tuple(Field(axis[0].stride, min(f.low for f in axis), max(f.high for f in axis)) for axis in axes)

@@ -1,0 +1,103 @@
+"""What a `.solverstate` leaves out and a run needs to go on bit for bit: random numbers, the data layer's position.
+
+Caffe restarts both when it resumes. This project writes them beside each solver state, as `<state>.npz`, and before
+it, so that wherever a run is killed every solver state that is there has its own.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from prototxt_import.files import InputError
+from prototxt_import.net import Net
+
+from cpm_repro.samples.data_layer import CPMData
+from cpm_repro.npz import read_npz, write_npz
+from .solver import SGDSolver
+
+
+def run_state_path(solverstate: Path) -> Path:
+    """Where the run state of a solver state lies."""
+    return solverstate.with_name(f"{solverstate.name}.npz")
+
+
+def write_run_state(solverstate: Path, solver: SGDSolver, data: CPMData, losses: list[float]) -> None:
+    """The state after `solver.iteration` iterations; `losses` are those that the next displayed loss averages."""
+    position = data.state()
+    arrays = {
+        "fingerprint": _fingerprint(solver),
+        "mt19937": solver.net.random.state(),
+        "rand": np.array(position["rand"], np.uint32),
+        "cursor": np.int64(position["cursor"]),
+        "epoch": np.int64(position["epoch"]),
+        "losses": np.array(losses, np.float64),
+        **{f"torch_{kind}": state for kind, state in _torch_states(solver.net).items()},
+    }
+    write_npz(run_state_path(solverstate), arrays)
+
+
+def restore_run_state(solverstate: Path, solver: SGDSolver, data: CPMData) -> list[float]:
+    """Puts the state back after the solver state itself was restored; returns the losses.
+
+    InputError if the file is damaged or was written with another solver state.
+    """
+    path = run_state_path(solverstate)
+    arrays = read_npz(path)
+    for name, dtype, size in _NEEDED:
+        array = arrays.get(name)
+        if array is None or array.dtype != dtype or (size is not None and array.size != size):
+            found = "none" if array is None else f"{array.size} of {array.dtype}"
+            raise InputError(f"{path}: {name}: expected {size or 'any'} values of {np.dtype(dtype)}, found {found}")
+    if not np.array_equal(arrays["fingerprint"], _fingerprint(solver)):
+        raise InputError(f"{path}: expected the run state of {solverstate}, found that of other weights or history")
+    try:
+        solver.net.random.restore(arrays["mt19937"])
+    except ValueError as error:
+        raise InputError(f"{path}: mt19937: {error}") from None
+    cursor, epoch = (int(arrays[name].item()) for name in ("cursor", "epoch"))
+    data.restore({"cursor": cursor, "epoch": epoch, "rand": arrays["rand"].tolist()})
+    _restore_torch(solver.net, arrays, path)
+    return arrays["losses"].ravel().tolist()
+
+
+_NEEDED = [
+    ("fingerprint", np.uint8, 32),
+    ("mt19937", np.uint32, 625),
+    ("rand", np.uint32, 31),
+    ("cursor", np.int64, 1),
+    ("epoch", np.int64, 1),
+    ("losses", np.float64, None),
+    ("torch_cpu", np.uint8, None),
+]
+
+
+def _fingerprint(solver: SGDSolver) -> np.ndarray:
+    """SHA-256 of iteration, weights and history."""
+    digest = hashlib.sha256(str(solver.iteration).encode())
+    for blob, history in zip(solver.net.learnable, solver.history, strict=True):
+        for tensor in (blob.parameter.detach(), history):
+            digest.update(tensor.cpu().contiguous().numpy())
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+def _device(net: Net) -> torch.device:
+    return net.learnable[0].parameter.device
+
+
+def _torch_states(net: Net) -> dict[str, np.ndarray]:
+    """torch's generators by kind of device: the fast engine's dropout draws from them."""
+    states = {"cpu": torch.get_rng_state().numpy()}
+    if _device(net).type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(_device(net)).numpy()
+    return states
+
+
+def _restore_torch(net: Net, arrays: dict[str, np.ndarray], path: Path) -> None:
+    try:
+        torch.set_rng_state(torch.from_numpy(arrays["torch_cpu"]))
+        if _device(net).type == "cuda" and "torch_cuda" in arrays:
+            torch.cuda.set_rng_state(torch.from_numpy(arrays["torch_cuda"]), _device(net))
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"{path}: torch's generator: expected a state of it, found another ({error})") from None

@@ -1,0 +1,94 @@
+"""MPII Human Pose: mpii_human_pose_v1_u12_1.mat and images to annotations.
+
+The file is one struct, RELEASE: `annolist(i)` has an image's name and in `annorect(p)` its people, each with
+scale, objpos and `annopoints.point`, an array of x, y, id (0 to 15, in the order of `STORED_JOINTS`) and
+is_visible; `img_train(i)` tells training images from those whose joints are withheld. i and p count from 1 and
+become annolist_index and people_index: p counts everybody in the image, also people without joints, because
+that is how the list of Tompson et al.'s 2,958 validation persons counts them.
+
+is_visible is a number, a text or nothing at all; only 0 and '0' mean an occluded joint.
+"""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from data_lmdb.annotations import STORED_JOINTS, Annotation
+from .marked_people import MarkedPerson, Progress, Skipped, annotations_of, image_sizes, usable
+from .matlab import field, number, numbers, read_variables, structs, text
+from prototxt_import.files import InputError
+
+DATASET = "MPI"
+
+
+def mpii_annotations(
+    path: str | os.PathLike,
+    images: str | os.PathLike,
+    validation: str | os.PathLike | None = None,
+    progress: Progress = lambda images: images,
+) -> tuple[list[Annotation], Skipped]:
+    """Annotations of every person with joints in a training image, and who was skipped.
+
+    `images` is the folder of photographs; `validation` a MATLAB file as `validation_pairs` reads it. InputError
+    if a file is not of this kind or nobody is left.
+    """
+    skipped = Skipped()
+    pairs = validation_pairs(validation) if validation is not None else set()
+    people = usable(_people(path, pairs), skipped)
+    sizes = image_sizes((person.image for person in people), images, progress)
+    return annotations_of(people, sizes, DATASET, path, skipped), skipped
+
+
+def validation_pairs(path: str | os.PathLike) -> set[tuple[float, float]]:
+    """(annolist_index, people_index) of the persons in a detections file of Tompson et al.: the variables
+    RELEASE_img_index and RELEASE_person_index, two equally long lists. InputError if they are not that."""
+    names = ("RELEASE_img_index", "RELEASE_person_index")
+    image_indices, people_indices = (numbers(value) for value in read_variables(path, *names))
+    if len(image_indices) != len(people_indices) or not len(image_indices):
+        found = f"{len(image_indices)} and {len(people_indices)}"
+        raise InputError(f"{path}: expected as many numbers in {names[0]} as in {names[1]}, found {found}")
+    return set(zip(image_indices.tolist(), people_indices.tolist(), strict=True))
+
+
+def _people(path: str | os.PathLike, validation: set[tuple[float, float]]) -> Iterator[MarkedPerson]:
+    release = structs(read_variables(path, "RELEASE")[0])
+    annolist = structs(field(release[0], "annolist")) if release else []
+    img_train = numbers(field(release[0], "img_train")) if release else []
+    if not annolist or len(annolist) != len(img_train):
+        found = f"{len(annolist)} and {len(img_train)}"
+        raise InputError(f"{path}: expected RELEASE.annolist and as many RELEASE.img_train, found {found}")
+    for i, image in enumerate(annolist, start=1):
+        if img_train[i - 1] != 1:
+            continue
+        name = next((text(file, "name") for file in structs(field(image, "image"))), "")
+        if not name:
+            raise InputError(f"{path}: RELEASE.annolist({i}): expected an image name, found none")
+        for p, person in enumerate(structs(field(image, "annorect")), start=1):
+            yield MarkedPerson(
+                image=name,
+                joints=_joints(person, f"{path}: RELEASE.annolist({i}).annorect({p})"),
+                objpos=_objpos(person),
+                scale=number(person, "scale"),
+                annolist_index=i,
+                people_index=p,
+                is_validation=(i, p) in validation,
+            )
+
+
+def _joints(person: np.void, where: str) -> np.ndarray:
+    """(16, 3), (0, 0, 0) where there is no joint; InputError for an id that is none of the 16."""
+    joints = np.zeros((len(STORED_JOINTS), 3))
+    for annopoints in structs(field(person, "annopoints")):
+        for point in structs(field(annopoints, "point")):
+            joint = number(point, "id")
+            if joint not in range(len(joints)):
+                raise InputError(f"{where}: expected joint ids 0 to {len(joints) - 1}, found {joint:g}")
+            joints[int(joint)] = number(point, "x"), number(point, "y"), number(point, "is_visible") != 0
+    return joints
+
+
+def _objpos(person: np.void) -> np.ndarray:
+    """(2,), NaN if it is not given."""
+    given = structs(field(person, "objpos"))
+    return np.array([number(given[0], "x"), number(given[0], "y")] if given else [np.nan, np.nan])

@@ -1,0 +1,1 @@
+"""Caffe's arithmetic on a CPU with OpenBLAS, to the last bit."""

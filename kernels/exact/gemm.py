@@ -1,0 +1,101 @@
+"""OpenBLAS's float32 matrix product, bit for bit (`src/exact/gemm.h` has the rule)."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from cpm_kernels.host import checked, library
+
+
+@dataclass(frozen=True)
+class GemmProfile:
+    """How a build of OpenBLAS cuts k into blocks: at most `q` long, halves rounded up to a multiple of `unit`."""
+
+    q: int
+    unit: int
+
+
+GEMM_PROFILES = {
+    "openblas-0.3.21": GemmProfile(320, 16),
+    "openblas-0.3.21-threads": GemmProfile(320, 4),
+    "openblas-0.3.30": GemmProfile(448, 16),
+}
+"""By name; "-threads" is the library running several threads, the first what the golden files were made with."""
+
+DEFAULT_PROFILE = GEMM_PROFILES["openblas-0.3.21"]
+
+TILE_VERSIONS = {"portable": 0, "avx2": 1, "avx512": 2}
+
+
+def best_version() -> int:
+    """Number of the fastest version of the inner product that this CPU runs; all have the same bits."""
+    return library().cpm_cpu_version()
+
+
+def default_threads() -> int:
+    """As many threads as the process may use CPUs."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gemm(
+    a: np.ndarray,
+    b: np.ndarray,
+    c: np.ndarray | None = None,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    profile: GemmProfile = DEFAULT_PROFILE,
+    threads: int | None = None,
+    version: int | None = None,
+) -> np.ndarray:
+    """A B, or c + A B written into `c`, with A (M, K) and B (K, N) float32, one of them stored transposed if said so:
+    the order of the sums depends on that.
+
+    `version` is one of TILE_VERSIONS' numbers, by default the fastest. ValueError for sizes that do not fit.
+    """
+    a, b = checked(a, np.float32, (None, None), "a"), checked(b, np.float32, (None, None), "b")
+    right, (rows, columns, depth), steps = _operands(a, b, transpose_a, transpose_b)
+    if transpose_a and transpose_b:
+        raise ValueError("at most one factor may be stored transposed")
+    if right.shape[0] != depth:
+        raise ValueError(f"b must have {depth} rows, as a has columns, not {right.shape[0]}")
+    out = np.empty((rows, columns), np.float32) if c is None else c
+    if out.dtype != np.float32 or out.shape != (rows, columns) or not out.flags.c_contiguous:
+        raise ValueError(f"c must be a contiguous float32 array of shape {(rows, columns)}")
+    library().cpm_gemm(
+        a.ctypes.data, *steps[:2], b.ctypes.data, *steps[2:], rows, columns, depth,
+        _form(transpose_a, transpose_b), int(c is not None), profile.q, profile.unit,
+        threads or default_threads(), best_version() if version is None else version, out.ctypes.data,
+    )  # fmt: skip
+    return out
+
+
+def _operands(
+    a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool
+) -> tuple[np.ndarray, tuple[int, int, int], list[int]]:
+    """The right factor as multiplied; rows, columns and depth; both factors' steps in elements, row then column."""
+    left, right = a.T if transpose_a else a, b.T if transpose_b else b
+    steps = [stride // 4 for matrix in (left, right) for stride in matrix.strides]
+    return right, (left.shape[0], right.shape[1], left.shape[1]), steps
+
+
+def _form(transpose_a: bool, transpose_b: bool) -> int:
+    return 1 if transpose_a else 2 if transpose_b else 0
+
+
+def gemm_by_elements(
+    a: np.ndarray,
+    b: np.ndarray,
+    c: np.ndarray | None = None,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    profile: GemmProfile = DEFAULT_PROFILE,
+) -> np.ndarray:
+    """The same as a new array, by the element functions that host and GPU code share: slow, for tests."""
+    _, (rows, columns, depth), steps = _operands(a, b, transpose_a, transpose_b)
+    out = np.zeros((rows, columns), np.float32) if c is None else c.copy()
+    library().cpm_gemm_elements(
+        a.ctypes.data, *steps[:2], b.ctypes.data, *steps[2:], rows, columns, depth, _form(transpose_a, transpose_b),
+        int(c is not None), profile.q, profile.unit, out.ctypes.data,
+    )  # fmt: skip
+    return out

@@ -1,0 +1,1 @@
+"""Convolution by FFT at float32 accuracy."""

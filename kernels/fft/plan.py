@@ -1,0 +1,147 @@
+"""Whether a convolution is worth doing by FFT, and with which tiles: a cost model of `src/fft/fft_convolution.h`.
+
+Costs are in milliseconds of one thread of the CPU they were measured on (Zen 4, AVX-512). Elsewhere all of them change,
+but little against each other, and nothing depends on them but speed.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+Pair = tuple[int, int]
+Plan = TypeVar("Plan", bound="PlainConvolution")
+
+TILE_SIZES = (8, 12, 16, 20, 24, 28, 32)  # the transforms compiled in, FFT_SIZES of src/fft/fft_versions.h
+BLOCK = 16  # channels
+CELL_BYTES = 2 * BLOCK * 4
+CACHE = 4 << 20  # bytes that stay near the cores while a chunk is worked on
+WORKSPACE = 64 << 20  # bytes a chunk's spectra may take
+
+PLANNED_IMAGES = {False: 1, True: 4}  # for inference, for training
+MULTIPLY = 9e-9  # ms per floating-point operation
+TRANSFORM = 5e-6  # ms per pixel of a tile of 16 channels
+MEMORY = 5e-8  # ms per byte to or from memory
+KEEPING = 2e-7  # ms that a byte of weights' spectra must save to be worth keeping in memory
+
+
+@dataclass(frozen=True)
+class PlainConvolution:
+    """A convolution of stride 1 without dilation and groups; sizes are (height, width)."""
+
+    channels: int
+    outputs: int
+    kernel: Pair
+    size: Pair
+    pad: Pair
+    images: int
+
+    @property
+    def out_size(self) -> Pair:
+        """The output's size."""
+        rows, columns = (n + 2 * p - k + 1 for n, p, k in zip(self.size, self.pad, self.kernel, strict=True))
+        return rows, columns
+
+    def turned(self: Plan) -> Plan:
+        """The convolution that gives the gradient by the input, from the output's and the turned weights."""
+        pad = tuple(k - 1 - p for k, p in zip(self.kernel, self.pad, strict=True))
+        return replace(self, channels=self.outputs, outputs=self.channels, size=self.out_size, pad=pad)
+
+
+@dataclass(frozen=True)
+class FftPlan(PlainConvolution):
+    """With its tiles: `tile` is the transforms' size, `chunk` how many tiles' spectra are in memory at a time."""
+
+    tile: int
+    chunk: int = 0
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles of all images."""
+        kept = (math.ceil(n / (self.tile - k + 1)) for n, k in zip(self.out_size, self.kernel, strict=True))
+        return self.images * math.prod(kept)
+
+    @property
+    def bins(self) -> int:
+        """Frequencies of a tile's spectrum."""
+        return self.tile * self.tile // 2 + 2
+
+    @property
+    def weight_bytes(self) -> int:
+        """Size of the weights' spectra."""
+        return self.bins * (blocks(self.outputs) * self.channels + 1) * CELL_BYTES
+
+    def chunk_bytes(self, row: int) -> int:
+        """Size of a chunk's spectra with `row` blocks of channels."""
+        return self.bins * (self.chunk * row + 1) * CELL_BYTES
+
+    @property
+    def widest(self) -> int:
+        """Blocks of the input's or the output's channels, whichever has more."""
+        return max(blocks(self.channels), blocks(self.outputs))
+
+    def input_gradient(self) -> "FftPlan":
+        """The plan of `turned`."""
+        return _with_chunks(self.turned())
+
+
+def blocks(channels: int) -> int:
+    """Blocks of 16 channels."""
+    return math.ceil(channels / BLOCK)
+
+
+def fft_plan(
+    channels: int, outputs: int, kernel: Pair, size: Pair, pad: Pair, images: int = 1, training: bool = False
+) -> FftPlan | None:
+    """The cheapest plan for such a convolution, or None where a direct one should be faster (or has no output).
+
+    The choice goes by `PLANNED_IMAGES`, so that an image's bits are the same in any batch. When `training`, weights'
+    spectra are made anew for every pass instead of kept.
+    """
+    plans = plans_of(channels, outputs, kernel, size, pad, PLANNED_IMAGES[training])
+    best = min(plans, key=lambda plan: cost(plan, training), default=None)
+    if images < 1 or best is None or cost(best, training) >= direct_cost(best):
+        return None
+    return for_images(best, images)
+
+
+def for_images(plan: FftPlan, images: int) -> FftPlan:
+    """The same plan for another number of images."""
+    return _with_chunks(replace(plan, images=images))
+
+
+def plans_of(channels: int, outputs: int, kernel: Pair, size: Pair, pad: Pair, images: int = 1) -> list[FftPlan]:
+    """A plan for every tile size that holds the kernel; none if there is no output."""
+    plans = [FftPlan(channels, outputs, kernel, size, pad, images, tile) for tile in TILE_SIZES]
+    return [_with_chunks(p) for p in plans if p.tile >= max(kernel) and min(p.out_size) > 0 and images > 0]
+
+
+def direct_cost(plan: FftPlan) -> float:
+    """Of the direct convolution; few input channels leave its vectors partly empty."""
+    results = plan.images * math.prod(plan.out_size) * plan.outputs
+    return results * 2 * max(plan.channels, 4) * math.prod(plan.kernel) * MULTIPLY
+
+
+def cost(plan: FftPlan, training: bool = False) -> float:
+    """Of a plan: transforms, products (at nine tenths of the full rate) and traffic to memory."""
+    lanes, points = blocks(plan.channels) + blocks(plan.outputs), plan.tile**2
+    products = plan.tiles * plan.bins * max(plan.channels, 8) * blocks(plan.outputs) * BLOCK * 8
+    weights = plan.weight_bytes * KEEPING
+    if training:
+        weights = plan.channels * blocks(plan.outputs) * points * TRANSFORM + 3 * plan.weight_bytes * MEMORY
+    return plan.tiles * lanes * points * TRANSFORM + products * MULTIPLY / 0.9 + _traffic(plan) * MEMORY + weights
+
+
+def _traffic(plan: FftPlan) -> int:
+    """Bytes between cache and memory: the output, the weights for every chunk, and spectra of a chunk too large for
+    the cache, which are written, read, written and read again (and what is written is read before)."""
+    weights = plan.weight_bytes * (1 if plan.weight_bytes < CACHE else math.ceil(plan.tiles / plan.chunk))
+    output = 8 * plan.images * math.prod(plan.out_size) * plan.outputs
+    spectra = plan.tiles * plan.bins * plan.widest * CELL_BYTES
+    return output + weights + (5 * spectra if plan.chunk_bytes(plan.widest) > CACHE else 0)
+
+
+def _with_chunks(plan: FftPlan) -> FftPlan:
+    """The plan with its chunks: within the cache if the weights are small enough to stay there, too, else as large as
+    may be, so that the weights are read as seldom as may be."""
+    room = CACHE if plan.weight_bytes < CACHE else WORKSPACE
+    return replace(plan, chunk=max(1, min(plan.tiles, room // (plan.bins * plan.widest * CELL_BYTES))))

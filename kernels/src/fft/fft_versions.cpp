@@ -1,0 +1,57 @@
+// Instances of the FFT kernels (see fft_versions.h); `version` is the host's tile version as for the matrix products.
+
+// All of these functions are inlined: how vectors would be passed to them does not matter.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+#include "fft/fft_versions.h"
+
+#include <utility>
+
+// The rest of the library keeps multiplications and additions apart to have Caffe's bits; here speed is the point.
+#if defined(__clang__)
+#pragma clang fp contract(fast)
+#else
+#pragma GCC optimize("fp-contract=fast")
+#endif
+
+#define CPM_FFT_VERSION(NAME, LANES, TARGET)                                                                          \
+    struct NAME {                                                                                                     \
+        template <int N>                                                                                              \
+        TARGET static void forward(const Patch<const float>& patch, const Spectrum<float>& out) {                     \
+            forward_block<N, LANES>(patch, out);                                                                      \
+        }                                                                                                             \
+        template <int N>                                                                                              \
+        TARGET static void inverse(const Spectrum<const float>& from, const Patch<float>& out, const Finish& finish) { \
+            inverse_block<N, LANES>(from, out, finish);                                                               \
+        }                                                                                                             \
+        TARGET static void multiply(int rows, LeftFactor a, const float* right, float* result,                        \
+                                    const ProductSteps& steps) {                                                      \
+            multiply_block<LANES>(rows, a, right, result, steps);                                                     \
+        }                                                                                                             \
+    };
+
+CPM_FFT_VERSION(Portable, 4, )
+#if CPM_X86
+CPM_FFT_VERSION(Avx2, 8, __attribute__((target("avx2,fma"))))
+CPM_FFT_VERSION(Avx512, 16, __attribute__((target("avx512f,fma"))))
+#endif
+
+template <class Version, size_t... I>
+static FftKernels kernels_of(int size, std::index_sequence<I...>) {
+    FftKernels found{};
+    ((FFT_SIZES[I] == size
+          ? (void)(found = {Version::template forward<FFT_SIZES[I]>, Version::template inverse<FFT_SIZES[I]>,
+                            Version::multiply})
+          : (void)0),
+     ...);
+    return found;
+}
+
+FftKernels fft_kernels(int size, CpuVersion version) {
+    constexpr std::make_index_sequence<FFT_SIZE_COUNT> sizes;
+#if CPM_X86
+    if (version == CPU_AVX512) return kernels_of<Avx512>(size, sizes);
+    if (version == CPU_AVX2) return kernels_of<Avx2>(size, sizes);
+#endif
+    return kernels_of<Portable>(size, sizes);
+}

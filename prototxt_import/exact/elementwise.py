@@ -1,0 +1,324 @@
+"""Elementwise layers, pooling and the loss of the exact engine, each with Caffe's own backward.
+
+torch's elementwise kernels round every operation once, as Caffe's loops do, so most of these are torch expressions in
+Caffe's order; what needs the C library's functions, one rounding for a · x + y, or an order of sums, asks cpm_kernels.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from cpm_kernels.exact import elementary
+from cpm_kernels.exact.blas import axpy, dot
+from cpm_kernels.exact.pooling import Pooling
+
+from .kernels import kernels_of
+from .gradients import Gradient, array, tensor
+from prototxt_import.share import Share
+
+
+class MaxPool(Function):
+    """(x, windows) -> maxima."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, windows: Pooling) -> Tensor:
+        y, where = kernels_of(x).max_pool(x.contiguous(), windows)
+        ctx.save_for_backward(where)
+        ctx.windows = windows
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        (where,) = ctx.saved_tensors
+        return kernels_of(dy).max_pool_gradient(dy.contiguous(), where, ctx.windows), None
+
+
+class AvePool(Function):
+    """(x, windows) -> means."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, windows: Pooling) -> Tensor:
+        ctx.windows = windows
+        return kernels_of(x).ave_pool(x.contiguous(), windows)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        return kernels_of(dy).ave_pool_gradient(dy.contiguous(), ctx.windows), None
+
+
+class ReLU(Function):
+    """(x, slope) -> y; the gradient asks the sign of y, which is x's: Caffe's layer may run in place."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, slope: float) -> Tensor:
+        y = kernels_of(x).relu(x.contiguous(), slope)
+        ctx.save_for_backward(x if slope < 0 else y)
+        ctx.slope = slope
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        (y,) = ctx.saved_tensors
+        return kernels_of(y).relu_gradient(y.contiguous(), dy.contiguous(), ctx.slope), None
+
+
+class PReLU(Function):
+    """(x, slope (C,) or ()) -> y."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slope)
+        ctx.slope = slope
+        return x.clamp(min=0) + _per_channel(slope, x) * x.clamp(max=0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        x, slope = ctx.saved_tensors
+        gradient = Gradient(ctx.slope, ctx.needs_input_grad[1])
+        if gradient.needed:
+            with gradient.on_host() as values:
+                elementary.add_slope_gradient(array(x), array(dy), values)
+        return dy * ((x > 0).float() + _per_channel(slope, x) * (x <= 0)), gradient.done()
+
+
+def _per_channel(values: Tensor, x: Tensor) -> Tensor:
+    return values.reshape((1, -1) + (1,) * (x.dim() - 2)) if values.dim() else values
+
+
+class ELU(Function):
+    """(x, alpha) -> y."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, alpha: float) -> Tensor:
+        y = x.clamp(min=0) + alpha * (tensor(elementary.exp(array(x.clamp(max=0))), x) - 1)
+        ctx.save_for_backward(x, y)
+        ctx.alpha = alpha
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        x, y = ctx.saved_tensors
+        return dy * ((x > 0).float() + (ctx.alpha + y) * (x <= 0)), None
+
+
+class Sigmoid(Function):
+    """x -> 1 / (1 + exp(−x)), the quotient in double."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        y = (1 / (1 + tensor(elementary.exp(array(-x)), x).double())).float()
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        (y,) = ctx.saved_tensors
+        return ((dy * y).double() * (1 - y.double())).float()
+
+
+class TanH(Function):
+    """x -> tanh(x)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        y = tensor(elementary.tanh(array(x)), x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        (y,) = ctx.saved_tensors
+        return dy * (1 - y * y)
+
+
+class AbsVal(Function):
+    """x -> |x|."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.abs()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        return ctx.saved_tensors[0].sign() * dy
+
+
+def raised(x: Tensor, power: float) -> Tensor:
+    """libm's powf (caffe_powx)."""
+    return tensor(elementary.power(array(x), power), x)
+
+
+class Power(Function):
+    """(x, power, scale, shift) -> (shift + scale · x) ^ power; backward takes Caffe's shortcuts."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, power: float, scale: float, shift: float) -> Tensor:
+        if power * scale == 0:
+            y = torch.full_like(x, float(np.float32(shift) ** np.float32(power)) if power else 1.0)
+        else:
+            y = Power.base(x, scale, shift)
+            y = y if power == 1 else raised(y, power)
+        ctx.save_for_backward(x, y)
+        ctx.parameters = power, scale, shift
+        return y
+
+    @staticmethod
+    def base(x: Tensor, scale: float, shift: float) -> Tensor:
+        """scale · x + shift in two roundings."""
+        x = x * scale if scale != 1 else x.clone()
+        return x + shift if shift != 0 else x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        x, y = ctx.saved_tensors
+        power, scale, shift = ctx.parameters
+        slope = float(np.float32(power) * np.float32(scale))
+        if slope == 0 or power == 1:
+            gradient = torch.full_like(x, slope)
+        elif power == 2:
+            gradient = x * float(np.float32(slope) * np.float32(scale))
+            gradient = gradient + float(np.float32(slope) * np.float32(shift)) if shift != 0 else gradient
+        elif shift == 0:
+            gradient = (y / x) * power
+        else:
+            gradient = (y / Power.base(x, scale, shift)) * slope
+        return dy * gradient if slope != 0 else gradient, None, None, None
+
+
+class Exp(Function):
+    """(x, scale, shift) -> exp(scale · x) · exp(shift)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, scale: float, shift: float) -> Tensor:
+        y = tensor(elementary.exp(array(x * scale)), x)
+        y = y * float(elementary.exp(np.float32([shift]))[0]) if shift != 0 else y
+        ctx.save_for_backward(y)
+        ctx.scale = scale
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        return (ctx.saved_tensors[0] * dy) * ctx.scale, None, None
+
+
+class Log(Function):
+    """(x, scale, shift, base scale) -> base scale · ln(scale · x + shift)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.parameters = scale, shift, base_scale
+        return tensor(elementary.log(array(Power.base(x, scale, shift))), x) * base_scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        scale, shift, base_scale = ctx.parameters
+        inverse = raised(Power.base(ctx.saved_tensors[0], scale, shift), -1.0)
+        return dy * (inverse * float(np.float32(scale) * np.float32(base_scale))), None, None, None
+
+
+class EltwiseSum(Function):
+    """(coefficients, *bottoms) -> their sum, from 0 on, each term added with one rounding."""
+
+    @staticmethod
+    def forward(ctx, coefficients: list[float], *bottoms: Tensor) -> Tensor:
+        ctx.coefficients = coefficients
+        out = np.zeros(tuple(bottoms[0].shape), np.float32)
+        for coefficient, x in zip(coefficients, bottoms, strict=True):
+            axpy(coefficient, array(x), out)
+        return tensor(out, bottoms[0])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        return None, *(dy * coefficient for coefficient in ctx.coefficients)
+
+
+class EltwiseProduct(Function):
+    """(*bottoms) -> their product; a gradient is the product of the others, then dy."""
+
+    @staticmethod
+    def forward(ctx, *bottoms: Tensor) -> Tensor:
+        ctx.save_for_backward(*bottoms)
+        return _product(bottoms)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        bottoms = ctx.saved_tensors
+        return tuple(_product(bottoms[:i] + bottoms[i + 1 :]) * dy for i in range(len(bottoms)))
+
+
+def _product(factors: tuple[Tensor, ...]) -> Tensor:
+    product = factors[0].clone()
+    for factor in factors[1:]:
+        product = product * factor
+    return product
+
+
+class Split(Function):
+    """(x, count) -> x for each user; gradients: the first two added, then the others in order (split_layer.cpp)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, count: int) -> tuple[Tensor, ...]:
+        ctx.set_materialize_grads(False)
+        return tuple(x.view_as(x) for _ in range(count))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *dys: Tensor | None):
+        total = None
+        for dy in dys:
+            if dy is not None:
+                total = dy if total is None else total + dy
+        return total, None
+
+
+class Dropout(Function):
+    """(x, kept (1 or 0), scale) -> x · kept · scale."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, kept: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(kept)
+        ctx.scale = scale
+        return x * kept * scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        return dy * ctx.saved_tensors[0] * ctx.scale, None, None
+
+
+class EuclideanLoss(Function):
+    """(x, y, share) -> Σ (x − y)² / N / 2 of the whole batch; N counts all its images."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, y: Tensor, share: Share) -> Tensor:
+        difference = x - y
+        ctx.save_for_backward(difference)
+        values = array(share.whole(difference))
+        ctx.images = len(values)
+        loss = dot(values, values) / np.float32(len(values)) / np.float32(2)
+        return torch.tensor(loss, device=x.device)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, loss_weight: Tensor):
+        (difference,) = ctx.saved_tensors
+        factor = loss_weight / ctx.images
+        of_x, of_y, _ = ctx.needs_input_grad
+        return difference * factor if of_x else None, difference * -factor if of_y else None, None

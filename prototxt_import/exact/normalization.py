@@ -1,0 +1,270 @@
+"""Scale, Bias, BatchNorm, LRN, MVN and Softmax of the exact engine, with Caffe's order of sums."""
+
+import numpy as np
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from cpm_kernels.exact.blas import add_column_sums, add_row_sums, axpy, dot, fused
+from cpm_kernels.exact.elementary import exp
+
+from .elementwise import raised
+from .gradients import Gradient, array, tensor
+
+
+def row_sums(rows: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    """scale · the sum of each row, (rows,) (gemv with ones)."""
+    sums = np.zeros(rows.shape[0], np.float32)
+    add_row_sums(rows, sums, scale)
+    return sums
+
+
+class Scale(Function):
+    """(x, factor, trailing): x · factor; the factor's last `trailing` axes of size 1 broadcast."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
+        ctx.save_for_backward(x, factor)
+        ctx.factor, ctx.trailing = factor, trailing
+        return x * _broadcast(factor, trailing)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        x, factor = ctx.saved_tensors
+        gradient = Gradient(ctx.factor, ctx.needs_input_grad[1])
+        if gradient.needed:
+            with gradient.on_host() as values:
+                _add_scale_gradient(array(dy * x), factor, ctx.trailing, values.reshape(-1))
+        return dy * _broadcast(factor, ctx.trailing), gradient.done(), None
+
+
+def _broadcast(values: Tensor, trailing: int) -> Tensor:
+    return values.reshape(values.shape + (1,) * trailing)
+
+
+def _inner(shape: tuple[int, ...], trailing: int) -> int:
+    return int(np.prod(shape[len(shape) - trailing :], dtype=np.int64))
+
+
+def _add_scale_gradient(product: np.ndarray, factor: Tensor, trailing: int, gradient: np.ndarray) -> None:
+    """Sums of dy · x over the inner axes, then over the outer ones, onto the gradient."""
+    inner, count = _inner(product.shape, trailing), factor.numel()
+    rows = product.reshape(-1, inner)
+    outer = rows.shape[0] // count
+    ones = np.ones(max(inner, outer), np.float32)
+    if inner == 1:
+        sums = rows.reshape(-1)
+    elif rows.shape[0] == 1:
+        sums = np.array([dot(ones[:inner], rows)], np.float32)
+    else:
+        sums = row_sums(rows)
+    if outer == 1:
+        gradient += sums
+    elif count == 1:
+        gradient += dot(ones[:outer], sums)
+    else:
+        add_column_sums(sums.reshape(outer, count), gradient)
+
+
+class Bias(Function):
+    """(x, bias, trailing): x + bias."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, bias: Tensor, trailing: int) -> Tensor:
+        ctx.bias, ctx.trailing = bias, trailing
+        return x + _broadcast(bias, trailing)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        gradient = Gradient(ctx.bias, ctx.needs_input_grad[1])
+        if gradient.needed:
+            count, inner = ctx.bias.numel(), _inner(dy.shape, ctx.trailing)
+            with gradient.on_host() as values:
+                for rows in array(dy).reshape(-1, count, inner):
+                    add_row_sums(rows, values.reshape(-1))
+        return dy, gradient.done(), None
+
+
+class BatchNorm(Function):
+    """(x, mean, variance, eps) -> (x − mean) / sqrt(variance + eps), the statistics being constants."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        deviation = raised(variance + eps, 0.5).reshape(shape)
+        ctx.save_for_backward(deviation)
+        return (x - mean.reshape(shape)) / deviation
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        return dy / ctx.saved_tensors[0], None, None, None
+
+
+class BatchNormOfBatch(Function):
+    """(x, eps) -> (y, mean, variance), the statistics being the batch's; gradients flow to y's x only."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        ctx.share = float(np.float32(1.0 / (x.numel() // x.shape[1])))
+        mean = _channel_sums(x, ctx.share)
+        y = x - mean.reshape(shape)
+        variance = _channel_sums(raised(y, 2.0), ctx.share)
+        deviation = raised(variance + eps, 0.5).reshape(shape)
+        y = y / deviation
+        ctx.save_for_backward(y, deviation)
+        ctx.mark_non_differentiable(mean, variance)
+        return y, mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor, *_: Tensor):
+        y, deviation = ctx.saved_tensors
+        along = y * _channel_sums(y * dy).reshape(deviation.shape)
+        total = along + _channel_sums(dy).reshape(deviation.shape)
+        return (dy + total * -ctx.share) / deviation, None
+
+
+def _channel_sums(x: Tensor, scale: float = 1.0) -> Tensor:
+    """scale · the sum of each channel of x (N, C, …): within each image, then over the images."""
+    sums = row_sums(array(x).reshape(x.shape[0] * x.shape[1], -1), scale)
+    total = np.zeros(x.shape[1], np.float32)
+    add_column_sums(sums.reshape(x.shape[:2]), total)
+    return tensor(total, x)
+
+
+class LRNAcross(Function):
+    """(x, size, alpha, beta, k) -> x / scale ^ beta; the sums over `size` channels slide along the channels."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+        weight = float(np.float32(alpha) / np.float32(size))
+        window = _window(size, x)
+        scales = [_sliding_scale(image * image, window, weight, k) for image in array(x)]
+        scale = tensor(np.stack(scales), x)
+        y = x * raised(scale, -beta)
+        ctx.save_for_backward(x, y, scale)
+        ctx.parameters = size, alpha, beta
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        x, y, scale = ctx.saved_tensors
+        size, alpha, beta = ctx.parameters
+        factor = np.float32(2) * np.float32(alpha) * np.float32(beta) / np.float32(size)
+        window = _window(size, x)
+        dx, x, ratio = array((dy * raised(scale, -beta)).clone()), array(x), array(dy * y / scale)
+        for image in range(len(dx)):
+            axpy(-float(factor), x[image] * _sliding_sum(ratio[image], window), dx[image])
+        return tensor(dx, scale), None, None, None, None
+
+
+def _window(size: int, x: Tensor) -> int:
+    """How many channels to slide over: a window of 2 C − 1 sees them all from everywhere, a larger one only zeros."""
+    return min(size, 2 * x.shape[1] - 1)
+
+
+def _padded(values: np.ndarray, size: int) -> np.ndarray:
+    """Values (C, H, W) between (size − 1) / 2 channels of zeros on either side."""
+    padded = np.zeros((len(values) + size - 1, *values.shape[1:]), np.float32)
+    padded[(size - 1) // 2 :][: len(values)] = values
+    return padded
+
+
+def _sliding_scale(squares: np.ndarray, size: int, weight: float, k: float) -> np.ndarray:
+    """k + weight · Σ of neighbouring channels: each from the one before, the next term in before the last goes."""
+    padded, out = _padded(squares, size), np.empty_like(squares)
+    out[0] = k
+    for channel in range(size):
+        axpy(weight, padded[channel], out[0])
+    for channel in range(1, len(out)):
+        out[channel] = out[channel - 1]
+        axpy(weight, padded[channel + size - 1], out[channel])
+        axpy(-weight, padded[channel - 1], out[channel])
+    return out
+
+
+def _sliding_sum(values: np.ndarray, size: int) -> np.ndarray:
+    """Σ of neighbouring channels: one running sum, whose last term goes before the next comes in."""
+    padded, out = _padded(values, size), np.empty_like(values)
+    total = np.zeros(values.shape[1:], np.float32)
+    for channel in range(size - 1):
+        total += padded[channel]
+    for channel in range(len(values)):
+        total += padded[channel + size - 1]
+        out[channel] = total
+        total -= padded[channel]
+    return out
+
+
+class MVN(Function):
+    """(x (rows, values), eps, normalize_variance) -> rows with mean 0 and, if asked, deviation 1."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, eps: float, normalize_variance: bool) -> Tensor:
+        share = float(np.float32(1.0 / x.shape[1]))
+        y = x - tensor(row_sums(array(x), share), x)[:, None]
+        ctx.normalize_variance, ctx.share = normalize_variance, share
+        if normalize_variance:
+            variance = row_sums(array(raised(y, 2.0)), share)
+            deviation = (raised(tensor(variance, x), 0.5) + eps)[:, None]
+            y = y / deviation
+            ctx.save_for_backward(y, deviation)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        if not ctx.normalize_variance:
+            return dy - tensor(row_sums(array(dy), ctx.share), dy)[:, None], None, None
+        y, deviation = ctx.saved_tensors
+        along = y * tensor(row_sums(array(y * dy)), dy)[:, None]
+        total = along + tensor(row_sums(array(dy)), dy)[:, None]
+        return (dy + total * -ctx.share) / deviation, None, None
+
+
+class Softmax(Function):
+    """(x, axis): exp(x − max) / Σ, the sum by gemv over the channels."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, axis: int) -> Tensor:
+        shape = tuple(x.shape)
+        outer = int(np.prod(shape[:axis], dtype=np.int64))
+        values = array(x).reshape(outer, shape[axis], -1)
+        values = exp(values - values.max(axis=1, keepdims=True))
+        out = np.empty_like(values)
+        for image, to in zip(values, out, strict=True):
+            sums = np.zeros(image.shape[1], np.float32)
+            add_column_sums(image, sums)
+            np.divide(image, sums, out=to)
+        y = tensor(out.reshape(shape), x)
+        ctx.save_for_backward(y)
+        ctx.axis, ctx.outer = axis, outer
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        (y,) = ctx.saved_tensors
+        shape = tuple(y.shape)
+        rows = (ctx.outer, shape[ctx.axis], -1)
+        y, dy_rows = array(y).reshape(rows), array(dy).reshape(rows)
+        inner = _strided_dots(dy_rows, y)
+        return tensor(((dy_rows - inner[:, None]) * y).reshape(shape), dy), None
+
+
+def _strided_dots(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Σ over axis 1 of (outer, channels, inner) arrays, as cblas_sdot with steps: pairs, each with one rounding saved
+    by a fused multiply-add, added up in double."""
+    total = np.zeros((x.shape[0], x.shape[2]), np.float64)
+    channels = x.shape[1]
+    for channel in range(0, channels - 1, 2):
+        pair = y[:, channel + 1] * x[:, channel + 1]
+        total += fused(y[:, channel], x[:, channel], pair)
+    if channels % 2:
+        total += y[:, -1] * x[:, -1]
+    return total.astype(np.float32)

@@ -1,0 +1,98 @@
+"""The exact engine's Convolution, Deconvolution and InnerProduct (Caffe: base_conv_layer.cpp, inner_product_layer.cpp).
+
+All are matrix products in OpenBLAS's order; biases add afterwards, and their gradients are sums by gemv.
+"""
+
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from cpm_kernels.exact.blas import add_column_sums
+from cpm_kernels.exact.convolution import Geometry
+from cpm_kernels.exact.gemm import GemmProfile
+
+from .kernels import kernels_of
+from .gradients import Gradient, array
+
+
+def _plain(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.detach().contiguous()
+
+
+def _add_parameter_gradients(ctx, dy: Tensor, image: Tensor, maps: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of weight and bias, image by image; `image` and `maps` are what a convolution has below and above."""
+    _, of_weight, of_bias, _ = ctx.needs_input_grad
+    kernels, bias, weight = kernels_of(dy), Gradient(ctx.bias, of_bias), Gradient(ctx.weight, of_weight)
+    if bias.needed:
+        kernels.add_bias_gradient(dy, bias.values)
+    if weight.needed:
+        kernels.add_weight_gradient(image, maps, ctx.geometry, weight.values)
+    return weight.done(), bias.done()
+
+
+class Convolution(Function):
+    """(x, weight, bias, geometry) -> y."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.weight, ctx.bias, ctx.geometry = weight, bias, geometry
+        return kernels_of(x).convolve(_plain(x), _plain(weight), _plain(bias), geometry)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        x, weight = (_plain(saved) for saved in ctx.saved_tensors)
+        dy, dx = _plain(dy), None
+        gradients = _add_parameter_gradients(ctx, dy, image=x, maps=dy)
+        if ctx.needs_input_grad[0]:
+            dx = kernels_of(x).convolve_transposed(dy, weight, None, ctx.geometry, tuple(x.shape[2:]))
+        return dx, *gradients, None
+
+
+class Deconvolution(Function):
+    """(x, weight, bias, geometry) -> y: Convolution's backward by x as forward, and the other way round."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.weight, ctx.bias, ctx.geometry = weight, bias, geometry
+        size = geometry.transposed_size(tuple(x.shape[2:]))
+        return kernels_of(x).convolve_transposed(_plain(x), _plain(weight), _plain(bias), geometry, size)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        x, weight = (_plain(saved) for saved in ctx.saved_tensors)
+        dy, dx = _plain(dy), None
+        gradients = _add_parameter_gradients(ctx, dy, image=dy, maps=x)
+        if ctx.needs_input_grad[0]:
+            dx = kernels_of(x).convolve(dy, weight, None, ctx.geometry)
+        return dx, *gradients, None
+
+
+class InnerProduct(Function):
+    """(x (M, K), weight (N, K) or transposed (K, N), bias (N,), transposed, profile) -> (M, N)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool, profile: GemmProfile) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.weight, ctx.bias, ctx.transposed, ctx.profile = weight, bias, transposed, profile
+        y = kernels_of(x).gemm(_plain(x), _plain(weight), None, False, not transposed, profile)
+        return y if bias is None else y + bias
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        x, weight = (_plain(saved) for saved in ctx.saved_tensors)
+        of_x, of_weight, of_bias, *_ = ctx.needs_input_grad
+        weights, bias, dy, dx = Gradient(ctx.weight, of_weight), Gradient(ctx.bias, of_bias), _plain(dy), None
+        if weights.needed:
+            left, right = (x, dy) if ctx.transposed else (dy, x)
+            kernels_of(x).gemm(left, right, weights.values, True, False, ctx.profile)
+        if bias.needed:
+            with bias.on_host() as sums:
+                add_column_sums(array(dy), sums)
+        if of_x:
+            dx = kernels_of(x).gemm(dy, weight, None, False, ctx.transposed, ctx.profile)
+        return dx, weights.done(), bias.done(), None, None

@@ -1,0 +1,186 @@
+"""Convolution by FFT on a card, in torch's own operations (cuFFT, and cuBLAS for the products over the channels).
+
+Overlap-save as in `cpm_kernels.fft_convolution`: tiles that overlap by the kernel's size less 1, of which the results
+that no wrapping-round has touched are kept. The functions take tensors of any device; the cost model is a card's.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cpm_kernels.fft.plan import Pair, PlainConvolution
+
+# Seconds. Half of what an H200's data sheet promises; not measured yet.
+MULTIPLY = 1 / 33e12  # per floating-point operation, float32
+MEMORY = 1 / 2.4e12  # per byte
+LAUNCH = 5e-6  # of a kernel
+
+PASSES = 8  # over tiles or spectra: cut, transform (2), reorder, product, and as many on the way back
+LAUNCHES = 12
+COMPLEX = 8  # bytes
+MOST_TILES = 8  # per axis
+LARGEST_TILE = 256
+LARGEST_WEIGHTS = 512 << 20  # bytes of a layer's spectra
+WORKSPACE = 1 << 30  # bytes of the spectra of the images that are convolved together
+
+
+@dataclass(frozen=True)
+class CudaFftPlan(PlainConvolution):
+    """With its tiles: `tile` is the transforms' size, `chunk` how many images are convolved together."""
+
+    tile: Pair
+    chunk: int = 1
+
+    @property
+    def kept(self) -> Pair:
+        """Results of a tile, per axis."""
+        rows, columns = (n - k + 1 for n, k in zip(self.tile, self.kernel, strict=True))
+        return rows, columns
+
+    @property
+    def grid(self) -> Pair:
+        """Tiles of an image, per axis."""
+        rows, columns = (math.ceil(n / kept) for n, kept in zip(self.out_size, self.kept, strict=True))
+        return rows, columns
+
+    @property
+    def bins(self) -> int:
+        """Frequencies of a tile's spectrum."""
+        return self.tile[0] * (self.tile[1] // 2 + 1)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Size of the weights' spectra."""
+        return self.bins * self.channels * self.outputs * COMPLEX
+
+    @property
+    def image_bytes(self) -> int:
+        """Size of an image's spectra, before and after the product."""
+        return math.prod(self.grid) * self.bins * (self.channels + self.outputs) * COMPLEX
+
+    def input_gradient(self) -> "CudaFftPlan":
+        """The plan of `turned`."""
+        return for_images(self.turned(), self.images)
+
+
+def fft_plan(
+    channels: int, outputs: int, kernel: Pair, size: Pair, pad: Pair, images: int, training: bool = False
+) -> CudaFftPlan | None:
+    """The cheapest plan for such a convolution, or None where cuDNN should be faster (or there is no output)."""
+    plans = plans_of(channels, outputs, kernel, size, pad, images)
+    best = min(plans, key=lambda plan: cost(plan, training), default=None)
+    return None if best is None or cost(best, training) >= direct_cost(best) else best
+
+
+def plans_of(channels: int, outputs: int, kernel: Pair, size: Pair, pad: Pair, images: int) -> list[CudaFftPlan]:
+    """A plan for every number of tiles that is worth a thought; none if there is no output."""
+    plan = CudaFftPlan(channels, outputs, kernel, size, pad, images, kernel)
+    if min(plan.out_size) < 1 or images < 1:
+        return []
+    tiles = dict.fromkeys(
+        tuple(fast_size(math.ceil(n / count) + k - 1) for n, k in zip(plan.out_size, kernel, strict=True))
+        for count in range(1, MOST_TILES + 1)
+    )
+    plans = [replace(plan, tile=tile) for tile in tiles if max(tile) <= LARGEST_TILE]
+    return [for_images(p, images) for p in plans if p.weight_bytes <= LARGEST_WEIGHTS]
+
+
+def for_images(plan: CudaFftPlan, images: int) -> CudaFftPlan:
+    """The same plan for another number of images."""
+    return replace(plan, images=images, chunk=max(1, min(images, WORKSPACE // plan.image_bytes)))
+
+
+def fast_size(least: int) -> int:
+    """The smallest even size from `least` on that cuFFT has fast transforms for: powers of 2, 3, 5 and 7 alone."""
+    return next(n for n in range(least + least % 2, 4 * least + 4, 2) if _rest(n) == 1)
+
+
+def _rest(n: int) -> int:
+    for factor in (2, 3, 5, 7):
+        while n % factor == 0:
+            n //= factor
+    return n
+
+
+def direct_cost(plan: CudaFftPlan) -> float:
+    """Of the direct convolution, in seconds."""
+    products = plan.images * math.prod(plan.out_size) * plan.outputs * plan.channels * math.prod(plan.kernel)
+    return 2 * products * MULTIPLY + LAUNCH
+
+
+def cost(plan: CudaFftPlan, training: bool = False) -> float:
+    """Of a plan, in seconds. When `training`, weights' spectra are made anew for every pass instead of kept."""
+    products = plan.images * math.prod(plan.grid) * plan.bins * plan.channels * plan.outputs
+    chunks = math.ceil(plan.images / plan.chunk)
+    weights = plan.weight_bytes * (chunks + (PASSES // 2 if training else 0))
+    moved = PASSES * plan.images * plan.image_bytes + weights
+    return 8 * products * MULTIPLY + moved * MEMORY + LAUNCHES * chunks * LAUNCH
+
+
+def transform_weights(weight: Tensor, plan: CudaFftPlan, turned: bool = False) -> Tensor:
+    """Spectra of a weight (C_out, C, kernel height, kernel width) for `convolve`: complex64 (bins, C, C_out).
+
+    `turned`: for the gradient by the input, `plan` being the forward plan's `input_gradient()`.
+    """
+    weight = weight.detach()
+    weight = weight.flip(2, 3).transpose(0, 1) if turned else weight
+    spectra = torch.fft.rfft2(weight, s=plan.tile).conj().permute(2, 3, 1, 0)
+    return spectra.reshape(plan.bins, plan.channels, plan.outputs).resolve_conj().contiguous()
+
+
+def convolve(x: Tensor, spectra: Tensor, bias: Tensor | None, plan: CudaFftPlan, relu: bool = False) -> Tensor:
+    """x (N, C, H, W) with these weights, plus bias (C_out,), then ReLU if asked: (N, C_out, H', W'), channels last."""
+    x = x.detach()
+    shape = (plan.images, plan.outputs, *plan.out_size)
+    y = torch.empty(shape, device=x.device, memory_format=torch.channels_last)
+    for images, out in zip(x.split(plan.chunk), y.split(plan.chunk), strict=True):
+        products = torch.bmm(_spectra(_tiles(images, plan), plan), spectra)
+        _keep(products, out, plan)
+    if bias is not None:
+        y.add_(bias.detach().view(-1, 1, 1))
+    return y.relu_() if relu else y
+
+
+def weight_gradient(x: Tensor, dy: Tensor, plan: CudaFftPlan) -> Tensor:
+    """The gradient by the weight, of the weight's shape, from x (N, C, H, W) and the output's gradient."""
+    total = torch.zeros((plan.bins, plan.channels, plan.outputs), dtype=torch.complex64, device=x.device)
+    for images, gradients in zip(x.detach().split(plan.chunk), dy.detach().split(plan.chunk), strict=True):
+        seen, given = (_spectra(tiles, plan) for tiles in (_tiles(images, plan), _results(gradients, plan)))
+        total.baddbmm_(seen.transpose(1, 2), given.conj())
+    spectra = total.reshape(plan.tile[0], -1, plan.channels, plan.outputs).permute(3, 2, 0, 1)
+    rows, columns = plan.kernel
+    return torch.fft.irfft2(spectra, s=plan.tile)[:, :, :rows, :columns].contiguous()
+
+
+def _tiles(x: Tensor, plan: CudaFftPlan) -> Tensor:
+    """Overlapping tiles (N, C, rows of tiles, columns of tiles, tile height, tile width) of the padded images."""
+    ends = zip(plan.grid, plan.kept, plan.tile, plan.pad, plan.size, strict=True)
+    bottom, right = ((count - 1) * kept + tile - pad - n for count, kept, tile, pad, n in ends)
+    top, left = plan.pad
+    x = F.pad(x, (left, right, top, bottom))
+    return x.unfold(2, plan.tile[0], plan.kept[0]).unfold(3, plan.tile[1], plan.kept[1])
+
+
+def _results(dy: Tensor, plan: CudaFftPlan) -> Tensor:
+    """What the tiles kept of the output, in the same order: (N, C_out, rows, columns, kept height, kept width)."""
+    bottom, right = (count * kept - n for count, kept, n in zip(plan.grid, plan.kept, plan.out_size, strict=True))
+    dy = F.pad(dy, (0, right, 0, bottom))
+    return dy.unfold(2, plan.kept[0], plan.kept[0]).unfold(3, plan.kept[1], plan.kept[1])
+
+
+def _spectra(tiles: Tensor, plan: CudaFftPlan) -> Tensor:
+    """(bins, all tiles, channels) of (N, channels, rows, columns, height, width)."""
+    spectra = torch.fft.rfft2(tiles, s=plan.tile)
+    return spectra.permute(4, 5, 0, 2, 3, 1).reshape(plan.bins, -1, tiles.shape[1])
+
+
+def _keep(products: Tensor, out: Tensor, plan: CudaFftPlan) -> None:
+    """Writes the results (N, C_out, H', W') from the products (bins, all tiles, C_out)."""
+    (rows, columns), (height, width) = plan.grid, plan.kept
+    spectra = products.reshape(plan.tile[0], -1, len(out), rows, columns, plan.outputs).permute(2, 5, 3, 4, 0, 1)
+    tiles = torch.fft.irfft2(spectra, s=plan.tile)[..., :height, :width]
+    whole = tiles.transpose(3, 4).reshape(len(out), plan.outputs, rows * height, columns * width)
+    out.copy_(whole[..., : plan.out_size[0], : plan.out_size[1]])

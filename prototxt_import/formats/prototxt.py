@@ -1,0 +1,69 @@
+"""Reads `.prototxt` files, nets and solvers, in every dialect that the field's models come in.
+
+Protobuf's text format does the parsing. On top of it: the spellings of the later multi-person fork, V1 `layers`,
+legacy `input_dim`, and error messages that name file, line and column.
+"""
+
+import os
+import re
+
+from google.protobuf import text_format
+from google.protobuf.message import Message
+
+from . import schema
+from prototxt_import.files import InputError, read_bytes
+from .upgrade import upgrade_net
+
+# The multi-person fork (2017) renamed the message that the 2016 fork calls transform_param.
+_LATER_FORK = re.compile(r"\bcpm_transform_param\b")
+_LINE_COLUMN = re.compile(r"^(\d+):(\d+) : ")
+
+
+def parse_net(text: str, where: str) -> "schema.NetParameter":
+    """A NetParameter from prototxt text, upgraded to V2 `layer`s and `input_shape`; `where` names it in errors."""
+    net = schema.NetParameter()
+    _parse(_LATER_FORK.sub("transform_param", text), net, where)
+    if not net.layer and not net.layers:
+        raise InputError(f"{where}: expected a net, found no layer in it")
+    return upgrade_net(net, where)
+
+
+def read_net(path: str | os.PathLike) -> "schema.NetParameter":
+    """A net's `.prototxt`, upgraded to V2 (Caffe: ReadNetParamsFromTextFileOrDie)."""
+    return parse_net(read_text(path), str(path))
+
+
+def read_solver(path: str | os.PathLike) -> "schema.SolverParameter":
+    """A solver's `.prototxt`; the deprecated enum `solver_type` becomes the string `type`."""
+    solver = schema.SolverParameter()
+    _parse(read_text(path), solver, str(path))
+    if solver.HasField("solver_type"):
+        names = {"NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp", "ADADELTA": "AdaDelta"}
+        name = schema.SolverParameter.SolverType.Name(solver.solver_type)
+        solver.type = {"ADAM": "Adam", "SGD": "SGD", **names}[name]
+        solver.ClearField("solver_type")
+    return solver
+
+
+def format_prototxt(message: Message) -> str:
+    """The message as prototxt text; floats in their shortest form that reads back to the same float32."""
+    return text_format.MessageToString(message, use_short_repeated_primitives=False)
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """The file's text; InputError if it is missing or not UTF-8."""
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected prototxt text, found a byte that is not UTF-8 at {error.start}") from None
+
+
+def _parse(text: str, message: Message, where: str) -> None:
+    try:
+        text_format.Parse(text, message)
+    except (text_format.ParseError, RecursionError, ValueError) as error:
+        reason = str(error) or "nested too deeply"
+        if place := _LINE_COLUMN.match(reason):
+            where = f"{where}:{place[1]}:{place[2]}"
+            reason = reason[place.end() :]
+        raise InputError(f"{where}: {reason.strip()}") from None

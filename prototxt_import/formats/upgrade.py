@@ -1,0 +1,68 @@
+"""Brings old nets to today's form: V1 `layers` to `layer`, `input` fields to an Input layer (Caffe: upgrade_proto)."""
+
+from . import schema
+from prototxt_import.files import InputError
+
+# V1 named layer types by an enum; where the V2 name is not simply its words joined, it stands here.
+_V2_TYPES = {
+    "ABSVAL": "AbsVal", "ARGMAX": "ArgMax", "BNLL": "BNLL", "HDF5_DATA": "HDF5Data", "HDF5_OUTPUT": "HDF5Output",
+    "IM2COL": "Im2col", "LRN": "LRN", "MVN": "MVN", "RELU": "ReLU", "SOFTMAX_LOSS": "SoftmaxWithLoss",
+    "TANH": "TanH",
+}  # fmt: skip
+_SAME_IN_BOTH = ("name", "bottom", "top", "include", "exclude", "blobs", "loss_weight")
+
+
+def upgrade_net(net: "schema.NetParameter", where: str) -> "schema.NetParameter":
+    """The net itself, with V1 layers and legacy inputs upgraded in place; a mix of V1 and V2 is an error."""
+    if net.layers and net.layer:
+        raise InputError(f"{where}: expected either `layers` (V1) or `layer` (V2), found both")
+    for old in net.layers:
+        _upgrade_layer(old, net.layer.add(), where)
+    net.ClearField("layers")
+    if net.input:
+        _upgrade_input(net, where)
+    return net
+
+
+def _upgrade_layer(old: "schema.V1LayerParameter", new: "schema.LayerParameter", where: str) -> None:
+    for field, value in old.ListFields():
+        if field.name in _SAME_IN_BOTH:
+            target = getattr(new, field.name)
+            target.MergeFrom(value) if hasattr(target, "MergeFrom") else setattr(new, field.name, value)
+        elif field.name.endswith("_param"):
+            getattr(new, field.name).CopyFrom(value)
+    if not old.HasField("type"):
+        raise InputError(f"{where}: layer '{old.name}': expected a known V1 type, found none")
+    enum = schema.V1LayerParameter.LayerType.Name(old.type)
+    new.type = _V2_TYPES.get(enum) or "".join(word.capitalize() for word in enum.split("_"))
+    _upgrade_param_specs(old, new)
+
+
+def _upgrade_param_specs(old: "schema.V1LayerParameter", new: "schema.LayerParameter") -> None:
+    """V1's parallel lists (param names, share modes, blobs_lr, weight_decay) become one ParamSpec per blob."""
+    lists = {"name": old.param, "share_mode": old.blob_share_mode, "lr_mult": old.blobs_lr}
+    lists["decay_mult"] = old.weight_decay
+    for _ in range(max(len(values) for values in lists.values())):
+        new.param.add()
+    for field, values in lists.items():
+        for spec, value in zip(new.param, values, strict=False):
+            setattr(spec, field, value)
+
+
+def _upgrade_input(net: "schema.NetParameter", where: str) -> None:
+    """`input` with `input_shape` or four `input_dim` each becomes one Input layer named "input", at the front."""
+    shapes = [list(shape.dim) for shape in net.input_shape]
+    shapes += [list(net.input_dim[first : first + 4]) for first in range(0, len(net.input_dim), 4)]
+    if len(shapes) != len(net.input) or any(len(shape) < 1 for shape in shapes) or len(net.input_dim) % 4:
+        raise InputError(
+            f"{where}: expected one `input_shape` or 4 `input_dim` for each of {len(net.input)} inputs, "
+            f"found {len(net.input_shape)} `input_shape` and {len(net.input_dim)} `input_dim`"
+        )
+    layers = list(net.layer)
+    del net.layer[:]
+    layer = net.layer.add(name="input", type="Input", top=net.input)
+    for shape in shapes:
+        layer.input_param.shape.add(dim=shape)
+    net.layer.extend(layers)
+    for field in ("input", "input_shape", "input_dim"):
+        net.ClearField(field)

@@ -1,0 +1,86 @@
+"""Weight fillers: the first values of a layer's blobs (Caffe: filler.hpp), in float32 and in Caffe's order of draws."""
+
+import math
+
+import numpy as np
+import torch
+
+from cpm_kernels.exact.random import CaffeRandom
+
+from prototxt_import.formats import schema
+from prototxt_import.files import InputError
+
+
+def fill(blob: torch.Tensor, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> None:
+    """Fills `blob` in place as `filler` says, drawing from `random`; `where` names the layer in errors."""
+    if filler.type not in _FILLERS:
+        raise InputError(f"{where}: expected a known filler, found '{filler.type}'")
+    shape = tuple(blob.shape) or (1,)
+    values = _FILLERS[filler.type](shape, filler, random, where)
+    with torch.no_grad():
+        blob.copy_(torch.from_numpy(np.asarray(values, np.float32).reshape(blob.shape)))
+
+
+def _fan(shape: tuple[int, ...], filler: "schema.FillerParameter") -> np.float32:
+    """Number that variance scaling divides by: values per output, per input, or their mean."""
+    count = math.prod(shape)
+    fan_in, fan_out = count // shape[0], count // (shape[1] if len(shape) > 1 else 1)
+    return np.float32({0: fan_in, 1: fan_out, 2: np.float32(fan_in + fan_out) / np.float32(2)}[filler.variance_norm])
+
+
+def _constant(shape, filler, random, where):
+    return np.full(shape, filler.value, np.float32)
+
+
+def _uniform(shape, filler, random, where):
+    if not -math.inf < filler.min <= filler.max < math.inf:
+        raise InputError(f"{where}: uniform filler: expected min <= max, found {filler.min} and {filler.max}")
+    return random.uniform(filler.min, filler.max, math.prod(shape))
+
+
+def _gaussian(shape, filler, random, where):
+    if not filler.std >= 0:
+        raise InputError(f"{where}: gaussian filler: expected a std of 0 or more, found {filler.std}")
+    values = random.normal(filler.mean, filler.std, math.prod(shape))
+    if filler.sparse >= 0:  # each output keeps about `sparse` of its inputs
+        kept = np.float32(filler.sparse) / np.float32(shape[0])
+        if kept > 1:
+            raise InputError(f"{where}: gaussian filler: expected sparse up to {shape[0]}, found {filler.sparse}")
+        values *= random.bernoulli(kept, len(values))
+    return values
+
+
+def _xavier(shape, filler, random, where):
+    scale = np.sqrt(np.float32(3) / _fan(shape, filler))
+    return random.uniform(-scale, scale, math.prod(shape))
+
+
+def _msra(shape, filler, random, where):
+    return random.normal(0, np.sqrt(np.float32(2) / _fan(shape, filler)), math.prod(shape))
+
+
+def _positive_unitball(shape, filler, random, where):
+    values = random.uniform(0, 1, math.prod(shape)).reshape(shape[0], -1)
+    sums = np.cumsum(values, axis=1, dtype=np.float32)[:, -1:]  # one after another, unlike sum
+    return values / sums
+
+
+def _bilinear(shape, filler, random, where):
+    """Interpolation weights for Deconvolution: the same tent in every channel."""
+    if len(shape) != 4 or shape[2] != shape[3]:
+        raise InputError(f"{where}: expected a square 4-axis blob for the bilinear filler, found shape {shape}")
+    factor = math.ceil(shape[3] / 2)
+    centre = np.float32((2 * factor - 1 - factor % 2) / (2 * factor))
+    tent = 1 - np.abs(np.arange(shape[3], dtype=np.float32) / np.float32(factor) - centre)
+    return np.broadcast_to(np.outer(tent, tent), shape).copy()
+
+
+_FILLERS = {
+    "constant": _constant,
+    "uniform": _uniform,
+    "gaussian": _gaussian,
+    "xavier": _xavier,
+    "msra": _msra,
+    "positive_unitball": _positive_unitball,
+    "bilinear": _bilinear,
+}

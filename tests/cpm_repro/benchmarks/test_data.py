@@ -1,0 +1,142 @@
+"""What the data path is measured on and against makes the same samples; what is measured about a card adds up."""
+
+import numpy as np
+import pytest
+import torch
+from tests.bits import assert_same_bits
+
+from cpm_kernels.samples.rand import GlibcRand
+from cpm_kernels.samples.sample import SAMPLE, transform_samples
+from cpm_repro.benchmarks import data_on_card, data as benchmark_data
+from data_lmdb.joints import STORED_TO_14
+from cpm_repro.synthetic.pictures import draw_picture
+from data_lmdb.records.record import decode, encode
+
+TRANSFORMER = benchmark_data.transformer_for()
+
+
+@pytest.fixture(scope="module")
+def values() -> list[bytes]:
+    return [encode(benchmark_data.drawn_record(index)) for index in range(3)]
+
+
+def poisoned(shape: tuple[int, ...]) -> np.ndarray:
+    return np.full(shape, np.nan, np.float32)
+
+
+def expected_samples(values: list[bytes], count: int) -> tuple[np.ndarray, np.ndarray]:
+    random = GlibcRand()
+    records = [decode(values[number % len(values)], 16, "record") for number in range(count)]
+    samples = [TRANSFORMER(record, random) for record in records]
+    return tuple(np.stack(arrays) for arrays in zip(*samples, strict=True))
+
+
+def test_opencv_makes_the_same_samples(values):
+    pytest.importorskip("cv2")
+    from cpm_repro.benchmarks.opencv_samples import OpenCvSamples
+
+    random = GlibcRand(5)
+    with OpenCvSamples(TRANSFORMER.shape) as opencv:
+        for value in values * 2:
+            record, augmentation = decode(value, 16, "record"), TRANSFORMER.draw(random)
+            data, label = poisoned(TRANSFORMER.shape.data_shape), poisoned(TRANSFORMER.shape.label_shape)
+            opencv(TRANSFORMER.place(record, augmentation), data, label)
+            our_data, our_label = TRANSFORMER.apply(record, augmentation)
+            assert np.abs(data[:3] - our_data[:3]).max() <= 3 / 256
+            assert np.abs(data[3] - our_data[3]).max() < 1e-6 and np.abs(label - our_label).max() < 1e-6
+
+
+def test_drawn_records_hold_what_was_drawn_at_twice_the_size():
+    picture, record = draw_picture(0, 1), benchmark_data.drawn_record(1)
+    assert record.image.shape == (2 * picture.image.shape[0], 2 * picture.image.shape[1], 3)
+    joints = record.self_person.joints[list(STORED_TO_14)]
+    np.testing.assert_allclose(joints[:, :2], 2 * (picture.people[0].joints[:, :2] + 1), rtol=1e-6)
+    assert record.self_person.scale_provided == pytest.approx(2 * picture.people[0].scale_provided)
+    assert len(record.others) == len(picture.people) - 1
+    again = decode(encode(record), 16, "record")
+    assert_same_bits(np.ascontiguousarray(again.image), record.image, "image")
+
+
+def test_pipelines_make_the_samples_they_count(values):
+    with benchmark_data.pipelines(TRANSFORMER, values, 4) as made:
+        assert next(iter(made)) == "cpm-repro" and ("OpenCV" in made) == bool(benchmark_data.opencv_version())
+        assert ("kornia" in made) == benchmark_data.kornia_is_installed() and torch.get_num_threads() == 1
+        assert [run() for run in made.values()] == [4] * len(made)
+
+
+def test_kornia_makes_nearly_the_same_samples(values):
+    pytest.importorskip("kornia")
+    from cpm_repro.benchmarks.kornia_samples import kornia_sample
+
+    random = GlibcRand(5)
+    for value in values * 2:
+        record, augmentation = decode(value, 16, "record"), TRANSFORMER.draw(random)
+        data, label = poisoned(TRANSFORMER.shape.data_shape), poisoned(TRANSFORMER.shape.label_shape)
+        kornia_sample(TRANSFORMER.place(record, augmentation), data, label)
+        our_data, our_label = TRANSFORMER.apply(record, augmentation)
+        assert np.abs(data[:3] - our_data[:3]).mean() < 1 / 256  # mirrored or shifted by a pixel it is several
+        assert np.abs(data[3] - our_data[3]).max() < 1e-6 and np.abs(label - our_label).max() < 1e-6
+
+
+def test_without_opencv_only_this_project_is_measured(values, monkeypatch):
+    monkeypatch.setattr(benchmark_data, "opencv_version", lambda: None)
+    monkeypatch.setattr(benchmark_data, "kornia_is_installed", lambda: False)
+    with benchmark_data.pipelines(TRANSFORMER, values, 1) as made:
+        assert list(made) == ["cpm-repro"]
+
+
+def test_crops_grow_with_the_people_in_them(values):
+    record, random = decode(values[0], 16, "record"), GlibcRand()
+    small, large = (benchmark_data.transformer_for(crop) for crop in (184, 368))
+    augmentation = large.draw(random)
+    halves, wholes = (by.place(record, augmentation).pose.points for by in (small, large))
+    np.testing.assert_allclose(halves * 2, wholes, atol=3)
+
+
+def on_the_cpu(images, samples, joints, regions, largest, data, label) -> None:
+    """What CudaSamples is called with, done by the CPU's half."""
+    rows = samples.numpy().reshape(-1).view(SAMPLE)
+    assert regions > 0
+    assert largest == (rows["region_rows"].max(), rows["region_columns"].max())
+    transform_samples(images.numpy(), rows, joints.numpy(), TRANSFORMER.shape, data.numpy(), label.numpy())
+
+
+def test_the_kernels_get_whole_samples(values):
+    batch = data_on_card.kernel_batch(TRANSFORMER, values, 5, torch.device("cpu"))
+    *_, data, label = batch.arguments
+    data.fill_(torch.nan), label.fill_(torch.nan)
+    on_the_cpu(*batch.arguments)
+    expected = expected_samples(values, 5)
+    assert_same_bits(data.numpy(), expected[0], "data")
+    assert_same_bits(label.numpy(), expected[1], "label")
+
+
+def test_the_cards_report_adds_up(values, monkeypatch):
+    monkeypatch.setattr(data_on_card, "COPIED", 1 << 20)
+    seconds = iter([0.002, 0.001, 0.004])  # kernels, copy, upload
+
+    def timer(work, repeats, device) -> float:
+        work()
+        return next(seconds)
+
+    report = data_on_card.measure_card(TRANSFORMER, values, on_the_cpu, 77.0, 2, 4, "cpu", timer)
+    assert report["kernels"] == 2000 and report["pipeline"] == 77
+    assert report["copy_bandwidth"] == pytest.approx(2 * 2**20 / 0.001)
+    assert report["upload_bandwidth"] == pytest.approx(2**20 / 0.004)
+    made = 4 * sum(int(np.prod(shape)) for shape in (TRANSFORMER.shape.data_shape, TRANSFORMER.shape.label_shape))
+    assert report["bytes_moved"] > made + report["bytes_uploaded"]
+    share = report["bytes_moved"] * 2000 / report["copy_bandwidth"]
+    assert report["share_of_copy_bandwidth"] == pytest.approx(share)
+    bounds = report["bounds"]
+    assert bounds["the upload"] == pytest.approx(report["upload_bandwidth"] / report["bytes_uploaded"])
+    assert bounds[report["pipeline_limited_by"]] == min(bounds.values())
+
+
+@pytest.mark.gpu
+def test_a_card_is_measured(values):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    from cpm_kernels.samples.cuda import CudaSamples
+
+    report = data_on_card.measure_card(TRANSFORMER, values, CudaSamples(TRANSFORMER.shape), 1.0, 1, 32)
+    assert 0 < report["share_of_copy_bandwidth"] < 2 and report["kernels"] > 1000

@@ -1,0 +1,84 @@
+"""The comparison of a converted file with its source: what fits, and what must not."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from cpm_repro.convert.weights import convert
+from cpm_repro.convert.check import Check, check, check_table, compare_blobs
+from prototxt_import.files import InputError
+from prototxt_import.net import load_net
+
+
+@pytest.fixture
+def mini(golden, tmp_path):
+    """(weights, prototxt) of a CPM that a check runs in no time."""
+    text = (golden / "net/mini_cpm_deploy.prototxt").read_text().replace("dim: 104", "dim: 56")
+    (tmp_path / "mini.prototxt").write_text(text)
+    return golden / "net/mini_cpm_deploy.caffemodel", tmp_path / "mini.prototxt"
+
+
+@pytest.mark.parametrize("form", ["n.pt", "n.safetensors", "n.caffemodel", "n.caffemodel.h5", "n.onnx"])
+def test_every_form_fits(mini, tmp_path, form):
+    for package in ("safetensors", "onnx", "onnxruntime", "cv2"):
+        pytest.importorskip(package, reason=f"{package} is not installed (extras `convert` and `test`)")
+    weights, prototxt = mini
+    net, text, _ = convert(weights, tmp_path / form, prototxt)
+    checks = check(net, text, tmp_path / form)
+    readers = {"n.onnx": ["ONNX Runtime"], "n.caffemodel": ["read back", "OpenCV"]}.get(form, ["read back"])
+    assert [made.reader.split(" 4.")[0] for made in checks] == readers
+    assert all(made.fits and not made.remark for made in checks)
+    (blob,) = checks[0].blobs
+    assert blob.name == "Mconv5_stage3" and blob.shape == (2, 15, 7, 7)
+    assert blob.same_bits == 1 or form == "n.onnx"
+    assert "fits" in check_table(checks) and "NOT" not in check_table(checks)
+
+
+@pytest.mark.parametrize("form", ["n.pt", "n.onnx", "n.caffemodel"])
+def test_one_changed_weight_does_not_fit(mini, tmp_path, form):
+    if form == "n.onnx":
+        pytest.importorskip("onnxruntime", reason="the extra `convert` is not installed")
+    weights, prototxt = mini
+    net, text, _ = convert(weights, tmp_path / form, prototxt)
+    with torch.no_grad():
+        net.layers["Mconv5_stage3"].bias[3] += 0.01
+    checks = check(net, text, tmp_path / form)
+    assert not any(made.fits for made in checks if not made.remark)
+    assert "DOES NOT FIT" in check_table(checks)
+
+
+def test_opencv_is_told_apart_when_it_is_missing_or_cannot(mini, tmp_path, monkeypatch):
+    weights, prototxt = mini
+    net, text, _ = convert(weights, tmp_path / "n.caffemodel", prototxt)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    missing = check(net, text, tmp_path / "n.caffemodel")[1]
+    assert missing.fits and missing.remark == "not installed, not compared"
+    assert "OpenCV: not installed" in check_table([missing])
+
+
+def test_a_net_that_opencv_cannot_read_is_no_failure(tmp_path):
+    pytest.importorskip("cv2", reason="opencv-python-headless is not installed (extra `test`)")
+    text = (
+        'input: "x" input_shape { dim: 2 dim: 3 }'
+        'layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 2 } }'
+        'layer { name: "t" type: "Threshold" bottom: "f" top: "t" }'
+    )
+    (tmp_path / "n.prototxt").write_text(text)
+    net = load_net(tmp_path / "n.prototxt", seed=1)
+    (tmp_path / "w.caffemodel").write_bytes(net.to_caffemodel().SerializeToString())
+    net, text, _ = convert(tmp_path / "w.caffemodel", tmp_path / "n.caffemodel", tmp_path / "n.prototxt")
+    own, opencv = check(net, text, tmp_path / "n.caffemodel")
+    assert own.fits and opencv.fits and "cannot run this net" in opencv.remark
+
+
+def test_numbers_of_a_comparison():
+    expected = np.float32([1, -4, np.nan, np.inf, 0.0])
+    blob = compare_blobs("b", expected, np.float32([1, -3, np.nan, np.inf, -0.0]))
+    assert (blob.absolute, blob.relative, blob.same_bits) == (1, 0.25, 0.6)
+    assert compare_blobs("b", expected, np.float32([1, -4, 0, np.inf, 0])).absolute == np.inf
+    assert compare_blobs("b", np.zeros(2, np.float32), np.float32([0, 1e-3])).relative == pytest.approx(1e-3)
+    assert not Check("r", [blob], 0.2).fits and Check("r", [blob], 0.25).fits
+    with pytest.raises(InputError, match=r"blob 'b': expected shape \(5,\)"):
+        compare_blobs("b", expected, expected[:4])

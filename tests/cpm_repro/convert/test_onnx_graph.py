@@ -1,0 +1,138 @@
+"""ONNX models in ONNX Runtime: every layer of the golden zoo, the golden CPM, and other people's nets."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from tests.foreign_nets import WITH_OPENCV, WITHOUT_OPENCV, foreign_net
+
+from prototxt_import.files import InputError
+from prototxt_import.layers.layer import CONVERTERS
+from prototxt_import.net import Net, load_net
+from prototxt_import.formats.prototxt import parse_net
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `convert` is not installed")
+onnx = pytest.importorskip("onnx", reason="the extra `convert` is not installed")
+
+from cpm_repro.convert.onnx_export import save_onnx  # noqa: E402
+from cpm_repro.convert.onnx_graph import ONNX_CONVERTERS, exports  # noqa: E402
+
+NO_EXPORT = {"Input", "CPMData", "EuclideanLoss"}
+
+
+def session(path):
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def test_every_layer_type_has_a_converter():
+    assert set(ONNX_CONVERTERS) == set(CONVERTERS) - NO_EXPORT
+    with pytest.raises(KeyError, match="ReLU is registered twice"):
+        exports("ReLU")(ONNX_CONVERTERS["ReLU"])
+
+
+def test_layers_compute_the_golden_values(golden, tmp_path):
+    zoo = np.load(golden / "net/layer_zoo.npz")
+    texts = json.loads(str(zoo["prototxt"]))
+    assert len(texts) == 44
+    for name in texts.keys() - {"euclidean_loss"}:
+        layer_computes_the_golden_values(zoo, name, texts[name], tmp_path)
+
+
+def layer_computes_the_golden_values(zoo, name, text, tmp_path):
+    net = Net(parse_net(text, name))
+    layer = net.layers[name]
+    with torch.no_grad():
+        for index, blob in enumerate(layer.blob_names):
+            getattr(layer, blob).copy_(torch.from_numpy(zoo[f"{name}/param{index}"]))
+    save_onnx(tmp_path / "n.onnx", net, "")
+    made = session(tmp_path / "n.onnx")
+    found = made.run(None, {bottom.name: zoo[f"{name}/{bottom.name}"] for bottom in made.get_inputs()})
+    assert sorted(output.name for output in made.get_outputs()) == sorted(layer.spec.top)
+    for output, values in zip(made.get_outputs(), found, strict=True):
+        expected = zoo[f"{name}/{output.name}"]
+        scale = max(np.abs(expected).max(), 1e-3)
+        np.testing.assert_allclose(values, expected, rtol=0, atol=4e-6 * scale, err_msg=f"{name}: {output.name}")
+
+
+def test_the_golden_cpm(golden, tmp_path):
+    net = load_net(golden / "net/mini_cpm_deploy.prototxt", golden / "net/mini_cpm_deploy.caffemodel")
+    expected = np.load(golden / "net/mini_cpm_deploy_blobs.npz")
+    save_onnx(tmp_path / "cpm.onnx", net, "the text")
+    made = session(tmp_path / "cpm.onnx")
+    assert [value.name for value in made.get_inputs()] == ["data"]
+    assert made.get_modelmeta().custom_metadata_map == {"prototxt": "the text"}
+    (maps,) = made.run(["Mconv5_stage3"], {"data": expected["data"]})
+    scale = np.abs(expected["Mconv5_stage3"]).max()
+    np.testing.assert_allclose(maps, expected["Mconv5_stage3"], rtol=0, atol=1e-5 * scale)
+    inside = {name for node in onnx.load(tmp_path / "cpm.onnx").graph.node for name in node.output}
+    assert {"conv7_stage1", "Mconv5_stage2", "pool_center_lower"} <= inside  # blobs keep their names
+
+
+@pytest.mark.parametrize("name", [*WITH_OPENCV, *WITHOUT_OPENCV])
+def test_foreign_nets(tmp_path, name):
+    net, text = foreign_net(name)
+    save_onnx(tmp_path / "n.onnx", net, text)
+    random = np.random.default_rng(3)
+    inputs = {name: random.uniform(-1, 1, shape).astype(np.float32) for name, shape in net.input_shapes.items()}
+    with torch.inference_mode():
+        expected = net({name: torch.from_numpy(values) for name, values in inputs.items()})
+    made = session(tmp_path / "n.onnx")
+    assert [output.name for output in made.get_outputs()] == net.output_names
+    for blob, values in zip(net.output_names, made.run(None, inputs), strict=True):
+        assert values.shape == tuple(expected[blob].shape) == net.blob_shapes[blob]
+        np.testing.assert_allclose(values, expected[blob], rtol=0, atol=2e-6 * max(np.abs(values).max(), 1e-3))
+
+
+POOL = (
+    'input: "x" input_shape { dim: 1 dim: 2 dim: %d dim: %d } layer { name: "p" type: "Pooling" bottom: "x" top: "p" '
+)
+
+
+def test_poolings_of_all_sizes(tmp_path):
+    random = np.random.default_rng(5)
+    for _ in range(25):
+        kernel = random.integers(1, 6, 2)
+        stride = [random.integers(1, k + 1) for k in kernel]
+        pad = [random.integers(0, k) for k in kernel]
+        size = [int(random.integers(k, 15)) for k in kernel]
+        method = random.choice(["MAX", "AVE"])
+        text = POOL % tuple(size) + (
+            f"pooling_param {{ pool: {method} kernel_h: {kernel[0]} kernel_w: {kernel[1]} stride_h: {stride[0]} "
+            f"stride_w: {stride[1]} pad_h: {pad[0]} pad_w: {pad[1]} }} }}"
+        )
+        net = Net(parse_net(text, "n"))
+        save_onnx(tmp_path / "p.onnx", net, text)
+        x = random.standard_normal((1, 2, *size)).astype(np.float32)
+        (found,) = session(tmp_path / "p.onnx").run(None, {"x": x})
+        expected = Net(parse_net(text, "n"), engine="exact")({"x": torch.from_numpy(x)})["p"].numpy()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * np.abs(expected).max(), err_msg=text)
+
+
+def test_blobs_overwritten_in_place_keep_their_names(tmp_path):
+    text = (
+        'input: "x" input_shape { dim: 1 dim: 2 }'
+        'layer { name: "shift" type: "Power" bottom: "x" top: "x" power_param { shift: 1 } }'
+        'layer { name: "double" type: "Power" bottom: "x" top: "y" power_param { scale: 2 } }'
+        'layer { name: "root" type: "Power" bottom: "y" top: "y" power_param { power: 0.5 } }'
+        'layer { name: "drop" type: "Dropout" bottom: "y" top: "z" }'
+    )
+    net = Net(parse_net(text, "n"))
+    save_onnx(tmp_path / "n.onnx", net, text)
+    made = session(tmp_path / "n.onnx")
+    assert [output.name for output in made.get_outputs()] == ["z"] == net.output_names
+    np.testing.assert_allclose(made.run(None, {"x": np.float32([[7, 1]])})[0], [[4, 2]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ('layer { name: "l" type: "EuclideanLoss" bottom: "x" bottom: "x" top: "l" }',
+     r"layer 'l' \(EuclideanLoss\): expected a layer type of deploy nets that ONNX export knows, found EuclideanLoss"),
+    ('layer { name: "b" type: "BatchNorm" bottom: "x" top: "b" batch_norm_param { use_global_stats: false } }',
+     "layer 'b' .*use_global_stats, for an ONNX export"),
+    ('layer { name: "a" type: "ArgMax" bottom: "x" top: "a" argmax_param { top_k: 2 } }', "top_k 1, for an ONNX"),
+])  # fmt: skip
+def test_what_onnx_cannot_say_is_refused_by_name(tmp_path, text, said):
+    net = Net(parse_net('input: "x" input_shape { dim: 2 dim: 3 }' + text, "n"))
+    with pytest.raises(InputError, match=said):
+        save_onnx(tmp_path / "n.onnx", net, text)
+    assert not list(tmp_path.iterdir())

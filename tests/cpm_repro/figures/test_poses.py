@@ -1,0 +1,123 @@
+"""The pictures are made, show what they should where pixels can tell, and are saved whole or not at all."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cpm_repro.figures import poses as figures
+from data_lmdb import joints
+from cpm_repro.training.log import Log
+from prototxt_import.files import InputError
+
+RNG = np.random.default_rng(0)
+
+
+def picture(height: int = 61, width: int = 83) -> np.ndarray:
+    return RNG.integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def a_log() -> Log:
+    iterations = np.arange(0, 200, 10)
+    losses = {f"loss_stage{stage}": 30.0 / stage * np.exp(-iterations / 90) for stage in range(1, 7)}
+    losses["loss_stage2"][3] = np.nan
+    return Log(iterations, sum(losses.values()), losses, np.where(iterations < 100, 8e-5, 2e-5))
+
+
+@pytest.mark.parametrize("number_of_parts", [9, 14, 28])
+def test_present_parts_only_are_drawn(tmp_path, number_of_parts):
+    grey = np.full((100, 80, 3), 128, np.uint8)
+    pose = RNG.uniform(10, 70, (number_of_parts, 2))
+    limbs = joints.LIMBS[number_of_parts]
+    for state, name in ((1, "pose.png"), (2, "nobody.png")):
+        figure = figures.people_figure(grey, [pose], [np.full(number_of_parts, state)], limbs, stress_first=False)
+        figures.save(figure, tmp_path / name)
+    drawn, empty = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("pose.png", "nobody.png"))
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 50
+    middle = empty[empty.shape[0] // 4 : -empty.shape[0] // 4, empty.shape[1] // 4 : -empty.shape[1] // 4]
+    assert (middle == 128).all()
+
+
+def test_people_figure_draws_what_is_there_and_the_first_person_stronger(tmp_path):
+    grey = np.full((90, 120, 3), 128, np.uint8)
+    poses = [RNG.uniform(10, 80, (16, 2)) for _ in range(3)]
+    states = [np.arange(16) % 2 for _ in poses]
+    figure = figures.people_figure(grey, poses, states, joints.LIMBS[16], "three people")
+    widths = [line.get_linewidth() for line in figure.axes[0].lines]
+    limbs = 2 * len(joints.LIMBS[16])  # each with its dark edge
+    assert len(widths) == 3 * limbs and min(widths[-limbs:]) > max(widths[:-limbs])
+    figures.save(figure, tmp_path / "people.png")
+    nobody = figures.people_figure(grey, poses, [np.full(16, 2)] * 3, joints.LIMBS[16])
+    assert not nobody.axes[0].lines
+    assert sum(len(dots.get_offsets()) for dots in nobody.axes[0].collections) == 0
+
+
+def test_people_may_be_drawn_by_their_size():
+    small = RNG.uniform(0, 1, (14, 2)) * [10, 30] + 20
+    pose = np.concatenate([small * 2, small * 0.5]).reshape(2, 14, 2)
+    figure = figures.people_figure(picture(120, 160), pose, np.ones((2, 14)), joints.LIMBS[14], stress_first=False)
+    widths = [line.get_linewidth() for line in figure.axes[0].lines]
+    assert min(widths[26:]) > 1.5 * min(widths[:26])  # the first person lies on top
+
+
+def test_person_map_figure_marks_the_centres(tmp_path):
+    centers = np.array([[20.0, 30.0], [60.0, 41.0]])
+    figure = figures.person_map_figure(picture(80, 90), RNG.random((46, 52)), centers)
+    assert (figure.axes[0].collections[0].get_offsets() == centers).all()
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
+    figures.save(figures.person_map_figure(picture(80, 90), np.zeros((46, 52)), np.empty((0, 2))), tmp_path / "map.png")
+
+
+def test_overlay_is_brightest_at_the_peak():
+    belief = np.zeros((8, 10), np.float32)
+    belief[2, 7] = 1
+    colour = figures.overlay(np.full((64, 80, 3), 90, np.uint8), belief)
+    assert colour.shape == (64, 80, 3) and colour.dtype == np.uint8
+    redness = colour[..., 0].astype(int) - colour[..., 2]
+    row, column = np.unravel_index(redness.argmax(), redness.shape)
+    assert 14 <= row <= 25 and 54 <= column <= 65
+
+
+@pytest.mark.parametrize("number_of_parts", [1, 9, 14])
+def test_stages_figure_has_a_row_per_stage(tmp_path, number_of_parts):
+    maps = [RNG.random((number_of_parts + 1, 12, 12)).astype(np.float32) for _ in range(3)]
+    figure = figures.stages_figure(picture(96, 96), maps)
+    shown = min(len(joints.PARTS.get(number_of_parts, "1")), len(figures.SHOWN_PARTS.get(number_of_parts, "1")))
+    assert len(figure.axes) == 3 * (shown + 1)
+    assert [axes.get_ylabel() for axes in figure.axes[:: shown + 1]] == ["stage 1", "stage 2", "stage 3"]
+    figures.save(figure, tmp_path / "stages.png")
+
+
+def test_loss_figure_has_a_curve_per_stage(tmp_path):
+    figure = figures.loss_figure(a_log(), smooth=4)
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels == [f"stage {stage}" for stage in range(1, 7)]
+    figures.save(figure, tmp_path / "loss.png")
+
+
+def test_smoothing_is_a_trailing_mean():
+    values = np.array([1.0, 3.0, np.nan, 5.0, 9.0])
+    np.testing.assert_allclose(figures.smoothed(values, 1), values)
+    np.testing.assert_allclose(figures.smoothed(values, 2), [1, 2, 3, 5, 7])
+    np.testing.assert_allclose(figures.smoothed(values, 99), [1, 2, 2, 3, 4.5])
+    assert np.isnan(figures.smoothed(np.full(3, np.nan), 2)).all()
+
+
+def test_contact_sheet_leaves_spare_cells_empty(tmp_path):
+    poses = [RNG.uniform(0, 60, (14, 2)) for _ in range(5)]
+    pictures = [picture(60 + index, 70) for index in range(5)]
+    figure = figures.contact_sheet(pictures, poses, [f"im{index}" for index in range(5)], columns=3)
+    assert [axes.get_visible() for axes in figure.axes] == [True] * 5 + [False]
+    figures.save(figure, tmp_path / "sheet.png")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_the_same_figure_gives_the_same_bytes(tmp_path, suffix):
+    for name in ("a", "b"):
+        figures.save(figures.loss_figure(a_log()), tmp_path / (name + suffix))
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_an_unknown_format_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"expected a name ending in \.png"):
+        figures.save(figures.loss_figure(a_log()), tmp_path / "loss.gif.txt")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,256 @@
+"""The testing protocol on a network that sees coloured dots, and against a plain, slow reading of the protocol."""
+
+import numpy as np
+import pytest
+import torch
+from tests.bits import assert_same_bits
+
+from cpm_repro.inference.imresize import imresize
+from cpm_repro.inference.beliefs import RELEASE_SCALES, Person, crop_person, default_target_dist, estimate_beliefs, estimate_pose, estimate_poses, find_pose, maps_on_picture, net_boxsize, person_crops, run_crops, stage_blobs
+from prototxt_import.files import InputError
+
+BOX = 64
+
+
+class DotNet(torch.nn.Module):
+    """Three parts, the brightest point of each colour plane; stage 1 is blunter. Counts what it was given."""
+
+    def __init__(self, box: int = BOX):
+        super().__init__()
+        self.input_shapes = {"data": (1, 4, box, box)}
+        self.blob_names = ["data", "image", "center_map", "conv7_stage1", "concat_stage2", "Mconv5_stage2"]
+        self.batches = []
+
+    def forward(self, inputs, wanted=None):
+        data = inputs["data"]
+        self.batches.append(len(data))
+        _, _, height, width = data.shape
+        grid_y = torch.arange(height // 8)[:, None] * 8 + 3.5
+        grid_x = torch.arange(width // 8)[None, :] * 8 + 3.5
+        peak = data[:, :3].flatten(2).argmax(2)  # (N, 3)
+        y, x = (peak // width)[..., None, None], (peak % width)[..., None, None]
+        square = (grid_y - y) ** 2 + (grid_x - x) ** 2
+
+        def maps(sigma: float):
+            parts = torch.exp(-square / 2 / sigma**2)
+            return torch.cat([parts, 1 - parts.amax(1, keepdim=True)], 1)
+
+        return {"conv7_stage1": maps(14.0), "Mconv5_stage2": maps(7.0)}
+
+
+def dotted_picture(height: int, width: int, dots: list[tuple[int, int]], radius: int = 3) -> np.ndarray:
+    picture = np.random.default_rng(height).integers(90, 110, (height, width, 3)).astype(np.uint8)
+    rows, columns = np.mgrid[:height, :width]
+    for plane, (x, y) in enumerate(dots):
+        square = (rows - y) ** 2 + (columns - x) ** 2
+        glow = 150 * np.exp(-square / 2 / radius**2)
+        picture[..., plane] = np.minimum(picture[..., plane] + glow, 255).astype(np.uint8)
+    return picture
+
+
+@pytest.mark.parametrize("scales", [(1.0,), RELEASE_SCALES])
+@pytest.mark.parametrize("target_dist", [0.33, 0.61])
+def test_joints_are_found_where_the_dots_are(scales, target_dist):
+    dots = [(41, 52), (66, 38), (57, 71)]
+    picture = dotted_picture(117, 95, dots)
+    pose = estimate_pose(picture, DotNet(), (53.0, 55.0), 0.6, scales, target_dist)
+    assert pose.maps.shape == (4, 117, 95) and pose.maps.dtype == np.float32
+    # The cubic peak between 8 px cells is up to 2 px of the crop off.
+    assert np.abs(pose.joints - dots).max() <= 2 / (target_dist / 0.6)
+    assert (pose.scores > 0.7).all()
+
+
+def test_a_person_at_the_border_is_padded():
+    dots = [(4, 5), (12, 3), (2, 14)]
+    picture = dotted_picture(83, 77, dots)
+    pose = estimate_pose(picture, DotNet(), (3.0, 4.0), 0.5, (1.0,), 0.5)
+    assert np.abs(pose.joints - dots).max() <= 1.5
+    outside = pose.maps[:, 60:, 60:]
+    assert not outside[:3].any() and (outside[3] == 1).all()
+
+
+def test_a_centre_far_outside_gives_empty_maps():
+    pose = estimate_pose(dotted_picture(50, 40, [(5, 5)] * 3), DotNet(), (4000.0, -9000.0), 0.5, (1.0,), 0.5)
+    assert not pose.maps[:3].any() and (pose.maps[3] == 1).all()
+
+
+def protocol(picture: np.ndarray, net: DotNet, center, scale: float, scales, target_dist: float) -> np.ndarray:
+    """Whole pictures at every step, 1-based as the protocol is written; maps (P+1, H, W) in float64."""
+    total = 0.0
+    for multiplier in scales:
+        factor = target_dist / scale * multiplier
+        scaled = imresize(picture, factor)
+        height, width = scaled.shape[:2]
+        x, y = (int(np.floor((value + 1) * factor + 0.5)) for value in center)
+        up, down, left, right = BOX // 2 - y, BOX // 2 - (height - y), BOX // 2 - x, BOX // 2 - (width - x)
+        pads = [(max(up, 0), max(down, 0)), (max(left, 0), max(right, 0)), (0, 0)]
+        padded = np.pad(scaled, pads, constant_values=128)
+        top, side = max(-up, 0), max(-left, 0)
+        crop = padded[top : top + BOX, side : side + BOX]
+        data = np.zeros((1, 4, BOX, BOX), np.float32)
+        data[0, :3] = crop.transpose(2, 0, 1) / 256 - 0.5
+        maps = net({"data": torch.from_numpy(data)})["Mconv5_stage2"][0].numpy().astype(np.float64)
+        maps = imresize(np.moveaxis(maps, 0, -1), 8.0)
+        whole = np.zeros((height + 2 * BOX, width + 2 * BOX, maps.shape[2]))
+        whole[..., -1] = 1
+        whole[BOX - up : 2 * BOX - up, BOX - left : 2 * BOX - left] = maps
+        unpadded = whole[BOX:-BOX, BOX:-BOX]
+        total = total + imresize(unpadded, output_size=picture.shape[:2])
+    return np.moveaxis(total / len(scales), -1, 0)
+
+
+@pytest.mark.parametrize(
+    ("size", "center"), [((101, 88), (50.3, 47.8)), ((45, 131), (9.0, 30.5)), ((150, 33), (31.0, 140.0))]
+)
+def test_maps_are_those_of_the_protocol(size, center):
+    rng = np.random.default_rng(size[0])
+    picture = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+    scales = (0.7, 1.0, 1.3)
+    pose = estimate_pose(picture, DotNet(), center, 0.55, scales, 0.47)
+    expected = protocol(picture, DotNet(), center, 0.55, scales, 0.47)
+    np.testing.assert_allclose(pose.maps, expected, rtol=0, atol=2e-6)
+
+
+def test_the_input_is_what_caffe_was_given():
+    picture = np.random.default_rng(1).integers(0, 256, (368, 368, 3)).astype(np.uint8)
+    # 1-based centre (184, 184) is 0-based 183: nothing moves.
+    crop = crop_person(Person(picture, (183.0, 183.0), 1.0), 1.0, 368, 21.0)
+    assert_same_bits(crop.data[:3], picture.transpose(2, 0, 1).astype(np.float32) / 256 - np.float32(0.5))
+    assert np.unravel_index(crop.data[3].argmax(), (368, 368)) == (183, 183)
+    assert crop.data[3, 183, 183] == 1
+    assert crop.data[3, 183 + 21, 183] == np.float32(np.exp(-0.5))
+    padded = crop_person(Person(picture, (0.0, 183.0), 1.0), 1.0, 368, 21.0)
+    assert not padded.data[:3, :, :183].any()  # 128 / 256 - 0.5
+    assert_same_bits(padded.data[:3, :, 183:], crop.data[:3, :, :185])
+
+
+def test_the_default_target_is_the_releases_share_of_the_input():
+    assert default_target_dist(368) == 41 / 35 and default_target_dist(184) == 41 / 70
+    assert RELEASE_SCALES == (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
+
+
+def test_many_people_share_batches_and_stay_in_order():
+    rng = np.random.default_rng(7)
+    people = []
+    for index in range(7):
+        dots = rng.integers(30, 50, (3, 2))
+        people.append(Person(dotted_picture(80 + index, 90 - index, dots), (40.0, 41.0), 0.6))
+    net = DotNet()
+    protocol = {"scales": (0.9, 1.1), "target_dist": 0.5}
+    batched = list(estimate_poses(people, net, stages=(1, 2), batch_size=5, **protocol))
+    assert net.batches == [4, 4, 4, 2]
+    for person, (first, last) in zip(people, batched, strict=True):
+        alone = estimate_pose(person.image, DotNet(), person.center, person.scale, (0.9, 1.1), 0.5)
+        assert_same_bits(last.maps, alone.maps)
+        assert not np.array_equal(first.maps, last.maps)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 16])
+def test_the_batch_size_bounds_the_batches_and_changes_no_bit(batch_size):
+    people = [Person(dotted_picture(70, 81, [(40, 40), (30, 30), (35, 44)]), (33.0, 41.0), 0.6)] * 2
+    net = DotNet()
+    found = list(estimate_poses(people, net, scales=(0.8, 1.0, 1.2), target_dist=0.5, batch_size=batch_size))
+    assert max(net.batches) <= batch_size and sum(net.batches) == 6
+    alone = estimate_pose(people[0].image, DotNet(), (33.0, 41.0), 0.6, (0.8, 1.0, 1.2), 0.5)
+    for (pose,) in found:
+        assert_same_bits(pose.maps, alone.maps)
+
+
+def test_beliefs_hold_crops_and_maps_of_every_stage_and_scale():
+    picture = dotted_picture(90, 90, [(40, 40), (50, 40), (45, 55)])
+    (beliefs,) = estimate_beliefs([Person(picture, (45.0, 45.0), 0.5)], DotNet(), (1.0, 1.2), 0.5)
+    pixels = beliefs.crops[0].pixels()
+    assert pixels.shape == (BOX, BOX, 3) and pixels.dtype == np.uint8
+    assert_same_bits(pixels[:60, :60], picture[14:74, 14:74])
+    assert [maps.shape for maps in beliefs.stages] == [(2, 4, 8, 8)] * 2
+    one = find_pose(maps_on_picture(beliefs.stages[0][0], beliefs.crops[0]))
+    (single,) = estimate_poses(
+        [Person(picture, (45.0, 45.0), 0.5)], DotNet(), stages=(1,), scales=(1.0,), target_dist=0.5
+    )
+    assert_same_bits(one.maps, single[0].maps)
+
+
+def named(names: str) -> DotNet:
+    net = DotNet()
+    net.blob_names = names.split()
+    return net
+
+
+def test_stage_blobs_of_the_released_networks():
+    cpm = "data image center_map pool_center_lower conv1_stage1 pool1_stage1 conv6_stage1 conv7_stage1 "
+    cpm += "conv7_stage1_conv7_stage1_0_split_0 conv1_stage2 pool3_stage2 conv4_stage2 concat_stage2 "
+    cpm += "Mconv1_stage2 Mconv5_stage2 conv1_stage3 concat_stage3 Mconv1_stage3 Mconv5_stage3"
+    assert stage_blobs(named(cpm)) == ["conv7_stage1", "Mconv5_stage2", "Mconv5_stage3"]
+    trained = cpm.replace("data ", "data label ") + " loss_stage1 loss_stage2 loss_stage3"
+    assert stage_blobs(named(trained)) == stage_blobs(named(cpm))
+    vgg = "data image center_map conv1_1 pool1_stage1 pool3_stage1 conv4_7_CPM "
+    vgg += "conv4_7_CPM_conv4_7_CPM_0_split_0 conv5_1_CPM conv5_2_CPM "
+    vgg += "conv5_2_CPM_split_0 concat_stage2 Mconv1_stage2 Mconv7_stage2 concat_stage3 Mconv7_stage3"
+    assert stage_blobs(named(vgg)) == ["conv5_2_CPM", "Mconv7_stage2", "Mconv7_stage3"]
+    assert stage_blobs(named("data conv4_7_CPM conv5_2_CPM")) == ["conv5_2_CPM"]
+
+
+def test_wrong_networks_and_people_are_named():
+    picture = dotted_picture(40, 40, [(5, 5)] * 3)
+    with pytest.raises(InputError, match="found no blob for them"):
+        stage_blobs(named("concat_stage2 Mconv5_stage2"))
+    with pytest.raises(InputError, match=r"stages 1, 2, \.\.\., found blobs of stages \[1, 3\]"):
+        stage_blobs(named("conv7_stage1 Mconv5_stage3"))
+    net = DotNet()
+    net.input_shapes = {"data": (1, 3, BOX, BOX)}
+    with pytest.raises(InputError, match=r"N x 4 x box x box \(BGR and centre map\), found 1 x 3 x 64 x 64"):
+        estimate_pose(picture, net, (5, 5), 1.0)
+    for inputs, found in (
+        ({}, "found none$"),
+        ({"image": (1, 3, 8, 8)}, "p.prototxt: .*found `image` 1 x 3 x 8 x 8; it looks like a person detector"),
+        ({"data": (4, 4, 8, 8), "label": (4, 30, 1, 1)}, "`label` 4 x 30 x 1 x 1; it looks like a training network"),
+    ):
+        net.input_shapes = inputs
+        with pytest.raises(InputError, match=found):
+            net_boxsize(net, "p.prototxt")
+    with pytest.raises(InputError, match="stage 3: expected 1 to 2"):
+        next(estimate_poses([Person(picture, (5, 5), 1.0)], DotNet(), stages=(3,)))
+    for scale in (0.0, -1.0, float("nan"), float("inf"), 1e-9, 1e9):
+        with pytest.raises(InputError, match="the person: expected a scale"):
+            estimate_pose(picture, DotNet(), (5, 5), scale)
+    with pytest.raises(InputError, match="the person: expected a finite centre"):
+        estimate_pose(picture, DotNet(), (float("nan"), 5), 1.0)
+
+
+def test_pictures_that_cannot_be_used_are_named():
+    for picture, found in (
+        (np.zeros((7, 90, 3), np.uint8), "a.png: expected a picture of at least 8 x 8 px, found 90 x 7"),
+        (np.zeros((0, 0, 3), np.uint8), "found 0 x 0"),
+        (np.zeros((20, 20), np.uint8), "expected a picture uint8 H x W x 3, found uint8 20 x 20"),
+        (np.zeros((20, 20, 3)), "found float64 20 x 20 x 3"),
+    ):
+        with pytest.raises(InputError, match=found):
+            estimate_pose(picture, DotNet(), (5, 5), 1.0, where="a.png")
+
+
+def test_maps_that_are_no_numbers_are_refused():
+    class Diverged(DotNet):
+        def forward(self, inputs, wanted=None):
+            diverged = torch.full((len(inputs["data"]), 4, 8, 8), torch.nan)
+            return super().forward(inputs, wanted) | {"Mconv5_stage2": diverged}
+
+    with pytest.raises(InputError, match="finite belief maps, found NaN or infinity in `Mconv5_stage2`"):
+        estimate_pose(dotted_picture(40, 40, [(5, 5)] * 3), Diverged(), (5, 5), 1.0)
+
+
+def test_unequal_stages_are_refused():
+    class Unequal(DotNet):
+        def forward(self, inputs, wanted=None):
+            blobs = super().forward(inputs, wanted)
+            blobs["conv7_stage1"] = blobs["conv7_stage1"][:, :2]
+            return blobs
+
+    crops = person_crops(Person(dotted_picture(40, 40, [(5, 5)] * 3), (20, 20), 1.0), BOX, (1.0,))
+    with pytest.raises(InputError, match="one shape in every stage"):
+        run_crops(Unequal(), crops)
+
+
+def test_maps_on_picture_of_ones_are_ones_inside():
+    crop = crop_person(Person(np.zeros((30, 30, 3), np.uint8), (15, 15), 1.0), 1.3, BOX, 4.0)
+    maps = maps_on_picture(np.ones((3, 8, 8), np.float32), crop)
+    np.testing.assert_allclose(maps, 1.0, rtol=0, atol=1e-6)

@@ -1,0 +1,225 @@
+"""The CUDA twin against the CPU's exact kernels, bit for bit: its kernels run on the host, tile by tile.
+
+On a CUDA device the same comparisons run as `gpu` tests.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from tests.bits import assert_same_bits
+from tests.kernels.cuda_on_host import HostLauncher
+
+from cpm_kernels.exact import blas, convolution, cuda, elementary, gemm, pooling, sgd
+from cpm_kernels import cuda_module
+from cpm_kernels.exact.convolution import Geometry
+from cpm_kernels.exact.gemm import GEMM_PROFILES
+from cpm_kernels.exact.pooling import Pooling
+
+
+@pytest.fixture(params=["host", "host, threads reversed", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where the kernels run: "cpu" (compiled for the host) or "cuda"."""
+    if request.param == "cuda":
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
+        pytest.importorskip("cupy", reason="CuPy is not installed")
+        yield "cuda"
+        return
+    kernels = request.getfixturevalue("kernels_on_host")
+    launcher = HostLauncher(kernels, reversed_threads=request.param != "host")
+    monkeypatch.setattr(cuda_module, "launch", launcher)
+    yield "cpu"
+
+
+@pytest.fixture(autouse=True)
+def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New tensors are full of NaN: what a kernel leaves out shows."""
+    empty = torch.empty
+
+    def poisoned_empty(*args: object, **kwargs: object) -> torch.Tensor:
+        tensor = empty(*args, **kwargs)
+        return tensor.fill_(float("nan") if tensor.is_floating_point() else -77)
+
+    monkeypatch.setattr(torch, "empty", poisoned_empty)
+
+
+def values(*shape: int, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng([seed, *shape])
+    return (random.standard_normal(shape) * 2.0 ** random.integers(-6, 6, shape)).astype(np.float32)
+
+
+def on(device: str, *arrays: np.ndarray) -> list[torch.Tensor]:
+    return [torch.from_numpy(array.copy()).to(device) for array in arrays]
+
+
+PRODUCTS = [
+    # m, n, k: small (one chain), lanes where B is transposed, then blocks: halves, several, odd ends
+    (5, 7, 3),
+    (15, 70, 40),
+    (33, 35, 129),
+    (6, 190, 700),
+    (130, 140, 320),
+    (70, 133, 321),
+    (66, 68, 641),
+    (140, 129, 967),
+    (17, 260, 1300),
+]
+
+
+@pytest.mark.parametrize("sizes", PRODUCTS, ids=str)
+@pytest.mark.parametrize("transposed", ["", "a", "b"])
+def test_products(device: str, sizes: tuple[int, int, int], transposed: str) -> None:
+    m, n, k = sizes
+    a = values(k, m) if transposed == "a" else values(m, k)
+    b = values(n, k, seed=1) if transposed == "b" else values(k, n, seed=1)
+    how = {"transpose_a": transposed == "a", "transpose_b": transposed == "b"}
+    c = values(m, n, seed=2)
+    for profile in GEMM_PROFILES.values():
+        expected = gemm.gemm(a, b, profile=profile, **how)
+        actual = cuda.gemm(*on(device, a, b), profile=profile, **how)
+        assert_same_bits(actual.cpu().numpy(), expected, f"{profile}")
+    onto = cuda.gemm(*on(device, a, b, c), **how)
+    assert_same_bits(onto.cpu().numpy(), gemm.gemm(a, b, c.copy(), **how), "onto c")
+
+
+@pytest.mark.parametrize("tile", cuda.TILES)
+def test_every_tile_size(device: str, monkeypatch: pytest.MonkeyPatch, tile: str) -> None:
+    monkeypatch.setattr(cuda, "_tile", lambda *sizes: tile)
+    test_products(device, (131, 150, 700), "")
+    test_convolution(device, *CONVOLUTIONS["9 x 9"])
+    test_convolution(device, *CONVOLUTIONS["strides, dilation, groups"])
+
+
+def test_the_tile_follows_the_product() -> None:
+    assert cuda._tile(128, 46 * 46, 16) == "128x128"
+    assert cuda._tile(128, 46 * 46, 1) == "64x64"
+    assert cuda._tile(15, 46 * 46, 16) == "32x128"
+
+
+@pytest.mark.parametrize("form", [{}, {"transpose_a": True}, {"transpose_b": True}], ids=str)
+@pytest.mark.parametrize("size", [1, 40, 101])
+def test_the_sign_of_zero(device: str, size: int, form: dict[str, bool]) -> None:
+    """Products below float32's range give -0, which a small product keeps (but A · Bᵀ) and a large one adds to 0."""
+    tiny = np.full((size, size), 1e-38, np.float32)
+    expected = gemm.gemm(-tiny, tiny, **form)
+    assert np.signbit(expected).all() == (size < 101 and not form.get("transpose_b"))
+    assert_same_bits(cuda.gemm(*on(device, -tiny, tiny), **form).cpu().numpy(), expected, "zeros")
+
+
+CONVOLUTIONS: dict[str, tuple[tuple[int, ...], int, Geometry]] = {
+    # x's shape, output channels, geometry
+    "1 x 1": ((2, 20, 9, 11), 15, Geometry((1, 1))),
+    "1 x 1, many channels": ((1, 330, 20, 20), 70, Geometry((1, 1))),
+    "1 x 1, many outputs": ((1, 70, 20, 20), 330, Geometry((1, 1))),
+    "3 x 3, lanes": ((3, 2, 9, 8), 7, Geometry((3, 3), pad=(1, 1))),
+    "9 x 9": ((2, 5, 25, 27), 33, Geometry((9, 9), pad=(4, 4))),
+    "11 x 11": ((1, 7, 21, 22), 36, Geometry((11, 11), pad=(5, 5))),
+    "strides, dilation, groups": ((2, 6, 33, 30), 20, Geometry((3, 2), (2, 3), (2, 1), (2, 3), group=2)),
+    "several blocks of outputs": ((2, 11, 14, 15), 340, Geometry((3, 3), pad=(1, 1))),
+    "threads' profile": ((1, 40, 30, 28), 66, Geometry((3, 3), profile=GEMM_PROFILES["openblas-0.3.21-threads"])),
+}
+
+
+@pytest.mark.parametrize(("shape", "outputs", "geometry"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_convolution(device: str, shape: tuple[int, ...], outputs: int, geometry: Geometry) -> None:
+    x = values(*shape)
+    weight = values(outputs, shape[1] // geometry.group, *geometry.kernel, seed=1)
+    bias, gradient = values(outputs, seed=2), values(*weight.shape, seed=3)
+    y = convolution.convolve(x, weight, bias, geometry)
+    assert_same_bits(cuda.convolve(*on(device, x, weight, bias), geometry).cpu().numpy(), y, "forward")
+
+    dy, size = values(*y.shape, seed=4), shape[2:]
+    dx = convolution.convolve_transposed(dy, weight, None, geometry, size)
+    (on_dy, on_weight, on_x, on_gradient) = on(device, dy, weight, x, gradient)
+    actual = cuda.convolve_transposed(on_dy, on_weight, None, geometry, size)
+    assert_same_bits(actual.cpu().numpy(), dx, "data gradient")
+
+    convolution.add_weight_gradient(x, dy, geometry, gradient)
+    cuda.add_weight_gradient(on_x, on_dy, geometry, on_gradient)
+    assert_same_bits(on_gradient.cpu().numpy(), gradient, "weight gradient")
+
+
+@pytest.mark.parametrize("maps", [3, 6, 7, 8, 33])
+@pytest.mark.parametrize("size", [(1, 3), (5, 7), (23, 23), (12, 12), (68, 61), (91, 93)])
+def test_bias_gradient(device: str, maps: int, size: tuple[int, int]) -> None:
+    y, gradient = values(3, maps, *size), values(maps, seed=1)
+    on_y, on_gradient = on(device, y, gradient)
+    cuda.add_bias_gradient(on_y, on_gradient)
+    for image in y:
+        blas.add_row_sums(image.reshape(maps, -1), gradient)
+    assert_same_bits(on_gradient.cpu().numpy(), gradient, "bias gradient")
+
+
+POOLINGS = {
+    "3 / 2, the edge clipped": Pooling((23, 26), (11, 13), (3, 3), (2, 2), (0, 0)),
+    "2 / 2": Pooling((8, 8), (4, 4), (2, 2), (2, 2), (0, 0)),
+    "9 / 8": Pooling((40, 43), (5, 6), (9, 9), (8, 8), (0, 0)),
+    "3 / 2 with padding": Pooling((11, 10), (6, 6), (3, 3), (2, 2), (1, 1)),
+    "gaps": Pooling((13, 9), (4, 3), (2, 3), (4, 3), (1, 0)),
+}
+
+
+@pytest.mark.parametrize("kind", POOLINGS)
+def test_pooling(device: str, kind: str) -> None:
+    p = POOLINGS[kind]
+    x, dy = np.round(values(2, 3, *p.size)), values(2, 3, *p.pooled, seed=1)  # rounded: with ties
+    on_x, on_dy = on(device, x, dy)
+    y, where = pooling.max_pool(x, p)
+    on_y, on_where = cuda.max_pool(on_x, p)
+    assert_same_bits(on_y.cpu().numpy(), y, "maxima")
+    assert_same_bits(on_where.cpu().numpy(), where, "their places")
+    dx = cuda.max_pool_gradient(on_dy, on_where, p)
+    assert_same_bits(dx.cpu().numpy(), pooling.max_pool_gradient(dy, where, p), "gradient of the maxima")
+    assert_same_bits(cuda.ave_pool(on_x, p).cpu().numpy(), pooling.ave_pool(x, p), "means")
+    dx = cuda.ave_pool_gradient(on_dy, p)
+    assert_same_bits(dx.cpu().numpy(), pooling.ave_pool_gradient(dy, p), "gradient of the means")
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1])
+def test_relu(device: str, slope: float) -> None:
+    x, dy = values(5, 61), values(5, 61, seed=1)
+    x[0, :4] = [0.0, -0.0, np.inf, -np.inf]
+    on_x, on_dy = on(device, x, dy)
+    assert_same_bits(cuda.relu(on_x, slope).cpu().numpy(), elementary.relu(x, slope), "forward")
+    again = on_x.clone()
+    assert cuda.relu(again, slope, in_place=True).data_ptr() == again.data_ptr()
+    assert_same_bits(again.cpu().numpy(), elementary.relu(x, slope), "in place")
+    dx = cuda.relu_gradient(on_x, on_dy, slope)
+    assert_same_bits(dx.cpu().numpy(), elementary.relu_gradient(x, dy, slope), "backward")
+
+
+def test_sgd_update(device: str) -> None:
+    """Blobs of all sizes, each with a step of its own: fewer values than threads, and more than the blocks hold."""
+    steps = [
+        sgd.SgdStep(rate=8e-5 * 5, momentum=0.9, decay=5e-4),
+        sgd.SgdStep(clip=0.37, share=0.5, decay=1e-3, absolute=True, rate=0.01, momentum=0.0),
+        sgd.SgdStep(rate=0.1, momentum=0.9),
+        sgd.SgdStep(share=1 / 3, decay=1e-3, rate=0.03, momentum=0.9),
+    ]
+    counts = [561, 7, 1, cuda.SGD_BLOCKS * 256 * 2 + 3]
+    blobs = [[values(count, seed=seed) for count in counts] for seed in range(3)]
+    blobs[0][0][:2] = [0.0, -0.0]
+    tensors = [on(device, *arrays) for arrays in blobs]
+    cuda.sgd_update(*tensors, steps)
+    for weight, gradient, history, step in zip(*blobs, steps, strict=True):
+        sgd.sgd_update(weight, gradient, history, step)
+    for name, actual, expected in (("weight", tensors[0], blobs[0]), ("history", tensors[2], blobs[2])):
+        for one, other in zip(actual, expected, strict=True):
+            assert_same_bits(one.cpu().numpy(), other, f"{name} of {len(other)}")
+
+
+def test_wrong_tensors_are_refused() -> None:
+    x, weight = torch.zeros(1, 3, 8, 8), torch.zeros(4, 3, 3, 3)
+    geometry = Geometry((3, 3))
+    with pytest.raises(ValueError, match="must be on a CUDA device, not on cpu"):
+        cuda.convolve(x, weight, None, geometry)
+    with pytest.raises(ValueError, match="weight must have shape"):
+        cuda.convolve(x, torch.zeros(4, 2, 3, 3), None, geometry)
+    with pytest.raises(ValueError, match="bias must have shape"):
+        cuda.convolve(x, weight, torch.zeros(3), geometry)
+    with pytest.raises(ValueError, match="contiguous float32"):
+        cuda.convolve(x.double(), weight, None, geometry)
+    with pytest.raises(ValueError, match="rows, as a has columns"):
+        cuda.gemm(torch.zeros(2, 3), torch.zeros(4, 5))

@@ -1,0 +1,193 @@
+"""Convolution by FFT against float64 convolution, and its plans."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from tests.bits import assert_same_bits
+from tests.convolution_cases import CASES, assert_close
+from torch.nn import functional as F
+
+from cpm_kernels.fft import convolution
+from cpm_kernels.fft.convolution import convolve, transform_weights, weight_gradient
+from cpm_kernels.fft.plan import TILE_SIZES, FftPlan, fft_plan, plans_of
+from cpm_kernels.exact.gemm import best_version
+
+# The convolutions of the 6-stage network: channels, size, outputs, kernel.
+CPM_LAYERS = {
+    "conv1": (3, 368, 128, 9),
+    "conv2": (128, 184, 128, 9),
+    "conv3": (128, 92, 128, 9),
+    "conv4": (128, 46, 32, 5),
+    "conv5": (32, 46, 512, 9),
+    "Mconv1": (48, 46, 128, 11),
+    "Mconv2": (128, 46, 128, 11),
+    "Mconv4": (128, 46, 128, 1),
+    "VGG's Mconv2": (128, 46, 128, 7),
+}
+
+
+@pytest.fixture(autouse=True)
+def poisoned(monkeypatch):
+    """Arrays that the library must fill start as NaN, and so does its workspace."""
+    monkeypatch.setattr(convolution, "empty", lambda shape: np.full(shape, np.nan, np.float32))
+    monkeypatch.setattr(convolution, "_workspace", convolution._Workspace())
+
+
+def random_case(images, channels, size, outputs, kernel, pad, seed=0):
+    """x, weight and bias of a case, and dy for its output, channels last."""
+    random = np.random.default_rng(seed)
+    out_size = [n + 2 * p - k + 1 for n, p, k in zip(size, pad, kernel, strict=True)]
+    shapes = (images, *size, channels), (outputs, channels, *kernel), (outputs,), (images, *out_size, outputs)
+    return [random.standard_normal(shape).astype(np.float32) for shape in shapes]
+
+
+def tensor(x, dtype=torch.float64):
+    """(N, H, W, C) as a tensor (N, C, H, W)."""
+    return torch.from_numpy(x).to(dtype).permute(0, 3, 1, 2)
+
+
+def expected(x, weight, bias, dy, pad):
+    """Output, and its gradients by x and weight, in float64, channels last."""
+    inputs = tensor(x).requires_grad_(), torch.from_numpy(weight).double().requires_grad_()
+    y = F.conv2d(*inputs, torch.from_numpy(bias).double(), padding=pad)
+    dx, dweight = torch.autograd.grad(y, inputs, tensor(dy))
+    return y.detach().permute(0, 2, 3, 1).numpy(), dx.permute(0, 2, 3, 1).numpy(), dweight.numpy()
+
+
+@pytest.mark.parametrize("tile", TILE_SIZES)
+@pytest.mark.parametrize("case", CASES)
+def test_output_and_gradients(case, tile):
+    images, channels, size, outputs, kernel, pad = CASES[case]
+    plans = [p for p in plans_of(channels, outputs, kernel, size, pad, images) if p.tile == tile]
+    if not plans:
+        pytest.skip("the kernel does not fit the tile")
+    plan = plans[0]
+    x, weight, bias, dy = random_case(*CASES[case], seed=tile)
+    y, dx, dweight = expected(x, weight, bias, dy, pad)
+    assert_close(convolve(x, transform_weights(weight, plan), bias, plan), y, "output")
+    turned = plan.input_gradient()
+    assert_close(convolve(dy, transform_weights(weight, turned, turned=True), None, turned), dx, "gradient by x")
+    assert_close(weight_gradient(x, dy, plan), dweight, "gradient by the weight")
+
+
+@pytest.mark.parametrize("version", range(best_version() + 1))
+def test_every_version_of_the_kernels(version):
+    case = (2, 35, (31, 30), 20, (5, 5), (2, 2))
+    x, weight, bias, dy = random_case(*case)
+    y, _, dweight = expected(x, weight, bias, dy, (2, 2))
+    for plan in plans_of(35, 20, (5, 5), (31, 30), (2, 2), 2):
+        assert_close(convolve(x, transform_weights(weight, plan), bias, plan, version=version), y, f"tile {plan.tile}")
+        assert_close(weight_gradient(x, dy, plan, version=version), dweight, f"tile {plan.tile}, gradient")
+
+
+@pytest.mark.parametrize("layer", CPM_LAYERS)
+def test_cpm_layers(layer):
+    channels, size, outputs, kernel = CPM_LAYERS[layer]
+    plan = fft_plan(channels, outputs, (kernel, kernel), (size, size), (kernel // 2, kernel // 2))
+    assert (plan is None) == (kernel == 1)
+    if plan is None:
+        return
+    x, weight, bias, _ = random_case(1, channels, (size, size), outputs, plan.kernel, plan.pad)
+    x = np.maximum(x, 0)  # as after a ReLU: a mean far from 0
+    y = convolve(x, transform_weights(weight, plan), bias, plan)
+    some = slice(0, outputs, 37)  # float64 convolution takes its time
+    wanted = F.conv2d(tensor(x), torch.from_numpy(weight[some]).double(), torch.from_numpy(bias[some]).double(),
+                      padding=plan.pad)  # fmt: skip
+    assert_close(y[..., some], wanted.permute(0, 2, 3, 1).numpy(), layer)
+
+
+def test_bits_do_not_depend_on_the_threads_nor_outputs_on_the_chunks():
+    case = (2, 20, (40, 33), 18, (5, 5), (2, 2))
+    x, weight, bias, dy = random_case(*case)
+    plan = FftPlan(20, 18, (5, 5), (40, 33), (2, 2), images=2, tile=12, chunk=7)
+    whole = FftPlan(20, 18, (5, 5), (40, 33), (2, 2), images=2, tile=12, chunk=1000)
+    spectra = transform_weights(weight, plan, threads=1)
+    y, dweight = convolve(x, spectra, bias, plan, threads=1), weight_gradient(x, dy, plan, threads=1)
+    for threads in (2, 3, 7):
+        assert_same_bits(transform_weights(weight, plan, threads=threads), spectra, "spectra")
+        assert_same_bits(convolve(x, spectra, bias, plan, threads=threads), y, "output")
+        assert_same_bits(weight_gradient(x, dy, plan, threads=threads), dweight, "gradient")
+    assert_same_bits(convolve(x, spectra, bias, whole), y, "output in one chunk")
+
+
+WITHOUT_TORCH = """
+import sys
+import numpy as np
+from cpm_kernels.fft_convolution import convolve, transform_weights
+from cpm_kernels.fft_plan import FftPlan
+case = np.load(sys.argv[1])
+plan = FftPlan(20, 18, (5, 5), (40, 33), (2, 2), images=2, tile=12, chunk=7)
+y = convolve(case["x"], transform_weights(case["weight"], plan), case["bias"], plan, threads=3)
+assert "torch" not in sys.modules
+np.save(sys.argv[2], y)
+"""
+
+
+def test_bits_do_not_depend_on_whose_threads_they_are(tmp_path):
+    x, weight, bias, _ = random_case(2, 20, (40, 33), 18, (5, 5), (2, 2))
+    np.savez(tmp_path / "case.npz", x=x, weight=weight, bias=bias)
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, tmp_path / "case.npz", tmp_path / "y.npy"], check=True)
+    plan = FftPlan(20, 18, (5, 5), (40, 33), (2, 2), images=2, tile=12, chunk=7)
+    y = convolve(x, transform_weights(weight, plan), bias, plan, threads=3)
+    assert_same_bits(np.load(tmp_path / "y.npy"), y, "output with own threads, and with torch's")
+
+
+def test_relu_and_slices_of_wider_arrays():
+    x, weight, bias, _ = random_case(2, 15, (19, 22), 20, (5, 5), (2, 2))
+    plan = FftPlan(15, 20, (5, 5), (19, 22), (2, 2), images=2, tile=16, chunk=3)
+    spectra = transform_weights(weight, plan)
+    y = convolve(x, spectra, bias, plan)
+    wide_x, wide_y = np.full((2, 19, 22, 40), np.nan, np.float32), np.full((2, 19, 22, 50), 7, np.float32)
+    wide_x[..., 10:25] = x
+    returned = convolve(wide_x[..., 10:25], spectra, bias, plan, relu=True, out=wide_y[..., 20:40])
+    assert_same_bits(returned, np.maximum(y, 0), "output")
+    assert (wide_y[..., :20] == 7).all() and (wide_y[..., 40:] == 7).all()
+    apart = np.ascontiguousarray(x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
+    assert_same_bits(convolve(apart, spectra, bias, plan), y, "channels first")
+
+
+@pytest.mark.parametrize("version", range(best_version() + 1))
+def test_zero_where_all_input_is_zero(version):
+    x, weight, _, _ = random_case(1, 35, (60, 50), 20, (5, 5), (2, 2))
+    x[:, 20:, 13:] = 0
+    for plan in plans_of(35, 20, (5, 5), (60, 50), (2, 2)):
+        y = convolve(x, transform_weights(weight, plan), None, plan, version=version)
+        assert (y[:, 22:, 15:] == 0).all() and (y[:, :22] != 0).mean() > 0.99, f"tile {plan.tile}"
+
+
+def test_relu_keeps_nan():
+    x, weight, bias, _ = random_case(1, 3, (9, 9), 4, (3, 3), (1, 1))
+    plan = plans_of(3, 4, (3, 3), (9, 9), (1, 1))[0]
+    x[0, 0, 0, 0] = np.nan
+    assert np.isnan(convolve(x, transform_weights(weight, plan), bias, plan, relu=True)[0, 0, 0]).all()
+
+
+def test_wrong_arrays_are_refused():
+    x, weight, bias, _ = random_case(1, 3, (20, 20), 4, (5, 5), (2, 2))
+    plan = plans_of(3, 4, (5, 5), (20, 20), (2, 2))[0]
+    spectra = transform_weights(weight, plan)
+    for wrong in (
+        lambda: transform_weights(weight.transpose(1, 0, 2, 3), plan),
+        lambda: convolve(x[:, :, :-1], spectra, bias, plan),
+        lambda: convolve(x.astype(np.float64), spectra, bias, plan),
+        lambda: convolve(x, spectra[:-1], bias, plan),
+        lambda: convolve(x, spectra, bias[:-1], plan),
+        lambda: convolve(x, spectra, bias, plan, out=np.empty((1, 20, 20, 5), np.float32)),
+        lambda: convolve(x, spectra, bias, plan, out=np.empty((1, 4, 20, 20), np.float32).transpose(0, 2, 3, 1)),
+        lambda: weight_gradient(x, x, plan),
+    ):
+        with pytest.raises(ValueError, match="must be"):
+            wrong()
+
+
+def test_plans():
+    assert fft_plan(128, 128, (1, 1), (46, 46), (0, 0)) is None
+    assert fft_plan(16, 16, (9, 9), (4, 4), (0, 0)) is None
+    assert fft_plan(16, 16, (41, 41), (64, 64), (20, 20)) is None
+    kept = [fft_plan(c, o, (k, k), (n, n), (k // 2, k // 2)) for c, n, o, k in CPM_LAYERS.values()]
+    counts = [2, 2, 2, 6, 1, 5, 10, 0, 0]
+    total = sum(plan.weight_bytes * count for plan, count in zip(kept, counts, strict=True) if plan)
+    assert total < 600e6  # of weights' spectra in a 6-stage network

@@ -1,0 +1,106 @@
+"""Plans of convolution by what was measured: the file, what is measured when, and what it changes."""
+
+import json
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from cpm_kernels.fft.plan import FftPlan, plans_of
+from prototxt_import.fast import convolution as convolution_plans, measured_plans
+from prototxt_import.fast.convolution import convolution, measure_into, plan_of
+from prototxt_import.files import InputError
+from prototxt_import.geometry import Window
+from prototxt_import.fast.measured_plans import DIRECT, MeasuredPlans, machine
+
+CPU = torch.device("cpu")
+WINDOW = Window((5, 5), pad=(2, 2))
+
+
+@pytest.fixture
+def path(tmp_path):
+    yield tmp_path / "plans.json"
+    measure_into(None)
+
+
+@pytest.fixture
+def trials(monkeypatch):
+    """The ways that were tried; each takes as many seconds as its tile is large, and the direct one 15."""
+    tried, clock = [], [0.0]
+
+    def run(plan):
+        tried.append(plan and plan.tile)
+        clock[0] += plan.tile if plan else 15
+
+    monkeypatch.setattr(measured_plans.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(convolution_plans, "_trial", lambda *_: run)
+    return tried
+
+
+def operands(images=2, training=False):
+    random = torch.Generator().manual_seed(1)
+    x = torch.randn(images, 7, 19, 23, generator=random)
+    return x, torch.randn(9, 7, 5, 5, generator=random, requires_grad=training)
+
+
+def test_the_fastest_is_kept_in_the_file(path, trials, capsys):
+    measure_into(path)
+    x, weight = operands()
+    plan = plan_of(x, weight, WINDOW, 1)
+    assert plan == FftPlan(7, 9, (5, 5), (19, 23), (2, 2), 2, 8, plan.chunk) and plan.chunk > 1
+    assert trials.count(8) == 4 and trials.count(28) == 2, "a hopeless way is run twice, the others four times"
+    assert "plans.json: 7 -> 9, 5 x 5 on 19 x 23" in capsys.readouterr().err
+    before = len(trials)
+    assert plan_of(operands(5)[0], weight, WINDOW, 1).images == 5, "one measurement for every batch"
+    measure_into(path)
+    assert plan_of(x, weight, WINDOW, 1) == plan and len(trials) == before
+    ((name, cases),) = json.loads(path.read_text()).items()
+    assert name == machine(CPU)
+    assert cases["7 -> 9, 5 x 5 on 19 x 23, pad 2 x 2, images 1"]["tile"] == "8"
+    assert cases["7 -> 9, 5 x 5 on 19 x 23, pad 2 x 2, images 1"]["seconds"][DIRECT] == 15
+    plan_of(x, operands(training=True)[1], WINDOW, 1)
+    assert len(trials) > before, "training is another case"
+
+
+def test_direct_where_that_was_faster(path, trials, monkeypatch):
+    monkeypatch.setattr(convolution_plans.fft_plan, "plans_of", lambda *a: [p for p in plans_of(*a) if p.tile > 15])
+    measure_into(path)
+    assert plan_of(*operands(), WINDOW, 1) is None
+    before = len(trials)
+    measure_into(path)
+    assert plan_of(*operands(), WINDOW, 1) is None and len(trials) == before
+
+
+def test_a_plan_that_is_gone_is_measured_again(path, trials):
+    measure_into(path)
+    plan_of(*operands(), WINDOW, 1)
+    machines = json.loads(path.read_text())
+    next(iter(machines[machine(CPU)].values()))["tile"] = "7"
+    path.write_text(json.dumps(machines))
+    measure_into(path)
+    assert plan_of(*operands(), WINDOW, 1).tile == 8
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_really_measured(path, training):
+    measure_into(path)
+    x, weight = operands(training=training)
+    before = torch.get_rng_state()
+    y = convolution(x, weight, None, WINDOW, 1)
+    expected = F.conv2d(x.double(), weight.double(), padding=2)
+    assert (y - expected).abs().max() <= 5e-6 * expected.abs().max()
+    assert torch.equal(torch.get_rng_state(), before), "dropout after it stays what it was"
+    (cases,) = json.loads(path.read_text()).values()
+    (case,) = cases.values()
+    assert all(seconds > 0 for seconds in case["seconds"].values()) and len(case["seconds"]) == 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"CPU": 3}', '{"CPU": {"case": 5}}', '{"CPU": {"case": {"tile": 8}}}', "[" * 100_000, "\0", "1"],
+)
+def test_a_bad_file(path, text):
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"plans\.json: expected measured plans|machine -> convolution"):
+        MeasuredPlans(path)
+    assert path.read_text() == text

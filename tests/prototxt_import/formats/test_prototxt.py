@@ -1,0 +1,87 @@
+"""Prototxts in every dialect, and what a person is told about a broken one."""
+
+import pytest
+
+from prototxt_import.files import InputError
+from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_net, read_solver
+
+CONVOLUTION = (
+    'layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 2 kernel_size: 3 } }'
+)
+
+
+def test_input_fields_become_an_input_layer():
+    net = parse_net(f'input: "x" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 9\n{CONVOLUTION}', "n")
+    assert net.layer[0].name == "input" and net.layer[0].type == "Input" and list(net.layer[0].top) == ["x"]
+    assert list(net.layer[0].input_param.shape[0].dim) == [1, 3, 8, 9]
+    assert net == parse_net(f'input: "x" input_shape {{ dim: 1 dim: 3 dim: 8 dim: 9 }}\n{CONVOLUTION}', "n")
+
+
+def test_v1_layers_are_upgraded():
+    net = parse_net(
+        """layers { name: "c" type: CONVOLUTION bottom: "x" top: "c" blobs_lr: 1 blobs_lr: 2 weight_decay: 1
+             weight_decay: 0 param: "w" convolution_param { num_output: 4 kernel_size: 5 } include { phase: TRAIN } }
+           layers { name: "s" type: SOFTMAX_LOSS bottom: "c" top: "s" loss_weight: 2 }""",
+        "n",
+    )
+    first, second = net.layer
+    assert (first.type, first.convolution_param.num_output, second.type) == ("Convolution", 4, "SoftmaxWithLoss")
+    assert [p.lr_mult for p in first.param] == [1, 2] and [p.decay_mult for p in first.param] == [1, 0]
+    assert first.param[0].name == "w" and list(second.loss_weight) == [2] and not net.layers
+    assert first.include[0].HasField("phase")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("RELU", "ReLU"), ("INNER_PRODUCT", "InnerProduct"), ("EUCLIDEAN_LOSS", "EuclideanLoss"), ("LRN", "LRN"),
+     ("TANH", "TanH"), ("POOLING", "Pooling"), ("ELTWISE", "Eltwise"), ("SLICE", "Slice")],
+)  # fmt: skip
+def test_v1_type_names(old, new):
+    assert parse_net(f'layers {{ name: "a" type: {old} }}', "n").layer[0].type == new
+
+
+def test_the_later_forks_spelling():
+    text = 'layer { name: "d" type: "CPMData" top: "data" cpm_transform_param { stride: 8 } }'
+    assert parse_net(text, "n").layer[0].transform_param.stride == 8
+
+
+def test_text_reads_back_to_the_same_message(golden):
+    for name in ("net/cpm6_full_deploy.prototxt", "solver/replay_dropout_train.prototxt"):
+        net = read_net(golden / name)
+        assert parse_net(format_prototxt(net), "again") == net
+
+
+def test_solver_type_enum_becomes_a_name(tmp_path):
+    path = tmp_path / "solver.prototxt"
+    path.write_text('net: "n" solver_type: NESTEROV')
+    assert read_solver(path).type == "Nesterov"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('layer { name: "a"\n  kernl_size: 3 }', "net.prototxt:2:3: .*kernl_size"),
+        ('layer { name: "a"\n\n  type: 3 }', "net.prototxt:3:"),
+        ('layer { name: "a" ', "net.prototxt:1:"),
+        ('name: "only"', "found no layer"),
+        ('layer { name: "a" }\nlayers { name: "b" type: RELU }', "found both"),
+        ('input: "x"\nlayer { name: "a" }', "4 `input_dim` for each of 1 inputs"),
+        ('layers { name: "b" }', "layer 'b': expected a known V1 type"),
+        ("layer {" * 500, "net.prototxt"),
+        ("\0\1", "net.prototxt"),
+    ],
+)
+def test_broken_prototxts_name_file_and_line(tmp_path, text, said):
+    path = tmp_path / "net.prototxt"
+    path.write_text(text)
+    with pytest.raises(InputError, match=said) as error:
+        read_net(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_or_binary_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.prototxt: cannot be read"):
+        read_net(tmp_path / "none.prototxt")
+    (tmp_path / "binary.prototxt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_net(tmp_path / "binary.prototxt")

@@ -1,0 +1,125 @@
+"""Every layer type against what the original computed, forward and backward, and what is said of wrong ones."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from tests.bits import assert_same_bits
+from tests.prototxt_import.layer_zoo import ZOO, run_layer
+
+from prototxt_import.fast.operations import FastOperations
+from prototxt_import.files import InputError
+from prototxt_import.geometry import Window
+from prototxt_import.layers.layer import CONVERTERS, register
+from prototxt_import.net import Net
+from prototxt_import.formats.prototxt import parse_net
+
+
+@pytest.fixture(scope="module")
+def zoo(golden):
+    return np.load(golden / "net/layer_zoo.npz")
+
+
+def test_the_list_is_the_golden_files(zoo):
+    assert sorted(json.loads(str(zoo["prototxt"]))) == sorted(ZOO)
+
+
+def close(actual, expected, name):
+    """float32 accuracy: 2e-6 of the largest value (the exact engine's tests compare bits)."""
+    scale = max(float(np.abs(expected).max()), 1e-3)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6 * scale, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_layer_against_the_original(zoo, name):
+    for key, values in run_layer(zoo, name, "fast").items():
+        assert values.shape == zoo[key].shape
+        close(values, zoo[key], key)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        Window((3, 3), (2, 2)),
+        Window((3, 3), (2, 2), (1, 1)),
+        Window((2, 5), (1, 3), (0, 2)),
+        Window((3, 2), (2, 2), ceil=False),
+    ],
+)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_maxima_are_the_same_without_a_gradient(window, layout):
+    x = torch.randn(2, 5, 11, 14, generator=torch.Generator().manual_seed(1)).to(memory_format=layout)
+    with_gradient = FastOperations.max_pool(x.clone().requires_grad_(), window)
+    assert_same_bits(FastOperations.max_pool(x, window).numpy(), with_gradient.detach().numpy(), "maxima")
+
+
+def test_registering_a_type_twice_is_an_error():
+    with pytest.raises(KeyError, match="ReLU is registered twice"):
+        register("ReLU")(CONVERTERS["ReLU"])
+
+
+X = 'input: "x" input_shape { dim: 2 dim: 3 dim: 8 dim: 8 } '
+Y = 'input: "y" input_shape { dim: 2 dim: 4 dim: 8 dim: 7 } '
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ('type: "Convolutoin" bottom: "x" top: "t"', "expected a known type, found 'Convolutoin'"),
+        ('type: "Convolution" bottom: "x" top: "t" convolution_param { num_output: 2 }', "one or two values of kernel"),
+        ('type: "Convolution" bottom: "x" top: "t" convolution_param { kernel_size: 3 }', "num_output above 0"),
+        (
+            'type: "Convolution" bottom: "x" top: "t" convolution_param { num_output: 4 kernel_size: 3 group: 2 }',
+            "groups that divide 3 and 4 channels",
+        ),
+        (
+            'type: "Convolution" bottom: "x" top: "t" convolution_param { num_output: 4 kernel_size: 11 }',
+            "every dimension above 0",
+        ),
+        ('type: "Pooling" bottom: "x" top: "t" pooling_param { }', "a kernel size above 0"),
+        ('type: "Pooling" bottom: "x" top: "t" pooling_param { kernel_size: 2 pad: 2 }', "padding below the kernel"),
+        ('type: "Pooling" bottom: "x" top: "t" pooling_param { pool: STOCHASTIC kernel_size: 2 }', "found STOCHASTIC"),
+        ('type: "ReLU" top: "t"', "expected 1 bottom"),
+        ('type: "Concat" bottom: "x" bottom: "y" top: "t"', "bottoms alike but on axis 1"),
+        ('type: "Eltwise" bottom: "x" bottom: "y" top: "t"', "bottoms of one shape"),
+        ('type: "Slice" bottom: "x" top: "a" top: "b"', "a size that 2 tops divide"),
+        ('type: "Slice" bottom: "x" top: "a" top: "b" slice_param { slice_point: 3 }', "slice points that rise"),
+        ('type: "Reshape" bottom: "x" top: "t" reshape_param { shape { dim: 5 dim: -1 } }', "as many values as"),
+        ('type: "Crop" bottom: "y" bottom: "x" top: "t" crop_param { axis: 2 }', "the crop inside"),
+        ('type: "EuclideanLoss" bottom: "x" bottom: "y" top: "t"', "as many images and values"),
+        ('type: "InnerProduct" bottom: "x" top: "t" inner_product_param { num_output: 2 axis: 9 }', "an axis of a"),
+        ('type: "Dropout" bottom: "x" top: "t" dropout_param { dropout_ratio: 1.5 }', "between 0 and 1"),
+        ('type: "Softmax" bottom: "x" top: "t" top: "u"', "expected 1 top"),
+        ('type: "LRN" bottom: "x" top: "t" lrn_param { local_size: 4 }', "an odd local_size"),
+    ],
+)  # fmt: skip
+def test_a_wrong_layer_is_named(layer, said):
+    with pytest.raises(InputError, match=said) as error:
+        Net(parse_net(f'{X}{Y}layer {{ name: "wrong one" {layer} }}', "n"))
+    assert "layer 'wrong one'" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_eltwise_max_gives_a_tie_to_the_second_bottom():
+    z = 'input: "z" input_shape { dim: 2 dim: 3 dim: 8 dim: 8 } '
+    layer = 'layer { name: "m" type: "Eltwise" bottom: "x" bottom: "z" top: "m" eltwise_param { operation: MAX } }'
+    net = Net(parse_net(X + z + layer, "n"))
+    x, z = (torch.ones(2, 3, 8, 8, requires_grad=True) for _ in range(2))
+    net({"x": x, "z": z})["m"].sum().backward()
+    assert float(x.grad.abs().sum()) == 0 and bool((z.grad == 1).all())
+
+
+def test_batch_norm_in_training_normalises_and_keeps_moving_sums():
+    text = (
+        X
+        + 'layer { name: "b" type: "BatchNorm" bottom: "x" top: "b" batch_norm_param { moving_average_fraction: 0.5 } }'
+    )
+    net = Net(parse_net(text, "n"), "TRAIN")
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    for _ in range(2):
+        y = net({"x": x})["b"]
+    layer = net.layers["b"]
+    assert torch.allclose(y.mean((0, 2, 3)), torch.zeros(3), atol=1e-5)
+    assert float(layer.factor) == pytest.approx(1.5)
+    assert torch.allclose(layer.mean / layer.factor, x.mean((0, 2, 3)), atol=1e-5)
+    assert torch.allclose(layer.variance / layer.factor, x.var((0, 2, 3)), rtol=1e-4)
