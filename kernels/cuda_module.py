@@ -66,7 +66,9 @@ def scalar(value: Any) -> np.generic:
     return np.float32(value) if isinstance(value, float) else np.int32(value)
 
 
-def launch(name: str, grid: tuple[int, int, int], threads: int, *arguments: Any, source: str = "exact/exact.cu") -> None:
+def launch(
+    name: str, grid: tuple[int, int, int], threads: int, *arguments: Any, source: str = "exact/exact.cu"
+) -> None:
     """Starts one kernel of a source; tensors must be contiguous and all on one CUDA device."""
     device = next(value.device for value in arguments if isinstance(value, torch.Tensor))
     if device.type != "cuda":

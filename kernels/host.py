@@ -1,6 +1,6 @@
 """Loads the compiled CPU library and checks what is handed to it.
 
-The library is the extension `cpm_kernels._host`, built by setup.py from `src/samples/host.cpp`; it is plain C functions, called
+The library is the extension `cpm_kernels._host`, built by setup.py from `src/*/*.cpp`; it is plain C functions, called
 through ctypes, which releases Python's global lock for the length of a call.
 """
 

@@ -4,8 +4,8 @@ are put in where a blob feeds several layers, and the order of the layers is che
 
 from collections import Counter
 
-from .formats import schema
 from .files import InputError
+from .formats import schema
 
 
 def filter_net(net: "schema.NetParameter", phase: str) -> "schema.NetParameter":

@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from cpm_kernels.exact.random import CaffeRandom
 
 from . import layers as _registered_layers  # noqa: F401  importing it registers every layer type
+from .engine import operations
+from .files import InputError, first_five
 from .formats import schema
 from .formats.blobs import array_to_blob, blob_shape, blob_to_array, fits
 from .formats.caffemodel import read_caffemodel
-from .engine import operations
-from .files import InputError, first_five
-from .layers.fillers import fill
+from .formats.prototxt import read_net
 from .graph import check_order, filter_net, insert_splits
-from .layers.layer import Layer, Shape, make_layer
 from .layers.activations import ReLU
 from .layers.convolution import Convolution
 from .layers.data import Source
-from .formats.prototxt import read_net
+from .layers.fillers import fill
+from .layers.layer import Layer, Shape, make_layer
 from .recomputation import segments
 from .share import Share
 

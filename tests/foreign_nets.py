@@ -6,8 +6,8 @@ Sizes are odd, so that rounding shows. `foreign_net` gives one random weights th
 import numpy as np
 import torch
 
-from prototxt_import.net import Net
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
 
 
 def data(channels=3, height=37, width=29, batch=1):

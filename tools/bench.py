@@ -49,8 +49,7 @@ def bench_infer(arguments: argparse.Namespace) -> Outcome:
 
 
 def bench_train(arguments: argparse.Namespace) -> Outcome:
-    from cpm_repro.benchmarks import infer
-    from cpm_repro.benchmarks import train
+    from cpm_repro.benchmarks import infer, train
 
     report = train.measure(workload(arguments, "TRAIN"), arguments.engine, arguments.rounds)
     what, curves = f"training, {report['workload']}", infer.curves(report)
@@ -93,9 +92,9 @@ def workload(arguments: argparse.Namespace, phase: str = "TEST") -> Any:
 
 def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.benchmarks import tables
-    from cpm_repro.figures import poses
-    from cpm_repro.benchmarks.measure import Rates, available_cores, machine
     from cpm_repro.benchmarks.charts import rates_figure
+    from cpm_repro.benchmarks.measure import Rates, available_cores, machine
+    from cpm_repro.figures import poses
     from prototxt_import.files import replacing
 
     if arguments.plot:

@@ -16,10 +16,10 @@ DIFFERENT = 1
 
 def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.compare.blobs import Limits, compare_dumps
-    from cpm_repro.compare.text import as_json, lines
     from cpm_repro.compare.diagnosis import Diagnosis
     from cpm_repro.compare.dump_files import open_dump
     from cpm_repro.compare.order import NetworkOrder
+    from cpm_repro.compare.text import as_json, lines
     from prototxt_import.files import replacing
 
     check(arguments)
@@ -86,8 +86,8 @@ def load_net(arguments: argparse.Namespace, prototxt: Path | None):
 
 def read_layers(arguments: argparse.Namespace, prototxt: Path | None):
     """The net's layers only, with Caffe's Splits."""
-    from prototxt_import.graph import filter_net, insert_splits
     from prototxt_import.formats.prototxt import read_net
+    from prototxt_import.graph import filter_net, insert_splits
 
     return insert_splits(filter_net(read_net(prototxt), phase(arguments))) if prototxt else None
 

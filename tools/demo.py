@@ -18,11 +18,19 @@ from tqdm import tqdm
 
 from cpm_repro import command_line
 from cpm_repro.figures import poses as figures
-from data_lmdb import joints
-from cpm_repro.inference.beliefs import BATCH_SIZE, Beliefs, Person, check_picture, estimate_beliefs, net_boxsize, stage_blobs
+from cpm_repro.inference.beliefs import (
+    BATCH_SIZE,
+    Beliefs,
+    Person,
+    check_picture,
+    estimate_beliefs,
+    net_boxsize,
+    stage_blobs,
+)
+from cpm_repro.inference.options import add_testing_options, network, numbers, positive_number, size_options
 from cpm_repro.inference.person_detection import FoundPeople, detector_stride, find_people
 from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv
-from cpm_repro.inference.options import add_testing_options, network, numbers, positive_number, size_options
+from data_lmdb import joints
 from data_lmdb.images import image_size, read_bgr
 from prototxt_import.files import InputError
 from prototxt_import.net import Net, load_net

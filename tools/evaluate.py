@@ -12,10 +12,11 @@ import numpy as np
 from tqdm import tqdm
 
 from cpm_repro import command_line
-from cpm_repro.figures import curves, poses as figures
-from cpm_repro.inference import beliefs
 from cpm_repro.evaluation import mpii_release, pckh, predictions, scoring
 from cpm_repro.evaluation.ground_truth import GroundTruth, read_people
+from cpm_repro.figures import curves
+from cpm_repro.figures import poses as figures
+from cpm_repro.inference import beliefs
 from cpm_repro.inference.options import add_testing_options, network, size_options
 from data_lmdb.records.reader import LmdbReader
 from prototxt_import.files import InputError, replacing

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from cpm_repro import command_line
 from cpm_repro.figures import poses
-from data_lmdb.joints import LIMBS
 from cpm_repro.samples.placement import stored_pose
+from data_lmdb.joints import LIMBS
 from data_lmdb.records.inspection import Entry, Summary, entry
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Record, decode

@@ -15,7 +15,8 @@ MOST_SAMPLES = 100  # a picture has at most 65,536 rows
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from cpm_repro.figures import poses, samples as sample_figures
+    from cpm_repro.figures import poses
+    from cpm_repro.figures import samples as sample_figures
 
     poses.check_format(arguments.out)
     transformer, lmdb = sample_figures.transformer_of(arguments.prototxt, arguments.profile)

@@ -15,8 +15,8 @@ python tools/show_net.py build/demo/models/deploy.prototxt \\
 
 def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.figures import poses
-    from cpm_repro.network import summary
     from cpm_repro.figures.network import draw_network
+    from cpm_repro.network import summary
     from prototxt_import.files import replacing
     from prototxt_import.net import load_net
 

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .measure import Rates
 from cpm_repro.figures.poses import INK, new_figure
+
+from .measure import Rates
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -17,19 +17,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from cpm_kernels.samples.rand import GlibcRand
 from cpm_kernels.samples.image import resize_cubic
-from . import tables
-from cpm_repro.samples.transformer import CPMTransformer
-from .measure import Rates, alternate, counts, peak_memory, ratio
-from cpm_repro.samples.data_layer import CPMData, DataOptions
-from data_lmdb.joints import STORED_TO_14
+from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.network.specification import release_transform
+from cpm_repro.samples.data_layer import CPMData, DataOptions
+from cpm_repro.samples.transformer import CPMTransformer
 from cpm_repro.synthetic.pictures import SyntheticPerson, draw_picture
+from data_lmdb.joints import STORED_TO_14
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Person, Record, decode, encode
 from data_lmdb.records.writer import write_lmdb
 from prototxt_import.formats import schema
+
+from . import tables
+from .measure import Rates, alternate, counts, peak_memory, ratio
 
 JOINTS = 16  # as stored: what the release's transform reads
 DRAWN_PICTURES = 24
@@ -138,6 +139,7 @@ def measure(path: str | os.PathLike | None, threads: int, rounds: int, device: s
         }
         if device == "cuda":
             from cpm_kernels.samples.cuda import CudaSamples
+
             from .data_on_card import measure_card
 
             transformer = transformer_for()

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_kernels.samples.sample import set_regions
-from cpm_repro.samples.transformer import CPMTransformer
 from cpm_repro.samples.batch import gather
-from .measure import seconds_on_device
-from .data import JOINTS
+from cpm_repro.samples.transformer import CPMTransformer
 from data_lmdb.records.record import decode
+
+from .data import JOINTS
+from .measure import seconds_on_device
 
 COPIED = 1 << 29  # bytes, more than any cache holds
 REPEATS = 20

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from cpm_kernels.exact.gemm import gemm
-from . import networks
-from . import tables
-from .measure import PRODUCT, Rates, alternate, counts, limits, ratio, repeated
+
+from . import networks, tables
 from .infer import compare, comparison, notes
+from .measure import PRODUCT, Rates, alternate, counts, limits, ratio, repeated
 from .networks import Workload
 from .train import train_engine
 

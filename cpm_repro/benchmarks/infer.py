@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import networks
-from . import tables
+from prototxt_import.engine import ENGINES
+
+from . import networks, tables
 from .measure import COPY, PRODUCT, alternate, counts, limits, memory_of_process, ratio, repeated
 from .networks import Case, Workload
-from prototxt_import.engine import ENGINES
 
 BATCHES = {"cpu": (1, 2, 4), "cuda": (1, 4, 16, 64)}
 SWEPT_PEERS = (networks.CHANNELS_LAST, networks.ONNX_RUNTIME)

@@ -11,6 +11,7 @@ from kornia.geometry.transform import warp_affine
 
 from cpm_kernels.samples.sample import SampleGeometry
 from cpm_repro.samples.transformer import Placed
+
 from .labels import torch_maps
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from cpm_kernels.samples.labels import centre_map, label_maps
+
 from . import tables
 from .measure import COPY, alternate, limits, ratio, repeated
 from .networks import difference

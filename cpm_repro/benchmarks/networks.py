@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from cpm_repro.network.summary import summarize_layers
 from cpm_repro.network.specification import CPM, Widths, cpm_deploy, cpm_train, release_transform, vgg_deploy
-from prototxt_import.formats import schema
-from prototxt_import.formats.caffemodel import write_caffemodel
+from cpm_repro.network.summary import summarize_layers
 from prototxt_import.cuda_graphs import replayed
 from prototxt_import.files import InputError
-from prototxt_import.net import Net, load_net
+from prototxt_import.formats import schema
+from prototxt_import.formats.caffemodel import write_caffemodel
 from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_text
+from prototxt_import.net import Net, load_net
 
 NETS = ("cpm", "vgg")
 WIDTHS = Widths()

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from cpm_kernels.samples.sample import SampleShape
-from cpm_repro.samples.transformer import Placed
 from cpm_repro.samples.placement import CROPPED_AWAY
+from cpm_repro.samples.transformer import Placed
 
 _LOWEST = np.float32(np.exp(-4.6052))  # smaller values of a Gaussian are left out
 

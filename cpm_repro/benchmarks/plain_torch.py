@@ -9,10 +9,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from prototxt_import.formats import schema
 from prototxt_import.files import InputError
-from prototxt_import.layers.layer import Layer
+from prototxt_import.formats import schema
 from prototxt_import.layers.data import Source
+from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
 
 Step = Callable[..., Tensor | tuple[Tensor, ...]]

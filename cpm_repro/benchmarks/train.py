@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from cpm_kernels.samples.labels import label_maps
+from cpm_repro.network.specification import release_solver
+from cpm_repro.training.solver import SGDSolver
+from prototxt_import.formats import schema
+
 from . import networks
 from .infer import compare, comparison, limits_in_words, sweeps, sweeps_in_words
 from .networks import Case, Workload
 from .plain_torch import PlainTorch, plain_sgd
-from cpm_repro.training.solver import SGDSolver
-from cpm_repro.network.specification import release_solver
-from prototxt_import.formats import schema
 
 STRIDE, SIGMA = 8, 7.0  # of the release's labels
 LEARNING_RATE = 1e-12  # random weights stay where they are

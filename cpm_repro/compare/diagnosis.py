@@ -7,10 +7,10 @@ import numpy as np
 from prototxt_import.formats import schema
 from prototxt_import.net import Net
 
+from .array_causes import OTHER_VALUES, ROUNDING, Cause, by_size, recognised
 from .blobs import BlobComparison, Comparison
 from .dump_files import Dump
 from .layer_causes import floor_pooling, other_weights
-from .array_causes import OTHER_VALUES, ROUNDING, Cause, by_size, recognised
 from .order import NetworkOrder, Phase
 from .trace_causes import parting, trace_causes
 

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .blobs import BlobComparison, Comparison
 from cpm_repro.figures.poses import new_figure
+
+from .blobs import BlobComparison, Comparison
 
 AGREES, DIFFERS, BAD = "#2e7d5b", "#c0392b", "#ff00c8"
 _ULP_BUCKETS = 33  # distances of float32 end at 2^32

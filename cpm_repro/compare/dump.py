@@ -14,14 +14,13 @@ from google.protobuf.json_format import MessageToDict
 from torch import Tensor
 
 from cpm_kernels.samples.rand import GlibcRand
-from prototxt_import.formats import schema
-from prototxt_import.files import InputError
-from prototxt_import.graph import filter_net
-from prototxt_import.net import Net
-from prototxt_import.formats.prototxt import read_net
-
 from cpm_repro.samples.data_layer import DEFAULT_OPTIONS, CPMData, DataOptions
 from cpm_repro.training.trace import BlobRecorder
+from prototxt_import.files import InputError
+from prototxt_import.formats import schema
+from prototxt_import.formats.prototxt import read_net
+from prototxt_import.graph import filter_net
+from prototxt_import.net import Net
 
 
 def dump_net(net: Net, inputs: dict[str, np.ndarray], gradients: bool, where: str = "input") -> dict[str, np.ndarray]:

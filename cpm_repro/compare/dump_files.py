@@ -17,11 +17,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from cpm_repro import npz
+from prototxt_import.files import InputError
 from prototxt_import.formats.blobs import blob_to_array
 from prototxt_import.formats.caffemodel import read_caffemodel
-from prototxt_import.files import InputError
-
-from cpm_repro import npz
 
 WEIGHTS = (".caffemodel", ".caffemodel.h5")
 _COMPLAINTS = (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, OverflowError, zipfile.BadZipFile)

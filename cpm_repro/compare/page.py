@@ -11,10 +11,10 @@ from string import Template
 from prototxt_import.files import replacing
 
 from .blobs import BlobComparison, Comparison
-from .drawings import along_the_net, histogram, maps, sparkline
-from .text import first_difference, heading, is_exact, row, verdict
 from .diagnosis import Origin
+from .drawings import along_the_net, histogram, maps, sparkline
 from .dump_files import Dump
+from .text import first_difference, heading, is_exact, row, verdict
 
 _LOOKED_AT = 8  # blobs whose maps are drawn
 _HEADS = (

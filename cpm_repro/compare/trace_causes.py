@@ -6,10 +6,10 @@ two make the same updates until the rate changes, and others from the first upda
 
 import numpy as np
 
+from cpm_repro.training.solver import learning_rate
 from prototxt_import.formats import schema
 
 from .array_causes import Cause
-from cpm_repro.training.solver import learning_rate
 
 _JUMP = 100  # times the error before: more than rounding grows by in an iteration
 _ROUNDING = 1e-6  # relative error of losses that two orders of summation leave

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .weights import load, needing
-from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.files import InputError
-from prototxt_import.net import Net
+from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
+
+from .weights import load, needing
 
 TOLERANCE = 1e-4
 """Of another runtime, in shares of the blob's largest magnitude: usually 1e-6, more where sums cancel; a wrong rule

@@ -4,10 +4,11 @@ import os
 
 import onnx
 
-from . import onnx_layers as _registered_converters  # noqa: F401  importing it registers every converter
-from .onnx_graph import OnnxGraph
 from prototxt_import.files import InputError, replacing
 from prototxt_import.net import Net
+
+from . import onnx_layers as _registered_converters  # noqa: F401  importing it registers every converter
+from .onnx_graph import OnnxGraph
 
 _PROTOBUF_LIMIT = 2**31 - 1
 

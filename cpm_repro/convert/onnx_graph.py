@@ -12,8 +12,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from prototxt_import.files import InputError
-from prototxt_import.layers.layer import Layer, Shape
 from prototxt_import.layers.data import Source
+from prototxt_import.layers.layer import Layer, Shape
 from prototxt_import.net import Net
 
 OPSET = 17

@@ -7,8 +7,9 @@ import math
 
 import numpy as np
 
-from .onnx_graph import LayerExport, exports
 from prototxt_import.geometry import Window
+
+from .onnx_graph import LayerExport, exports
 
 _LOWEST = np.finfo(np.float32).min
 

@@ -13,12 +13,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .channel_order import swap_red_and_blue
+from prototxt_import.files import InputError, first_five, read_bytes, replacing
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import write_caffemodel, write_hdf5
-from prototxt_import.files import InputError, first_five, read_bytes, replacing
-from prototxt_import.net import Net, lay_out, load_net
 from prototxt_import.formats.prototxt import parse_net, read_text
+from prototxt_import.net import Net, lay_out, load_net
+
+from .channel_order import swap_red_and_blue
 
 FORMAT = "cpm_repro.net.1"
 _STATE_DICTS = (".pt", ".pth", ".safetensors")

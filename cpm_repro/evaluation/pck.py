@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_lmdb import joints
-from .ground_truth import GroundTruth
 from prototxt_import.files import InputError
+
+from .ground_truth import GroundTruth
 
 THRESHOLDS = np.arange(0, 51) / 100
 PAPER_THRESHOLD = 0.2

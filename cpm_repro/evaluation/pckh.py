@@ -13,12 +13,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from .pck import THRESHOLDS, Pck, count_hits
-from .ground_truth import GroundTruth
-from data_lmdb.joints import STORED_16, STORED_TO_14
-from .mpii_release import release_heads
 from data_lmdb.datasets.matlab import read_variables, variable_names
+from data_lmdb.joints import STORED_16, STORED_TO_14
 from prototxt_import.files import InputError, read_bytes
+
+from .ground_truth import GroundTruth
+from .mpii_release import release_heads
+from .pck import THRESHOLDS, Pck, count_hits
 
 HEAD_SHARE = 0.6
 PAPER_THRESHOLD = 0.5

@@ -24,14 +24,15 @@ import scipy.io
 import torch
 
 from cpm_repro.inference import beliefs
-from .ground_truth import NO_PLACE, GroundTruth
-from data_lmdb.joints import STORED_TO_14
-from .mpii_release import prediction_structs, read_prediction_structs
-from cpm_repro.npz import read_npz, write_npz
 from cpm_repro.inference.pose_files import keypoints_result
+from cpm_repro.npz import read_npz, write_npz
 from data_lmdb.datasets.lsp import STORED_FROM_LSP
 from data_lmdb.datasets.matlab import read_variables, variable_names
+from data_lmdb.joints import STORED_TO_14
 from prototxt_import.files import InputError, read_bytes, replacing
+
+from .ground_truth import NO_PLACE, GroundTruth
+from .mpii_release import prediction_structs, read_prediction_structs
 
 SUFFIXES = (".npz", ".json", ".mat")
 ARRAY_NAMES = ("pos_pred_src", "preds", "pred", "joints")

@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import pckh
-from .pck import PAPER, PAPER_THRESHOLD, Pck, as_json, flic_pck, pck, pck_table
-from .ground_truth import GroundTruth, mean_pose, observer_centric, observer_order, place_mean_pose, read_people
 from cpm_repro.inference.beliefs import RELEASE_BOX, Person
-from .predictions import read_predictions
 from data_lmdb.datasets import flic, lsp, mpii
 from data_lmdb.records.reader import LmdbReader
 from prototxt_import.files import InputError
+
+from . import pckh
+from .ground_truth import GroundTruth, mean_pose, observer_centric, observer_order, place_mean_pose, read_people
+from .pck import PAPER, PAPER_THRESHOLD, Pck, as_json, flic_pck, pck, pck_table
+from .predictions import read_predictions
 
 MEAN_POSE = "mean pose"
 WHOLE_PICTURE_TARGET_DIST = 0.8  # at the release's input size

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cpm_repro.evaluation.pck import Pck
+
 from .poses import INK, new_figure
 
 GREY = "#888888"

@@ -17,12 +17,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from data_lmdb import joints as parts_of
-from cpm_repro.training.log import Log
 from cpm_repro.inference.imresize import imresize
-from cpm_repro.samples.placement import CROPPED_AWAY
 from cpm_repro.inference.pose_files import part_names
+from cpm_repro.samples.placement import CROPPED_AWAY
 from cpm_repro.samples.timeline import FORWARD_BACKWARD, SAMPLE, UPDATE, WAITING, Timeline
+from cpm_repro.training.log import Log
+from data_lmdb import joints as parts_of
 from prototxt_import.files import InputError, replacing
 
 DOTS_PER_INCH = 120

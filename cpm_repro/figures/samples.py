@@ -17,14 +17,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.transformer import Augmentation, CPMTransformer, Placed
-from cpm_repro.samples.data_layer import CPMData, DataOptions
 from cpm_repro.compare.dump import data_layer
-from .poses import INK, bare, draw_people, new_figure, overlay
-from data_lmdb.joints import LIMBS
+from cpm_repro.samples.data_layer import CPMData, DataOptions
 from cpm_repro.samples.placement import CROPPED_AWAY, Pose
+from cpm_repro.samples.transformer import Augmentation, CPMTransformer, Placed
+from data_lmdb.joints import LIMBS
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Record, decode
+
+from .poses import INK, bare, draw_people, new_figure, overlay
 
 _AWAY = {"marker": "x", "color": "#ff2bd6", "linewidth": 1.3, "zorder": 4}
 _STEPS = {

@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from .imresize import imresize_window, scaled_length, weight_matrix
 from prototxt_import.cuda_graphs import replayed
 from prototxt_import.files import InputError
+
+from .imresize import imresize_window, scaled_length, weight_matrix
 
 RELEASE_BOX = 368
 RELEASE_TARGET_DIST = 41 / 35

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from cpm_repro import command_line
-from .beliefs import RELEASE_SCALES, RELEASE_SIGMA_CENTER, default_target_dist, net_boxsize
 from prototxt_import.files import InputError
 from prototxt_import.net import Net, load_net
+
+from .beliefs import RELEASE_SCALES, RELEASE_SIGMA_CENTER, default_target_dist, net_boxsize
 
 
 def numbers(text: str) -> tuple[float, ...]:

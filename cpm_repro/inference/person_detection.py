@@ -14,9 +14,25 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from .imresize import imresize
-from .beliefs import BATCH_SIZE, LARGEST_FACTOR, PAD_VALUE, RELEASE_SCALES, RELEASE_SIGMA_CENTER, SMALLEST_FACTOR, Person, Pose, check_picture, default_target_dist, estimate_poses, forward, net_boxsize, stage_blobs
 from prototxt_import.files import InputError
+
+from .beliefs import (
+    BATCH_SIZE,
+    LARGEST_FACTOR,
+    PAD_VALUE,
+    RELEASE_SCALES,
+    RELEASE_SIGMA_CENTER,
+    SMALLEST_FACTOR,
+    Person,
+    Pose,
+    check_picture,
+    default_target_dist,
+    estimate_poses,
+    forward,
+    net_boxsize,
+    stage_blobs,
+)
+from .imresize import imresize
 
 RELEASE_THRESHOLD = 0.5
 

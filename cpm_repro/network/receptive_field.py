@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from prototxt_import.geometry import Window
-from prototxt_import.layers.layer import Layer
 from prototxt_import.layers.data import Source
+from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
 
 _FOR_THEMSELVES = (

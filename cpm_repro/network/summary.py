@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cpm_repro.inference.beliefs import stage_blobs
-from .receptive_field import Fields, receptive_fields
 from prototxt_import.files import InputError
 from prototxt_import.layers.layer import Layer, Shape
 from prototxt_import.net import Net
+
+from .receptive_field import Fields, receptive_fields
 
 _STAGE = re.compile(r"_stage(\d+)$")
 PAPER_ON_IMAGE = {1: 160, 2: 400}

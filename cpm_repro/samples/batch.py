@@ -14,8 +14,9 @@ from torch import Tensor
 
 from cpm_kernels.samples.cuda import CudaSamples
 from cpm_kernels.samples.sample import SAMPLE, fill_sample, set_regions
-from .transformer import Augmentation, CPMTransformer, Placed
 from data_lmdb.records.record import Record
+
+from .transformer import Augmentation, CPMTransformer, Placed
 
 _ALIGNMENT = 16  # bytes, of each image in the buffer
 

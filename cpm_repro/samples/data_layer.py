@@ -16,15 +16,16 @@ import torch
 from torch import Tensor
 
 from cpm_kernels.samples.rand import GlibcRand
-from .transformer import Augmentation, CPMTransformer
-from .table import AugmentationTable, read_table
-from .batch import Batch, CudaBatch, HostBatch
-from .timeline import SAMPLE, Timeline
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
-from prototxt_import.formats import schema
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
 from prototxt_import.share import WHOLE_BATCH, Share
+
+from .batch import Batch, CudaBatch, HostBatch
+from .table import AugmentationTable, read_table
+from .timeline import SAMPLE, Timeline
+from .transformer import Augmentation, CPMTransformer
 
 _LMDB = 1  # of the enum DB
 _PREFETCHED_BATCHES = 3  # Caffe's PREFETCH_COUNT

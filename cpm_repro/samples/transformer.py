@@ -11,19 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cpm_kernels.samples.image import crop
-from cpm_kernels.samples.image import gray
+from cpm_kernels.samples.image import crop, gray, resize_cubic, resized_size, warp_affine_cubic
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_kernels.samples.image import resize_cubic, resized_size
 from cpm_kernels.samples.sample import SAMPLE, SampleGeometry, SampleShape, fill_sample, set_regions, transform_samples
-from cpm_kernels.samples.image import warp_affine_cubic
-from .table import AugmentationTable
-from .clahe import clahe, require_opencv
 from data_lmdb.joints import SWAPS
-from .placement import Pose, crop_origin, flipped, network_pose, rotated, rotation, stored_pose
 from data_lmdb.records.record import Record
-from prototxt_import.formats import schema
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
+
+from .clahe import clahe, require_opencv
+from .placement import Pose, crop_origin, flipped, network_pose, rotated, rotation, stored_pose
+from .table import AugmentationTable
 
 
 @dataclass(frozen=True)

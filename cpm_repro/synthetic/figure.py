@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_lmdb.joints import PARTS_14
+
 from .pose import Pose
 from .scene import Canvas, Cloth, random_cloth, random_colour
 

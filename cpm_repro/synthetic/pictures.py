@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data_lmdb.datasets.own import JOINTS, PIXELS_PER_SCALE
+from prototxt_import.files import InputError, replacing
+
 from .figure import Figure, random_look
 from .pose import Pose, random_pose
 from .scene import Canvas, Cloth, draw_background, draw_object
-from data_lmdb.datasets.own import JOINTS, PIXELS_PER_SCALE
-from prototxt_import.files import InputError, replacing
 
 JPEG_QUALITY = 92
 TABLE, IMAGES = "people.csv", "images"

@@ -14,20 +14,20 @@ import torch
 from tqdm import tqdm
 
 from cpm_kernels.samples.rand import GlibcRand
-from prototxt_import.formats.caffemodel import read_caffemodel
+from cpm_repro.npz import writing_npz
+from cpm_repro.samples.data_layer import CPMData, DataOptions
+from cpm_repro.samples.timeline import FORWARD_BACKWARD, UPDATE, WAITING, Timeline
 from prototxt_import.files import InputError
-from prototxt_import.net import load_net
+from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import read_solver
+from prototxt_import.net import load_net
 from prototxt_import.share import WHOLE_BATCH, Share
 
 from . import log as caffe_log
-from cpm_repro.samples.data_layer import CPMData, DataOptions
 from .gradient_exchange import exchange_gradients
-from cpm_repro.npz import writing_npz
 from .processes import check_shareable, joined
 from .run_state import restore_run_state, run_state_path, write_run_state
 from .solver import SGDSolver, check_solver
-from cpm_repro.samples.timeline import FORWARD_BACKWARD, UPDATE, WAITING, Timeline
 from .trace import BlobRecorder, Trace
 
 DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time of day

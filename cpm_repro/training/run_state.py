@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cpm_repro.npz import read_npz, write_npz
+from cpm_repro.samples.data_layer import CPMData
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
-from cpm_repro.samples.data_layer import CPMData
-from cpm_repro.npz import read_npz, write_npz
 from .solver import SGDSolver
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from cpm_kernels.exact.sgd import SgdStep
+from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import array_to_blob, blob_shape, blob_to_array, fits
 from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate, write_caffemodel, write_solverstate
-from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
 from .update import update_blobs

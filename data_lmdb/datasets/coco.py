@@ -22,8 +22,19 @@ from contextlib import suppress
 import numpy as np
 
 from data_lmdb.annotations import STORED_JOINTS, Annotation
-from .marked_people import PIXELS_PER_SCALE, TRUNK, MarkedPerson, Progress, Skipped, annotations_of, image_sizes, usable, with_middles
 from prototxt_import.files import InputError, read_bytes
+
+from .marked_people import (
+    PIXELS_PER_SCALE,
+    TRUNK,
+    MarkedPerson,
+    Progress,
+    Skipped,
+    annotations_of,
+    image_sizes,
+    usable,
+    with_middles,
+)
 
 DATASET = "COCO"
 KEYPOINTS = (

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from data_lmdb.annotations import Annotation
+from prototxt_import.files import InputError
+
 from .marked_people import MarkedPerson, Progress, Skipped, annotations_of, image_sizes, middle_of, usable
 from .matlab import read_variables
-from prototxt_import.files import InputError
 
 DATASET = "LEEDS"
 # Row of the 14 LSP joints for each of MPII's 16 places; -1 has none.

@@ -11,8 +11,9 @@ import os
 import numpy as np
 import scipy.io
 
-from .matlab_elements import BrokenMatlab, check_elements
 from prototxt_import.files import InputError, read_bytes
+
+from .matlab_elements import BrokenMatlab, check_elements
 
 
 def read_variables(path: str | os.PathLike, *names: str) -> list[np.ndarray]:

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_lmdb.annotations import STORED_JOINTS, Annotation
+from prototxt_import.files import InputError
+
 from .marked_people import MarkedPerson, Progress, Skipped, annotations_of, image_sizes, usable
 from .matlab import field, number, numbers, read_variables, structs, text
-from prototxt_import.files import InputError
 
 DATASET = "MPI"
 

@@ -38,8 +38,18 @@ import numpy as np
 
 from data_lmdb.annotations import STORED_JOINTS, Annotation
 from data_lmdb.images import image_size
-from .marked_people import MOST_OTHERS, PIXELS_PER_SCALE, TRUNK, MarkedPerson, Skipped, annotations_of, middle_of, with_middles
 from prototxt_import.files import InputError, read_bytes
+
+from .marked_people import (
+    MOST_OTHERS,
+    PIXELS_PER_SCALE,
+    TRUNK,
+    MarkedPerson,
+    Skipped,
+    annotations_of,
+    middle_of,
+    with_middles,
+)
 
 DATASET = "OWN"
 JOINTS = (

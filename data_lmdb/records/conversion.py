@@ -12,11 +12,12 @@ import numpy as np
 
 from data_lmdb.annotations import Annotation, image_path
 from data_lmdb.images import WrongSize, decode_bgr
+from prototxt_import.files import InputError, read_bytes
+
 from .record import Person, Record, encode, encode_file, pad_to_minimum_width
 from .sources import Sources
 from .workers import in_order
 from .writer import SMALL_PAGES, growing
-from prototxt_import.files import InputError, read_bytes
 
 Bar = Callable[[Iterable, str, int, int], Iterable]
 

@@ -5,8 +5,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .lmdb_pages import BrokenPages, entries
 from prototxt_import.files import InputError
+
+from .lmdb_pages import BrokenPages, entries
 
 
 class LmdbReader:

@@ -28,10 +28,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .datum import BrokenDatum, DatumView, view
 from data_lmdb.images import decode_bgr
-from prototxt_import.formats import schema
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
+
+from .datum import BrokenDatum, DatumView, view
 
 CHANNELS = 4
 MINIMUM_WIDTH = 64  # the converter pads narrower images, so that 16 joints (64 bytes) fit in a row

@@ -14,9 +14,10 @@ from typing import TextIO
 
 import lmdb
 
+from prototxt_import.files import InputError
+
 from . import lmdb_pages
 from .reader import LmdbReader
-from prototxt_import.files import InputError
 
 COMMIT_BYTES = 1 << 24
 MAP_STEP = 1 << 26  # bytes by which the map grows

@@ -1,4 +1,4 @@
-"""The sums that Caffe asks of OpenBLAS, in its one-threaded order on AVX-512 machines, bit for bit (`src/exact/blas.h`)."""
+"""The sums that Caffe asks of OpenBLAS, in one thread's order on AVX-512 machines, to the bit (`src/exact/blas.h`)."""
 
 import numpy as np
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cpm_kernels import cuda_module
+
 from .convolution import Geometry, Pair
 from .gemm import DEFAULT_PROFILE, GemmProfile
 from .pooling import Pooling

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .gemm import default_threads
 from cpm_kernels.host import checked, empty, library
+
+from .gemm import default_threads
 
 Pair = tuple[int, int]
 

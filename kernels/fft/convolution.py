@@ -1,5 +1,5 @@
-"""Convolution by FFT on the CPU, with its gradients (`src/fft/fft_convolution.h` has the algorithm): float32 accuracy at a
-tenth of the multiplications for the large kernels of the paper's network.
+"""Convolution by FFT on the CPU, with its gradients (`src/fft/fft_convolution.h` has the algorithm): float32 accuracy
+at a tenth of the multiplications for the large kernels of the paper's network.
 
 Images are float32 (N, H, W, C), channels last, C contiguous. The bits do not depend on the number of threads.
 A value that is not finite spoils its whole tile, not only the results it belongs to; results below two millionths of
@@ -11,9 +11,10 @@ import threading
 
 import numpy as np
 
-from .plan import FftPlan, blocks
 from cpm_kernels.exact.gemm import best_version, default_threads
 from cpm_kernels.host import LINE, checked, empty, from_cache_line, library
+
+from .plan import FftPlan, blocks
 
 FLOAT = 4  # bytes
 

@@ -1,4 +1,4 @@
-"""Training samples from images on a CUDA device (`src/samples/sample.cu`): `sample.transform_samples` with the same bits.
+"""Training samples from images on a CUDA device (`src/samples/sample.cu`), with the bits of `sample.transform_samples`.
 
 Two kernels make `data`, by way of the resized regions that the crops show, and one makes `label`. They run on torch's
 current stream and, once the largest batch has been seen, allocate nothing.
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cpm_kernels import cuda_module
+
 from .sample import SAMPLE, SampleShape
 
 _REGION_BLOCK = (64, 32)  # rows and columns, as in sample.cu

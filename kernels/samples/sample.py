@@ -12,6 +12,7 @@ import numpy as np
 
 from cpm_kernels.exact.gemm import best_version
 from cpm_kernels.host import checked, checked_size, library, profile_number
+
 from .image import resized_size
 
 _PLACES = ("image", "row_stride", "column_stride", "channel_stride", "first_person", "region")

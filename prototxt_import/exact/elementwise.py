@@ -13,10 +13,10 @@ from torch.autograd.function import once_differentiable
 from cpm_kernels.exact import elementary
 from cpm_kernels.exact.blas import axpy, dot
 from cpm_kernels.exact.pooling import Pooling
-
-from .kernels import kernels_of
-from .gradients import Gradient, array, tensor
 from prototxt_import.share import Share
+
+from .gradients import Gradient, array, tensor
+from .kernels import kernels_of
 
 
 class MaxPool(Function):

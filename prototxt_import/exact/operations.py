@@ -16,14 +16,12 @@ from cpm_kernels.exact.convolution import Geometry
 from cpm_kernels.exact.gemm import GEMM_PROFILES
 from cpm_kernels.exact.pooling import Pooling
 from cpm_kernels.exact.random import CaffeRandom
-
-from . import elementwise
-from . import normalization
-from . import products
-from .kernels import kernels_of
-from .gradients import array, tensor
 from prototxt_import.geometry import Window
 from prototxt_import.share import Share
+
+from . import elementwise, normalization, products
+from .gradients import array, tensor
+from .kernels import kernels_of
 
 
 class ExactOperations:

@@ -11,8 +11,8 @@ from cpm_kernels.exact.blas import add_column_sums
 from cpm_kernels.exact.convolution import Geometry
 from cpm_kernels.exact.gemm import GemmProfile
 
-from .kernels import kernels_of
 from .gradients import Gradient, array
+from .kernels import kernels_of
 
 
 def _plain(x: Tensor | None) -> Tensor | None:

@@ -18,10 +18,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from cpm_kernels.fft import plan as fft_plan
 from cpm_kernels.fft.plan import FftPlan
+from prototxt_import.geometry import Window
 
 from . import cpu_fft, cuda_fft
 from .cuda_fft import CudaFftPlan
-from prototxt_import.geometry import Window
 from .measured_plans import MeasuredPlans
 
 Plan = FftPlan | CudaFftPlan

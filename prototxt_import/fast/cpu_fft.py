@@ -6,9 +6,9 @@ from torch import Tensor
 
 from cpm_kernels.fft import convolution
 from cpm_kernels.fft.plan import FftPlan
+from prototxt_import.exact.gradients import array
 
 from .memory import as_array, as_tensor, recycled
-from prototxt_import.exact.gradients import array
 
 
 def transform_weights(weight: Tensor, plan: FftPlan, turned: bool = False) -> np.ndarray:

@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from cpm_kernels.exact.pooling import Pooling, max_pool_channels_last
 from cpm_kernels.exact.random import CaffeRandom
+from prototxt_import.geometry import Window
+from prototxt_import.share import Share
 
 from . import convolution
 from .memory import as_array, as_tensor, recycled
-from prototxt_import.geometry import Window
-from prototxt_import.share import Share
 
 
 class FastOperations:

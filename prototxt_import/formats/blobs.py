@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from . import schema
 from prototxt_import.files import InputError
+
+from . import schema
 
 _LEGACY_AXES = ("num", "channels", "height", "width")
 _MOST_AXES = 32  # Caffe's kMaxBlobAxes

@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from prototxt_import.files import InputError, read_bytes, replacing
+
 from . import schema
 from .blobs import array_to_blob, blob_to_array, check_blob
-from prototxt_import.files import InputError, read_bytes, replacing
 from .upgrade import upgrade_net
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

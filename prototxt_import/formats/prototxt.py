@@ -10,8 +10,9 @@ import re
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from . import schema
 from prototxt_import.files import InputError, read_bytes
+
+from . import schema
 from .upgrade import upgrade_net
 
 # The multi-person fork (2017) renamed the message that the 2016 fork calls transform_param.

@@ -1,7 +1,8 @@
 """Brings old nets to today's form: V1 `layers` to `layer`, `input` fields to an Input layer (Caffe: upgrade_proto)."""
 
-from . import schema
 from prototxt_import.files import InputError
+
+from . import schema
 
 # V1 named layer types by an enum; where the V2 name is not simply its words joined, it stands here.
 _V2_TYPES = {

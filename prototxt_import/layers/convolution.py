@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from prototxt_import.geometry import Window
+
 from .layer import ANY, Layer, Shape, register
 
 

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from prototxt_import.formats import schema
+
 from .layer import Layer, Shape, register
 
 

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 
 from cpm_kernels.exact.random import CaffeRandom
-
-from prototxt_import.formats import schema
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
 
 
 def fill(blob: torch.Tensor, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> None:

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from cpm_kernels.exact.random import CaffeRandom
-
-from prototxt_import.formats import schema
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
 from prototxt_import.geometry import Window
 from prototxt_import.share import WHOLE_BATCH, Share
 

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from prototxt_import.geometry import Window
+
 from .layer import Layer, Shape, register
 
 

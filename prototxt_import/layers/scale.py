@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from prototxt_import.formats import schema
+
 from .layer import Layer, Shape, register
 
 

@@ -4,10 +4,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_repro.npz import read_npz, write_npz, writing_npz
 from prototxt_import.files import InputError
+from tests.bits import assert_same_bits
 
 ARRAYS = {
     "blob1/data": np.random.default_rng(1).standard_normal((3, 0, 5)).astype(np.float32),

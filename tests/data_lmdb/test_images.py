@@ -5,13 +5,13 @@ import io
 import cv2
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 from PIL import Image
 
 from data_lmdb.images import FORMATS, WrongSize, decode_bgr, image_size, read_bgr
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
 from prototxt_import.files import InputError
+from tests.bits import assert_same_bits
 
 RNG = np.random.default_rng(0)
 RGBA = RNG.integers(0, 256, (37, 41, 4), np.uint8)

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tests.foreign_nets import WITH_OPENCV, WITHOUT_OPENCV, foreign_net
 from google.protobuf import text_format
 from google.protobuf.message import Message
+
+from cpm_kernels.samples.rand import GlibcRand
+from cpm_repro.network.specification import CPM, Widths, cpm_deploy, cpm_train, release_solver
+from cpm_repro.samples.data_layer import CPMData
+from cpm_repro.training.solver import check_solver, learning_rate
+from prototxt_import.formats import schema
+from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate, write_hdf5
+from prototxt_import.formats.prototxt import format_prototxt, read_net, read_solver
+from prototxt_import.net import Net, load_net
+from tests.foreign_nets import WITH_OPENCV, WITHOUT_OPENCV, foreign_net
 from tests.fuzz.mutations import Mutation, broken_bytes, broken_message, broken_text
 from tests.fuzz.shared_seeds import golden, message_bytes, tiny_transform, write_lmdb
 from tests.fuzz.watched import Seed, attempt
-
-from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.data_layer import CPMData
-from cpm_repro.training.solver import check_solver, learning_rate
-from cpm_repro.network.specification import CPM, Widths, cpm_deploy, cpm_train, release_solver
-from prototxt_import.formats import schema
-from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate, write_hdf5
-from prototxt_import.net import Net, load_net
-from prototxt_import.formats.prototxt import format_prototxt, read_net, read_solver
 
 FEW_VALUES = 200_000  # parameters, and blob values, of nets that are built and run, not only laid out
 FEW_STEPS = 20_000_000  # multiplications of such nets

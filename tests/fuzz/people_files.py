@@ -12,15 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import scipy.io
-from tests.annotated_people import annotation, write_people
-from tests.fuzz.mutations import broken_bytes, broken_json, broken_text
 from PIL import Image
-from tests.fuzz.shared_seeds import golden, message_bytes, tiny_transform, write_lmdb
-from tests.fuzz.watched import Seed, attempt
 
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.transformer import CPMTransformer
 from cpm_repro.samples.batch import HostBatch
+from cpm_repro.samples.transformer import CPMTransformer
 from data_lmdb.annotations import read_json, record_text
 from data_lmdb.datasets.coco import KEYPOINTS, coco_annotations
 from data_lmdb.datasets.flic import flic_annotations
@@ -31,6 +27,10 @@ from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode, decode_annotations, storage
 from data_lmdb.records.sources import read_sources
 from prototxt_import.formats import schema
+from tests.annotated_people import annotation, write_people
+from tests.fuzz.mutations import broken_bytes, broken_json, broken_text
+from tests.fuzz.shared_seeds import golden, message_bytes, tiny_transform, write_lmdb
+from tests.fuzz.watched import Seed, attempt
 
 # --- LMDBs and their records
 

@@ -10,15 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from tests.foreign_nets import foreign_net
-from tests.fuzz.mutations import broken_bytes, broken_json, broken_text
-from tests.fuzz.watched import Seed, attempt
 
-from cpm_repro.training.log import iteration_lines, parse_log
 from cpm_repro.convert.weights import load, save_pt, save_safetensors
 from cpm_repro.evaluation.ground_truth import ground_truth
 from cpm_repro.evaluation.predictions import SUFFIXES, Predictions, read_predictions, write_predictions
+from cpm_repro.training.log import iteration_lines, parse_log
 from prototxt_import.fast.measured_plans import MeasuredPlans
+from tests.foreign_nets import foreign_net
+from tests.fuzz.mutations import broken_bytes, broken_json, broken_text
+from tests.fuzz.watched import Seed, attempt
 
 
 def results(folder: Path) -> list[Seed]:

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from tests.annotated_people import write_people
 from google.protobuf.message import Message
-from tests.fuzz.mutations import Mutation, broken_message
-from tests.fuzz.watched import Seed
 
 from cpm_repro.network.specification import release_transform
 from data_lmdb.records.conversion import make_lmdb
 from data_lmdb.records.sources import read_sources
 from prototxt_import.formats import schema
+from tests.annotated_people import write_people
+from tests.fuzz.mutations import Mutation, broken_message
+from tests.fuzz.watched import Seed
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 Kind = Callable[[Path], list[Seed]]

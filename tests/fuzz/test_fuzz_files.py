@@ -1,6 +1,7 @@
 """Broken files of every kind end in a sentence: no crash, no hang, no more memory than the file justifies."""
 
 import pytest
+
 from tests.fuzz import watched
 from tests.fuzz.file_kinds import KINDS
 from tests.fuzz.watched import fault, watch

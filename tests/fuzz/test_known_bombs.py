@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+
+from data_lmdb.datasets.matlab import read_variables
+from data_lmdb.json_stream import records
+from prototxt_import.files import InputError
+from prototxt_import.formats.caffemodel import read_caffemodel
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net, load_net
 from tests.bits import assert_same_bits
 from tests.foreign_nets import data, inner, layer
-
-from data_lmdb.json_stream import records
-from data_lmdb.datasets.matlab import read_variables
-from prototxt_import.formats.caffemodel import read_caffemodel
-from prototxt_import.files import InputError
-from prototxt_import.net import Net, load_net
-from prototxt_import.formats.prototxt import parse_net
 
 INPUT = data(3, 200, 200)
 

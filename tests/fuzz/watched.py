@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tests.fuzz.mutations import Mutation, pick
 
 from prototxt_import.files import InputError
+from tests.fuzz.mutations import Mutation, pick
 
 SECONDS = 1.0  # of the processor, for one file
 ALLOWANCE = 24 << 20  # bytes that do not depend on the file

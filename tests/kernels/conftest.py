@@ -3,6 +3,7 @@
 import ctypes
 
 import pytest
+
 from tests.kernels.cuda_on_host import compile_kernels
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cpm_kernels.exact.cuda import TILES
 from cpm_kernels.cuda_module import OPTIONS, expanded_source
+from cpm_kernels.exact.cuda import TILES
 
 
 @cache

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import torch
 
-from prototxt_import.net import Net
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
 
 ZOO = [
     "conv_3x3_pad1", "conv_rect_stride", "conv_group_dilation", "conv_nobias_1x1", "conv_deep_k", "deconv",

@@ -9,8 +9,8 @@ import torch
 from google.protobuf import text_format
 
 from prototxt_import import cuda_graphs
-from prototxt_import.formats import schema
 from prototxt_import.cuda_graphs import MOST, Replays, replayed
+from prototxt_import.formats import schema
 from prototxt_import.net import Net
 
 NET = """

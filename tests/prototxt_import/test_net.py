@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
 
-from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.files import InputError
-from prototxt_import.net import Net, load_net
+from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net, load_net
+from tests.bits import assert_same_bits
 
 X = 'input: "x" input_shape { dim: 1 dim: 2 dim: 6 dim: 6 }\n'
 

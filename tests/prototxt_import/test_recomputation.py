@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
 from google.protobuf import text_format
 
 from prototxt_import.formats import schema
 from prototxt_import.net import Net
 from prototxt_import.recomputation import segments
+from tests.bits import assert_same_bits
 
 NET = """
 layer { name: "d" type: "Input" top: "data" top: "label" input_param { shape { dim: 2 dim: 3 dim: 25 dim: 21 } shape { dim: 2 dim: 4 dim: 6 dim: 5 } } }

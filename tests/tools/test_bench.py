@@ -5,14 +5,12 @@ import json
 import pytest
 import torch
 from PIL import Image
-from tests.tool import assert_refused, run_tool
 
-from cpm_repro.benchmarks import measure, data, infer, labels
-from cpm_repro.benchmarks import networks
-from cpm_repro.benchmarks import tables
+from cpm_repro.benchmarks import data, infer, labels, measure, networks, tables
 from cpm_repro.network.specification import Widths
 from data_lmdb.records.record import encode
 from data_lmdb.records.writer import write_lmdb
+from tests.tool import assert_refused, run_tool
 
 
 @pytest.fixture(autouse=True)

@@ -7,15 +7,15 @@ import subprocess
 
 import numpy as np
 import pytest
-from tests.tools.tiny_cpm import write_net
-from tests.tool import assert_refused, run_tool
 
 from cpm_repro.compare.dump import dump_net
 from cpm_repro.npz import read_npz, write_npz
-from cpm_repro.training.trace import Trace
 from cpm_repro.training.loop import Options, Training
+from cpm_repro.training.trace import Trace
 from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel
 from prototxt_import.net import load_net
+from tests.tool import assert_refused, run_tool
+from tests.tools.tiny_cpm import write_net
 
 BROWSERS = ("chromium", "chromium-headless-shell", "chrome-headless-shell", "google-chrome")
 

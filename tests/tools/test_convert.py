@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from tests.foreign_nets import foreign_net
-from tests.tools.tiny_cpm import write_net
-from tests.tool import assert_refused, run_tool
 
 import cpm_repro
 from prototxt_import.formats.caffemodel import write_caffemodel
+from tests.foreign_nets import foreign_net
+from tests.tool import assert_refused, run_tool
+from tests.tools.tiny_cpm import write_net
 
 pytest.importorskip("onnxruntime", reason="the extra `convert` is not installed")
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.tools.tiny_cpm import write_net
-from tests.tool import assert_refused, run_tool
 
 from data_lmdb import joints
 from prototxt_import.net import load_net
+from tests.tool import assert_refused, run_tool
+from tests.tools.tiny_cpm import write_net
 
 DETECTOR = """
 name: "tiny detector"

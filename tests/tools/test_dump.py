@@ -9,14 +9,14 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
-from tests.tool import ROOT, assert_refused, run_tool
 
 from cpm_repro.compare.dump import dump_net
 from cpm_repro.npz import read_npz, write_npz
 from prototxt_import.files import InputError
-from prototxt_import.net import Net
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
+from tests.bits import assert_same_bits
+from tests.tool import ROOT, assert_refused, run_tool
 
 ZOO = ["conv_3x3_pad1", "conv_group_dilation", "conv_nobias_1x1"]
 

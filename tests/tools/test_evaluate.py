@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
-from tests.small_release import asked_person, write_release
-from tests.tools.tiny_cpm import write_net
-from tests.tool import assert_refused, run_tool
 
-from cpm_repro.evaluation.pck import flic_pck, pck
 from cpm_repro.evaluation.ground_truth import mean_pose, observer_centric, observer_order, place_mean_pose, read_people
-from cpm_repro.inference.beliefs import estimate_pose
-from data_lmdb.joints import STORED_TO_14
-from cpm_repro.npz import read_npz, write_npz
+from cpm_repro.evaluation.pck import flic_pck, pck
 from cpm_repro.evaluation.pckh import pckh
 from cpm_repro.evaluation.predictions import estimate_people
+from cpm_repro.inference.beliefs import estimate_pose
+from cpm_repro.npz import read_npz, write_npz
+from data_lmdb.joints import STORED_TO_14
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Person, Record, decode, encode, pad_to_minimum_width
 from data_lmdb.records.writer import write_lmdb
 from prototxt_import.net import load_net
+from tests.small_release import asked_person, write_release
+from tests.tool import assert_refused, run_tool
+from tests.tools.tiny_cpm import write_net
 
 
 def a_record(index: int, width: int = 90, joints: int = 16) -> Record:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.tool import ROOT
 
 from cpm_repro.command_line import DATA_SET_NEEDED
+from tests.tool import ROOT
 
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py") if path.stem != "caffe_dump")  # needs pycaffe
 ONLY_PARSED = {"bench", "walkthrough"}  # the first measures for many minutes, the second is `make demo` itself

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from tests.annotated_people import annotation, pixels
 from PIL import Image
-from tests.tool import assert_refused, run_tool
 
 from data_lmdb.annotations import write_json
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.writer import write_lmdb
+from tests.annotated_people import annotation, pixels
+from tests.tool import assert_refused, run_tool
 
 
 def person(number):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
-from tests.tool import assert_refused, run_tool
 
 from data_lmdb.annotations import read_json
+from tests.tool import assert_refused, run_tool
 
 OWN_PERSON = {"image": "a.png", "scale": 0.5, "joints": {"head": [10, 4], "neck": [10.5, 9, 0]}}
 

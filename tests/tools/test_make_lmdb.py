@@ -9,15 +9,15 @@ import time
 
 import numpy as np
 import pytest
-from tests.annotated_people import PEOPLE, annotation, pixels, values_in, write_many_people, write_people
-from tests.bits import assert_same_bits
 from PIL import Image
-from tests.tool import ROOT, run_tool
 
 from data_lmdb.annotations import record_text, write_json
 from data_lmdb.records.conversion import make_lmdb
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
+from tests.annotated_people import PEOPLE, annotation, pixels, values_in, write_many_people, write_people
+from tests.bits import assert_same_bits
+from tests.tool import ROOT, run_tool
 
 TOOL = ROOT / "tools" / "make_lmdb.py"
 COMMAND = [sys.executable, str(TOOL)]

@@ -1,9 +1,9 @@
 """tools/plot_log.py: a log of this project's own lines becomes a picture; what is no log is refused."""
 
 from PIL import Image
-from tests.tool import assert_refused, run_tool
 
 from cpm_repro.training import log as caffe_log
+from tests.tool import assert_refused, run_tool
 
 
 def write_log(path) -> None:

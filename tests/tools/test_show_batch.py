@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tests.tool import assert_refused, run_tool
 
 from cpm_repro.benchmarks import data
 from data_lmdb.records.record import encode
 from data_lmdb.records.writer import write_lmdb
+from tests.tool import assert_refused, run_tool
 
 PROTOTXT = """
 layer { name: "data" type: "CPMData" top: "data" top: "label"

@@ -2,11 +2,10 @@
 
 import json
 
-from tests.foreign_nets import foreign_net
-from tests.tools.tiny_cpm import write_net
-from tests.tool import assert_refused, run_tool
-
 from prototxt_import.formats.caffemodel import write_caffemodel
+from tests.foreign_nets import foreign_net
+from tests.tool import assert_refused, run_tool
+from tests.tools.tiny_cpm import write_net
 
 
 def test_table_drawing_and_json(tmp_path):

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 import pytest
-from tests.annotated_people import PEOPLE, pixels, write_people
-from tests.bits import assert_same_bits
 from PIL import Image
-from tests.tool import ROOT, assert_refused, run_tool
 
-from cpm_repro.training.log import parse_log
 from cpm_repro.npz import read_npz
+from cpm_repro.training.log import parse_log
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.writer import write_lmdb
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import read_net, read_solver
+from tests.annotated_people import PEOPLE, pixels, write_people
+from tests.bits import assert_same_bits
+from tests.tool import ROOT, assert_refused, run_tool
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
-from tests.tool import run_tool
 
 from cpm_repro.evaluation.ground_truth import read_people
 from cpm_repro.inference.beliefs import Person, estimate_beliefs
 from data_lmdb.records.reader import LmdbReader
 from prototxt_import.net import load_net
+from tests.bits import assert_same_bits
+from tests.tool import run_tool
 
 PHOTOGRAPHS = 500
 MAP_TOLERANCE = 2e-5  # of the largest value of a stage's maps

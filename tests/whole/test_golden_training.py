@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
 
 from cpm_repro.npz import read_npz, write_npz
 from cpm_repro.training.loop import Options, Training, train
+from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate
-from prototxt_import.files import InputError
+from tests.bits import assert_same_bits
 
 TRAIN = Path(__file__).resolve().parents[2] / "tools/train.py"
 

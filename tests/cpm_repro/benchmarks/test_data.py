@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
 
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_kernels.samples.sample import SAMPLE, transform_samples
-from cpm_repro.benchmarks import data_on_card, data as benchmark_data
-from data_lmdb.joints import STORED_TO_14
+from cpm_repro.benchmarks import data as benchmark_data
+from cpm_repro.benchmarks import data_on_card
 from cpm_repro.synthetic.pictures import draw_picture
+from data_lmdb.joints import STORED_TO_14
 from data_lmdb.records.record import decode, encode
+from tests.bits import assert_same_bits
 
 TRANSFORMER = benchmark_data.transformer_for()
 

@@ -5,8 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from cpm_repro.benchmarks import measure, exact, infer, train
-from cpm_repro.benchmarks import networks
+from cpm_repro.benchmarks import exact, infer, measure, networks, train
 from cpm_repro.benchmarks.measure import Rates
 from cpm_repro.benchmarks.networks import Workload
 from cpm_repro.network.specification import Widths
@@ -20,7 +19,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(measure, "LEAST_SECONDS", 0)
     monkeypatch.setattr(infer, "memory_of_process", lambda way, case: MEMORY)
     one = {"matrix product": lambda: 1, "copy": lambda: 1}
-    for module in (benchmark_infer, benchmark_exact):
+    for module in (infer, exact):
         monkeypatch.setattr(module, "limits", lambda device="cpu": one)
 
 

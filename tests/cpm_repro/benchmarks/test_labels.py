@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.samples.labels import centre_map, label_maps
-from cpm_repro.benchmarks import measure, labels as benchmark_labels
+from cpm_repro.benchmarks import labels as benchmark_labels
+from cpm_repro.benchmarks import measure
+from tests.bits import assert_same_bits
 
 
 @pytest.mark.parametrize("people", [1, 4])

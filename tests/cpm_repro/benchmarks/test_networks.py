@@ -5,15 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.foreign_nets import LENET_V1, conv, data, pool, relu
 
-from cpm_repro.benchmarks import networks
-from cpm_repro.benchmarks import train
+from cpm_repro.benchmarks import networks, train
 from cpm_repro.benchmarks.networks import Workload
 from cpm_repro.benchmarks.plain_torch import PlainTorch, plain_sgd
-from cpm_repro.training.solver import SGDSolver
 from cpm_repro.network.specification import Widths
+from cpm_repro.training.solver import SGDSolver
 from prototxt_import.files import InputError
+from tests.foreign_nets import LENET_V1, conv, data, pool, relu
 
 TINY = Workload("cpm", 1, size=72, batch=2, stages=2)
 

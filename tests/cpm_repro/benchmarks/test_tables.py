@@ -1,9 +1,9 @@
 """Tables are Markdown with aligned columns, numbers have three digits; figures have a bar and lines per pipeline."""
 
 from cpm_repro.benchmarks import tables
-from cpm_repro.figures import poses
-from cpm_repro.benchmarks.measure import Rates
 from cpm_repro.benchmarks.charts import rates_figure
+from cpm_repro.benchmarks.measure import Rates
+from cpm_repro.figures import poses
 
 RATES = Rates((4.0, 2.0, 5.0))
 

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from tests.bits import ulp_distance as float_distance
 
 from cpm_repro.compare import blobs
 from cpm_repro.compare.blobs import Limits, compare_arrays, compare_dumps, ulp_distance
 from cpm_repro.compare.dump_files import dump_of
 from cpm_repro.compare.order import NetworkOrder
 from prototxt_import.files import InputError
+from tests.bits import ulp_distance as float_distance
 
 EXACT = Limits()
 

@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch.nn import functional
 
+from cpm_repro.compare.array_causes import by_size, recognised
 from cpm_repro.compare.blobs import Limits, compare_dumps
 from cpm_repro.compare.diagnosis import Diagnosis
 from cpm_repro.compare.dump import dump_net
 from cpm_repro.compare.dump_files import dump_of
-from cpm_repro.compare.array_causes import by_size, recognised
 from cpm_repro.compare.order import NetworkOrder
 from cpm_repro.compare.trace_causes import parting, trace_causes
-from prototxt_import.net import Net
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.formats.schema import SolverParameter
+from prototxt_import.net import Net
 
 EXACT = Limits()
 RANDOM = np.random.default_rng(7)

@@ -5,14 +5,14 @@ import contextlib
 import h5py
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_repro.compare.dump_files import open_dump
 from cpm_repro.npz import write_npz
+from prototxt_import.files import InputError
 from prototxt_import.formats.blobs import array_to_blob
 from prototxt_import.formats.caffemodel import write_caffemodel
-from prototxt_import.files import InputError
 from prototxt_import.formats.schema import NetParameter
+from tests.bits import assert_same_bits
 
 RANDOM = np.random.default_rng(0)
 ARRAYS = {

@@ -1,8 +1,8 @@
 """In which order a run makes what dumps and traces record, and which layers make it."""
 
 from cpm_repro.compare.order import NetworkOrder
-from prototxt_import.graph import filter_net, insert_splits
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.graph import filter_net, insert_splits
 
 NET = """
 input: "data" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cpm_repro.convert.weights import convert
 from cpm_repro.convert.check import Check, check, check_table, compare_blobs
+from cpm_repro.convert.weights import convert
 from prototxt_import.files import InputError
 from prototxt_import.net import load_net
 

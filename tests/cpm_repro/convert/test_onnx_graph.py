@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from tests.foreign_nets import WITH_OPENCV, WITHOUT_OPENCV, foreign_net
 
 from prototxt_import.files import InputError
+from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.layers.layer import CONVERTERS
 from prototxt_import.net import Net, load_net
-from prototxt_import.formats.prototxt import parse_net
+from tests.foreign_nets import WITH_OPENCV, WITHOUT_OPENCV, foreign_net
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `convert` is not installed")
 onnx = pytest.importorskip("onnx", reason="the extra `convert` is not installed")

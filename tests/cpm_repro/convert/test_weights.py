@@ -7,15 +7,15 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
 
 import cpm_repro
 from cpm_repro.convert.channel_order import swap_red_and_blue
 from cpm_repro.convert.weights import convert, read_model
-from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel
 from prototxt_import.files import InputError
-from prototxt_import.net import Net, load_net
+from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net, load_net
+from tests.bits import assert_same_bits
 
 pytest.importorskip("safetensors", reason="the extra `convert` is not installed")
 

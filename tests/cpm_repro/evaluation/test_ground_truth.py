@@ -3,8 +3,18 @@
 import numpy as np
 import pytest
 
+from cpm_repro.evaluation.ground_truth import (
+    GroundTruth,
+    ground_truth,
+    mean_pose,
+    observer_centric,
+    observer_order,
+    person_truth,
+    place_mean_pose,
+    read_people,
+    record_picture,
+)
 from data_lmdb import joints
-from cpm_repro.evaluation.ground_truth import GroundTruth, ground_truth, mean_pose, observer_centric, observer_order, person_truth, place_mean_pose, read_people, record_picture
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Person, Record, encode
 from data_lmdb.records.writer import write_lmdb

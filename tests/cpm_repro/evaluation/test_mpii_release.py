@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
-from tests.small_release import asked_person, head, write_release
 
-from cpm_repro.evaluation.mpii_release import asked_pictures, prediction_structs, read_asked_people, read_prediction_structs, release_heads
+from cpm_repro.evaluation.mpii_release import (
+    asked_pictures,
+    prediction_structs,
+    read_asked_people,
+    read_prediction_structs,
+    release_heads,
+)
 from prototxt_import.files import InputError
+from tests.small_release import asked_person, head, write_release
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from data_lmdb import joints
-from cpm_repro.evaluation.pck import PAPER, TABLE_ROWS, THRESHOLDS, as_json, count_hits, flic_pck, pck, pck_table
 from cpm_repro.evaluation.ground_truth import GroundTruth
+from cpm_repro.evaluation.pck import PAPER, TABLE_ROWS, THRESHOLDS, as_json, count_hits, flic_pck, pck, pck_table
+from data_lmdb import joints
 from prototxt_import.files import InputError
 
 L_SHOULDER, R_HIP = joints.TORSO[14]

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 import scipy.io
-from tests.small_release import head, write_release
 
-from data_lmdb import joints
 from cpm_repro.evaluation.ground_truth import GroundTruth, ground_truth
 from cpm_repro.evaluation.pckh import pckh, pckh_by_cluster, read_clusters, read_validation_file, with_heads
 from cpm_repro.evaluation.predictions import read_predictions
+from data_lmdb import joints
 from data_lmdb.annotations import read_json
 from prototxt_import.files import InputError
+from tests.small_release import head, write_release
 
 PARTS = list(joints.STORED_TO_14)
 

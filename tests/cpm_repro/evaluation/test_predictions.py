@@ -8,10 +8,10 @@ import pytest
 import scipy.io
 
 from cpm_repro.evaluation.ground_truth import GroundTruth
-from data_lmdb.joints import PARTS_14, STORED_16, STORED_TO_14
-from cpm_repro.npz import write_npz
 from cpm_repro.evaluation.predictions import Predictions, check_suffix, read_predictions, write_predictions
+from cpm_repro.npz import write_npz
 from data_lmdb.datasets.matlab import variable_names
+from data_lmdb.joints import PARTS_14, STORED_16, STORED_TO_14
 from prototxt_import.files import InputError
 
 LSP_ORDER = "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist neck head"

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cpm_repro.evaluation.pck import PAPER, flic_pck, pck
 from cpm_repro.evaluation.ground_truth import GroundTruth
-from cpm_repro.npz import write_npz
+from cpm_repro.evaluation.pck import PAPER, flic_pck, pck
 from cpm_repro.evaluation.pckh import pckh
 from cpm_repro.evaluation.scoring import BENCHMARKS, results_by, runs_from_files, scores
+from cpm_repro.npz import write_npz
 from prototxt_import.files import InputError
 
 RNG = np.random.default_rng(11)

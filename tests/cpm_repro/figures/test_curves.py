@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from cpm_repro.figures import curves as curve_figures, poses
-from cpm_repro.evaluation.pck import PAPER, THRESHOLDS, pck
 from cpm_repro.evaluation.ground_truth import GroundTruth
+from cpm_repro.evaluation.pck import PAPER, THRESHOLDS, pck
+from cpm_repro.figures import curves as curve_figures
+from cpm_repro.figures import poses
 
 RNG = np.random.default_rng(0)
 

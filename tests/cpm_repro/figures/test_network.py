@@ -1,14 +1,14 @@
 """Drawings of nets: what stands in them, and that lines keep out of boxes."""
 
 import pytest
-from tests.foreign_nets import WITH_OPENCV, foreign_net
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from cpm_repro.network import summary
 from cpm_repro.figures.network import draw_network
+from cpm_repro.network import summary
 from cpm_repro.network.specification import PRESETS, cpm_deploy, person_deploy, vgg_deploy
-from prototxt_import.net import Net
 from prototxt_import.formats.prototxt import format_prototxt, parse_net
+from prototxt_import.net import Net
+from tests.foreign_nets import WITH_OPENCV, foreign_net
 
 
 def drawing(net):

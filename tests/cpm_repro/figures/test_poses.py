@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from cpm_repro.figures import poses as figures
-from data_lmdb import joints
 from cpm_repro.training.log import Log
+from data_lmdb import joints
 from prototxt_import.files import InputError
 
 RNG = np.random.default_rng(0)

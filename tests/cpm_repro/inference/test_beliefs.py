@@ -3,11 +3,25 @@
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
 
+from cpm_repro.inference.beliefs import (
+    RELEASE_SCALES,
+    Person,
+    crop_person,
+    default_target_dist,
+    estimate_beliefs,
+    estimate_pose,
+    estimate_poses,
+    find_pose,
+    maps_on_picture,
+    net_boxsize,
+    person_crops,
+    run_crops,
+    stage_blobs,
+)
 from cpm_repro.inference.imresize import imresize
-from cpm_repro.inference.beliefs import RELEASE_SCALES, Person, crop_person, default_target_dist, estimate_beliefs, estimate_pose, estimate_poses, find_pose, maps_on_picture, net_boxsize, person_crops, run_crops, stage_blobs
 from prototxt_import.files import InputError
+from tests.bits import assert_same_bits
 
 BOX = 64
 

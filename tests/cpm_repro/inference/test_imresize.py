@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_repro.inference.imresize import imresize, imresize_window, weight_matrix
+from tests.bits import assert_same_bits
 
 
 def direct_axis(values: np.ndarray, out_length: int, scale: float) -> np.ndarray:

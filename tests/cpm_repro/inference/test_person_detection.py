@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
 
-from cpm_repro.inference.imresize import imresize
 from cpm_repro.inference.beliefs import Person, crop_person, estimate_pose, person_crops
+from cpm_repro.inference.imresize import imresize
 from cpm_repro.inference.person_detection import detector_stride, estimate_all_poses, find_people, map_peaks, person_map
 from cpm_repro.network.specification import person_deploy
 from prototxt_import.files import InputError
-from prototxt_import.net import Net
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
+from tests.bits import assert_same_bits
 
 BOX = 64
 NEUTRAL = 100

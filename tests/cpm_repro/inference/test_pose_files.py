@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from data_lmdb import joints
 from cpm_repro.evaluation.ground_truth import GroundTruth
-from cpm_repro.inference.pose_files import FoundPose, part_names, write_coco, write_csv
 from cpm_repro.evaluation.predictions import read_predictions
+from cpm_repro.inference.pose_files import FoundPose, part_names, write_coco, write_csv
+from data_lmdb import joints
 
 RNG = np.random.default_rng(0)
 

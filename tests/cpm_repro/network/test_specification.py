@@ -2,9 +2,19 @@
 
 import pytest
 
-from cpm_repro.network.specification import CPM, PRESETS, Widths, cpm_deploy, cpm_train, person_deploy, release_solver, release_transform, vgg_deploy
-from prototxt_import.net import Net
+from cpm_repro.network.specification import (
+    CPM,
+    PRESETS,
+    Widths,
+    cpm_deploy,
+    cpm_train,
+    person_deploy,
+    release_solver,
+    release_transform,
+    vgg_deploy,
+)
 from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_net, read_solver
+from prototxt_import.net import Net
 
 
 def built(param):

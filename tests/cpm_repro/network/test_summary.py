@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from tests.foreign_nets import conv, data, foreign_net, layer, pool, relu
 
 from cpm_repro.network import summary
 from cpm_repro.network.receptive_field import receptive_fields
 from cpm_repro.network.specification import CPM, PRESETS, cpm_deploy, person_deploy, vgg_deploy
-from prototxt_import.net import Net
 from prototxt_import.formats.prototxt import format_prototxt, parse_net
+from prototxt_import.net import Net
+from tests.foreign_nets import conv, data, foreign_net, layer, pool, relu
 
 
 def net_of(message):

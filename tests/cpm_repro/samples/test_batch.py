@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
-from tests.kernels.cuda_on_host import HostLauncher, compile_kernels
 
 from cpm_kernels import cuda_module
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.transformer import CPMTransformer
 from cpm_repro.samples.batch import Batch, CudaBatch, HostBatch
+from cpm_repro.samples.transformer import CPMTransformer
 from data_lmdb.records.record import Person, Record
 from prototxt_import.formats import schema
+from tests.bits import assert_same_bits
+from tests.kernels.cuda_on_host import HostLauncher, compile_kernels
 
 SIZE = 3
 

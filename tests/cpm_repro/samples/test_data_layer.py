@@ -7,14 +7,14 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.data_layer import CPMData, DataOptions
 from data_lmdb.records.record import Person, Record, encode
-from prototxt_import.formats import schema
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import read_net
+from tests.bits import assert_same_bits
 
 RECORDS = 5
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.samples.labels import centre_map, label_maps
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.transformer import Augmentation, CPMTransformer
-from cpm_repro.samples.table import read_table
-from data_lmdb.joints import STORED_TO_14, SWAPS
 from cpm_repro.samples.placement import network_pose, stored_pose
+from cpm_repro.samples.table import read_table
+from cpm_repro.samples.transformer import Augmentation, CPMTransformer
+from data_lmdb.joints import STORED_TO_14, SWAPS
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Person, Record, decode
-from prototxt_import.formats import schema
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
+from tests.bits import assert_same_bits
 
 CONFIGURATIONS = ["default", "perturb", "np28", "stride4", "flic9", "flic9_notransform", "clahe"]
 NO_CHANGE = Augmentation()

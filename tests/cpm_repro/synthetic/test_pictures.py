@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 from PIL import Image
 
 from cpm_repro.synthetic import pictures as synthetic_people
-from data_lmdb.joints import PARTS_14, SWAPS
 from cpm_repro.synthetic.figure import Figure, random_look
 from cpm_repro.synthetic.pictures import draw_picture, write_people
 from cpm_repro.synthetic.pose import random_pose
 from cpm_repro.synthetic.scene import Canvas, Cloth, draw_object
 from data_lmdb.datasets.own import JOINTS, own_annotations
+from data_lmdb.joints import PARTS_14, SWAPS
 from prototxt_import.files import InputError
+from tests.bits import assert_same_bits
 
 PART = {name: index for index, name in enumerate(PARTS_14)}
 

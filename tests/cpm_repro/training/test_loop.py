@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
 from torch.nn import functional
 
 from cpm_repro.training.log import parse_log
 from cpm_repro.training.loop import Options, Training, train
-from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.files import InputError
+from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.net import Net
+from tests.bits import assert_same_bits
 
 
 def start_from(training, trace, iteration):

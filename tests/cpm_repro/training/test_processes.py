@@ -10,22 +10,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 from google.protobuf import text_format
-from tests.whole.test_golden_training import TRAIN, assert_same_trace, solver_of
 
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.data_layer import CPMData, DataOptions
 from cpm_repro.npz import read_npz
-from cpm_repro.training.processes import check_shareable
+from cpm_repro.samples.data_layer import CPMData, DataOptions
 from cpm_repro.training.loop import Options, train
+from cpm_repro.training.processes import check_shareable
+from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import blob_to_array
 from prototxt_import.formats.caffemodel import read_caffemodel
-from prototxt_import.files import InputError
-from prototxt_import.net import Net
 from prototxt_import.formats.prototxt import read_net
+from prototxt_import.net import Net
 from prototxt_import.share import Share
+from tests.bits import assert_same_bits
+from tests.whole.test_golden_training import TRAIN, assert_same_trace, solver_of
 
 
 def torchrun(processes: int, solver: Path, *arguments: object) -> list[str]:

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from cpm_repro.training.solver import SGDSolver, check_solver, learning_rate
+from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate
-from prototxt_import.files import InputError
-from prototxt_import.net import Net, load_net
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net, load_net
 
 NET = """
 input: "x" input_shape { dim: 1 dim: 3 }

@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from tests.bits import assert_same_bits
 
 from cpm_kernels.exact.sgd import SgdStep, sgd_update
 from cpm_repro.training.update import update_blobs
+from tests.bits import assert_same_bits
 
 
 def test_memory_order_does_not_change_a_bit():

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tests.data_lmdb.datasets.matlab_structs import EMPTY, save, struct_array
 from PIL import Image
 
-from data_lmdb.joints import PARTS_9
 from data_lmdb.datasets.flic import flic_annotations
+from data_lmdb.joints import PARTS_9
 from prototxt_import.files import InputError
+from tests.data_lmdb.datasets.matlab_structs import EMPTY, save, struct_array
 
 COLUMNS = {
     "l_shoulder": 0, "l_elbow": 1, "l_wrist": 2, "r_shoulder": 3, "r_elbow": 4, "r_wrist": 5, "l_hip": 6, "r_hip": 9,

@@ -5,8 +5,8 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from data_lmdb.datasets import lsp
 from data_lmdb.annotations import STORED_JOINTS, read_json, record_text
+from data_lmdb.datasets import lsp
 from prototxt_import.files import InputError
 
 LSP_ORDER = (

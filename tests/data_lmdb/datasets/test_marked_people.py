@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_lmdb.datasets.marked_people import TRUNK, MarkedPerson, Skipped, annotations_of, image_sizes, middle_of, usable, with_middles
+from data_lmdb.datasets.marked_people import (
+    TRUNK,
+    MarkedPerson,
+    Skipped,
+    annotations_of,
+    image_sizes,
+    middle_of,
+    usable,
+    with_middles,
+)
 from prototxt_import.files import InputError
 
 

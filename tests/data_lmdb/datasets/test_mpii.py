@@ -4,12 +4,12 @@ from itertools import groupby
 
 import numpy as np
 import pytest
-from tests.data_lmdb.datasets.matlab_structs import EMPTY, save, struct, struct_array
 from PIL import Image
 
 from data_lmdb.annotations import read_json, record_text
 from data_lmdb.datasets.mpii import mpii_annotations, validation_pairs
 from prototxt_import.files import InputError
+from tests.data_lmdb.datasets.matlab_structs import EMPTY, save, struct, struct_array
 
 
 def point(id, x=5.0, y=6.0, **more):

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.annotated_people import PEOPLE, annotation, values_in, write_many_people, write_people
-from tests.bits import assert_same_bits
 from PIL import Image
-from tests.tool import ROOT, run_tool
 
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.transformer import CPMTransformer
@@ -19,8 +16,11 @@ from data_lmdb.records.conversion import make_lmdb
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode, storage
 from data_lmdb.records.sources import ordered, read_sources
-from prototxt_import.formats import schema
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
+from tests.annotated_people import PEOPLE, annotation, values_in, write_many_people, write_people
+from tests.bits import assert_same_bits
+from tests.tool import ROOT, run_tool
 
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
 

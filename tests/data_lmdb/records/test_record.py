@@ -5,16 +5,25 @@ import io
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 from PIL import Image
 
 from data_lmdb.annotations import read_json
-from data_lmdb.records.conversion import record_of
 from data_lmdb.images import read_bgr
+from data_lmdb.records.conversion import record_of
 from data_lmdb.records.reader import LmdbReader
-from data_lmdb.records.record import Person, Record, decode, decode_annotations, encode, encode_file, pad_to_minimum_width, storage
-from prototxt_import.formats import schema
+from data_lmdb.records.record import (
+    Person,
+    Record,
+    decode,
+    decode_annotations,
+    encode,
+    encode_file,
+    pad_to_minimum_width,
+    storage,
+)
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
+from tests.bits import assert_same_bits
 
 
 def random_person(rng, joints):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.exact.blas import add_column_sums, add_row_sums, axpy, dot, fused
 from cpm_kernels.exact.gemm import TILE_VERSIONS, best_version
+from tests.bits import assert_same_bits
 
 blas = pytest.importorskip("scipy.linalg.blas")
 openblas = pytest.mark.skipif(best_version() != TILE_VERSIONS["avx512"], reason="OpenBLAS has other kernels here")

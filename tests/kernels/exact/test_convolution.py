@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.exact import convolution
 from cpm_kernels.exact.convolution import Geometry, add_weight_gradient, convolve, convolve_transposed
 from cpm_kernels.exact.gemm import GEMM_PROFILES, gemm_by_elements
+from tests.bits import assert_same_bits
 
 THREADED = GEMM_PROFILES["openblas-0.3.21-threads"]
 CASES = {

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
-from tests.kernels.cuda_on_host import HostLauncher
 
-from cpm_kernels.exact import blas, convolution, cuda, elementary, gemm, pooling, sgd
 from cpm_kernels import cuda_module
+from cpm_kernels.exact import blas, convolution, cuda, elementary, gemm, pooling, sgd
 from cpm_kernels.exact.convolution import Geometry
 from cpm_kernels.exact.gemm import GEMM_PROFILES
 from cpm_kernels.exact.pooling import Pooling
+from tests.bits import assert_same_bits
+from tests.kernels.cuda_on_host import HostLauncher
 
 
 @pytest.fixture(params=["host", "host, threads reversed", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -12,18 +12,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
-from tests.kernels.cuda_on_host import HostLauncher
 from torch import Tensor
 
-from cpm_kernels.exact import cuda
 from cpm_kernels import cuda_module
+from cpm_kernels.exact import cuda
 from cpm_kernels.exact.sgd import SgdStep
 from cpm_repro.training import update
-from cpm_repro.training.trace import BlobRecorder
 from cpm_repro.training.loop import Options, Training
+from cpm_repro.training.trace import BlobRecorder
 from prototxt_import.exact import kernels
 from prototxt_import.net import load_net
+from tests.bits import assert_same_bits
+from tests.kernels.cuda_on_host import HostLauncher
 
 
 def through(function: Callable, device: str) -> Callable:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.exact.elementary import expf
+from tests.bits import assert_same_bits
 
 SOURCES = Path(__file__).resolve().parents[3] / "kernels" / "src"
 needs_glibc = pytest.mark.skipif(

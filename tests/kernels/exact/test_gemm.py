@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.exact.gemm import GEMM_PROFILES, TILE_VERSIONS, best_version, gemm, gemm_by_elements
 from cpm_kernels.host import library
+from tests.bits import assert_same_bits
 
 FORMS = [(False, False), (True, False), (False, True)]
 # rows, columns, depth: single values, tails of 8, 16 and 48, small and large products, cuts in halves and in whole Q

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.exact import elementary, pooling
-from cpm_kernels.exact.pooling import Pooling, ave_pool, ave_pool_gradient, max_pool, max_pool_channels_last, max_pool_gradient
+from cpm_kernels.exact.pooling import (
+    Pooling,
+    ave_pool,
+    ave_pool_gradient,
+    max_pool,
+    max_pool_channels_last,
+    max_pool_gradient,
+)
+from tests.bits import assert_same_bits
 
 CASES = [
     Pooling((12, 10), (6, 5), (3, 3), (2, 2), (0, 0)),

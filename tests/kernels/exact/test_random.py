@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.exact.random import CaffeRandom
+from tests.bits import assert_same_bits
 
 TABLES = Path(__file__).resolve().parents[3] / "kernels/src/exact/ziggurat_tables.h"
 

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.exact.sgd import SgdStep, sgd_update
+from tests.bits import assert_same_bits
 
 F = np.float32
 

@@ -6,14 +6,14 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
-from tests.convolution_cases import CASES, assert_close
 from torch.nn import functional as F
 
+from cpm_kernels.exact.gemm import best_version
 from cpm_kernels.fft import convolution
 from cpm_kernels.fft.convolution import convolve, transform_weights, weight_gradient
 from cpm_kernels.fft.plan import TILE_SIZES, FftPlan, fft_plan, plans_of
-from cpm_kernels.exact.gemm import best_version
+from tests.bits import assert_same_bits
+from tests.convolution_cases import CASES, assert_close
 
 # The convolutions of the 6-stage network: channels, size, outputs, kernel.
 CPM_LAYERS = {

@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
-from tests.kernels.cuda_on_host import HostLauncher
 from PIL import Image
 
 from cpm_kernels import cuda_module
@@ -25,6 +23,8 @@ from data_lmdb.datasets.lsp import lspet_annotations
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Person, Record, decode
 from prototxt_import.formats import schema
+from tests.bits import assert_same_bits
+from tests.kernels.cuda_on_host import HostLauncher
 
 SHAPE = SampleShape((50, 70), stride=8, parts=14, sigma=7.0, sigma_center=21.0)
 

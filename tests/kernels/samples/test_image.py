@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
-from cpm_kernels.samples.image import crop
-from cpm_kernels.samples.image import gray
-from cpm_kernels.samples.image import resize_cubic, resized_size
-from cpm_kernels.samples.image import warp_affine_cubic
+from cpm_kernels.samples.image import crop, gray, resize_cubic, resized_size, warp_affine_cubic
+from tests.bits import assert_same_bits
 
 COUNTS = [20, pytest.param(200, marks=pytest.mark.slow)]
 

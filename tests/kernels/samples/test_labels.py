@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
 from cpm_kernels.exact.elementary import expf
 from cpm_kernels.host import library
 from cpm_kernels.samples.labels import centre_map, label_maps
+from tests.bits import assert_same_bits
 
 
 def add_peak(belief: np.ndarray, joint: np.ndarray, stride: int, sigma: float) -> np.ndarray:

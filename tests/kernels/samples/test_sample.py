@@ -5,16 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bits import assert_same_bits
 
-from cpm_kernels.samples.image import crop
 from cpm_kernels.exact.gemm import TILE_VERSIONS, best_version
-from cpm_kernels.samples.image import gray
 from cpm_kernels.host import library
+from cpm_kernels.samples.image import crop, gray, resize_cubic, resized_size, warp_affine_cubic
 from cpm_kernels.samples.labels import centre_map, label_maps
-from cpm_kernels.samples.image import resize_cubic, resized_size
 from cpm_kernels.samples.sample import SAMPLE, SampleGeometry, SampleShape, fill_sample, set_regions, transform_samples
-from cpm_kernels.samples.image import warp_affine_cubic
+from tests.bits import assert_same_bits
 
 SHAPE = SampleShape((45, 70), 4, 5, 7, 21)
 VERSIONS = [name for name, number in TILE_VERSIONS.items() if number <= best_version()]

@@ -10,17 +10,17 @@ import time
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
-from tests.prototxt_import.layer_zoo import ZOO, run_layer
 
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.benchmarks.plain_torch import PlainTorch
 from cpm_repro.samples.data_layer import CPMData
 from prototxt_import.engine import ENGINES
 from prototxt_import.exact.elementwise import Split
+from prototxt_import.formats.prototxt import parse_net, read_net
 from prototxt_import.layers.data import Source
 from prototxt_import.net import Net, load_net
-from prototxt_import.formats.prototxt import parse_net, read_net
+from tests.bits import assert_same_bits
+from tests.prototxt_import.layer_zoo import ZOO, run_layer
 
 FROM_LIBM = ["sigmoid", "tanh", "elu", "power", "exp", "lrn_across", "lrn_within", "softmax", "mvn", "batchnorm_test"]
 """Layers that call exp, tanh or pow: another C library may differ from the golden files' by one unit."""

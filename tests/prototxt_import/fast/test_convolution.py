@@ -4,12 +4,13 @@ import gc
 
 import pytest
 import torch
-from tests.convolution_cases import assert_close
 from torch.nn import functional as F
 
-from prototxt_import.fast import convolution as convolution_plans, cpu_fft
+from prototxt_import.fast import convolution as convolution_plans
+from prototxt_import.fast import cpu_fft
 from prototxt_import.fast.convolution import convolution, plan_of
 from prototxt_import.geometry import Window
+from tests.convolution_cases import assert_close
 
 WINDOW = Window((9, 9), pad=(4, 4))
 

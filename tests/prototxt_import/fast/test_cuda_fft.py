@@ -4,13 +4,14 @@ import math
 
 import pytest
 import torch
-from tests.convolution_cases import CASES, assert_close
 from torch.nn import functional as F
 
-from prototxt_import.fast import convolution as convolution_plans, cuda_fft
+from prototxt_import.fast import convolution as convolution_plans
+from prototxt_import.fast import cuda_fft
 from prototxt_import.fast.convolution import convolution
 from prototxt_import.fast.cuda_fft import convolve, fast_size, fft_plan, plans_of, transform_weights, weight_gradient
 from prototxt_import.geometry import Window
+from tests.convolution_cases import CASES, assert_close
 
 
 def random_case(images, channels, size, outputs, kernel, pad, seed=0):

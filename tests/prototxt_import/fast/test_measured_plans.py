@@ -7,11 +7,12 @@ import torch
 from torch.nn import functional as F
 
 from cpm_kernels.fft.plan import FftPlan, plans_of
-from prototxt_import.fast import convolution as convolution_plans, measured_plans
+from prototxt_import.fast import convolution as convolution_plans
+from prototxt_import.fast import measured_plans
 from prototxt_import.fast.convolution import convolution, measure_into, plan_of
+from prototxt_import.fast.measured_plans import DIRECT, MeasuredPlans, machine
 from prototxt_import.files import InputError
 from prototxt_import.geometry import Window
-from prototxt_import.fast.measured_plans import DIRECT, MeasuredPlans, machine
 
 CPU = torch.device("cpu")
 WINDOW = Window((5, 5), pad=(2, 2))

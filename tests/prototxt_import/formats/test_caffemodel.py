@@ -4,13 +4,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
 
+from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import array_to_blob, blob_to_array
 from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate, write_caffemodel, write_solverstate
-from prototxt_import.files import InputError
 from prototxt_import.net import load_net
+from tests.bits import assert_same_bits
 
 random = np.random.default_rng(0)
 

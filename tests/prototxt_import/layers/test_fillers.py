@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
 
 from cpm_kernels.exact.random import CaffeRandom
-from prototxt_import.formats import schema
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
+from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.layers.fillers import fill
 from prototxt_import.net import Net, load_net
-from prototxt_import.formats.prototxt import parse_net
+from tests.bits import assert_same_bits
 
 SHAPE = (40, 30, 5, 5)
 FAN_IN, FAN_OUT = 30 * 25, 40 * 25

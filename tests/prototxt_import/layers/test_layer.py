@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 import torch
-from tests.bits import assert_same_bits
-from tests.prototxt_import.layer_zoo import ZOO, run_layer
 
 from prototxt_import.fast.operations import FastOperations
 from prototxt_import.files import InputError
+from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.geometry import Window
 from prototxt_import.layers.layer import CONVERTERS, register
 from prototxt_import.net import Net
-from prototxt_import.formats.prototxt import parse_net
+from tests.bits import assert_same_bits
+from tests.prototxt_import.layer_zoo import ZOO, run_layer
 
 
 @pytest.fixture(scope="module")

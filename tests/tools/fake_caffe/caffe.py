@@ -10,8 +10,8 @@ import torch
 
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.data_layer import CPMData
-from cpm_repro.training.trace import BlobRecorder
 from cpm_repro.training.loop import Options, Training
+from cpm_repro.training.trace import BlobRecorder
 from prototxt_import.net import load_net
 
 TEST, TRAIN = "TEST", "TRAIN"
