@@ -39,7 +39,7 @@ def test_check_fits_other_nets(tmp_path, name):
 
 def test_what_does_not_fit_ends_with_1(tiny, tmp_path, monkeypatch):
     net, weights = tiny
-    monkeypatch.setattr("cpm_repro.conversion_check.TOLERANCE", -1)
+    monkeypatch.setattr("cpm_repro.convert.check.TOLERANCE", -1)
     result = run_tool("convert", "--prototxt", net, "--weights", weights, "--out", tmp_path / "n.onnx", "--check")
     assert result.returncode == 1 and "DOES NOT FIT" in result.stdout
 

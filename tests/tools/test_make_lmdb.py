@@ -202,7 +202,7 @@ def test_zero_persons(folder, bad):
 
 FULL_DISK = """
 import resource, runpy, sys
-from data_lmdb import writer
+from data_lmdb.records import writer
 writer.COMMIT_BYTES = 200_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
 sys.argv = sys.argv[1:]

@@ -75,9 +75,9 @@ def test_any_number_of_processes_writes_the_same_bytes(folder, storage):
 
 RUN = """
 import sys, time
-from data_lmdb import writer
-from data_lmdb.conversion import make_lmdb
-from data_lmdb.sources import ordered, read_sources
+from data_lmdb.records import writer
+from data_lmdb.records.conversion import make_lmdb
+from data_lmdb.records.sources import ordered, read_sources
 writer.COMMIT_BYTES = 500_000
 
 def slowly(items, title, total, first):
@@ -137,8 +137,8 @@ def test_samples_from_both_storages_are_the_same(golden, lspet, tmp_path, name, 
 
 PEAK = """
 import re, resource, sys
-from data_lmdb.conversion import make_lmdb
-from data_lmdb.sources import ordered, read_sources
+from data_lmdb.records.conversion import make_lmdb
+from data_lmdb.records.sources import ordered, read_sources
 make_lmdb(sys.argv[3], ordered(read_sources([sys.argv[1]], "include")), [sys.argv[2]], sys.argv[4], jobs=2)
 print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)

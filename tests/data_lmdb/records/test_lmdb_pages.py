@@ -240,7 +240,7 @@ def test_nothing_is_left_of_a_job_without_records(tmp_path):
 
 def test_two_runs_never_write_one_lmdb(tmp_path):
     path = tmp_path / "lmdb"
-    other = f"from data_lmdb.writer import write_lmdb; write_lmdb({str(path)!r}, [b'x'])"
+    other = f"from data_lmdb.records.writer import write_lmdb; write_lmdb({str(path)!r}, [b'x'])"
     with growing(path, "job") as growing_lmdb:
         result = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True)
         assert "expected to write it alone, found another run at it" in result.stderr

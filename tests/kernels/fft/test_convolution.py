@@ -116,8 +116,8 @@ def test_bits_do_not_depend_on_the_threads_nor_outputs_on_the_chunks():
 WITHOUT_TORCH = """
 import sys
 import numpy as np
-from cpm_kernels.fft_convolution import convolve, transform_weights
-from cpm_kernels.fft_plan import FftPlan
+from cpm_kernels.fft.convolution import convolve, transform_weights
+from cpm_kernels.fft.plan import FftPlan
 case = np.load(sys.argv[1])
 plan = FftPlan(20, 18, (5, 5), (40, 33), (2, 2), images=2, tile=12, chunk=7)
 y = convolve(case["x"], transform_weights(case["weight"], plan), case["bias"], plan, threads=3)
