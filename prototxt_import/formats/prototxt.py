@@ -1,7 +1,7 @@
 """Reads `.prototxt` files, nets and solvers, in every dialect that the field's models come in.
 
-Protobuf's text format does the parsing. On top of it: the spellings of the later multi-person fork, V1 `layers`,
-legacy `input_dim`, and error messages that name file, line and column.
+Protobuf's text format does the parsing. On top of it: comments of any encoding, the spellings of the later
+multi-person fork, V0 and V1 `layers`, legacy `input_dim`, and error messages that name file, line, column and layer.
 """
 
 import os
@@ -18,6 +18,9 @@ from .upgrade import upgrade_net
 # The multi-person fork (2017) renamed the message that the 2016 fork calls transform_param.
 _LATER_FORK = re.compile(r"\bcpm_transform_param\b")
 _LINE_COLUMN = re.compile(r"^(\d+):(\d+) : ")
+_TOKEN = re.compile(r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>\#[^\n]*)|[{}<>]""")
+_NAME_OR_TYPE = re.compile(r"""\b(name|type)\s*:\s*(["']?)([^"'\s]*)\2""")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how `surrogateescape` decodes such bytes
 
 
 def parse_net(text: str, where: str) -> "schema.NetParameter":
@@ -52,11 +55,14 @@ def format_prototxt(message: Message) -> str:
 
 
 def read_text(path: str | os.PathLike) -> str:
-    """The file's text; InputError if it is missing or not UTF-8."""
-    try:
-        return read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected prototxt text, found a byte that is not UTF-8 at {error.start}") from None
+    """The file's text without its byte order mark. Comments may hold any byte, as protobuf skips them unread;
+    InputError if the file is missing or is not UTF-8 elsewhere."""
+    text = read_bytes(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="surrogateescape")
+    text = _TOKEN.sub(lambda token: _NOT_UTF8.sub("?", token[0]) if token["comment"] else token[0], text)
+    if wrong := _NOT_UTF8.search(text):
+        line, column = text.count("\n", 0, wrong.start()) + 1, wrong.start() - text.rfind("\n", 0, wrong.start())
+        raise InputError(f"{path}:{line}:{column}: expected prototxt text, found a byte that is not UTF-8")
+    return text
 
 
 def _parse(text: str, message: Message, where: str) -> None:
@@ -65,6 +71,27 @@ def _parse(text: str, message: Message, where: str) -> None:
     except (text_format.ParseError, RecursionError, ValueError) as error:
         reason = str(error) or "nested too deeply"
         if place := _LINE_COLUMN.match(reason):
-            where = f"{where}:{place[1]}:{place[2]}"
+            where = f"{where}:{place[1]}:{place[2]}{_layer_at(text, int(place[1]), int(place[2]))}"
             reason = reason[place.end() :]
         raise InputError(f"{where}: {reason.strip()}") from None
+
+
+def _layer_at(text: str, line: int, column: int) -> str:
+    """ ": layer '…' (its type)" for the top-level block around a place, counted from 1; "" where none is named."""
+    offset = sum(map(len, text.splitlines(keepends=True)[: line - 1])) + column - 1
+    depth, start, own = 0, 0, []
+    for token in _TOKEN.finditer(text):
+        if token[0] not in ("{", "<", "}", ">"):
+            continue
+        if depth == 1:
+            own.append(text[start : token.start()])
+        depth = max(depth + (1 if token[0] in "{<" else -1), 0)
+        start = token.end()
+        if depth == 0:
+            if token.start() >= offset:
+                break
+            own = []
+    found = {kind: value for kind, _, value in _NAME_OR_TYPE.findall(" ".join(own))}
+    if not found:
+        return ""
+    return f": layer '{found.get('name', '')}'" + (f" ({found['type']})" if "type" in found else "")

@@ -1,4 +1,5 @@
-"""Caffe's protobuf messages as Python classes, built from `caffe.proto` beside this file without a compiler.
+"""Caffe's protobuf messages as Python classes, built without a compiler from `caffe.proto` beside this file and from
+`forks.proto`, whose fields join those of the messages of the same name.
 
 `schema.NetParameter`, `schema.Datum`, … are ordinary protobuf classes. They live in a descriptor pool of their own,
 so that a `caffe_pb2` imported into the same process does not clash with them. `data_lmdb` imports this file too.
@@ -6,6 +7,7 @@ so that a `caffe_pb2` imported into the same process does not clash with them. `
 
 import re
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -32,17 +34,22 @@ def _set_field(field: descriptor_pb2.FieldDescriptorProto, match: re.Match, enum
         field.default_value = match["value"].strip('"')
 
 
+def _named(entries: Any, name: str) -> Any:
+    """The message or enum of that name, a new one if there is none yet."""
+    return next((entry for entry in entries if entry.name == name), None) or entries.add(name=name)
+
+
 def _parse(text: str) -> descriptor_pb2.FileDescriptorProto:
-    """Read the subset of the .proto language that caffe.proto uses: one statement a line, nested enums."""
+    """Read the subset of the .proto language that the two files use: one statement a line, nested enums."""
     file = descriptor_pb2.FileDescriptorProto(name="cpm_repro/caffe.proto", package="caffe", syntax="proto2")
     enums = set(re.findall(r"enum (\w+)", text))
-    scopes: list = [file]
+    scopes: list[Any] = [file]
     for line in text.splitlines():
         line = line.split("//")[0].strip()
         if line.startswith("message "):
-            scopes.append(file.message_type.add(name=line.split()[1]))
+            scopes.append(_named(file.message_type, line.split()[1]))
         elif line.startswith("enum "):
-            scopes.append(scopes[-1].enum_type.add(name=line.split()[1]))
+            scopes.append(_named(scopes[-1].enum_type, line.split()[1]))
         elif line == "}":
             scopes.pop()
         elif field := _FIELD.fullmatch(line):
@@ -54,7 +61,7 @@ def _parse(text: str) -> descriptor_pb2.FileDescriptorProto:
 
 def _message_classes() -> dict[str, type]:
     pool = descriptor_pool.DescriptorPool()
-    file = _parse(Path(__file__).with_name("caffe.proto").read_text())
+    file = _parse("".join(Path(__file__).with_name(name).read_text() for name in ("caffe.proto", "forks.proto")))
     pool.AddSerializedFile(file.SerializeToString())
     names = [message.name for message in file.message_type]
     if hasattr(message_factory, "GetMessageClass"):

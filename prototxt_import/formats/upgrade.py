@@ -1,8 +1,11 @@
-"""Brings old nets to today's form: V1 `layers` to `layer`, `input` fields to an Input layer (Caffe: upgrade_proto)."""
+"""Brings old nets to today's form: V0 and V1 `layers` to `layer`, `input` fields to an Input layer (Caffe:
+upgrade_proto).
+"""
 
 from prototxt_import.files import InputError
 
 from . import schema
+from .upgrade_v0 import is_v0, upgrade_v0_net
 
 # V1 named layer types by an enum; where the V2 name is not simply its words joined, it stands here.
 _V2_TYPES = {
@@ -14,9 +17,11 @@ _SAME_IN_BOTH = ("name", "bottom", "top", "include", "exclude", "blobs", "loss_w
 
 
 def upgrade_net(net: "schema.NetParameter", where: str) -> "schema.NetParameter":
-    """The net itself, with V1 layers and legacy inputs upgraded in place; a mix of V1 and V2 is an error."""
+    """The net itself, with V0 or V1 layers and legacy inputs upgraded in place; a mix of V1 and V2 is an error."""
     if net.layers and net.layer:
         raise InputError(f"{where}: expected either `layers` (V1) or `layer` (V2), found both")
+    if is_v0(net):
+        upgrade_v0_net(net, where)
     for old in net.layers:
         _upgrade_layer(old, net.layer.add(), where)
     net.ClearField("layers")

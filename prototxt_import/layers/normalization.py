@@ -14,6 +14,8 @@ class BatchNorm(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.batch_norm_param
+        own_scale = p.HasField("scale_filler") or p.HasField("bias_filler") or p.scale_bias
+        self.require(not own_scale, "BVLC's BatchNorm, with a Scale layer after it", "NVIDIA's, which scales by itself")
         testing = self.spec.phase == schema.TEST
         self.use_global_stats = p.use_global_stats if p.HasField("use_global_stats") else testing
         channels = bottom_shapes[0][1:2] or (1,)

@@ -1,4 +1,6 @@
-"""Pooling (Caffe: pooling_layer.cpp). The output size rounds up, which most ports get wrong; see geometry.py."""
+"""Pooling (Caffe: pooling_layer.cpp). The output size rounds up, which most ports get wrong, unless the prototxt has
+BVLC's `round_mode: FLOOR` or, as in many forks, `ceil_mode: false`.
+"""
 
 from torch import Tensor
 
@@ -23,7 +25,7 @@ class Pooling(Layer):
         kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else (p.kernel_size, p.kernel_size)
         stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride, p.stride)
         pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad, p.pad)
-        window = Window(kernel, stride, pad, ceil=p.round_mode == p.CEIL)
+        window = Window(kernel, stride, pad, ceil=p.round_mode == p.CEIL and p.ceil_mode)
         self.require_window(window)
         self.require(
             all(q < k for q, k in zip(pad, kernel, strict=True)),

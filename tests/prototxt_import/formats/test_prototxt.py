@@ -85,3 +85,34 @@ def test_a_missing_or_binary_file_is_named(tmp_path):
     (tmp_path / "binary.prototxt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not UTF-8"):
         read_net(tmp_path / "binary.prototxt")
+
+
+RELU = b'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4\nlayer { name: "r" type: "ReLU" }  # '
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path):
+    path = tmp_path / "bom.prototxt"
+    path.write_bytes(b"\xef\xbb\xbf" + RELU)
+    assert [layer.name for layer in read_net(path).layer] == ["input", "r"]
+
+
+def test_comments_may_hold_any_byte(tmp_path):
+    path = tmp_path / "gbk.prototxt"
+    path.write_bytes(RELU + "连接".encode("gbk") + b'\n# "\xff\n')
+    assert len(read_net(path).layer) == 2
+
+
+def test_other_places_may_not(tmp_path):
+    path = tmp_path / "name.prototxt"
+    path.write_bytes(RELU + b'\nname: "#\xff"')
+    with pytest.raises(InputError, match=r"name.prototxt:3:9: .*not UTF-8"):
+        read_net(path)
+
+
+def test_an_error_names_the_layer():
+    text = (
+        RELU.decode()
+        + '\nlayer {\n  name: "c"\n  type: "Convolution" # { "\n  convolution_param { kernal_size: 3 }\n}\n'
+    )
+    with pytest.raises(InputError, match=r"net:6:23: layer 'c' \(Convolution\): .*kernal_size"):
+        parse_net(text, "net")

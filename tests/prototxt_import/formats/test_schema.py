@@ -1,6 +1,6 @@
 """The message classes: field numbers against Caffe's own files, unknown fields, a pool of their own."""
 
-from google.protobuf import descriptor_pool
+from google.protobuf import descriptor_pool, text_format
 
 from prototxt_import.formats import schema
 
@@ -33,3 +33,18 @@ def test_the_default_pool_stays_free_for_pycaffe():
     except KeyError:
         return
     raise AssertionError("caffe.NetParameter is in protobuf's default pool")
+
+
+def test_forks_fields_join_caffes_messages():
+    net = schema.NetParameter()
+    layer = 'layer { name: "pool" pooling_param { kernel_size: 3 ceil_mode: false engine: MKL2017 } }'
+    text_format.Parse(layer, net)
+    pooling = net.layer[0].pooling_param
+    assert (pooling.kernel_size, pooling.ceil_mode, schema.PoolingParameter().ceil_mode) == (3, False, True)
+    assert schema.NetParameter.FromString(net.SerializeToString()) == net
+
+
+def test_no_number_stands_twice():
+    for message in (schema.NetParameter, schema.LayerParameter, schema.PoolingParameter, schema.BNParameter):
+        numbers = [field.number for field in message.DESCRIPTOR.fields]
+        assert len(set(numbers)) == len(numbers)
