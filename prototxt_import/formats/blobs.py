@@ -10,6 +10,24 @@ from . import schema
 
 _LEGACY_AXES = ("num", "channels", "height", "width")
 _MOST_AXES = 32  # Caffe's kMaxBlobAxes
+_RAW_TYPES = {
+    schema.BlobProto.DOUBLE: "<f8",
+    schema.BlobProto.FLOAT: "<f4",
+    schema.BlobProto.FLOAT16: "<f2",
+    schema.BlobProto.INT: "<i4",
+    schema.BlobProto.UINT: "<u4",
+}
+
+
+def _stored(blob: "schema.BlobProto") -> tuple[str, str, int]:
+    """Which field holds the values, their dtype and number: `double_data` if there is any, as Caffe takes it, else
+    `data`, else the `raw_data` of NVIDIA's fork."""
+    if blob.double_data:
+        return "double_data", "<f8", len(blob.double_data)
+    if blob.data or not blob.HasField("raw_data"):
+        return "data", "<f4", len(blob.data)
+    dtype = _RAW_TYPES[blob.raw_data_type]
+    return "raw_data", dtype, len(blob.raw_data) // np.dtype(dtype).itemsize
 
 
 def blob_shape(blob: "schema.BlobProto") -> tuple[int, ...]:
@@ -18,12 +36,12 @@ def blob_shape(blob: "schema.BlobProto") -> tuple[int, ...]:
         return tuple(blob.shape.dim)
     if any(blob.HasField(axis) for axis in _LEGACY_AXES):
         return tuple(getattr(blob, axis) for axis in _LEGACY_AXES)
-    return (len(blob.data) or len(blob.double_data),)
+    return (_stored(blob)[2],)
 
 
 def check_blob(blob: "schema.BlobProto", where: str) -> None:
     """InputError unless the values fill the declared shape, which has at most 32 axes; `where` names the blob."""
-    count, shape = len(blob.data) or len(blob.double_data), blob_shape(blob)
+    (_, _, count), shape = _stored(blob), blob_shape(blob)
     if len(shape) > _MOST_AXES:
         raise InputError(f"{where}: expected at most {_MOST_AXES} axes, found {len(shape)}")
     if any(d < 0 for d in shape) or math.prod(shape) != count:
@@ -33,14 +51,14 @@ def check_blob(blob: "schema.BlobProto", where: str) -> None:
 def blob_to_array(blob: "schema.BlobProto", where: str) -> np.ndarray:
     """float32 array of the declared shape; InputError as from `check_blob`."""
     check_blob(blob, where)
-    double = bool(blob.double_data) and not blob.data
-    count = len(blob.double_data if double else blob.data)
-    values = schema.BlobProto()
-    name = "double_data" if double else "data"
-    getattr(values, name).MergeFrom(getattr(blob, name))
-    raw = values.SerializeToString()  # one packed field: its last bytes are the little-endian values
-    item = "<f8" if double else "<f4"
-    array = np.frombuffer(raw, item, count, offset=len(raw) - count * np.dtype(item).itemsize)
+    name, dtype, count = _stored(blob)
+    if name == "raw_data":
+        raw = blob.raw_data
+    else:
+        values = schema.BlobProto()
+        getattr(values, name).MergeFrom(getattr(blob, name))
+        raw = values.SerializeToString()  # one packed field: its last bytes are the little-endian values
+    array = np.frombuffer(raw, dtype, count, offset=len(raw) - count * np.dtype(dtype).itemsize)
     with np.errstate(over="ignore"):
         return array.astype(np.float32).reshape(blob_shape(blob))
 

@@ -29,7 +29,7 @@ def read_caffemodel(path: str | os.PathLike) -> "schema.NetParameter":
     for index, layer in enumerate([*net.layer, *net.layers]):
         if isinstance(layer.name, bytes):  # as protobuf gives a string that is not UTF-8
             raise InputError(f"{path}: layer {index}: expected a name in UTF-8, found {layer.name[:40]!r}")
-    upgrade_net(net, str(path))
+    upgrade_net(net, str(path), weights=True)
     if not any(layer.blobs for layer in net.layer):
         raise InputError(f"{path}: expected a .caffemodel, found no layer with weights")
     for layer in net.layer:
@@ -45,13 +45,29 @@ def write_caffemodel(path: str | os.PathLike, net: "schema.NetParameter") -> Non
 
 
 def write_hdf5(path: str | os.PathLike, net: "schema.NetParameter") -> None:
-    """The weights as `/data/<layer>/<i>`, as Caffe writes and reads them (Net::ToHDF5)."""
+    """The weights as `/data/<layer>/<i>`, as Caffe writes and reads them (Net::ToHDF5).
+
+    Names with slashes become groups in groups, as in Caffe; InputError where they and a blob's number are one place.
+    """
+    _check_hdf5_names(path, net)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         data = file.create_group("data")
         for layer in net.layer:
+            if not all(layer.name.split("/")):
+                continue  # it has no blobs
             group = data.require_group(layer.name)
             for index, blob in enumerate(layer.blobs):
                 group[str(index)] = blob_to_array(blob, f"layer '{layer.name}', blob {index}")
+
+
+def _check_hdf5_names(path: str | os.PathLike, net: "schema.NetParameter") -> None:
+    blobs = {f"{layer.name}/{index}" for layer in net.layer for index in range(len(layer.blobs))}
+    for layer in net.layer:
+        parts = layer.name.split("/")
+        taken = [place for n in range(1, len(parts) + 1) if (place := "/".join(parts[:n])) in blobs]
+        if taken or (layer.blobs and not all(parts)):
+            found = f"'{taken[0]}', which is a blob" if taken else "an empty part"
+            raise InputError(f"{path}: layer '{layer.name}': expected a name that HDF5 can hold, found {found}")
 
 
 def read_solverstate(path: str | os.PathLike) -> "schema.SolverState":
@@ -83,8 +99,9 @@ def parse_message(content: bytes, message: str, path: str | os.PathLike) -> "sch
 def _read_hdf5(path: str | os.PathLike) -> "schema.NetParameter":
     try:
         with h5py.File(path, "r") as file:
-            if not isinstance(file.get("data"), h5py.Group):
-                raise InputError(f"{path}: expected the group /data, found {sorted(file)}")
+            inside = isinstance(file.get("data", getlink=True), h5py.HardLink)  # links to other files are not followed
+            if not (inside and isinstance(file["data"], h5py.Group)):
+                raise InputError(f"{path}: expected the group /data in this file, found {sorted(file)}")
             return _Hdf5Weights(path).of(file["data"])
     except InputError:
         raise
@@ -129,7 +146,8 @@ class _Hdf5Weights:
 
     def _values(self, dataset: h5py.Dataset) -> np.ndarray:
         elsewhere = dataset.external is not None or dataset.is_virtual
-        if dataset.dtype.kind != "f" or elsewhere or dataset.nbytes > self._left:
+        empty = dataset.shape is None  # HDF5's null dataspace
+        if dataset.dtype.kind != "f" or empty or elsewhere or dataset.nbytes > self._left:
             raise InputError(
                 f"{self._path}: {dataset.name}: expected float values that the file's {self._size} bytes can hold, "
                 f"found {dataset.dtype} of shape {dataset.shape}{' in other files' if elsewhere else ''}"

@@ -16,31 +16,36 @@ _V2_TYPES = {
 _SAME_IN_BOTH = ("name", "bottom", "top", "include", "exclude", "blobs", "loss_weight")
 
 
-def upgrade_net(net: "schema.NetParameter", where: str) -> "schema.NetParameter":
-    """The net itself, with V0 or V1 layers and legacy inputs upgraded in place; a mix of V1 and V2 is an error."""
+def upgrade_net(net: "schema.NetParameter", where: str, weights: bool = False) -> "schema.NetParameter":
+    """The net itself, with V0 or V1 layers and legacy inputs upgraded in place; a mix of V1 and V2 is an error.
+
+    weights: what a file of weights says beside names and blobs may be incomplete, for nobody reads it: layers without
+    a type, inputs without shapes.
+    """
     if net.layers and net.layer:
         raise InputError(f"{where}: expected either `layers` (V1) or `layer` (V2), found both")
     if is_v0(net):
         upgrade_v0_net(net, where)
     for old in net.layers:
-        _upgrade_layer(old, net.layer.add(), where)
+        _upgrade_layer(old, net.layer.add(), where, weights)
     net.ClearField("layers")
-    if net.input:
+    if net.input and not (weights and _shapes_missing(net)):
         _upgrade_input(net, where)
     return net
 
 
-def _upgrade_layer(old: "schema.V1LayerParameter", new: "schema.LayerParameter", where: str) -> None:
+def _upgrade_layer(old: "schema.V1LayerParameter", new: "schema.LayerParameter", where: str, weights: bool) -> None:
     for field, value in old.ListFields():
         if field.name in _SAME_IN_BOTH:
             target = getattr(new, field.name)
             target.MergeFrom(value) if hasattr(target, "MergeFrom") else setattr(new, field.name, value)
         elif field.name.endswith("_param"):
             getattr(new, field.name).CopyFrom(value)
-    if not old.HasField("type"):
+    if old.HasField("type"):
+        enum = schema.V1LayerParameter.LayerType.Name(old.type)
+        new.type = _V2_TYPES.get(enum) or "".join(word.capitalize() for word in enum.split("_"))
+    elif not weights:
         raise InputError(f"{where}: layer '{old.name}': expected a known V1 type, found none")
-    enum = schema.V1LayerParameter.LayerType.Name(old.type)
-    new.type = _V2_TYPES.get(enum) or "".join(word.capitalize() for word in enum.split("_"))
     _upgrade_param_specs(old, new)
 
 
@@ -53,6 +58,10 @@ def _upgrade_param_specs(old: "schema.V1LayerParameter", new: "schema.LayerParam
     for field, values in lists.items():
         for spec, value in zip(new.param, values, strict=False):
             setattr(spec, field, value)
+
+
+def _shapes_missing(net: "schema.NetParameter") -> bool:
+    return len(net.input_shape) + len(net.input_dim) // 4 < len(net.input)
 
 
 def _upgrade_input(net: "schema.NetParameter", where: str) -> None:

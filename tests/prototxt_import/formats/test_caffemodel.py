@@ -8,7 +8,13 @@ import torch
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import array_to_blob, blob_to_array
-from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate, write_caffemodel, write_solverstate
+from prototxt_import.formats.caffemodel import (
+    read_caffemodel,
+    read_solverstate,
+    write_caffemodel,
+    write_hdf5,
+    write_solverstate,
+)
 from prototxt_import.net import load_net
 from tests.bits import assert_same_bits
 
@@ -153,3 +159,52 @@ def test_solverstates_round_trip_and_wrong_ones_are_refused(golden, tmp_path):
     (tmp_path / "empty.solverstate").write_bytes(b"")
     with pytest.raises(InputError, match="found no iteration number"):
         read_solverstate(tmp_path / "empty.solverstate")
+
+
+def test_double_data_comes_before_data():
+    """As in Blob::FromProto."""
+    blob = schema.BlobProto(data=[1, 2], double_data=[0.1, 0.2])
+    assert_same_bits(blob_to_array(blob, "b"), np.array([0.1, 0.2], np.float32))
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("FLOAT16", "<f2"), ("FLOAT", "<f4"), ("DOUBLE", "<f8"), ("INT", "<i4")])
+def test_nvidias_raw_data(kind, dtype):
+    values = (random.standard_normal((2, 3)) * 100).astype(dtype)
+    blob = schema.BlobProto(raw_data_type=kind, raw_data=values.tobytes())
+    blob.shape.dim.extend(values.shape)
+    assert_same_bits(blob_to_array(blob, "b"), values.astype(np.float32))
+    blob.raw_data = blob.raw_data[:-1]
+    with pytest.raises(InputError, match="2x3 values, found 5"):
+        blob_to_array(blob, "b")
+
+
+def test_weights_need_neither_types_nor_input_shapes(tmp_path):
+    net = schema.NetParameter(input=["data"])
+    net.layers.add(name="c1", blobs=[array_to_blob(np.ones((2, 3), np.float32))])
+    path = tmp_path / "old.caffemodel"
+    path.write_bytes(net.SerializeToString())
+    (layer,) = read_caffemodel(path).layer
+    assert layer.name == "c1" and len(layer.blobs) == 1
+
+
+def test_hdf5_links_to_other_files_and_empty_dataspaces_are_refused(tmp_path):
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["data/c/0"] = np.ones(3, np.float32)
+    with h5py.File(tmp_path / "link.caffemodel.h5", "w") as file:
+        file["data"] = h5py.ExternalLink("secret.h5", "data")
+    with pytest.raises(InputError, match="/data in this file"):
+        read_caffemodel(tmp_path / "link.caffemodel.h5")
+    with h5py.File(tmp_path / "null.caffemodel.h5", "w") as file:
+        file["data/c/0"] = h5py.Empty("f4")
+    with pytest.raises(InputError, match="of shape None"):
+        read_caffemodel(tmp_path / "null.caffemodel.h5")
+
+
+@pytest.mark.parametrize("names", [("a", "a/0"), ("a/0/b", "a"), ("",), ("a//b",)])
+def test_names_that_hdf5_cannot_hold_are_refused(tmp_path, names):
+    net = schema.NetParameter()
+    for name in names:
+        net.layer.add(name=name, blobs=[array_to_blob(np.ones(2, np.float32))])
+    with pytest.raises(InputError, match="that HDF5 can hold"):
+        write_hdf5(tmp_path / "a.h5", net)
+    assert not list(tmp_path.iterdir())
