@@ -3,14 +3,16 @@
 `data_lmdb` imports this file and `prototxt_import.schema`, and nothing else of this package.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _LONGEST_SENTENCE = 2000  # characters
+_SCRATCH = ".cpm-writing-"
 
 
 class InputError(ValueError):
@@ -46,19 +48,76 @@ def read_bytes(path: str | os.PathLike) -> bytes:
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it on success and deleted on failure or Ctrl-C.
 
-    The body may write a file there or make a folder of that name; an existing folder is replaced whole.
+    The body may write a file there or make a folder of that name; an existing folder is replaced whole. What was
+    written is on the disk before it has its name. InputError, with the system's reason, if anything of it fails, or
+    if `path` is a device or a pipe; what stood there before still stands then.
     """
     path = Path(path)
-    try:
+    with _writing(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path}: cannot be written: expected a file or nothing there, found a device or a pipe")
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+        _sweep(path.parent)
+        scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=path.parent))
     try:
-        temporary = scratch / path.name
-        yield temporary
-        if path.is_dir() and temporary.is_dir():
-            path.rename(scratch / f"{path.name}.old")
-        os.replace(temporary, path)
+        with _locked(scratch), _writing(path):
+            temporary = scratch / path.name
+            yield temporary
+            _put(temporary, path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """OSErrors of the body become an InputError that names `path`, or the other file that failed."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        if (
+            error.filename is not None
+            and _SCRATCH not in str(error.filename)
+            and str(error.filename) != str(path.parent)
+        ):
+            raise InputError(f"{error.filename}: {reason}") from None
+        raise InputError(f"{path}: cannot be written: {reason}") from None
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """The file or folder gets its name, after its bytes are on the disk and before the folder's entry is."""
+    for written in (temporary.rglob("*"), [temporary]):
+        for part in written:
+            _sync(part)
+    if path.is_dir() and temporary.is_dir():
+        path.rename(temporary.with_name(f"{temporary.name}.old"[-255:]))
+    os.replace(temporary, path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(scratch: Path) -> Iterator[None]:
+    """Holds a lock on the scratch folder, which the system lets go of when the process ends, however it does."""
+    descriptor = os.open(scratch, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    """Deletes the scratch folders that killed runs left there: those that nobody holds a lock on."""
+    for scratch in folder.glob(f"{_SCRATCH}*"):
+        with suppress(OSError), _locked(scratch):
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -4,6 +4,7 @@ convert into one another; `.onnx` is written for other runtimes.
 `.pt` and `.safetensors` hold the prototxt's text beside the weights, so that `load(path)` needs nothing else.
 """
 
+import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -52,19 +53,21 @@ def save_pt(path: str | os.PathLike, net: Net, prototxt: str) -> None:
     are: their shapes, and `channel_order`, which is "bgr" in everything this project writes.
     """
     meta = {"channel_order": "bgr", "inputs": {name: list(shape) for name, shape in net.input_shapes.items()}}
+    content = io.BytesIO()
+    torch.save({"format": FORMAT, "prototxt": prototxt, "state_dict": net.state_dict(), "meta": meta}, content)
     with replacing(path) as temporary:
-        content = {"format": FORMAT, "prototxt": prototxt, "state_dict": net.state_dict(), "meta": meta}
-        torch.save(content, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def save_safetensors(path: str | os.PathLike, net: Net, prototxt: str) -> None:
     """The state_dict as `.safetensors`, format and prototxt in its metadata."""
     with needing("safetensors", str(path)):
-        from safetensors.torch import save_file
+        from safetensors.torch import save
     plain = {"memory_format": torch.contiguous_format}
     state = {name: value.clone(**plain) for name, value in net.state_dict().items()}  # shared blobs: one copy each
+    content = save(state, {"format": FORMAT, "prototxt": prototxt, "channel_order": "bgr"})
     with replacing(path) as temporary:
-        save_file(state, temporary, {"format": FORMAT, "prototxt": prototxt, "channel_order": "bgr"})
+        temporary.write_bytes(content)
 
 
 def _save_onnx(path: Path, net: Net, prototxt: str) -> None:

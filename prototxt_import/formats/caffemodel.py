@@ -50,7 +50,8 @@ def write_hdf5(path: str | os.PathLike, net: "schema.NetParameter") -> None:
     Names with slashes become groups in groups, as in Caffe; InputError where they and a blob's number are one place.
     """
     _check_hdf5_names(path, net)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    # In memory first: the library ends the process where the disk is full when it closes a file.
+    with h5py.File(str(path), "w", driver="core", backing_store=False) as file:
         data = file.create_group("data")
         for layer in net.layer:
             if not all(layer.name.split("/")):
@@ -58,6 +59,10 @@ def write_hdf5(path: str | os.PathLike, net: "schema.NetParameter") -> None:
             group = data.require_group(layer.name)
             for index, blob in enumerate(layer.blobs):
                 group[str(index)] = blob_to_array(blob, f"layer '{layer.name}', blob {index}")
+        file.flush()
+        content = file.id.get_file_image()
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def _check_hdf5_names(path: str | os.PathLike, net: "schema.NetParameter") -> None:

@@ -1,0 +1,102 @@
+"""Writing: whole or not at all, one sentence whatever fails, and nothing left behind."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from prototxt_import import files
+from prototxt_import.files import InputError, replacing
+
+
+def fail_at(monkeypatch, name, number):
+    def failing(*arguments, **options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.os, name, failing)
+
+
+def test_a_file_is_replaced(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    for text in ("one", "two"):
+        with replacing(path) as temporary:
+            temporary.write_text(text)
+        assert path.read_text() == text and os.listdir(path.parent) == ["a.txt"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    path = tmp_path / "out"
+    for name in ("one", "two"):
+        with replacing(path) as temporary:
+            temporary.mkdir()
+            (temporary / name).write_text(name)
+        assert os.listdir(path) == [name] and os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("place", ["body", "fsync", "replace"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EXDEV])
+def test_every_fault_is_one_sentence_and_loses_nothing(tmp_path, monkeypatch, place, number):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    if place != "body":
+        fail_at(monkeypatch, place, number)
+    with pytest.raises(InputError) as refusal, replacing(path) as temporary:
+        temporary.write_text("after")
+        if place == "body":
+            raise OSError(number, os.strerror(number))
+    monkeypatch.undo()
+    assert str(refusal.value) == f"{path}: cannot be written: {os.strerror(number)}"
+    assert path.read_text() == "before" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_fault_of_another_file_names_that_one(tmp_path):
+    with pytest.raises(InputError, match="gone: No such file"), replacing(tmp_path / "a.txt"):
+        os.listdir(tmp_path / "gone")
+    assert not os.listdir(tmp_path)
+
+
+def test_the_longest_name(tmp_path):
+    path = tmp_path / ("n" * 255)
+    with replacing(path) as temporary:
+        temporary.write_text("a")
+    with pytest.raises(InputError, match="name too long"), replacing(tmp_path / ("n" * 256)) as temporary:
+        temporary.write_text("a")
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_a_folder_in_the_way(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(InputError, match="a: cannot be written"), replacing(tmp_path / "a") as temporary:
+        temporary.write_text("a")
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_devices_and_pipes_are_left_alone(tmp_path, kind):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with (
+        pytest.raises(InputError, match="found a device or a pipe"),
+        replacing("/dev/full" if kind == "device" else path),
+    ):
+        raise AssertionError("nothing may be written")
+    assert not os.path.isfile("/dev/full")
+
+
+def test_what_a_killed_run_left_is_swept_and_what_a_living_one_has_is_not(tmp_path):
+    code = """if True:
+        import os, signal, sys
+        from prototxt_import.files import replacing
+        with replacing(sys.argv[1]) as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.txt")])
+    assert killed.returncode < 0 and len(os.listdir(tmp_path)) == 1
+    with replacing(tmp_path / "b.txt") as living:
+        living.write_text("b")
+        with replacing(tmp_path / "c.txt") as other:
+            other.write_text("c")
+    assert sorted(os.listdir(tmp_path)) == ["b.txt", "c.txt"]
