@@ -13,7 +13,8 @@ from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
 
-from .weights import load, needing
+from .needing import needing
+from .weights import load
 
 TOLERANCE = 1e-4
 """Of another runtime, in shares of the blob's largest magnitude: usually 1e-6, more where sums cancel; a wrong rule

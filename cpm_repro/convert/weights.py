@@ -14,27 +14,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from prototxt_import.files import InputError, first_five, read_bytes, replacing
+from prototxt_import.files import InputError, first_five, replacing
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import write_caffemodel, write_hdf5
 from prototxt_import.formats.prototxt import parse_net, read_text
 from prototxt_import.net import Net, lay_out, load_net
 
 from .channel_order import swap_red_and_blue
-
-FORMAT = "cpm_repro.net.1"
-_STATE_DICTS = (".pt", ".pth", ".safetensors")
-
-
-@contextmanager
-def needing(package: str, purpose: str) -> Iterator[None]:
-    """The body imports a package of the extra `convert`; InputError that says what it is for if it is missing."""
-    try:
-        yield
-    except ImportError:
-        raise InputError(
-            f'{purpose}: expected the package {package} (pip install -e ".[convert]"), found none'
-        ) from None
+from .needing import needing
+from .state_dicts import FORMAT, is_state_dict, read_state_dict
 
 
 @contextmanager
@@ -90,7 +78,7 @@ WRITERS: dict[str, Callable[[Path, Net, str], None]] = {
 def load(path: str | os.PathLike, phase: str = "TEST", engine: str = "fast") -> Net:
     """The net in a `.pt` or `.safetensors` that this project wrote; runs no code from the file. InputError if it is
     another kind of file."""
-    state, prototxt = _read_state_dict(Path(path))
+    state, prototxt = read_state_dict(path)
     if prototxt is None:
         raise InputError(f"{path}: expected a file of this project (format {FORMAT}), found another one")
     return _filled(parse_net(prototxt, str(path)), path, state, path, phase, engine)
@@ -107,11 +95,12 @@ class Model(NamedTuple):
 def read_model(weights: Path, prototxt: Path | None = None, channel_order: str | None = None) -> Model:
     """The net of these weights.
 
-    weights: `.caffemodel`, `.caffemodel.h5`, or a state_dict (`.pt`, `.pth`, `.safetensors`); only what this project
-    wrote can do without a prototxt. channel_order: "bgr" or "rgb", what the weights were trained on. Caffe's and this
-    project's are BGR unless said otherwise; a state_dict from elsewhere must say. InputError names what does not fit.
+    weights: `.caffemodel`, `.caffemodel.h5`, or a state_dict (see `state_dicts`), whatever its name ends in; only what
+    this project wrote can do without a prototxt. channel_order: "bgr" or "rgb", what the weights were trained on.
+    Caffe's and this project's are BGR unless said otherwise; a state_dict from elsewhere must say. InputError names
+    what does not fit.
     """
-    if weights.suffix in _STATE_DICTS:
+    if is_state_dict(weights):
         net, text = _net_of_state_dict(weights, prototxt, channel_order)
     elif prototxt is None:
         raise InputError(f"{weights}: expected a prototxt with it, found none (--prototxt)")
@@ -122,7 +111,7 @@ def read_model(weights: Path, prototxt: Path | None = None, channel_order: str |
 
 
 def _net_of_state_dict(path: Path, prototxt: Path | None, channel_order: str | None) -> tuple[Net, str]:
-    state, own = _read_state_dict(path)
+    state, own = read_state_dict(path)
     if own is None and prototxt is None:
         raise InputError(f"{path}: expected a prototxt with a state_dict that is not of this project, found none")
     if own is None and channel_order is None:
@@ -135,57 +124,23 @@ def _net_of_state_dict(path: Path, prototxt: Path | None, channel_order: str | N
     return _filled(parse_net(text, str(where)), where, state, path), text
 
 
-def _read_state_dict(path: Path) -> tuple[Mapping[str, Tensor], str | None]:
-    """The tensors by name, and the prototxt's text if this project wrote the file."""
-    read_bytes(path)
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path)
-    own = content.get("format") == FORMAT
-    if own and not (isinstance(content.get("prototxt"), str) and isinstance(content.get("state_dict"), Mapping)):
-        raise InputError(f"{path}: expected a prototxt and a state_dict, as format {FORMAT} has, found {list(content)}")
-    state = content.get("state_dict", content)
-    return (state if isinstance(state, Mapping) else {}), (content["prototxt"] if own else None)
-
-
-def _read_pt(path: Path) -> dict:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a dozen types for files that are not its own
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: expected a .pt of this project, found a file torch cannot read ({reason})") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a .pt of this project, found a {type(content).__name__}")
-    return content
-
-
-def _read_safetensors(path: Path) -> dict:
-    with needing("safetensors", str(path)):
-        from safetensors import SafetensorError, safe_open
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            return {**metadata, "state_dict": {name: file.get_tensor(name) for name in file.keys()}}  # noqa: SIM118
-    except SafetensorError as error:
-        raise InputError(f"{path}: expected a .safetensors file, found one that cannot be read ({error})") from None
-
-
 def _filled(
     param: "schema.NetParameter",
     where: str | os.PathLike,
-    state: Mapping[str, Tensor],
+    state: Mapping[str, object],
     path: str | os.PathLike,
     phase: str = "TEST",
     engine: str = "fast",
 ) -> Net:
-    """The net of `param`, which lies in the file `where`, with the tensors of the file `path`; their names may do
+    """The net of `param`, which lies in the file `where`, with the tensors of the file `path`, whose names do
     without `layers.`. InputError lists the first five differences, before the net takes any memory."""
-    found = {str(name).removeprefix("layers."): value for name, value in state.items()}
     with naming(where):
         laid_out = lay_out(param, phase, engine)
-    _check_shapes({name.removeprefix("layers."): value for name, value in laid_out.state_dict().items()}, found, path)
+    _check_shapes({name.removeprefix("layers."): value for name, value in laid_out.state_dict().items()}, state, path)
     net = Net(param, phase, engine)
     with torch.no_grad():
         for name, value in net.state_dict().items():
-            value.copy_(found[name.removeprefix("layers.")])
+            value.copy_(state[name.removeprefix("layers.")])
     return net
 
 
