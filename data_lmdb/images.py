@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from prototxt_import.files import InputError
 
@@ -23,15 +24,27 @@ FORMATS = ("BMP", "DIB", "JPEG", "JPEG2000", "PNG", "PPM", "SUN", "TIFF", "WEBP"
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
+MAX_PIXELS = 64_000_000
+"""A picture of 64 megapixels takes 192 MB; a file of 20 kB can claim 170 times its size in pixels."""
+
+_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I"}
+"""Pillow's kinds of pixels whose conversion to 8-bit BGR is OpenCV's; CMYK is in JPEGs only, I in 16-bit PNGs."""
+
+
 class WrongSize(InputError):
     """An image of another size than expected."""
 
 
-def read_bgr(path: str | os.PathLike) -> np.ndarray:
-    """The image's pixels, uint8 (H, W, 3), BGR; InputError if it is missing, no image, cut short or
-    absurdly large."""
+def read_bgr(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The image's pixels, uint8 (H, W, 3), BGR; InputError if it is missing, no image, cut short, has more than
+    `max_pixels`, or is of a kind whose pixels OpenCV would read otherwise."""
     with _opened(path, path) as image:
-        return _pixels(image)
+        if image.width * image.height > max_pixels:
+            raise InputError(
+                f"{path}: expected an image of at most {max_pixels} pixels (--max-pixels raises that), "
+                f"found {image.width} x {image.height}"
+            )
+        return _pixels(image, path)
 
 
 def decode_bgr(file: bytes | memoryview, where: str | os.PathLike, size: tuple[float, float]) -> np.ndarray:
@@ -43,7 +56,7 @@ def decode_bgr(file: bytes | memoryview, where: str | os.PathLike, size: tuple[f
         if image.size != size:
             expected, found = (f"{width:g} x {height:g} px" for width, height in (size, image.size))
             raise WrongSize(f"{where}: expected an image of {expected} as annotated, found {found}")
-        return _pixels(image)
+        return _pixels(image, where)
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -63,11 +76,12 @@ def _opened(file: str | os.PathLike | io.BytesIO, where: str | os.PathLike) -> I
         raise InputError(f"{where}: expected a readable image: {error.strerror or error}") from None
     except InputError:
         raise
-    except (ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (ValueError, SyntaxError, EOFError, TypeError, ZeroDivisionError, Image.DecompressionBombError) as error:
         raise InputError(f"{where}: expected a readable image: {error}") from None
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
+def _pixels(image: Image.Image, where: str | os.PathLike) -> np.ndarray:
+    _check_kind(image, where)
     image.load()
     if image.mode == "CMYK":
         return _cmyk_to_bgr(image)
@@ -76,6 +90,21 @@ def _pixels(image: Image.Image) -> np.ndarray:
         return np.repeat(grey[..., None], 3, axis=2)
     rgb = image if image.mode == "RGB" else image.convert("RGB")
     return np.frombuffer(bytearray(rgb.tobytes("raw", "BGR")), np.uint8).reshape(image.height, image.width, 3)
+
+
+def _check_kind(image: Image.Image, where: str | os.PathLike) -> None:
+    """InputError for the kinds of pixels that Pillow and OpenCV do not turn into the same 8 bits."""
+    known = image.mode in _MODES or (image.mode == "CMYK" and image.format == "JPEG")
+    if not known or (image.mode == "I" and image.format not in ("PNG", "JPEG2000")):
+        raise InputError(f"{where}: expected 8 or 16 bits of grey or RGB, found a {image.format} of kind {image.mode}")
+    if isinstance(image, TiffImageFile) and (image.mode == "RGBA" or (image.mode == "RGB" and _deep(image))):
+        raise InputError(f"{where}: expected a TIFF of 8-bit RGB without alpha, found another")
+    if image.format == "PPM" and any(name != "raw" for name, *_ in image.tile):
+        raise InputError(f"{where}: expected a binary PPM of 8 bits whose largest value is 255, found another")
+
+
+def _deep(image: TiffImageFile) -> bool:
+    return max(image.tag_v2.get(BITSPERSAMPLE, (8,))) > 8
 
 
 def _cmyk_to_bgr(image: Image.Image) -> np.ndarray:

@@ -31,7 +31,7 @@ from cpm_repro.inference.options import add_testing_options, network, numbers, p
 from cpm_repro.inference.person_detection import FoundPeople, detector_stride, find_people
 from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv
 from data_lmdb import joints
-from data_lmdb.images import image_size, read_bgr
+from data_lmdb.images import MAX_PIXELS, image_size, read_bgr
 from prototxt_import.files import InputError
 from prototxt_import.net import Net, load_net
 
@@ -90,7 +90,7 @@ def person_detector(arguments: argparse.Namespace) -> Net | None:
 
 def with_one_person(path: Path, image_id: int, arguments: argparse.Namespace) -> Picture:
     """The picture with the person whom --center and --scale mean."""
-    pixels = read_bgr(path)
+    pixels = read_bgr(path, arguments.max_pixels)
     check_picture(pixels, str(path))
     height, width = pixels.shape[:2]
     center = arguments.center or ((width - 1) / 2, (height - 1) / 2)
@@ -98,9 +98,9 @@ def with_one_person(path: Path, image_id: int, arguments: argparse.Namespace) ->
     return Picture(path, image_id, pixels, [person])
 
 
-def with_everybody(path: Path, image_id: int, find: Callable[..., FoundPeople]) -> Picture:
+def with_everybody(path: Path, image_id: int, find: Callable[..., FoundPeople], max_pixels: int) -> Picture:
     """The picture with everybody whom the person detector finds."""
-    pixels = read_bgr(path)
+    pixels = read_bgr(path, max_pixels)
     found = find(pixels, where=str(path))
     return Picture(path, image_id, pixels, found.people, found)
 
@@ -170,7 +170,8 @@ def main(arguments: argparse.Namespace) -> int:
     read = partial(with_one_person, arguments=arguments)
     if detector is not None:
         looked_for = {"boxsize": boxsize, "scale": arguments.scale, "target_dist": sizes["target_dist"]}
-        read = partial(with_everybody, find=partial(find_people, person_net=detector, **looked_for))
+        find = partial(find_people, person_net=detector, **looked_for)
+        read = partial(with_everybody, find=find, max_pixels=arguments.max_pixels)
     pictures = good_pictures(files, read, arguments.skip_bad)
     protocol = {"scales": arguments.scales, "batch_size": arguments.batch_size, **sizes}
     shown, poses = 0, []
@@ -230,6 +231,13 @@ def arguments_parser() -> argparse.ArgumentParser:
         type=command_line.positive_integer,
         default=BATCH_SIZE,
         help=f"crops in a forward pass, of all scales and people (default: {BATCH_SIZE})",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        metavar="N",
+        type=command_line.positive_integer,
+        default=MAX_PIXELS,
+        help=f"refuse larger pictures (default: {MAX_PIXELS})",
     )
     parser.add_argument(
         "--skip-bad",

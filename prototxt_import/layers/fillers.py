@@ -34,6 +34,10 @@ def _constant(shape, filler, random, where):
 def _uniform(shape, filler, random, where):
     if not -math.inf < filler.min <= filler.max < math.inf:
         raise InputError(f"{where}: uniform filler: expected min <= max, found {filler.min} and {filler.max}")
+    with np.errstate(over="ignore"):
+        width = np.float32(filler.max) - np.float32(filler.min)
+    if not np.isfinite(width):  # Caffe would draw for ever
+        raise InputError(f"{where}: uniform filler: expected max - min to be a float32, found {width}")
     return random.uniform(filler.min, filler.max, math.prod(shape))
 
 

@@ -125,3 +125,31 @@ def test_a_format_that_starts_another_program_is_refused(tmp_path):
 def test_every_format_is_one_of_pillows():
     Image.init()
     assert set(FORMATS) <= set(Image.OPEN)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        saved(Image.fromarray(RGBA[..., 0].astype(np.float32)), "TIFF"),
+        saved(Image.fromarray(RGBA[..., 0].astype(np.int32)), "TIFF"),
+        saved(Image.fromarray(RGBA), "TIFF"),
+        saved(Image.fromarray(RGBA, "CMYK"), "TIFF"),
+        saved(Image.fromarray(RGBA[..., :3].copy()).convert("LAB"), "TIFF"),
+        cv2.imencode(".tif", RNG.integers(0, 65536, (7, 9, 3), np.uint16))[1].tobytes(),
+        b"P6\n41 37\n100\n" + (RGBA[..., :3] % 101).tobytes(),
+        b"P3\n2 1\n255\n1 2 3 4 5 6\n",
+    ],
+    ids=["float.tif", "int.tif", "rgba.tif", "cmyk.tif", "lab.tif", "rgb16.tif", "maxval.ppm", "plain.ppm"],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_pixels_that_opencv_reads_otherwise_are_refused(tmp_path, content):
+    (tmp_path / "a.img").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.img: expected .*, found a"):
+        read_bgr(tmp_path / "a.img")
+
+
+def test_the_number_of_pixels_is_limited(tmp_path):
+    (tmp_path / "a.png").write_bytes(IMAGES["rgb.png"])
+    assert read_bgr(tmp_path / "a.png", 37 * 41).shape == (37, 41, 3)
+    with pytest.raises(InputError, match=r"at most 1516 pixels \(--max-pixels raises that\), found 41 x 37"):
+        read_bgr(tmp_path / "a.png", 37 * 41 - 1)

@@ -115,3 +115,9 @@ def test_a_wrong_filler_is_told(fields, said):
         return
     with pytest.raises(InputError, match=said):
         filled(**fields)
+
+
+def test_a_uniform_filler_as_wide_as_floats_go_is_refused():
+    filler = schema.FillerParameter(type="uniform", min=-3e38, max=3e38)
+    with pytest.raises(InputError, match="max - min to be a float32, found inf"):
+        fill(torch.empty(3), filler, CaffeRandom(1), "layer 'a'")
