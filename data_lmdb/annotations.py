@@ -15,16 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data_lmdb.joints import PARTS_9, STORED_16
 from prototxt_import.files import InputError, read_bytes, replacing
 
-STORED_JOINTS = (
-    "r_ankle", "r_knee", "r_hip", "l_hip", "l_knee", "l_ankle", "pelvis", "thorax",
-    "neck", "head", "r_wrist", "r_elbow", "r_shoulder", "l_shoulder", "l_elbow", "l_wrist",
-)  # fmt: skip
-"""MPII's 16 joints in the order in which JSON and LMDB hold them ("upper neck" is neck, "head top" is
-head)."""
-
-JOINT_COUNTS = (16, 9)  # MPII's, FLIC's
+JOINT_COUNTS = (len(STORED_16), len(PARTS_9))  # MPII's, FLIC's
 NO_VALUES = '{"_ArrayType_": "double","_ArraySize_": [0,0],"_ArrayData_": null}'  # jsonlab's empty array
 
 

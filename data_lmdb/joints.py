@@ -1,80 +1,64 @@
-"""The parts of the body: their names and order, which are left and right, and how they are drawn.
+"""The joints of the body: their names, the orders in which data sets, records and networks hold them, which are
+left and right, and how they are drawn.
 
-Three orders meet in the original: the 16 joints of its annotations and LMDB records (MPII's order), the 14
-parts of the MPI and LEEDS networks' belief maps (28 with limb centres), and FLIC's 9. All of them, and every
-map from one to another, are here. "Right" is the person's own right, except in FLIC's 9 as the original
-relabels them (observer-centric). Indices are 0-based. A network's maps are its parts, then the background.
+Every order is a tuple of the same names; every map from one order to another follows from the names. "Right" is
+the person's own right, except in FLIC's 9 as the original relabels them (observer-centric). Indices are 0-based.
+A network's maps are its parts, then the background.
 """
 
+
+def places(names: tuple[str, ...], order: tuple[str, ...]) -> tuple[int, ...]:
+    """Where each of `names` stands in `order`."""
+    return tuple(order.index(name) for name in names)
+
+
+# MPII's order, that of the original's annotations and LMDB records; "head" is the top of the head and "neck" its
+# other end, which MPII calls the upper neck.
 STORED_16 = (
-    "r_ankle",
-    "r_knee",
-    "r_hip",
-    "l_hip",
-    "l_knee",
-    "l_ankle",
-    "pelvis",
-    "thorax",
-    "upper_neck",
-    "head_top",
-    "r_wrist",
-    "r_elbow",
-    "r_shoulder",
-    "l_shoulder",
-    "l_elbow",
-    "l_wrist",
-)
+    "r_ankle", "r_knee", "r_hip", "l_hip", "l_knee", "l_ankle", "pelvis", "thorax",
+    "neck", "head", "r_wrist", "r_elbow", "r_shoulder", "l_shoulder", "l_elbow", "l_wrist",
+)  # fmt: skip
+# The belief maps of the MPI and LEEDS networks.
 PARTS_14 = (
-    "head",
-    "neck",
-    "r_shoulder",
-    "r_elbow",
-    "r_wrist",
-    "l_shoulder",
-    "l_elbow",
-    "l_wrist",
-    "r_hip",
-    "r_knee",
-    "r_ankle",
-    "l_hip",
-    "l_knee",
-    "l_ankle",
-)
-PARTS_9 = (
-    "l_shoulder",
-    "l_elbow",
-    "l_wrist",
-    "r_shoulder",
-    "r_elbow",
-    "r_wrist",
-    "l_hip",
-    "r_hip",
-    "head",
-)
+    "head", "neck", "r_shoulder", "r_elbow", "r_wrist", "l_shoulder", "l_elbow", "l_wrist",
+    "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle",
+)  # fmt: skip
+# FLIC's annotations, and its network's belief maps.
+PARTS_9 = ("l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist", "l_hip", "r_hip", "head")
+# The joints.mat of LSP and LSPET.
+LSP_14 = (
+    "r_ankle", "r_knee", "r_hip", "l_hip", "l_knee", "l_ankle", "r_wrist", "r_elbow", "r_shoulder",
+    "l_shoulder", "l_elbow", "l_wrist", "neck", "head",
+)  # fmt: skip
+COCO_17 = (
+    "nose", "l_eye", "r_eye", "l_ear", "r_ear", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow",
+    "l_wrist", "r_wrist", "l_hip", "r_hip", "l_knee", "r_knee", "l_ankle", "r_ankle",
+)  # fmt: skip
+
+# Joints half-way between two others, for data sets that do not mark them.
+TRUNK = {"pelvis": ("l_hip", "r_hip"), "thorax": ("l_shoulder", "r_shoulder")}
 
 # Which of the stored 16 joints each of the 14 parts is.
-STORED_TO_14 = (9, 8, 12, 11, 10, 13, 14, 15, 2, 1, 0, 3, 4, 5)
+STORED_TO_14 = places(PARTS_14, STORED_16)
 
 # `num_parts: 28`: each part is the mean of two stored joints (equal ones for the 16 joints themselves).
-PAIRS_28 = tuple((joint, joint) for joint in STORED_TO_14 + (7, 6)) + (
-    (9, 8),
-    (8, 12),
-    (12, 11),
-    (11, 10),
-    (8, 13),
-    (13, 14),
-    (14, 15),
-    (2, 1),
-    (1, 0),
-    (3, 4),
-    (4, 5),
-    (6, 7),
+_JOINTS_OF_28 = (*PARTS_14, "thorax", "pelvis")
+_LIMBS_OF_28 = (
+    ("head", "neck"),
+    ("neck", "r_shoulder"),
+    ("r_shoulder", "r_elbow"),
+    ("r_elbow", "r_wrist"),
+    ("neck", "l_shoulder"),
+    ("l_shoulder", "l_elbow"),
+    ("l_elbow", "l_wrist"),
+    ("r_hip", "r_knee"),
+    ("r_knee", "r_ankle"),
+    ("l_hip", "l_knee"),
+    ("l_knee", "l_ankle"),
+    ("pelvis", "thorax"),
 )
-PARTS_28 = (
-    PARTS_14
-    + ("thorax", "pelvis")
-    + tuple(f"{STORED_16[first]}-{STORED_16[second]}" for first, second in PAIRS_28[16:])
-)
+PAIRS_28 = tuple(places(pair, STORED_16) for pair in (*((name, name) for name in _JOINTS_OF_28), *_LIMBS_OF_28))
+PARTS_28 = (*_JOINTS_OF_28, *(f"{first}-{second}" for first, second in _LIMBS_OF_28))
 
 # Part names by number of parts (`num_parts` of the data layer).
 PARTS = {9: PARTS_9, 14: PARTS_14, 28: PARTS_28}
@@ -92,6 +76,14 @@ SWAPS = {
     14: ((2, 3, 4, 8, 9, 10), (5, 6, 7, 11, 12, 13)),
     28: ((2, 3, 4, 8, 9, 10, 17, 18, 19, 23, 24), (5, 6, 7, 11, 12, 13, 20, 21, 22, 25, 26)),
 }
+
+
+def mirrored(number_of_parts: int) -> tuple[int, ...]:
+    """The part that each part becomes when left and right change their names."""
+    one, other = SWAPS[number_of_parts]
+    exchanged = dict(zip((*one, *other), (*other, *one), strict=True))
+    return tuple(exchanged.get(part, part) for part in range(number_of_parts))
+
 
 # The rows of a PCK table in the papers, with the parts that each takes together (Head: head top and neck).
 TABLE_ROWS = {

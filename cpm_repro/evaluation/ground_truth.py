@@ -95,12 +95,9 @@ def observer_order(parts: np.ndarray) -> np.ndarray:
     behind, and all of the person's left and right joints change names. Nobody is relabelled twice: a pose that is
     observer-centric stays as it is.
     """
-    order = np.arange(len(parts))
-    one, other = (list(side) for side in joints.SWAPS[len(parts)])
     names = joints.PARTS[len(parts)]
-    if parts[names.index("r_shoulder"), 0] > parts[names.index("l_shoulder"), 0]:
-        order[one], order[other] = other, one
-    return order
+    from_behind = parts[names.index("r_shoulder"), 0] > parts[names.index("l_shoulder"), 0]
+    return np.array(joints.mirrored(len(parts))) if from_behind else np.arange(len(parts))
 
 
 def observer_centric(truth: GroundTruth) -> GroundTruth:

@@ -26,9 +26,8 @@ import torch
 from cpm_repro.inference import beliefs
 from cpm_repro.inference.pose_files import keypoints_result
 from cpm_repro.npz import read_npz, write_npz
-from data_lmdb.datasets.lsp import STORED_FROM_LSP
 from data_lmdb.datasets.matlab import read_variables, variable_names
-from data_lmdb.joints import STORED_TO_14
+from data_lmdb.joints import LSP_14, PARTS_14, STORED_TO_14, places
 from prototxt_import.files import InputError, read_bytes, replacing
 
 from .ground_truth import NO_PLACE, GroundTruth
@@ -36,7 +35,7 @@ from .mpii_release import prediction_structs, read_prediction_structs
 
 SUFFIXES = (".npz", ".json", ".mat")
 ARRAY_NAMES = ("pos_pred_src", "preds", "pred", "joints")
-LSP_TO_14 = STORED_FROM_LSP[list(STORED_TO_14)]  # the LSP joint that each of the 14 parts is
+LSP_TO_14 = np.array(places(PARTS_14, LSP_14))  # the LSP joint that each of the 14 parts is
 _MAT_HEADER = b"MATLAB 5.0 MAT-file".ljust(116)  # scipy writes the date there
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_lmdb.datasets.own import JOINTS, PIXELS_PER_SCALE
+from data_lmdb.datasets.own import PIXELS_PER_SCALE
+from data_lmdb.joints import PARTS_14
 from prototxt_import.files import InputError, replacing
 
 from .figure import Figure, random_look
@@ -24,7 +25,7 @@ from .scene import Canvas, Cloth, draw_background, draw_object
 
 JPEG_QUALITY = 92
 TABLE, IMAGES = "people.csv", "images"
-COLUMNS = ("image", "height", "validation", *(f"{name}_{what}" for name in JOINTS for what in ("x", "y", "visible")))
+COLUMNS = ("image", "height", "validation", *(f"{name}_{what}" for name in PARTS_14 for what in ("x", "y", "visible")))
 
 
 @dataclass

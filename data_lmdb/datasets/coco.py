@@ -21,12 +21,12 @@ from contextlib import suppress
 
 import numpy as np
 
-from data_lmdb.annotations import STORED_JOINTS, Annotation
+from data_lmdb.annotations import Annotation
+from data_lmdb.joints import COCO_17, STORED_16, TRUNK
 from prototxt_import.files import InputError, read_bytes
 
 from .marked_people import (
     PIXELS_PER_SCALE,
-    TRUNK,
     MarkedPerson,
     Progress,
     Skipped,
@@ -37,10 +37,6 @@ from .marked_people import (
 )
 
 DATASET = "COCO"
-KEYPOINTS = (
-    "nose", "l_eye", "r_eye", "l_ear", "r_ear", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow",
-    "l_wrist", "r_wrist", "l_hip", "r_hip", "l_knee", "r_knee", "l_ankle", "r_ankle",
-)  # fmt: skip
 MIDDLES = TRUNK | {"neck": ("l_shoulder", "r_shoulder")}
 # As in CPM's successor, a person must be worth a crop; smaller ones are still others to their neighbours.
 FEWEST_KEYPOINTS = 5
@@ -73,7 +69,7 @@ def _people(path: str | os.PathLike, validation: bool, skipped: Skipped) -> Iter
         image_id = annotation.get("image_id") if isinstance(annotation, dict) else None
         if type(image_id) is not int or image_id not in names:
             raise InputError(f"{where}: expected the image_id of one of the images, found {json.dumps(image_id)[:40]}")
-        keypoints = _numbers(annotation, "keypoints", 3 * len(KEYPOINTS), where).reshape(-1, 3)
+        keypoints = _numbers(annotation, "keypoints", 3 * len(COCO_17), where).reshape(-1, 3)
         box = _numbers(annotation, "bbox", 4, where)
         if annotation.get("iscrowd"):
             skipped.add("a crowd", names[image_id])
@@ -140,8 +136,8 @@ def _joints(keypoints: np.ndarray, where: str) -> np.ndarray:
         raise InputError(f"{where}: keypoints: expected a visibility of 0, 1 or 2, found another")
     known = {
         name: np.array([x + 1, y + 1, visibility == 2])
-        for name, (x, y, visibility) in zip(KEYPOINTS, keypoints, strict=True)
+        for name, (x, y, visibility) in zip(COCO_17, keypoints, strict=True)
         if visibility > 0
     }
     known = with_middles(known, MIDDLES)
-    return np.array([known.get(name, np.zeros(3)) for name in STORED_JOINTS])
+    return np.array([known.get(name, np.zeros(3)) for name in STORED_16])

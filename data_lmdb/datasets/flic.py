@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_lmdb.annotations import Annotation
+from data_lmdb.joints import PARTS_9, mirrored
 from prototxt_import.files import InputError
 
 from .marked_people import MarkedPerson, Progress, Skipped, annotations_of, image_sizes, usable
@@ -22,8 +23,6 @@ from .matlab import field, number, numbers, read_variables, structs, text
 DATASET = "FLIC"
 MARKED = 11
 EYES = [8, 9]
-L_SHOULDER, R_SHOULDER = 0, 3
-OBSERVER_CENTRIC = [3, 4, 5, 0, 1, 2, 7, 6, 8]  # the other side's joint for each of the 9
 SCALE_PER_TORSO_PIXEL = 0.0110
 
 
@@ -83,6 +82,6 @@ def _person(index: int, name: str, marked: np.ndarray, torso_box: np.ndarray, is
 def _joints(marked: np.ndarray) -> np.ndarray:
     """(9, 3) of the 11 marked columns (2, 11); all count as visible."""
     points = np.delete(marked, EYES, axis=1).T
-    if points[R_SHOULDER, 0] > points[L_SHOULDER, 0]:
-        points = points[OBSERVER_CENTRIC]
+    if points[PARTS_9.index("r_shoulder"), 0] > points[PARTS_9.index("l_shoulder"), 0]:
+        points = points[list(mirrored(len(PARTS_9)))]
     return np.column_stack([points, np.ones(len(points))])

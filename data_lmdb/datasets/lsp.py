@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data_lmdb.annotations import Annotation
+from data_lmdb.joints import LSP_14, STORED_16
 from prototxt_import.files import InputError
 
 from .marked_people import MarkedPerson, Progress, Skipped, annotations_of, image_sizes, middle_of, usable
@@ -19,7 +20,7 @@ from .matlab import read_variables
 
 DATASET = "LEEDS"
 # Row of the 14 LSP joints for each of MPII's 16 places; -1 has none.
-STORED_FROM_LSP = np.array([0, 1, 2, 3, 4, 5, -1, -1, 12, 13, 6, 7, 8, 9, 10, 11])
+STORED_FROM_LSP = np.array([LSP_14.index(name) if name in LSP_14 else -1 for name in STORED_16])
 FOURTEEN = np.flatnonzero(STORED_FROM_LSP >= 0)
 # Each of the fourteen's parent in the release's scale estimate. The head has none; the left hip and knee,
 # and the left shoulder and elbow, name each other, so that these limbs count twice, and the left ankle

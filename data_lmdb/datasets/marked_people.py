@@ -19,8 +19,6 @@ from prototxt_import.files import InputError
 
 MOST_OTHERS = 255  # the LMDB record counts them in one byte
 PIXELS_PER_SCALE = 200.0  # height of a person of scale 1
-TRUNK = {"pelvis": ("l_hip", "r_hip"), "thorax": ("l_shoulder", "r_shoulder")}
-"""MPII's joints in the middle of two others, for data sets that do not mark them."""
 
 Progress = Callable[[Sequence[str]], Iterable[str]]
 """Wraps the iteration over images, as a progress bar does."""

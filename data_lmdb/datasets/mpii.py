@@ -1,7 +1,7 @@
 """MPII Human Pose: mpii_human_pose_v1_u12_1.mat and images to annotations.
 
 The file is one struct, RELEASE: `annolist(i)` has an image's name and in `annorect(p)` its people, each with
-scale, objpos and `annopoints.point`, an array of x, y, id (0 to 15, in the order of `STORED_JOINTS`) and
+scale, objpos and `annopoints.point`, an array of x, y, id (0 to 15, in the order of `STORED_16`) and
 is_visible; `img_train(i)` tells training images from those whose joints are withheld. i and p count from 1 and
 become annolist_index and people_index: p counts everybody in the image, also people without joints, because
 that is how the list of Tompson et al.'s 2,958 validation persons counts them.
@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data_lmdb.annotations import STORED_JOINTS, Annotation
+from data_lmdb.annotations import Annotation
+from data_lmdb.joints import STORED_16
 from prototxt_import.files import InputError
 
 from .marked_people import MarkedPerson, Progress, Skipped, annotations_of, image_sizes, usable
@@ -79,7 +80,7 @@ def _people(path: str | os.PathLike, validation: set[tuple[float, float]]) -> It
 
 def _joints(person: np.void, where: str) -> np.ndarray:
     """(16, 3), (0, 0, 0) where there is no joint; InputError for an id that is none of the 16."""
-    joints = np.zeros((len(STORED_JOINTS), 3))
+    joints = np.zeros((len(STORED_16), 3))
     for annopoints in structs(field(person, "annopoints")):
         for point in structs(field(annopoints, "point")):
             joint = number(point, "id")

@@ -12,14 +12,14 @@ CSV: the first line names the columns, in any order::
     center_x    optional: where the person is; otherwise the middle of the joints' bounding box
     center_y
     validation  optional: 1 keeps the person for validation, 0 or nothing for training
-    head_x, head_y, head_visible, and so on for the 14 joints of `JOINTS`
+    head_x, head_y, head_visible, and so on for the 14 joints of `PARTS_14`
 
 All `_x` and `_y` columns must be there. A joint that is not annotated has empty cells; `_visible` is 1 for
 a visible joint, 0 for an occluded one, and taken for 1 where it is empty or left out.
 
 JSON: a list of objects with the same names, where `center` is [x, y], `validation` true or false, and
 `joints` an object {"head": [x, y] or [x, y, visible], …} that leaves out joints that are not annotated, or
-a list of 14 of these in the order of `JOINTS`, null for a joint that is not annotated.
+a list of 14 of these in the order of `PARTS_14`, null for a joint that is not annotated.
 
 Persons with the same image become one another's "others". MPII's pelvis and thorax are the middle of the
 hips and of the shoulders, where both are annotated.
@@ -36,14 +36,14 @@ from pathlib import Path
 
 import numpy as np
 
-from data_lmdb.annotations import STORED_JOINTS, Annotation
+from data_lmdb.annotations import Annotation
 from data_lmdb.images import image_size
+from data_lmdb.joints import PARTS_14, STORED_16, TRUNK
 from prototxt_import.files import InputError, read_bytes
 
 from .marked_people import (
     MOST_OTHERS,
     PIXELS_PER_SCALE,
-    TRUNK,
     MarkedPerson,
     Skipped,
     annotations_of,
@@ -52,14 +52,10 @@ from .marked_people import (
 )
 
 DATASET = "OWN"
-JOINTS = (
-    "head", "neck", "r_shoulder", "r_elbow", "r_wrist", "l_shoulder", "l_elbow", "l_wrist",
-    "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle",
-)  # fmt: skip
 FIELDS = {"image", "scale", "height", "center", "validation", "joints"}
 OPTIONAL_COLUMNS = {"scale", "height", "center_x", "center_y", "validation"}
-COORDINATE_COLUMNS = {f"{name}_{axis}" for name in JOINTS for axis in "xy"}
-VISIBLE_COLUMNS = {f"{name}_visible" for name in JOINTS}
+COORDINATE_COLUMNS = {f"{name}_{axis}" for name in PARTS_14 for axis in "xy"}
+VISIBLE_COLUMNS = {f"{name}_visible" for name in PARTS_14}
 
 
 @dataclass
@@ -126,8 +122,8 @@ def _marked(person: _OwnPerson, image_number: int, people_index: int) -> MarkedP
 def _stored_joints(person: _OwnPerson) -> np.ndarray:
     """(16, 3) in MPII's order, 1-based, (0, 0, 0) where there is no joint."""
     known = with_middles(person.joints, TRUNK)
-    stored = np.zeros((len(STORED_JOINTS), 3))
-    for row, name in enumerate(STORED_JOINTS):
+    stored = np.zeros((len(STORED_16), 3))
+    for row, name in enumerate(STORED_16):
         if name in known:
             stored[row] = np.array(known[name]) + (1, 1, 0)
     return stored
@@ -165,7 +161,7 @@ def _person_of_row(row: list[str], columns: list[str], where: str) -> _OwnPerson
         return _number(cells[name], where, name) if name in cells else None
 
     joints = {}
-    for name in JOINTS:
+    for name in PARTS_14:
         x, y, visible = number(f"{name}_x"), number(f"{name}_y"), number(f"{name}_visible")
         if (x is None) != (y is None):
             raise InputError(f"{where}: {name}: expected both x and y or neither, found one of them")
@@ -219,14 +215,14 @@ def _person_of_object(person: object, where: str) -> _OwnPerson:
 
 def _joints_of_json(joints: object, where: str) -> dict[str, tuple[float, float, float]]:
     if isinstance(joints, list):
-        if len(joints) != len(JOINTS):
-            raise InputError(f"{where}: joints: expected {len(JOINTS)} joints, found {len(joints)}")
-        joints = dict(zip(JOINTS, joints, strict=True))
+        if len(joints) != len(PARTS_14):
+            raise InputError(f"{where}: joints: expected {len(PARTS_14)} joints, found {len(joints)}")
+        joints = dict(zip(PARTS_14, joints, strict=True))
     if not isinstance(joints, dict):
-        raise InputError(f"{where}: joints: expected an object or a list of {len(JOINTS)}, found neither")
-    unknown = sorted(set(joints) - set(JOINTS))
+        raise InputError(f"{where}: joints: expected an object or a list of {len(PARTS_14)}, found neither")
+    unknown = sorted(set(joints) - set(PARTS_14))
     if unknown:
-        raise InputError(f"{where}: joints: expected names such as {JOINTS[0]}, found {unknown[0]!r}")
+        raise InputError(f"{where}: joints: expected names such as {PARTS_14[0]}, found {unknown[0]!r}")
     known = {}
     for name, value in joints.items():
         if value is not None:

@@ -18,11 +18,12 @@ from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.batch import HostBatch
 from cpm_repro.samples.transformer import CPMTransformer
 from data_lmdb.annotations import read_json, record_text
-from data_lmdb.datasets.coco import KEYPOINTS, coco_annotations
+from data_lmdb.datasets.coco import coco_annotations
 from data_lmdb.datasets.flic import flic_annotations
 from data_lmdb.datasets.lsp import lsp_annotations
 from data_lmdb.datasets.mpii import mpii_annotations, validation_pairs
-from data_lmdb.datasets.own import JOINTS, own_annotations
+from data_lmdb.datasets.own import own_annotations
+from data_lmdb.joints import COCO_17, PARTS_14
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode, decode_annotations, storage
 from data_lmdb.records.sources import read_sources
@@ -127,27 +128,25 @@ def _annotation_json(*people) -> bytes:
 
 
 def _own_people(random: np.random.Generator) -> list[dict]:
-    joints = [{name: [*random.uniform(0, 40, 2).round(2), 1] for name in JOINTS} for _ in range(3)]
+    joints = [{name: [*random.uniform(0, 40, 2).round(2), 1] for name in PARTS_14} for _ in range(3)]
     people = [{"image": image, "joints": j} for image, j in zip(("a.jpg", "a.jpg", "b.jpg"), joints, strict=True)]
     return [person | {"scale": 1.5} if index else person | {"height": 99} for index, person in enumerate(people)]
 
 
 def _own_csv(people: list[dict]) -> bytes:
     text = io.StringIO()
-    columns = [f"{name}_{axis}" for name in JOINTS for axis in ("x", "y", "visible")]
+    columns = [f"{name}_{axis}" for name in PARTS_14 for axis in ("x", "y", "visible")]
     rows = csv.writer(text)
     rows.writerow(["image", "scale", "height", *columns])
     for person in people:
-        joints = [value for name in JOINTS for value in person["joints"][name]]
+        joints = [value for name in PARTS_14 for value in person["joints"][name]]
         rows.writerow([person["image"], person.get("scale", ""), person.get("height", ""), *joints])
     return text.getvalue().encode()
 
 
 def _coco(random: np.random.Generator) -> dict:
     def person(image_id: int) -> dict:
-        keypoints = np.column_stack(
-            [random.integers(0, 40, (len(KEYPOINTS), 2)), random.integers(1, 3, len(KEYPOINTS))]
-        )
+        keypoints = np.column_stack([random.integers(0, 40, (len(COCO_17), 2)), random.integers(1, 3, len(COCO_17))])
         box = {"bbox": [1, 2, 30.5, 40], "area": 1200.5, "segmentation": [[1, 2, 3, 4]]}
         return {"image_id": image_id, "iscrowd": 0, "keypoints": keypoints.ravel().tolist(), **box}
 

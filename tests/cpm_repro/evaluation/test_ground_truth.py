@@ -32,7 +32,7 @@ def test_stored_joints_become_parts_in_0_based_pixels():
     assert truth.center == (59.5, 69.25) and truth.scale == 0.8
     assert truth.present.all()  # an occluded joint is still a joint
     for part, name in enumerate(joints.PARTS_14):
-        source = joints.STORED_16.index({"head": "head_top", "neck": "upper_neck"}.get(name, name))
+        source = joints.STORED_16.index(name)
         np.testing.assert_array_equal(truth.parts[part], stored[source, :2].astype(np.float64) - 1)
     assert person_truth(Person(np.float32([1, 1]), 0.8, stored)).parts.shape == (14, 2)
 
@@ -46,7 +46,7 @@ def test_dummy_and_unmarked_joints_are_missing():
     missing = {joints.PARTS_14[part] for part in np.flatnonzero(~truth.present)}
     assert missing == {"head", "r_wrist"}
     halves = ground_truth(stored, [1, 1], 1.0, 28)
-    assert not halves.present[joints.PARTS_28.index("head_top-upper_neck")]
+    assert not halves.present[joints.PARTS_28.index("head-neck")]
     with pytest.raises(InputError, match="expected 16 x 3 numbers, found \\(9, 3\\)"):
         ground_truth(stored[:9], [1, 1], 1.0)
 

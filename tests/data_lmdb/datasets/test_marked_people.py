@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from data_lmdb.datasets.marked_people import (
-    TRUNK,
     MarkedPerson,
     Skipped,
     annotations_of,
@@ -14,6 +13,7 @@ from data_lmdb.datasets.marked_people import (
     usable,
     with_middles,
 )
+from data_lmdb.joints import TRUNK
 from prototxt_import.files import InputError
 
 

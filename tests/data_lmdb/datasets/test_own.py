@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_lmdb.annotations import STORED_JOINTS
-from data_lmdb.datasets.own import JOINTS, own_annotations
+from data_lmdb.datasets.own import own_annotations
+from data_lmdb.joints import PARTS_14, STORED_16
 from prototxt_import.files import InputError
 
 # Where each of MPII's 16 stored joints comes from when the transformer takes the 14: FIDELITY's table.
@@ -28,8 +28,8 @@ def random_people(rng):
     """Three persons, two of them in one image; None for a joint that is not annotated."""
     people = []
     for image in ["a.jpg", "b.png", "a.jpg"]:
-        joints = {name: [*rng.uniform(0, 60, 2).round(2), int(rng.integers(2))] for name in JOINTS}
-        joints[JOINTS[rng.integers(14)]] = None
+        joints = {name: [*rng.uniform(0, 60, 2).round(2), int(rng.integers(2))] for name in PARTS_14}
+        joints[PARTS_14[rng.integers(14)]] = None
         people.append({"image": image, "scale": round(float(rng.uniform(0.3, 2)), 3), "joints": joints})
     people[1]["center"] = [20.5, 10.25]
     people[1]["height"] = 130.0
@@ -65,7 +65,7 @@ def test_csv_and_json_give_the_same_annotations(tmp_path, images):
     people = random_people(np.random.default_rng(0))
     from_csv = own_annotations(write_csv(tmp_path / "p.csv", [cells_of(p) for p in people]), images)
     from_json = own_annotations(write_json_table(tmp_path / "p.json", people), images)
-    as_lists = [{**p, "joints": [p["joints"][name] for name in JOINTS]} for p in people]
+    as_lists = [{**p, "joints": [p["joints"][name] for name in PARTS_14]} for p in people]
     from_lists = own_annotations(write_json_table(tmp_path / "q.json", as_lists), images)
     for one, two, three in zip(from_csv, from_json, from_lists, strict=True):
         for name, value in vars(one).items():
@@ -77,11 +77,11 @@ def test_coordinates_become_one_based_in_mpiis_places(tmp_path, images):
     people = random_people(np.random.default_rng(1))
     annotations = own_annotations(write_json_table(tmp_path / "p.json", people), images)
     for person, annotation in zip(people, annotations, strict=True):
-        for part, name in enumerate(JOINTS):
+        for part, name in enumerate(PARTS_14):
             joint = person["joints"][name]
             expected = [joint[0] + 1, joint[1] + 1, joint[2]] if joint else [0, 0, 0]
             assert annotation.joint_self[STORED_ROW_OF_PART[part]].tolist() == expected, name
-            assert STORED_JOINTS[STORED_ROW_OF_PART[part]] == name
+            assert STORED_16[STORED_ROW_OF_PART[part]] == name
     sizes = [(a.img_width, a.img_height) for a in annotations]
     assert sizes == [(80, 60), (33, 44), (80, 60)]
     assert annotations[1].objpos.tolist() == [21.5, 11.25]
@@ -140,7 +140,7 @@ def changed(row, **changes):
         ({"scale": "1", "height": "100"}, "line 3: expected either scale or height, found both"),
         ({"scale": ""}, "line 3: expected either scale or height, found neither"),
         ({"validation": "yes"}, "line 3: validation: expected a number, found 'yes'"),
-        ({f"{name}_{axis}": "" for name in JOINTS for axis in "xy"}, "line 3: expected at least one joint"),
+        ({f"{name}_{axis}": "" for name in PARTS_14 for axis in "xy"}, "line 3: expected at least one joint"),
     ],
 )
 def test_wrong_cells_are_named_with_their_line(tmp_path, images, changes, message):
