@@ -1,4 +1,7 @@
-"""Installs cpm_repro, prototxt_import, data_lmdb and cpm_kernels (the folder kernels/) with its compiled library."""
+"""Where the packages lie and how the C++ is compiled; everything else about the project stands in pyproject.toml.
+
+kernels/ is installed as `cpm_kernels` and tools/ as `cpm_repro.tools`, where the command `cpm` finds them.
+"""
 
 from glob import glob
 
@@ -31,44 +34,14 @@ host_library = Extension(
 )
 
 setup(
-    name="cpm-repro",
-    version="0.1.0",
-    description="Convolutional Pose Machines (CVPR 2016), reproduced with the original's own bits",
-    license="MIT",
-    python_requires=">=3.10",
     packages=[
         *find_packages(include=["cpm_repro*", "data_lmdb*", "prototxt_import*"]),
+        "cpm_repro.tools",
         "cpm_kernels",
         *(f"cpm_kernels.{story}" for story in find_packages("kernels")),
     ],
-    package_dir={"cpm_kernels": "kernels"},
-    package_data={"cpm_kernels": ["src/*/*"], "prototxt_import.formats": ["*.proto"]},
+    package_dir={"cpm_kernels": "kernels", "cpm_repro.tools": "tools"},
+    package_data={"": ["py.typed", "*.pyi"], "cpm_kernels": ["src/*/*"], "prototxt_import.formats": ["*.proto"]},
     ext_modules=[host_library],
     cmdclass={"build_ext": BuildHostLibrary},
-    install_requires=[
-        "torch>=2.6",
-        "numpy",
-        "scipy",
-        "lmdb",
-        "protobuf>=4.21",
-        "matplotlib",
-        "Pillow",
-        "h5py",
-        "tqdm",
-    ],
-    extras_require={
-        "cuda": ["cupy-cuda13x"],
-        "opencv": ["opencv-python-headless<5"],
-        "bench": ["opencv-python-headless<5", "onnx", "onnxruntime"],
-        "convert": ["safetensors", "onnx", "onnxruntime"],
-        "test": [
-            "pytest",
-            "ruff",
-            "opencv-python-headless<5",
-            "nvidia-cuda-nvrtc",
-            "safetensors",
-            "onnx",
-            "onnxruntime",
-        ],
-    },
 )

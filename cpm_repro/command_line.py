@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,10 +20,19 @@ def parser(description: str, example: str) -> argparse.ArgumentParser:
     """A parser whose --help ends with `example`, one or more command lines that work as they stand after `make demo`
     (but see `DATA_SET_NEEDED`)."""
     return argparse.ArgumentParser(
-        description=description,
-        epilog=f"example:\n{_indented(example)}",
+        prog=os.path.basename(sys.argv[0]),
+        description=as_typed(description),
+        epilog=f"example:\n{_indented(as_typed(example))}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def as_typed(text: str) -> str:
+    """Command lines as the person at hand types them: `python tools/train.py …` is `cpm train …` for who typed that."""
+    if not sys.argv[0].startswith("cpm "):
+        return text
+    text = re.sub(r"torchrun (.*) tools/(\w+)\.py", r"torchrun --no-python \1 cpm \2", text)
+    return re.sub(r"(?:python )?\btools/(\w+)\.py", r"cpm \1", text)
 
 
 def add_subparser(to: argparse._SubParsersAction, name: str, description: str, example: str) -> argparse.ArgumentParser:
@@ -31,7 +41,7 @@ def add_subparser(to: argparse._SubParsersAction, name: str, description: str, e
         name,
         help=description,
         description=description,
-        epilog=f"example:\n{_indented(example)}",
+        epilog=f"example:\n{_indented(as_typed(example))}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 

@@ -1,4 +1,7 @@
-"""Measures how fast this project is on the machine at hand, beside what else one could use, in the same run."""
+"""Measures how fast this project is on the machine at hand, beside what else one could use.
+
+Everything that a table compares is measured in the same run, in alternation.
+"""
 
 import argparse
 import json

@@ -1,6 +1,6 @@
-"""Writes with your own Caffe what tools/dump.py and tools/train.py --trace write here, so that the two can be compared.
+"""Writes with your own Caffe what dump and train write here, to compare the two.
 
-Needs pycaffe and NumPy and nothing of this project: copy it to where Caffe is. Python 2.7 and 3.
+What tools/dump.py and tools/train.py --trace write, in the same files. Needs pycaffe and NumPy and nothing of this project: copy it to where Caffe is. Python 2.7 and 3.
 """
 
 from __future__ import print_function

@@ -1,4 +1,4 @@
-"""Compares two dumps blob by blob, or a dump with what a net computes now, and says where and why they part."""
+"""Compares two dumps blob by blob, and says where and why they part; one of them may be a net that is run now."""
 
 import argparse
 import json

@@ -1,7 +1,6 @@
-"""Converts a net's weights: .caffemodel, .caffemodel.h5, .pt and .safetensors into one another, the same bits, and
-into .onnx.
+"""Converts a net's weights between Caffe's files and PyTorch's, the same bits, and into ONNX.
 
-A state_dict of another project's training (.pt, .pth or .safetensors, keys "<layer>.weight" and "<layer>.bias") needs
+.caffemodel, .caffemodel.h5, .pt and .safetensors turn into one another, and each of them into .onnx. A state_dict of another project's training (.pt, .pth or .safetensors, keys "<layer>.weight" and "<layer>.bias") needs
 --prototxt and --channel-order. What is written always takes BGR, as Caffe does.
 """
 

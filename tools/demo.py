@@ -1,6 +1,6 @@
-"""Finds people's poses in pictures: drawn on them, the belief maps of every stage, and all joints as JSON and CSV.
+"""Finds people's poses in pictures.
 
-Each picture shows one person, where --center and --scale say, or everybody whom a person detector (--person-prototxt,
+Written: the poses drawn on the pictures, the belief maps of every stage, and all joints as JSON and CSV. Each picture shows one person, where --center and --scale say, or everybody whom a person detector (--person-prototxt,
 --person-weights) finds in it. Networks get BGR, as Caffe's do; weights that were trained on RGB go through
 `tools/convert.py --channel-order rgb` first.
 """

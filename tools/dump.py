@@ -1,4 +1,4 @@
-"""Writes down what a net or a data layer computes, to compare with what another program computed."""
+"""Writes down what a net or a data layer computes, to compare with another program's."""
 
 import argparse
 from pathlib import Path

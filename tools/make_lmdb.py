@@ -1,4 +1,4 @@
-"""Writes the LMDB that a CPMData layer trains from, out of annotation JSONs (see make_json.py) and images."""
+"""Writes the LMDB that a CPMData layer trains from, out of make_json.py's annotations and images."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Draws pictures of synthetic people with their joints: images and a table that make_json.py reads."""
+"""Draws pictures of synthetic people, and the table of their joints that make_json.py reads."""
 
 import argparse
 from pathlib import Path

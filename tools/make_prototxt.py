@@ -1,4 +1,7 @@
-"""Writes the prototxts of a Convolutional Pose Machine: train, deploy and solver; CPM-VGG and person net: deploy."""
+"""Writes the prototxts of a Convolutional Pose Machine: train, deploy and solver.
+
+Of CPM-VGG and of the person detector: deploy.
+"""
 
 import argparse
 import os

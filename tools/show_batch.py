@@ -1,4 +1,4 @@
-"""Shows the augmented samples that a training net's data layer makes: joints, centre map and label maps."""
+"""Shows the augmented samples that a training net's data layer makes, with centre and label maps."""
 
 import argparse
 from itertools import islice

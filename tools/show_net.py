@@ -1,4 +1,4 @@
-"""Shows what a net is made of: layers, shapes, parameters, GFLOP and receptive fields, as a table and as a drawing."""
+"""Shows what a net is made of: layers, shapes, parameters, GFLOP, receptive fields; table and drawing."""
 
 import argparse
 import json

@@ -1,5 +1,6 @@
-"""The whole job on drawn people, every step as a person would type it: pictures, annotations, LMDB, prototxts,
-training, scores before and after, conversion, poses. `make demo` runs it; it needs no download and no GPU.
+"""Does the whole job on drawn people, every step as a person would type it; `make demo` runs it.
+
+Pictures, annotations, LMDB, prototxts, training, scores before and after, conversion, poses: no download and no GPU.
 """
 
 import argparse
@@ -32,7 +33,7 @@ SHOWN = 4  # held-out pictures whose belief maps are drawn
 def step(number: int, title: str, tool: str, *arguments: object) -> None:
     """Shows and runs one command; a failure ends the walkthrough with that command's exit code."""
     command = ["python", f"tools/{tool}.py", *map(str, arguments)]
-    print(f"\n[{number}] {title}\n$ {shlex.join(command)}", flush=True)
+    print(f"\n[{number}] {title}\n$ {command_line.as_typed(shlex.join(command))}", flush=True)
     started = time.monotonic()
     code = subprocess.run([sys.executable, str(TOOLS / f"{tool}.py"), *command[2:]], check=False).returncode
     if code:

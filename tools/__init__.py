@@ -1,0 +1,12 @@
+"""One script per job, each of which reads top to bottom: parses arguments, calls the library, prints.
+
+`python tools/train.py` in a checkout; installed, this folder is `cpm_repro.tools` and the same job is `cpm train`.
+In the order of the work:
+
+make_people (drawn people to try everything on), make_json, make_lmdb, inspect_lmdb: from photographs to records
+make_prototxt, show_net, convert: networks and their weights
+show_batch, train, plot_log: training
+demo, evaluate: poses, and how good they are
+dump, caffe_dump (runs where Caffe is), compare: two programs' numbers held against each other
+bench: how fast it is; walkthrough: all of it on drawn people
+"""
