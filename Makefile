@@ -29,7 +29,7 @@ bench: $(VENV)/bench.stamp
 	$(call bench_one,exact,exact)
 	$(call bench_one,labels,labels)
 
-SOURCES := setup.py pyproject.toml constraints.txt $(wildcard kernels/src/*/*)
+SOURCES := setup.py pyproject.toml MANIFEST.in constraints.txt $(wildcard kernels/src/*/*)
 
 $(VENV)/demo.stamp: $(SOURCES) | check
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .

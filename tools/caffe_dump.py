@@ -1,6 +1,7 @@
 """Writes with your own Caffe what dump and train write here, to compare the two.
 
-What tools/dump.py and tools/train.py --trace write, in the same files. Needs pycaffe and NumPy and nothing of this project: copy it to where Caffe is. Python 2.7 and 3.
+What tools/dump.py and tools/train.py --trace write, in files of the same form. Needs pycaffe and NumPy and nothing of
+this project: copy it to where Caffe is. Python 2.7 and 3.
 """
 
 from __future__ import print_function

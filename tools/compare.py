@@ -1,4 +1,4 @@
-"""Compares two dumps blob by blob, and says where and why they part; one of them may be a net that is run now."""
+"""Compares two dumps blob by blob, and says where and why they part; one side may be a net run now."""
 
 import argparse
 import json

@@ -1,7 +1,8 @@
 """Converts a net's weights between Caffe's files and PyTorch's, the same bits, and into ONNX.
 
-.caffemodel, .caffemodel.h5, .pt and .safetensors turn into one another, and each of them into .onnx. A state_dict of another project's training (.pt, .pth or .safetensors, keys "<layer>.weight" and "<layer>.bias") needs
---prototxt and --channel-order. What is written always takes BGR, as Caffe does.
+.caffemodel, .caffemodel.h5, .pt and .safetensors turn into one another, and each of them into .onnx. A state_dict of
+another project's training (.pt, .pth or .safetensors, keys "<layer>.weight" and "<layer>.bias") needs --prototxt and
+--channel-order. What is written always takes BGR, as Caffe does.
 """
 
 import argparse
@@ -33,8 +34,6 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def arguments_parser() -> argparse.ArgumentParser:
-    from cpm_repro.convert.channel_order import CHANNEL_ORDERS
-
     parser = command_line.parser(__doc__, EXAMPLE)
     parser.add_argument("--weights", metavar="W", type=Path, required=True, help="what to convert")
     parser.add_argument("--prototxt", metavar="P", type=Path, help="its net; not needed for a .pt of this project")
@@ -47,7 +46,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--channel-order",
-        choices=CHANNEL_ORDERS,
+        choices=("bgr", "rgb"),
         help="the colours' order that the weights were trained on; rgb swaps the first convolutions' red and blue, so "
         "that the result takes BGR (default: bgr for Caffe's weights and this project's)",
     )

@@ -1,39 +1,32 @@
 """Finds people's poses in pictures.
 
-Written: the poses drawn on the pictures, the belief maps of every stage, and all joints as JSON and CSV. Each picture shows one person, where --center and --scale say, or everybody whom a person detector (--person-prototxt,
+Written: the poses drawn on the pictures, the belief maps of every stage, and all joints as JSON and CSV. Each picture
+shows one person, where --center and --scale say, or everybody whom a person detector (--person-prototxt,
 --person-weights) finds in it. Networks get BGR, as Caffe's do; weights that were trained on RGB go through
 `tools/convert.py --channel-order rgb` first.
 """
 
 import argparse
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
-from itertools import islice, tee
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from cpm_repro import command_line
-from cpm_repro.figures import poses as figures
-from cpm_repro.inference.beliefs import (
-    BATCH_SIZE,
-    Beliefs,
-    Person,
-    check_picture,
-    estimate_beliefs,
-    net_boxsize,
-    stage_blobs,
-)
 from cpm_repro.inference.options import add_testing_options, network, numbers, positive_number, size_options
-from cpm_repro.inference.person_detection import FoundPeople, detector_stride, find_people
 from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv
+from cpm_repro.inference.protocol import BATCH_SIZE
 from data_lmdb import joints
-from data_lmdb.images import MAX_PIXELS, image_size, read_bgr
+from data_lmdb.images import MAX_PIXELS, image_size
 from prototxt_import.files import InputError
-from prototxt_import.net import Net, load_net
+
+if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to do, not for --help
+    from cpm_repro.inference.beliefs import Beliefs
+    from cpm_repro.inference.pictures import Picture
+    from prototxt_import.net import Net
 
 EXAMPLE = """
 python tools/demo.py build/demo/people/images/000972.jpg --center 162,120 --scale 0.9 \\
@@ -43,39 +36,13 @@ python tools/demo.py build/demo/people/images/00099[1235].jpg --fast \\
     --prototxt build/demo/models/deploy.prototxt --weights build/demo/models/people_iter_1500.caffemodel \\
     --target-dist 0.5 --sigma-center 8 --out build/demo/several
 """
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture, uint8 (H, W, 3) BGR, and the people to look at; `found` is what the person detector said."""
-
-    path: Path
-    image_id: int
-    pixels: np.ndarray
-    people: list[Person]
-    found: FoundPeople | None = None
-
-
-def image_files(given: Sequence[Path]) -> list[Path]:
-    """The pictures as given; instead of a folder those in it, by name."""
-    files: list[Path] = []
-    for path in given:
-        inside = [path]
-        if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        if not inside:
-            raise InputError(f"{path}: expected a folder with pictures ({', '.join(SUFFIXES)}), found none")
-        files += inside
-    stems = [file.stem for file in files]
-    if len(set(stems)) < len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise InputError(f"{twice}: expected pictures of different names, found two that would be written as one")
-    return files
-
-
-def person_detector(arguments: argparse.Namespace) -> Net | None:
+def person_detector(arguments: argparse.Namespace) -> "Net | None":
     """The network of --person-prototxt and --person-weights, if they are given."""
+    from cpm_repro.inference.person_detection import detector_stride
+    from prototxt_import.net import load_net
+
     prototxt, weights = arguments.person_prototxt, arguments.person_weights
     if prototxt is None and weights is None:
         return None
@@ -88,46 +55,10 @@ def person_detector(arguments: argparse.Namespace) -> Net | None:
     return detector.to(arguments.device)
 
 
-def with_one_person(path: Path, image_id: int, arguments: argparse.Namespace) -> Picture:
-    """The picture with the person whom --center and --scale mean."""
-    pixels = read_bgr(path, arguments.max_pixels)
-    check_picture(pixels, str(path))
-    height, width = pixels.shape[:2]
-    center = arguments.center or ((width - 1) / 2, (height - 1) / 2)
-    person = Person(pixels, center, arguments.scale or height / 200, str(path))
-    return Picture(path, image_id, pixels, [person])
-
-
-def with_everybody(path: Path, image_id: int, find: Callable[..., FoundPeople], max_pixels: int) -> Picture:
-    """The picture with everybody whom the person detector finds."""
-    pixels = read_bgr(path, max_pixels)
-    found = find(pixels, where=str(path))
-    return Picture(path, image_id, pixels, found.people, found)
-
-
-def good_pictures(files: Sequence[Path], read: Callable[[Path, int], Picture], skip_bad: bool) -> Iterator[Picture]:
-    """The pictures one after the other; with `skip_bad` without those that cannot be used, which are named."""
-    for image_id, path in enumerate(tqdm(files, unit="picture", disable=None), start=1):
-        try:
-            picture = read(path, image_id)
-        except InputError as error:
-            if not skip_bad:
-                raise
-            tqdm.write(f"skipped {error}", file=sys.stderr)
-            continue
-        yield picture
-
-
-def with_beliefs(pictures: Iterable[Picture], net: Net, **protocol) -> Iterator[tuple[Picture, list[Beliefs]]]:
-    """What the network believes of each picture's people; a batch may hold the people of several pictures."""
-    ahead, pictures = tee(pictures)
-    beliefs = estimate_beliefs((person for picture in ahead for person in picture.people), net, **protocol)
-    for picture in pictures:
-        yield picture, list(islice(beliefs, len(picture.people)))
-
-
-def show_people(picture: Picture, beliefs: Sequence[Beliefs], arguments: argparse.Namespace) -> list[FoundPose]:
+def show_people(picture: "Picture", beliefs: "Sequence[Beliefs]", arguments: argparse.Namespace) -> list[FoundPose]:
     """The poses of a picture's people; draws each one's belief maps, at the scale nearest to 1."""
+    from cpm_repro.figures import poses as figures
+
     nearest = min(range(len(arguments.scales)), key=lambda index: abs(arguments.scales[index] - 1))
     poses = []
     for index, (person, belief) in enumerate(zip(picture.people, beliefs, strict=True), start=1):
@@ -140,8 +71,10 @@ def show_people(picture: Picture, beliefs: Sequence[Beliefs], arguments: argpars
     return poses
 
 
-def show_picture(picture: Picture, poses: Sequence[FoundPose], out: Path) -> None:
+def show_picture(picture: "Picture", poses: Sequence[FoundPose], out: Path) -> None:
     """Draws everybody's pose, and where the person detector found them; prints a line."""
+    from cpm_repro.figures import poses as figures
+
     people = [pose.joints for pose in poses]
     limbs = joints.LIMBS.get(len(people[0]) if people else 14)
     if limbs:
@@ -158,6 +91,10 @@ def show_picture(picture: Picture, poses: Sequence[FoundPose], out: Path) -> Non
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from cpm_repro.inference.beliefs import net_boxsize, stage_blobs
+    from cpm_repro.inference.person_detection import find_people
+    from cpm_repro.inference.pictures import good_pictures, image_files, with_beliefs, with_everybody, with_one_person
+
     arguments.out = Path(arguments.out)
     files = image_files(arguments.images)
     if not arguments.skip_bad:
@@ -167,11 +104,12 @@ def main(arguments: argparse.Namespace) -> int:
     boxsize = net_boxsize(net, str(arguments.prototxt))
     sizes = size_options(arguments, net)
     detector = person_detector(arguments)
-    read = partial(with_one_person, arguments=arguments)
+    limit = {"max_pixels": arguments.max_pixels}
+    read = partial(with_one_person, center=arguments.center, scale=arguments.scale, **limit)
     if detector is not None:
         looked_for = {"boxsize": boxsize, "scale": arguments.scale, "target_dist": sizes["target_dist"]}
         find = partial(find_people, person_net=detector, **looked_for)
-        read = partial(with_everybody, find=find, max_pixels=arguments.max_pixels)
+        read = partial(with_everybody, find=find, **limit)
     pictures = good_pictures(files, read, arguments.skip_bad)
     protocol = {"scales": arguments.scales, "batch_size": arguments.batch_size, **sizes}
     shown, poses = 0, []

@@ -7,19 +7,19 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from tqdm import tqdm
 
 from cpm_repro import command_line
-from cpm_repro.evaluation import mpii_release, pckh, predictions, scoring
-from cpm_repro.evaluation.ground_truth import GroundTruth, read_people
-from cpm_repro.figures import curves
-from cpm_repro.figures import poses as figures
-from cpm_repro.inference import beliefs
 from cpm_repro.inference.options import add_testing_options, network, size_options
-from data_lmdb.records.reader import LmdbReader
 from prototxt_import.files import InputError, replacing
+
+if TYPE_CHECKING:  # torch, SciPy and matplotlib: imported once there is something to do, not for --help
+    import numpy as np
+
+    from cpm_repro.evaluation import scoring
+    from cpm_repro.evaluation.ground_truth import GroundTruth
 
 LSP_EXAMPLE = """
 python tools/evaluate.py lsp --lmdb build/demo/lmdb/held_out --prototxt build/demo/models/deploy.prototxt \\
@@ -50,6 +50,9 @@ def asks_for_network(arguments: argparse.Namespace) -> bool:
 
 def check_arguments(arguments: argparse.Namespace) -> None:
     """What does not fit together, before anything is computed."""
+    from cpm_repro.evaluation import predictions
+    from cpm_repro.figures import poses as figures
+
     for picture in filter(None, (arguments.plot, arguments.poses, arguments.plot_clusters)):
         figures.check_format(picture)
     if arguments.save_predictions:
@@ -71,8 +74,10 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise InputError("--ground-truth: expected a .mat with MPII's head boxes, which no LMDB has, found none")
 
 
-def annotated_people(arguments: argparse.Namespace) -> tuple[list[GroundTruth], np.ndarray | None]:
+def annotated_people(arguments: argparse.Namespace) -> "tuple[list[GroundTruth], np.ndarray | None]":
     """The people who are judged, and for MPII their head sizes."""
+    from cpm_repro.evaluation import pckh, scoring
+
     if arguments.lmdb is None:
         return pckh.read_validation_file(arguments.ground_truth or arguments.predictions[0][1])
     truths = scoring.read_truths(
@@ -83,18 +88,27 @@ def annotated_people(arguments: argparse.Namespace) -> tuple[list[GroundTruth], 
 
 def asked(people: Iterable, arguments: argparse.Namespace, pictures: list) -> Iterator:
     """The people as they come; the first pictures stay for the sheet."""
+    from cpm_repro.evaluation import scoring
+
     for person, truth in people:
         if len(pictures) < SHEET:
             pictures.append(person.image)
         yield scoring.whole_picture(person) if arguments.whole_picture else person, truth
 
 
-def runs_from_network(arguments: argparse.Namespace, truths: list[GroundTruth]) -> tuple[scoring.Runs, dict]:
+def runs_from_network(arguments: argparse.Namespace, truths: "list[GroundTruth]") -> "tuple[scoring.Runs, dict]":
     """The joints by stage, and the settings that they were computed with; writes --poses and --save-predictions."""
+    from cpm_repro.evaluation import predictions, scoring
+    from cpm_repro.evaluation.ground_truth import read_people
+    from cpm_repro.figures import poses as figures
+    from cpm_repro.inference import beliefs
+    from cpm_repro.inference.protocol import RELEASE_BOX
+    from data_lmdb.records.reader import LmdbReader
+
     net = network(arguments)
     sizes = size_options(arguments, net)
     if arguments.whole_picture and arguments.target_dist is None:
-        sizes["target_dist"] = scoring.WHOLE_PICTURE_TARGET_DIST * beliefs.net_boxsize(net) / beliefs.RELEASE_BOX
+        sizes["target_dist"] = scoring.WHOLE_PICTURE_TARGET_DIST * beliefs.net_boxsize(net) / RELEASE_BOX
     count = len(beliefs.stage_blobs(net))
     stages = list(range(1, count + 1)) if arguments.stages else [arguments.stage or count]
     pictures: list = []
@@ -112,8 +126,10 @@ def runs_from_network(arguments: argparse.Namespace, truths: list[GroundTruth]) 
     return runs, {"scales": list(arguments.scales), **sizes}
 
 
-def evaluate(arguments: argparse.Namespace) -> tuple[scoring.Scores, dict]:
+def evaluate(arguments: argparse.Namespace) -> "tuple[scoring.Scores, dict]":
     """The scores of all runs, and the network's settings."""
+    from cpm_repro.evaluation import pckh, scoring
+
     truths, head_sizes = annotated_people(arguments)
     clusters = pckh.read_clusters(arguments.clusters, len(truths)) if arguments.clusters else None
     runs = scoring.runs_from_files(arguments.predictions, truths)
@@ -127,8 +143,11 @@ def evaluate(arguments: argparse.Namespace) -> tuple[scoring.Scores, dict]:
     return scoring.scores(arguments.benchmark, runs, truths, head_sizes, clusters, observer), settings
 
 
-def plot(arguments: argparse.Namespace, scores: scoring.Scores) -> None:
+def plot(arguments: argparse.Namespace, scores: "scoring.Scores") -> None:
     """--plot: figure 6c with --stages, else 8, 9 or 12; --plot-clusters: figure 11."""
+    from cpm_repro.figures import curves
+    from cpm_repro.figures import poses as figures
+
     metric, threshold = scores.benchmark.metric, scores.benchmark.threshold
     size, results = scores.first()
     title = f"{metric}, {'observer' if arguments.observer_centric else 'person'}-centric"
@@ -145,6 +164,9 @@ def plot(arguments: argparse.Namespace, scores: scoring.Scores) -> None:
 
 def predict_test_people(arguments: argparse.Namespace) -> None:
     """Write what MPII's server takes: the last stage's poses of the single people in the test images."""
+    from cpm_repro.evaluation import mpii_release, predictions
+    from cpm_repro.inference import beliefs
+
     people, images = mpii_release.read_asked_people(arguments.ground_truth)
     people = people[: arguments.limit]
     net = network(arguments)

@@ -3,22 +3,15 @@
 import argparse
 import dataclasses
 import json
-import math
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from cpm_repro import command_line
-from cpm_repro.figures import poses
-from cpm_repro.samples.placement import stored_pose
-from data_lmdb.joints import LIMBS
 from data_lmdb.records.inspection import Entry, Summary, entry
 from data_lmdb.records.reader import LmdbReader
-from data_lmdb.records.record import Record, decode
+from data_lmdb.records.record import decode
 from prototxt_import.files import InputError, replacing
 
 EXAMPLE = """
@@ -26,7 +19,6 @@ python tools/inspect_lmdb.py build/demo/lmdb/train
 python tools/inspect_lmdb.py build/demo/lmdb/train --check --json build/records.json
 python tools/inspect_lmdb.py build/demo/lmdb/train --show 0-11 --out build/people.png
 """
-COLUMNS = 4  # of a sheet of several pictures
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -74,35 +66,15 @@ def listing(one: Entry) -> str:
 
 
 def show(reader: LmdbReader, arguments: argparse.Namespace) -> None:
+    from cpm_repro.figures import poses
+    from cpm_repro.figures.records import records_figure
+
     poses.check_format(arguments.out)
     chosen = indices_in(reader, arguments.show)
     records = [decode(reader.value(index), arguments.joints, reader.where(index)) for index in chosen]
     titles = [f"{reader.key(i)}  {r.dataset}" for i, r in zip(chosen, records, strict=True)]
-    poses.save(sheet(records, titles), arguments.out)
+    poses.save(records_figure(records, titles), arguments.out)
     print(f"{arguments.out}: {len(records)} records")
-
-
-def sheet(records: Sequence[Record], titles: Sequence[str]) -> Figure:
-    """One picture large, several beside each other; the primary person drawn stronger than the others."""
-    if len(records) == 1:
-        return poses.people_figure(*drawn(records[0]), titles[0])
-    columns = min(COLUMNS, len(records))
-    rows = math.ceil(len(records) / columns)
-    figure = poses.new_figure(3 * columns, 3 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid[len(records) :]:
-        axes.set_visible(False)
-    for axes, record, title in zip(grid, records, titles, strict=False):
-        poses.draw_people(axes, *drawn(record), line_width=2.4)
-        axes.set_title(title, fontsize=8, color=poses.INK)
-    return figure
-
-
-def drawn(record: Record) -> tuple[np.ndarray, np.ndarray, np.ndarray, poses.Limbs]:
-    """Picture without padding, and everybody's joints, states and limbs as `poses.draw_people` takes them."""
-    pose = stored_pose(record)
-    picture = record.image[:, : int(record.img_width)]
-    return picture, pose.points[:, :-1], pose.visibility, LIMBS[pose.visibility.shape[1]]
 
 
 def indices_in(reader: LmdbReader, chosen: list[range]) -> list[int]:

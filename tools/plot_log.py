@@ -2,16 +2,17 @@
 
 import argparse
 
-import numpy as np
-
 from cpm_repro import command_line
-from cpm_repro.figures import poses
-from cpm_repro.training.log import parse_log
 
 EXAMPLE = "python tools/plot_log.py build/demo/models/people.log --out build/loss.png --smooth 20"
 
 
 def main(arguments: argparse.Namespace) -> int:
+    import numpy as np
+
+    from cpm_repro.figures import poses
+    from cpm_repro.training.log import parse_log
+
     poses.check_format(arguments.out)
     log = parse_log(arguments.log)
     poses.save(poses.loss_figure(log, arguments.smooth), arguments.out)

@@ -11,7 +11,6 @@ from prototxt_import.files import InputError
 from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
 
-CHANNEL_ORDERS = ("bgr", "rgb")
 _SAME_FOR_EVERY_CHANNEL = ("AbsVal", "Dropout", "Pooling", "Power", "ReLU", "Sigmoid", "Split", "TanH")
 _PER_CHANNEL = ("BatchNorm", "Bias", "PReLU", "Scale")
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cpm_repro.inference.beliefs import RELEASE_BOX, Person
+from cpm_repro.inference.beliefs import Person
+from cpm_repro.inference.protocol import RELEASE_BOX
 from data_lmdb.datasets import flic, lsp, mpii
 from data_lmdb.records.reader import LmdbReader
 from prototxt_import.files import InputError

@@ -4,11 +4,8 @@ The picture is scaled so that the person has the training's size, cut (or padded
 centre to the network's input, run, and the last stage's maps are brought back to the picture. Coordinates in
 this interface are 0-based pixels, x right, y down; inside, MATLAB's 1-based ones are rounded as it did.
 
-Units: `scale` is `scale_provided`, the person's height in the picture / 200 px; `target_dist` is the same
-height in the network's input. The release's 41/35 (234 px of a 368 px input) belongs to the input size 368;
-another input size needs the target its network was trained with, by default the same share of the input.
-
-Networks see BGR, as Caffe's do. `person_detection` finds the people in a picture first.
+What `scale`, `target_dist` and the other numbers mean stands in `protocol`. Networks see BGR, as Caffe's do.
+`person_detection` finds the people in a picture first.
 """
 
 import math
@@ -26,14 +23,9 @@ from prototxt_import.cuda_graphs import replayed
 from prototxt_import.files import InputError
 
 from .imresize import imresize_window, scaled_length, weight_matrix
+from .protocol import BATCH_SIZE, RELEASE_SCALES, RELEASE_SIGMA_CENTER, default_target_dist
 
-RELEASE_BOX = 368
-RELEASE_TARGET_DIST = 41 / 35
-RELEASE_SIGMA_CENTER = 21.0
-RELEASE_SCALES = tuple(round(0.7 + 0.1 * step, 1) for step in range(7))
 PAD_VALUE = 128
-BATCH_SIZE = 8  # crops in one forward pass: one person at the 7 scales; the release's network takes 3 GB then
-
 SMALLEST_SIDE = 8  # px of a picture: less than one unit of the belief maps
 # A picture is resized by no factor beyond these: a scale that asks for it is a slip in the annotation.
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.001, 100.0
@@ -91,11 +83,6 @@ class Beliefs:
     def pose(self, stage: int = -1) -> Pose:
         """The peaks of a stage's maps (an index into `stages`; the last), averaged over the scales."""
         return find_pose(average_maps(self.stages[stage], self.crops))
-
-
-def default_target_dist(boxsize: int) -> float:
-    """The release's person size (41/35 at input 368) for another input size: the same share of the input."""
-    return RELEASE_TARGET_DIST * boxsize / RELEASE_BOX
 
 
 def net_boxsize(net: torch.nn.Module, where: str = "the network") -> int:

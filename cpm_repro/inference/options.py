@@ -2,12 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cpm_repro import command_line
 from prototxt_import.files import InputError
-from prototxt_import.net import Net, load_net
 
-from .beliefs import RELEASE_SCALES, RELEASE_SIGMA_CENTER, default_target_dist, net_boxsize
+from .protocol import RELEASE_SCALES, RELEASE_SIGMA_CENTER, default_target_dist
+
+if TYPE_CHECKING:  # torch: imported once a network is wanted, not for --help
+    from prototxt_import.net import Net
 
 
 def numbers(text: str) -> tuple[float, ...]:
@@ -64,16 +67,20 @@ def add_testing_options(to: argparse.ArgumentParser, net_required: bool = True) 
     command_line.add_threads(to)
 
 
-def network(arguments: argparse.Namespace) -> Net:
+def network(arguments: argparse.Namespace) -> "Net":
     """The network that these options name, with its weights, on its device; InputErrors name the files."""
+    from prototxt_import.net import load_net
+
     if arguments.prototxt is None or (arguments.weights is None and arguments.seed is None):
         raise InputError("the network: expected --prototxt and --weights (or --seed), found only one of them")
     net = load_net(arguments.prototxt, arguments.weights, engine=arguments.engine, seed=arguments.seed)
     return net.to(arguments.device)
 
 
-def size_options(arguments: argparse.Namespace, net: Net) -> dict[str, float]:
+def size_options(arguments: argparse.Namespace, net: "Net") -> dict[str, float]:
     """`target_dist` and `sigma_center` for the functions of `inference`: as typed, or the network's default."""
+    from .beliefs import net_boxsize
+
     return {
         "target_dist": arguments.target_dist or default_target_dist(net_boxsize(net, str(arguments.prototxt))),
         "sigma_center": arguments.sigma_center,

@@ -17,22 +17,19 @@ from scipy import ndimage
 from prototxt_import.files import InputError
 
 from .beliefs import (
-    BATCH_SIZE,
     LARGEST_FACTOR,
     PAD_VALUE,
-    RELEASE_SCALES,
-    RELEASE_SIGMA_CENTER,
     SMALLEST_FACTOR,
     Person,
     Pose,
     check_picture,
-    default_target_dist,
     estimate_poses,
     forward,
     net_boxsize,
     stage_blobs,
 )
 from .imresize import imresize
+from .protocol import BATCH_SIZE, RELEASE_SCALES, RELEASE_SIGMA_CENTER, default_target_dist
 
 RELEASE_THRESHOLD = 0.5
 

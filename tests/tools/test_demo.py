@@ -2,37 +2,14 @@
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from data_lmdb import joints
-from prototxt_import.net import load_net
 from tests.tool import assert_refused, run_tool
-from tests.tools.tiny_cpm import write_net
-
-DETECTOR = """
-name: "tiny detector"
-input: "image"
-input_shape { dim: 1 dim: 3 dim: 64 dim: 64 }
-layer { name: "conv6_2_CPM" type: "Convolution" bottom: "image" top: "conv6_2_CPM"
-  convolution_param { num_output: %d kernel_size: 8 stride: 8 } }
-"""
-
-
-def write_detector(folder: Path, maps: int = 1) -> list:
-    """The options of a detector that believes in people where 8 x 8 blocks are redder than blue."""
-    prototxt, weights = folder / "person.prototxt", folder / "person.caffemodel"
-    prototxt.write_text(DETECTOR % maps)
-    net = load_net(prototxt)
-    with torch.no_grad():
-        net.layer("conv6_2_CPM").weight[:, 2] = 1.8 / 64
-        net.layer("conv6_2_CPM").weight[:, 0] = -1.8 / 64
-    weights.write_bytes(net.to_caffemodel().SerializeToString())
-    return ["--person-prototxt", prototxt, "--person-weights", weights]
+from tests.tools.tiny_cpm import write_detector, write_net
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ import pytest
 
 from cpm_repro.command_line import DATA_SET_NEEDED
 from tests.tool import ROOT
+from tests.tool import TOOLS as ALL_TOOLS
 
-TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py") if path.stem != "caffe_dump")  # needs pycaffe
+TOOLS = [tool for tool in ALL_TOOLS if tool != "caffe_dump"]  # it needs pycaffe
 ONLY_PARSED = {"bench", "walkthrough"}  # the first measures for many minutes, the second is `make demo` itself
 EXIT_CODES = {"compare": 1}  # its example finds the differences that there are
 ITERATIONS = {20: 750, 40: 1500}  # of the test's demo, and those that the examples name

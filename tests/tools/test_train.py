@@ -13,7 +13,7 @@ from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import read_net, read_solver
 from tests.annotated_people import PEOPLE, pixels, write_people
 from tests.bits import assert_same_bits
-from tests.tool import ROOT, assert_refused, run_tool
+from tests.tool import TOOLS, assert_refused, run_tool
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_the_releases_nets(tmp_path, preset):
     assert written == (alone if preset in ("vgg", "person") else alone | {"train.prototxt", "solver.prototxt"})
 
 
-@pytest.mark.parametrize("tool", sorted(path.stem for path in (ROOT / "tools").glob("*.py")))
+@pytest.mark.parametrize("tool", TOOLS)
 def test_every_tool_has_help_with_an_example(tool):
     result = run_tool(tool, "--help")
     assert result.returncode == 0 and f"python tools/{tool}.py" in result.stdout

@@ -5,10 +5,8 @@ import pytest
 import torch
 
 from cpm_repro.inference.beliefs import (
-    RELEASE_SCALES,
     Person,
     crop_person,
-    default_target_dist,
     estimate_beliefs,
     estimate_pose,
     estimate_poses,
@@ -20,6 +18,7 @@ from cpm_repro.inference.beliefs import (
     stage_blobs,
 )
 from cpm_repro.inference.imresize import imresize
+from cpm_repro.inference.protocol import RELEASE_SCALES, default_target_dist
 from prototxt_import.files import InputError
 from tests.bits import assert_same_bits
 

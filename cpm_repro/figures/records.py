@@ -1,0 +1,38 @@
+"""Pictures of an LMDB's records: the photographs as they are stored, with everybody who is annotated in them."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cpm_repro.samples.placement import stored_pose
+from data_lmdb.joints import LIMBS
+from data_lmdb.records.record import Record
+
+from . import poses
+
+COLUMNS = 4  # of a sheet of several pictures
+
+
+def records_figure(records: Sequence[Record], titles: Sequence[str]) -> Figure:
+    """One picture large, several beside each other; the primary person drawn stronger than the others."""
+    if len(records) == 1:
+        return poses.people_figure(*_drawn(records[0]), titles[0])
+    columns = min(COLUMNS, len(records))
+    rows = math.ceil(len(records) / columns)
+    figure = poses.new_figure(3 * columns, 3 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(records) :]:
+        axes.set_visible(False)
+    for axes, record, title in zip(grid, records, titles, strict=False):
+        poses.draw_people(axes, *_drawn(record), line_width=2.4)
+        axes.set_title(title, fontsize=8, color=poses.INK)
+    return figure
+
+
+def _drawn(record: Record) -> tuple[np.ndarray, np.ndarray, np.ndarray, poses.Limbs]:
+    """Picture without padding, and everybody's joints, states and limbs as `poses.draw_people` takes them."""
+    pose = stored_pose(record)
+    picture = record.image[:, : int(record.img_width)]
+    return picture, pose.points[:, :-1], pose.visibility, LIMBS[pose.visibility.shape[1]]
