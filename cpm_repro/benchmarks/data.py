@@ -23,7 +23,7 @@ from cpm_repro.network.specification import release_transform
 from cpm_repro.samples.data_layer import CPMData, DataOptions
 from cpm_repro.samples.transformer import CPMTransformer
 from cpm_repro.synthetic.pictures import SyntheticPerson, draw_picture
-from data_lmdb.joints import STORED_TO_14
+from data_lmdb.joints import STORED_16, STORED_TO_14
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Person, Record, decode, encode
 from data_lmdb.records.writer import write_lmdb
@@ -32,7 +32,7 @@ from prototxt_import.formats import schema
 from . import tables
 from .measure import Rates, alternate, counts, peak_memory, ratio
 
-JOINTS = 16  # as stored: what the release's transform reads
+JOINTS = len(STORED_16)  # what the release's transform reads
 DRAWN_PICTURES = 24
 LEAST_SAMPLES = 48  # of a round: shorter ones measure the clock
 SWEPT_RECORDS = 8  # looked at in other sizes

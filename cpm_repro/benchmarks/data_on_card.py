@@ -14,9 +14,9 @@ from cpm_kernels.samples.rand import GlibcRand
 from cpm_kernels.samples.sample import set_regions
 from cpm_repro.samples.batch import gather
 from cpm_repro.samples.transformer import CPMTransformer
+from data_lmdb.joints import STORED_16
 from data_lmdb.records.record import decode
 
-from .data import JOINTS
 from .measure import seconds_on_device
 
 COPIED = 1 << 29  # bytes, more than any cache holds
@@ -40,7 +40,7 @@ def kernel_batch(transformer: CPMTransformer, values: Sequence[bytes], size: int
     """`size` samples of the records, images and tables on the device, and tensors for the results."""
     started = perf_counter()
     random, shape = GlibcRand(), transformer.shape
-    records = [decode(values[number % len(values)], JOINTS, "record") for number in range(size)]
+    records = [decode(values[number % len(values)], len(STORED_16), "record") for number in range(size)]
     placed = [transformer.place(record, transformer.draw(random)) for record in records]
     buffer, rows, joints = gather(placed, shape.parts, [partial(np.empty, dtype=np.uint8)] * 3)
     regions = set_regions(rows, shape)

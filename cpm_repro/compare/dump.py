@@ -14,12 +14,10 @@ from google.protobuf.json_format import MessageToDict
 from torch import Tensor
 
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.data_layer import DEFAULT_OPTIONS, CPMData, DataOptions
+from cpm_repro.samples.data_layer import DEFAULT_OPTIONS, CPMData, DataOptions, read_data_layer
 from cpm_repro.training.trace import BlobRecorder
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
-from prototxt_import.formats.prototxt import read_net
-from prototxt_import.graph import filter_net
 from prototxt_import.net import Net
 
 
@@ -79,7 +77,7 @@ def dump_data(
     prototxt: Path, samples: int, srand: int = 1, phase: str = "TRAIN", options: DataOptions = DEFAULT_OPTIONS
 ) -> dict[str, np.ndarray]:
     """The first samples of a net's CPMData layer, consecutive draws from rand() seeded by `srand`."""
-    layer = data_layer(prototxt, phase)
+    layer = read_data_layer(prototxt, phase)
     with CPMData(layer, Path(prototxt).resolve().parent, GlibcRand(srand), phase, options) as data:
         batches, count = [], 0
         while count < samples:
@@ -93,14 +91,6 @@ def dump_data(
     if tops[0].shape[1] == 4:  # put_gaussian
         arrays["center_map"] = np.ascontiguousarray(tops[0][:, 3])
     return {**arrays, "label": tops[1]} if len(tops) > 1 else arrays
-
-
-def data_layer(prototxt: Path, phase: str = "TRAIN") -> "schema.LayerParameter":
-    """A net's CPMData layer in that phase; InputError unless there is exactly one."""
-    layers = [layer for layer in filter_net(read_net(prototxt), phase).layer if layer.type == "CPMData"]
-    if len(layers) != 1:
-        raise InputError(f"{prototxt}: expected one CPMData layer in the {phase} phase, found {len(layers)}")
-    return layers[0]
 
 
 def _config(layer: "schema.LayerParameter", samples: int, srand: int) -> dict:

@@ -17,8 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.compare.dump import data_layer
-from cpm_repro.samples.data_layer import CPMData, DataOptions
+from cpm_repro.samples.data_layer import CPMData, DataOptions, read_data_layer
 from cpm_repro.samples.placement import CROPPED_AWAY, Pose
 from cpm_repro.samples.transformer import Augmentation, CPMTransformer, Placed
 from data_lmdb.joints import LIMBS
@@ -60,7 +59,7 @@ class DrawnSample:
 
 def transformer_of(prototxt: Path, profile: str = "opencv4") -> tuple[CPMTransformer, Path]:
     """The transformer of a net's CPMData layer, and the LMDB that the layer reads."""
-    layer, folder = data_layer(prototxt), Path(prototxt).resolve().parent
+    layer, folder = read_data_layer(prototxt), Path(prototxt).resolve().parent
     with CPMData(layer, folder, GlibcRand(), options=DataOptions(profile=profile)) as data:
         source = layer.cpmdata_param if layer.HasField("cpmdata_param") else layer.data_param
         return data.transformer, folder / source.source

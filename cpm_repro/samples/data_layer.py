@@ -20,6 +20,8 @@ from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
+from prototxt_import.formats.prototxt import read_net
+from prototxt_import.graph import filter_net
 from prototxt_import.share import WHOLE_BATCH, Share
 
 from .batch import Batch, CudaBatch, HostBatch
@@ -49,6 +51,14 @@ class DataOptions:
 
 
 DEFAULT_OPTIONS = DataOptions()
+
+
+def read_data_layer(prototxt: Path, phase: str = "TRAIN") -> "schema.LayerParameter":
+    """A net's CPMData layer in that phase; InputError unless there is exactly one."""
+    layers = [layer for layer in filter_net(read_net(prototxt), phase).layer if layer.type == "CPMData"]
+    if len(layers) != 1:
+        raise InputError(f"{prototxt}: expected one CPMData layer in the {phase} phase, found {len(layers)}")
+    return layers[0]
 
 
 class _PendingBatch:
