@@ -1,10 +1,14 @@
 """Where the golden files (what the original computed), the real photographs and a card are found, if they are there."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.tool import ROOT, run_command
+
+DEMO_ITERATIONS = {20: 750, 40: 1500}  # of the tests' demo, and those that the examples name
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -33,3 +37,17 @@ def device(request: pytest.FixtureRequest) -> str:
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     return request.param
+
+
+@pytest.fixture(scope="session")
+def demo_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tools/ and what `make demo` leaves, after few iterations."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "tools", folder / "tools")
+    last = max(DEMO_ITERATIONS)
+    run_command(f"python tools/walkthrough.py --out build/demo --iterations {last}", folder)
+    models = folder / "build/demo/models"
+    for iteration, named in DEMO_ITERATIONS.items():
+        for suffix in ("caffemodel", "solverstate", "solverstate.npz"):
+            shutil.copy(models / f"people_iter_{iteration}.{suffix}", models / f"people_iter_{named}.{suffix}")
+    return folder

@@ -1,9 +1,10 @@
-"""Runs a tool of tools/ as its command line does, but in this process: starting Python and torch costs seconds."""
+"""Runs a tool of tools/ in this process, for starting Python and torch costs seconds; or a command as a shell does."""
 
 import contextlib
 import io
 import os
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -48,3 +49,12 @@ def assert_refused(result: Result, *said: str) -> None:
     assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr, result.stderr
     for words in said:
         assert words in result.stderr, (words, result.stderr)
+
+
+def run_command(command: str, folder: Path) -> int:
+    """A command line as a shell runs it in an environment with this Python; its exit code, 0 or 1."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ended = subprocess.run(command, shell=True, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True)
+    assert ended.returncode in (0, 1), f"{command}\n{ended.stderr.decode()[-3000:]}"
+    assert b"Traceback" not in ended.stderr, f"{command}\n{ended.stderr.decode()[-3000:]}"
+    return ended.returncode
