@@ -1,10 +1,13 @@
-"""Compiles the `.cu` files of `src/` for a CUDA device at first use, by CuPy and NVRTC, and launches their kernels.
+"""Compiles the `.cu` files of `src/` for a CUDA device at first use, by NVRTC, and launches their kernels by CuPy.
 
-Tensors cross by DLPack without a copy, and kernels run on torch's current stream of their device. CuPy is imported
-only here and only when a kernel is launched.
+Tensors go to a kernel as addresses, without a copy, and kernels run on torch's current stream of their device. Compiled
+files are kept beside CuPy's own. CuPy is imported only here and only when a kernel is launched.
 """
 
+import hashlib
+import os
 import re
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,8 @@ import torch
 
 SOURCES = Path(__file__).parent / "src"
 
-OPTIONS = ("--std=c++17", "--fmad=false")
-"""Without --fmad=false the compiler would fuse multiplications and additions that Caffe rounds one by one."""
+OPTIONS = ("--std=c++17", "--fmad=false", "--ftz=false")
+"""Multiplications and additions are rounded one by one, as Caffe's are, and subnormal numbers stay what they are."""
 
 
 def expanded_source(name: str) -> str:
@@ -47,15 +50,58 @@ def _module(source: str, device: int) -> Any:
     except ImportError:
         raise ImportError('kernels on a CUDA device need CuPy: pip install -e ".[cuda]"') from None
     with cupy.cuda.Device(device):
-        return cupy.RawModule(code=expanded_source(source), options=OPTIONS, backend="nvrtc")
+        return cupy.RawModule(path=str(cubin_file(source, torch.cuda.get_device_capability(device))))
 
 
-def _argument(value: Any) -> Any:
-    """As the kernel takes it: Python's int is int32, its float float32, None a null pointer; NumPy's scalars stay."""
-    import cupy
+def cubin_file(source: str, capability: tuple[int, int]) -> Path:
+    """The file of a source compiled for such a device, made at first use and kept in CuPy's cache folder."""
+    from cupy.cuda import nvrtc
 
+    text, architecture = expanded_source(source), "sm_{}{}".format(*capability)
+    key = hashlib.sha256(repr((text, architecture, OPTIONS, nvrtc.getVersion())).encode()).hexdigest()
+    folder = Path(os.environ.get("CUPY_CACHE_DIR", "~/.cupy/kernel_cache")).expanduser()
+    path = folder / f"cpm-{key}.cubin"
+    if not path.exists():
+        code = compiled(text, architecture)
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=folder)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(code)
+        os.replace(temporary, path)
+    return path
+
+
+def compiled(text: str, architecture: str) -> bytes:
+    """The machine code of a source for an architecture such as "sm_90"; RuntimeError with the compiler's words.
+
+    Not by CuPy's own compilation: whatever it is asked for, that ends its options with -ftz=true.
+    """
+    from cupy.cuda import nvrtc
+
+    program = nvrtc.createProgram(text, "source.cu", (), ())
+    try:
+        nvrtc.compileProgram(program, (f"--gpu-architecture={architecture}", *OPTIONS))
+        return nvrtc.getCUBIN(program)
+    except nvrtc.NVRTCError:
+        raise RuntimeError(f"kernels do not compile for {architecture}:\n{nvrtc.getProgramLog(program)}") from None
+    finally:
+        nvrtc.destroyProgram(program)
+
+
+class _TorchStream:
+    """torch's current stream of a device, under CUDA's protocol for streams."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.current_stream(device)
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self._stream.cuda_stream
+
+
+def argument(value: Any) -> np.generic:
+    """As the kernel takes it: a tensor is its address, None a null pointer, a number what `scalar` says."""
     if isinstance(value, torch.Tensor):
-        return cupy.from_dlpack(value.detach())
+        return np.uint64(value.data_ptr())
     return np.uint64(0) if value is None else scalar(value)
 
 
@@ -76,6 +122,5 @@ def launch(
     kernel = _kernel(source, name, device.index)
     import cupy
 
-    stream = torch.cuda.current_stream(device)
-    with cupy.cuda.Device(device.index), cupy.cuda.ExternalStream(stream.cuda_stream, device.index):
-        kernel(grid, (threads, 1, 1), tuple(_argument(value) for value in arguments))
+    with cupy.cuda.Device(device.index), cupy.cuda.Stream.from_external(_TorchStream(device)):
+        kernel(grid, (threads, 1, 1), tuple(argument(value) for value in arguments))

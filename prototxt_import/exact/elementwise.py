@@ -319,6 +319,6 @@ class EuclideanLoss(Function):
     @once_differentiable
     def backward(ctx, loss_weight: Tensor):
         (difference,) = ctx.saved_tensors
-        factor = loss_weight / ctx.images
+        factor = loss_weight / torch.full_like(loss_weight, ctx.images)  # a card multiplies by the inverse of a number
         of_x, of_y, _ = ctx.needs_input_grad
         return difference * factor if of_x else None, difference * -factor if of_y else None, None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cpm_kernels.cuda_module import OPTIONS, expanded_source
+from cpm_kernels.cuda_module import OPTIONS, compiled, expanded_source
 from cpm_kernels.exact.cuda import TILES
 
 
@@ -23,22 +23,37 @@ def nvrtc() -> ctypes.CDLL:
     return ctypes.CDLL(str(found[0]))
 
 
-def compile_cubin(source: str, options: list[str]) -> tuple[bytes, str]:
-    """The cubin and the compiler's log."""
+def compile_source(source: str, options: list[str], result: str = "CUBIN") -> tuple[bytes, str]:
+    """The cubin, or what else NVRTC calls `result`, and the compiler's log."""
     library, program = nvrtc(), ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"source.cu", 0, None, None)
     arguments = (ctypes.c_char_p * len(options))(*[option.encode() for option in options])
-    result = library.nvrtcCompileProgram(program, len(options), arguments)
+    failed = library.nvrtcCompileProgram(program, len(options), arguments)
     size = ctypes.c_size_t()
     library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)
     library.nvrtcGetProgramLog(program, log)
-    assert result == 0, log.value.decode()
-    library.nvrtcGetCUBINSize(program, ctypes.byref(size))
-    cubin = ctypes.create_string_buffer(size.value)
-    library.nvrtcGetCUBIN(program, cubin)
+    assert not failed, log.value.decode()
+    getattr(library, f"nvrtcGet{result}Size")(program, ctypes.byref(size))
+    code = ctypes.create_string_buffer(size.value)
+    getattr(library, f"nvrtcGet{result}")(program, code)
     library.nvrtcDestroyProgram(ctypes.byref(program))
-    return cubin.raw, log.value.decode()
+    return code.raw, log.value.decode()
+
+
+def test_every_operation_is_rounded_and_subnormal_numbers_are_kept() -> None:
+    source = 'extern "C" __global__ void f(float* x) { x[0] = x[1] * x[2] + x[3] / x[4]; }'
+    ptx, _ = compile_source(source, ["--gpu-architecture=compute_90", *OPTIONS], "PTX")
+    arithmetic = set(re.findall(rb"(?:add|mul|div|fma)[.\w]*f32", ptx))
+    assert arithmetic == {b"mul.rn.f32", b"div.rn.f32", b"add.rn.f32"}
+
+
+def test_cupy_compiles_like_this() -> None:
+    """With CuPy's NVRTC, which needs no card."""
+    pytest.importorskip("cupy", reason="CuPy is not installed")
+    assert compiled('extern "C" __global__ void f(int* x) { x[0] = 1; }', "sm_90").startswith(b"\x7fELF")
+    with pytest.raises(RuntimeError, match="do not compile for sm_90"):
+        compiled("no code", "sm_90")
 
 
 _REPORT = re.compile(
@@ -52,7 +67,7 @@ ARCHITECTURES = ["sm_80", "sm_90", "sm_100"]
 def report_of(source: str, architecture: str) -> dict[str, dict[str, int]]:
     """Registers, stack frame and spills of each kernel of a source, which are printed too."""
     options = [f"--gpu-architecture={architecture}", *OPTIONS, "--ptxas-options=--verbose"]
-    cubin, log = compile_cubin(expanded_source(source), options)
+    cubin, log = compile_source(expanded_source(source), options)
     assert cubin[:4] == b"\x7fELF"
     report = {}
     for found in _REPORT.finditer(log):
