@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow bench clean check
+.PHONY: demo test slow bench card clean check
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python tools/walkthrough.py --out build/demo
@@ -28,6 +28,18 @@ bench: $(VENV)/bench.stamp
 	$(call bench_one,train,train)
 	$(call bench_one,exact,exact)
 	$(call bench_one,labels,labels)
+
+# On a machine with a CUDA card; installs nothing, and is done after so many minutes. Where there is no $(VENV), $(PYTHON)
+# must have the packages.
+DEVICE ?= cuda
+MINUTES ?= 8
+CARD ?= build/card
+
+card:
+	mkdir -p build/import
+	ln -sfn $(CURDIR)/kernels build/import/cpm_kernels
+	PYTHONPATH=$(CURDIR):$(CURDIR)/build/import:$$PYTHONPATH $(or $(wildcard $(BIN)/python),$(PYTHON)) tools/card.py \
+		--device $(DEVICE) --minutes $(MINUTES) --out $(CARD)
 
 SOURCES := setup.py pyproject.toml MANIFEST.in constraints.txt $(wildcard kernels/src/*/*)
 

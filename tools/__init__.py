@@ -8,5 +8,5 @@ make_prototxt, show_net, convert: networks and their weights
 show_batch, train, plot_log: training
 demo, evaluate: poses, and how good they are
 dump, caffe_dump (runs where Caffe is), compare: two programs' numbers held against each other
-bench: how fast it is; walkthrough: all of it on drawn people
+bench: how fast it is; card: all that only a CUDA card can show; walkthrough: all of it on drawn people
 """

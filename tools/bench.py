@@ -38,7 +38,7 @@ class Outcome:
 def bench_data(arguments: argparse.Namespace) -> Outcome:
     from cpm_repro.benchmarks import data
 
-    report = data.measure(arguments.lmdb, arguments.threads, arguments.rounds, arguments.device)
+    report = data.measure(arguments.lmdb, arguments.threads, arguments.rounds, arguments.device, arguments.short)
     what = f"samples of {report['lmdb']}, one thread"
     return Outcome(report, data.text(report), report["one_thread"], what, "samples/s", data.curves(report))
 
@@ -46,7 +46,7 @@ def bench_data(arguments: argparse.Namespace) -> Outcome:
 def bench_infer(arguments: argparse.Namespace) -> Outcome:
     from cpm_repro.benchmarks import infer
 
-    report = infer.measure(workload(arguments), arguments.engine, arguments.rounds)
+    report = infer.measure(workload(arguments), arguments.engine, arguments.rounds, arguments.short)
     what, curves = report["workload"], infer.curves(report)
     return Outcome(report, infer.text(report), report["pipelines"], what, "images/s", curves)
 
@@ -54,7 +54,7 @@ def bench_infer(arguments: argparse.Namespace) -> Outcome:
 def bench_train(arguments: argparse.Namespace) -> Outcome:
     from cpm_repro.benchmarks import infer, train
 
-    report = train.measure(workload(arguments, "TRAIN"), arguments.engine, arguments.rounds)
+    report = train.measure(workload(arguments, "TRAIN"), arguments.engine, arguments.rounds, arguments.short)
     what, curves = f"training, {report['workload']}", infer.curves(report)
     return Outcome(report, train.text(report), report["pipelines"], what, "samples/s", curves)
 
@@ -62,7 +62,7 @@ def bench_train(arguments: argparse.Namespace) -> Outcome:
 def bench_exact(arguments: argparse.Namespace) -> Outcome:
     from cpm_repro.benchmarks import exact
 
-    report = exact.measure(workload(arguments), arguments.rounds)
+    report = exact.measure(workload(arguments), arguments.rounds, arguments.short)
     forward = report["forward"]
     return Outcome(report, exact.text(report), forward["pipelines"], forward["workload"], "images/s")
 
@@ -70,8 +70,12 @@ def bench_exact(arguments: argparse.Namespace) -> Outcome:
 def bench_labels(arguments: argparse.Namespace) -> Outcome:
     from cpm_repro.benchmarks import labels
 
-    report = labels.measure(arguments.rounds)
-    what = "centre map and label maps, one thread"
+    if arguments.device == "cuda":
+        from cpm_repro.benchmarks.card.labels import measure_card
+
+        report, what = measure_card(arguments.rounds), "label maps on a card"
+    else:
+        report, what = labels.measure(arguments.rounds, arguments.short), "centre map and label maps, one thread"
     return Outcome(report, labels.text(report), report["pipelines"], what, "samples/s", labels.curves(report))
 
 
@@ -133,7 +137,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     command_line.add_engine(train)
     train.set_defaults(size=184, batch=4)
     _add_workload(_add(benchmarks, "exact", "what bits cost: the exact engine beside the fast one", rounds=3), "368")
-    _add(benchmarks, "labels", "centre map and label maps", rounds=5).set_defaults(device="cpu")
+    command_line.add_device(_add(benchmarks, "labels", "centre map and label maps", rounds=5))
     return parser
 
 
@@ -147,6 +151,7 @@ def _add(to: argparse._SubParsersAction, name: str, description: str, rounds: in
         default=rounds,
         help=f"of every measurement (default: {rounds})",
     )
+    parser.add_argument("--short", action="store_true", help="the main table alone: no memory, nothing over sizes")
     command_line.add_threads(parser)
     parser.add_argument("--json", metavar="R.json", type=Path, help="write all numbers")
     parser.add_argument("--markdown", metavar="R.md", type=Path, help="write what is printed")

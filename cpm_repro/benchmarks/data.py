@@ -122,8 +122,11 @@ def transformer_for(crop: int = 368) -> CPMTransformer:
     return CPMTransformer(param)
 
 
-def measure(path: str | os.PathLike | None, threads: int, rounds: int, device: str = "cpu") -> dict[str, Any]:
-    """All numbers, Rates in samples/s. path: as of `lmdb_of`; with the device "cuda" a card's part, "card"."""
+def measure(
+    path: str | os.PathLike | None, threads: int, rounds: int, device: str = "cpu", short: bool = False
+) -> dict[str, Any]:
+    """All numbers, Rates in samples/s. path: as of `lmdb_of`; with the device "cuda" a card's part, "card"; `short`:
+    nothing over threads and sizes."""
     with lmdb_of(path) as lmdb:
         values = read_values(lmdb)
         rates, memory = one_thread(values, rounds)
@@ -133,21 +136,26 @@ def measure(path: str | os.PathLike | None, threads: int, rounds: int, device: s
             "one_thread": rates,
             "memory": memory,
             "bytes_per_sample": bytes_per_sample(values),
-            "threads": over_threads(lmdb, counts(threads), rounds, BATCH_SIZE),
-            "image_sizes": over_image_sizes(values, IMAGE_FACTORS, rounds),
-            "crop_sizes": over_crop_sizes(values, CROP_SIZES, rounds),
         }
+        if not short:
+            report["threads"] = over_threads(lmdb, counts(threads), rounds, BATCH_SIZE)
+            report["image_sizes"] = over_image_sizes(values, IMAGE_FACTORS, rounds)
+            report["crop_sizes"] = over_crop_sizes(values, CROP_SIZES, rounds)
         if device == "cuda":
-            from cpm_kernels.samples.cuda import CudaSamples
-
-            from .data_on_card import measure_card
-
-            transformer = transformer_for()
-            kernels = CudaSamples(transformer.shape)
-            (layer,) = over_threads(lmdb, [threads], rounds, CARD_BATCH, device)
-            pipeline = layer["rates"]["cpm-repro"].median
-            report["card"] = measure_card(transformer, values, kernels, pipeline, threads, CARD_BATCH)
+            report["card"] = on_card(lmdb, values, threads, rounds)
     return report
+
+
+def on_card(lmdb: Path, values: Values, threads: int, rounds: int) -> dict[str, Any]:
+    """What `card.samples.measure_card` reports, with the data layer's rate on the card."""
+    from cpm_kernels.samples.cuda import CudaSamples
+
+    from .card.samples import measure_card
+
+    transformer = transformer_for()
+    (layer,) = over_threads(lmdb, [threads], rounds, CARD_BATCH, "cuda")
+    pipeline = layer["rates"]["cpm-repro"].median
+    return measure_card(transformer, values, CudaSamples(transformer.shape), pipeline, threads, CARD_BATCH)
 
 
 @contextmanager
@@ -280,7 +288,7 @@ def text(report: dict[str, Any]) -> str:
             "kornia resamples once, in floating point, where the original does so twice and rounds each time: its "
             "images come close, but not to the bit."
         )
-    for what, label in LABELS.items():
+    for what, label in swept(report).items():
         layer = "Samples/s of the data layer" if what == "threads" else "Samples/s of one thread"
         parts.append(f"{layer}\n\n{tables.sweep(report[what], KEYS[what], label, tables.median_rate)}")
     if "card" in report:
@@ -303,4 +311,9 @@ def card_text(card: dict[str, Any]) -> str:
 
 def curves(report: dict[str, Any]) -> dict[str, tuple[str, list[dict[str, Any]]]]:
     """What `benchmark_figures.rates_figure` draws as lines: key and rows by the label of their axis."""
-    return {label: (KEYS[what], report[what]) for what, label in LABELS.items()}
+    return {label: (KEYS[what], report[what]) for what, label in swept(report).items()}
+
+
+def swept(report: dict[str, Any]) -> dict[str, str]:
+    """What was measured over several values, and the label of its axis."""
+    return {what: label for what, label in LABELS.items() if what in report}

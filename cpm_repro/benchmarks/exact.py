@@ -22,16 +22,18 @@ SIDE = 1024  # of the matrices
 EXACT_PRODUCT = "exact product"
 
 
-def measure(workload: Workload, rounds: int) -> dict[str, Any]:
+def measure(workload: Workload, rounds: int, short: bool = False) -> dict[str, Any]:
     """Reports as of `benchmark_infer.compare` under "forward" and, for the CPM, "iteration" (of training, at half the
-    image's side); under "products" rows of {"threads", "rates" in FLOP/s, "share"}. The last two on the CPU alone."""
+    image's side); under "products" rows of {"threads", "rates" in FLOP/s, "share"}. The last two on the CPU alone, and
+    not if `short`, nor is memory."""
     forward = {networks.engine_name(engine): partial(networks.run_engine, engine=engine) for engine in ENGINES}
     with networks.weights_of(workload) as weights, networks.case_of(workload, weights) as case:
-        report = {"forward": compare(case, forward, rounds)}
-    if workload.device == "cpu" and workload.net == "cpm":
+        report = {"forward": compare(case, forward, rounds, short)}
+    if short or workload.device != "cpu":
+        return report
+    if workload.net == "cpm":
         report["iteration"] = _iteration(replace(workload, size=workload.size // 16 * 8, phase="TRAIN"), rounds)
-    if workload.device == "cpu":
-        report["products"] = [_product(threads, rounds) for threads in counts(workload.threads)]
+    report["products"] = [_product(threads, rounds) for threads in counts(workload.threads)]
     return report
 
 

@@ -22,13 +22,15 @@ CAFFE = "The original Caffe took 3.1 s for `cpm` (6 stages, 368 x 368, batch 1) 
 Way = Callable[[Case], networks.Run]
 
 
-def measure(workload: Workload, engine: str, rounds: int) -> dict[str, Any]:
-    """All numbers: Rates in images/s, or in FLOP/s and bytes/s under "limits"."""
+def measure(workload: Workload, engine: str, rounds: int, short: bool = False) -> dict[str, Any]:
+    """All numbers: Rates in images/s, or in FLOP/s and bytes/s under "limits"; `short`: no memory and no sweeps."""
     largest = replace(workload, batch=1)
     ways = ways_for(workload, engine)
     with networks.weights_of(largest) as weights:
         with networks.case_of(workload, weights) as case:
-            report = compare(case, ways, rounds)
+            report = compare(case, ways, rounds, short)
+        if short:
+            return {"engine": engine, **report}
         swept = {name: way for name, way in ways.items() if name in (networks.engine_name(engine), *SWEPT_PEERS)}
         known = {workload: report["pipelines"]}
         return {"engine": engine, **report, **sweeps(workload, weights, swept, known)}
@@ -41,8 +43,9 @@ def ways_for(workload: Workload, engine: str) -> dict[str, Way]:
     return {**ours, **networks.PEERS[workload.device]}
 
 
-def compare(case: Case, ways: dict[str, Way], rounds: int) -> dict[str, Any]:
-    """The first of `ways` beside the others: rates in images/s, ratios, differences, limits and memory."""
+def compare(case: Case, ways: dict[str, Way], rounds: int, short: bool = False) -> dict[str, Any]:
+    """The first of `ways` beside the others: rates in images/s, ratios, differences, limits and, unless `short`,
+    memory."""
     device, count = case.workload.device, case.shape[0]
     pipelines, missing = networks.opened(case, ways)
     runs = {name: repeated(pipeline) for name, pipeline in pipelines.items()}
@@ -59,7 +62,7 @@ def compare(case: Case, ways: dict[str, Way], rounds: int) -> dict[str, Any]:
         "differences": {name: networks.difference(pipelines[name].result, reference) for name in others},
         "share_of_product": {name: case.flop / count * ratio(rates[name], rates[PRODUCT]) for name in pipelines},
         "share_of_copy": {name: case.moved / count * ratio(rates[name], rates[COPY]) for name in pipelines},
-        "memory": {name: memory_of_process(ways[name], case) for name in pipelines},
+        "memory": {name: None if short else memory_of_process(ways[name], case) for name in pipelines},
         "missing": missing,
     }
 

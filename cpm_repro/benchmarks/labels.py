@@ -13,12 +13,13 @@ import torch
 from cpm_kernels.samples.labels import centre_map, label_maps
 
 from . import tables
-from .measure import COPY, alternate, limits, ratio, repeated
+from .measure import COPY, Rates, alternate, limits, ratio, repeated
 from .networks import difference
 from .train import SIGMA, STRIDE
 
 PARTS, CROP, PEOPLE, SIGMA_CENTRE = 14, 368, 3, 21.0
 PEOPLE_COUNTS, CROP_SIZES = (1, 3, 10), (184, 368, 736)
+WHAT = f"a {CROP} x {CROP} crop, {PEOPLE} people of {PARTS} parts"
 CUT = 4.6052  # larger exponents leave nothing
 OURS = "cpm-repro"
 
@@ -48,18 +49,24 @@ def numpy_maps(joints: np.ndarray, centre: np.ndarray, crop: int) -> Maps:
 
 def torch_maps(joints: torch.Tensor, centre: torch.Tensor, crop: int) -> Maps:
     """The same in torch, all people and parts at once."""
+    centre_map = torch_peaks(centre, torch.arange(crop, dtype=torch.float32), SIGMA_CENTRE)
+    return torch_labels(joints, crop).numpy(), centre_map.numpy()
 
-    def peaks(points: torch.Tensor, axis: torch.Tensor, sigma: float) -> torch.Tensor:
-        x, y = axis - points[..., 0, None], axis - points[..., 1, None]
-        exponent = (x.square()[..., None, :] + y.square()[..., :, None]) / (2 * sigma**2)
-        return torch.exp(-exponent).masked_fill_(exponent > CUT, 0)
 
-    axis = torch.arange(crop // STRIDE) * float(STRIDE) + (STRIDE / 2 - 0.5)
-    each = peaks(joints[..., :2], axis, SIGMA)
-    each[joints[..., 2] > 1] = 0
-    halves = [each[0], each.sum(0).clamp_(max=1)]
-    labels = torch.cat([part for half in halves for part in (half, 1 - half.amax(0, keepdim=True))])
-    return labels.numpy(), peaks(centre, torch.arange(crop, dtype=torch.float32), SIGMA_CENTRE).numpy()
+def torch_labels(joints: torch.Tensor, crop: int) -> torch.Tensor:
+    """Labels (…, 2 (parts + 1), crop / 8, crop / 8) of joints (…, people, parts, 3), on their device."""
+    axis = torch.arange(crop // STRIDE, device=joints.device) * float(STRIDE) + (STRIDE / 2 - 0.5)
+    each = torch_peaks(joints[..., :2], axis, SIGMA)
+    each.masked_fill_((joints[..., 2] > 1)[..., None, None], 0)
+    halves = [each.select(-4, 0), each.sum(-4).clamp_(max=1)]
+    return torch.cat([part for half in halves for part in (half, 1 - half.amax(-3, keepdim=True))], -3)
+
+
+def torch_peaks(points: torch.Tensor, axis: torch.Tensor, sigma: float) -> torch.Tensor:
+    """The peak of every point (…, 2) over the grid of an axis: (…, n, n)."""
+    x, y = axis - points[..., 0, None], axis - points[..., 1, None]
+    exponent = (x.square()[..., None, :] + y.square()[..., :, None]) / (2 * sigma**2)
+    return torch.exp(-exponent).masked_fill_(exponent > CUT, 0)
 
 
 def people_in(crop: int, people: int) -> tuple[np.ndarray, np.ndarray]:
@@ -81,29 +88,40 @@ def pipelines(crop: int, people: int) -> dict[str, Callable[[], Maps]]:
     }
 
 
-def measure(rounds: int) -> dict[str, Any]:
-    """Rates in samples/s: at the release's size, and over people and crop sizes."""
+def measure(rounds: int, short: bool = False) -> dict[str, Any]:
+    """Rates in samples/s: at the release's size, and, unless `short`, over people and crop sizes."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     made = {name: np.concatenate([maps.ravel() for maps in run()]) for name, run in pipelines(CROP, PEOPLE).items()}
-    rates, ours = alternate({**_counted(CROP, PEOPLE), COPY: limits()[COPY]}, rounds, thread_time), made[OURS]
-    report = {
+    rates = alternate({**_counted(CROP, PEOPLE), COPY: limits()[COPY]}, rounds, thread_time)
+    report = compared(f"Label maps and centre map of {WHAT}, one thread", rates, made)
+    if not short:
+        report["people"] = [
+            {"people": n, "rates": alternate(_counted(CROP, n), rounds, thread_time)} for n in PEOPLE_COUNTS
+        ]
+        report["crops"] = [
+            {"crop": size, "rates": alternate(_counted(size, PEOPLE), rounds, thread_time)} for size in CROP_SIZES
+        ]
+    torch.set_num_threads(threads)
+    return report
+
+
+def compared(what: str, rates: dict[str, Rates], made: dict[str, np.ndarray], samples: int = 1) -> dict[str, Any]:
+    """The report on pipelines of which the first is ours; made: the maps, all of so many samples, of each."""
+    ours = made[OURS]
+    size = ours.nbytes // samples
+    return {
+        "what": what,
         "pipelines": {name: rates[name] for name in made},
         "ratios": {name: ratio(rates[OURS], rates[name]) for name in made if name != OURS},
         "differences": {name: difference(maps, ours) for name, maps in made.items()},
         "same_bits": {
             name: float(np.mean(maps.view(np.uint32) == ours.view(np.uint32))) for name, maps in made.items()
         },
-        "bytes": ours.nbytes,
+        "bytes": size,
         "copy": rates[COPY],
-        "share_of_copy": ours.nbytes * ratio(rates[OURS], rates[COPY]),
-        "people": [{"people": n, "rates": alternate(_counted(CROP, n), rounds, thread_time)} for n in PEOPLE_COUNTS],
-        "crops": [
-            {"crop": size, "rates": alternate(_counted(size, PEOPLE), rounds, thread_time)} for size in CROP_SIZES
-        ],
+        "share_of_copy": size * ratio(rates[OURS], rates[COPY]),
     }
-    torch.set_num_threads(threads)
-    return report
 
 
 def _counted(crop: int, people: int) -> dict[str, Callable[[], int]]:
@@ -127,7 +145,7 @@ def text(report: dict[str, Any]) -> str:
     ]
     copied = tables.number(report["copy"].median / 1e9)
     parts = [
-        f"**Label maps and centre map of a {CROP} x {CROP} crop, {PEOPLE} people of {PARTS} parts, one thread**",
+        f"**{report['what']}**",
         tables.table(("way", "samples/s (range)", f"{OURS} is", "differs by", "same bits"), rows),
         f"A sample is {report['bytes'] / 2**10:.0f} KiB; {OURS} writes at {report['share_of_copy']:.0%} of the rate "
         f"at which a copy reads and writes ({copied} GB/s).",
@@ -141,4 +159,5 @@ def text(report: dict[str, Any]) -> str:
 
 def curves(report: dict[str, Any]) -> dict[str, tuple[str, list[dict[str, Any]]]]:
     """What `benchmark_figures.rates_figure` draws as lines: key and rows by the label of their axis."""
-    return {"people": ("people", report["people"]), "side of the crop, px": ("crop", report["crops"])}
+    keys = {"people": ("people", "people"), "crops": ("side of the crop, px", "crop")}
+    return {label: (key, report[what]) for what, (label, key) in keys.items() if what in report}

@@ -27,12 +27,14 @@ LEARNING_RATE = 1e-12  # random weights stay where they are
 Iteration = Callable[[], np.ndarray]
 
 
-def measure(workload: Workload, engine: str, rounds: int) -> dict[str, Any]:
-    """As `benchmark_infer.compare`, in training samples/s; what is compared is the loss."""
+def measure(workload: Workload, engine: str, rounds: int, short: bool = False) -> dict[str, Any]:
+    """As `infer.measure`, in training samples/s; what is compared is the loss."""
     ways = {networks.engine_name(engine): partial(train_engine, engine=engine), **PEERS}
     with networks.weights_of(workload) as weights:
         with networks.case_of(workload, weights) as case:
-            report = compare(case, ways, rounds)
+            report = compare(case, ways, rounds, short)
+        if short:
+            return {"engine": engine, **report}
         swept = {name: ways[name] for name in (networks.engine_name(engine), networks.CHANNELS_LAST)}
         return {"engine": engine, **report, **sweeps(workload, weights, swept, {workload: report["pipelines"]})}
 

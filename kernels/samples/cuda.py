@@ -64,11 +64,7 @@ class CudaSamples:
             n.centre, n.sigma_center, data, source="samples/sample.cu",
         )  # fmt: skip
         if label is not None:
-            rows, columns = label.shape[2:]
-            cuda_module.launch(
-                "label_maps", (-(-rows * columns // 128), 1, count), 128, joints, samples, n.parts, n.stride, n.sigma,
-                rows, columns, label, source="samples/sample.cu",
-            )  # fmt: skip
+            fill_label_maps(joints, samples, n.stride, n.sigma, label)
 
     def _make_scratch(self, regions: int, device: torch.device) -> None:
         """The rotation's weights, once, and room for the regions: int32, a pixel each."""
@@ -92,6 +88,15 @@ class CudaSamples:
             _check_tensor(label, "label", torch.float32, (count, *shape.label_shape), images.device)
         if samples.data_ptr() % _ALIGNMENT:
             raise ValueError(f"samples must begin at an address divisible by {_ALIGNMENT}")
+
+
+def fill_label_maps(joints: Tensor, samples: Tensor, stride: int, sigma: float, label: Tensor) -> None:
+    """Fill `label` alone, see `CudaSamples`; of `samples` only the people matter. Nothing is checked."""
+    rows, columns = label.shape[2:]
+    cuda_module.launch(
+        "label_maps", (-(-rows * columns // 128), 1, len(label)), 128, joints, samples, joints.shape[1], stride,
+        float(sigma), rows, columns, label, source="samples/sample.cu",
+    )  # fmt: skip
 
 
 def _grid(size: tuple[int, int], block: tuple[int, int], count: int) -> tuple[int, int, int]:

@@ -18,22 +18,26 @@ ZOO = [
 ]  # fmt: skip
 
 
-def run_layer(zoo: np.lib.npyio.NpzFile, name: str, engine: str) -> dict[str, np.ndarray]:
+def run_layer(zoo: np.lib.npyio.NpzFile, name: str, engine: str, device: str = "cpu") -> dict[str, np.ndarray]:
     """Forward and backward with the golden inputs; the tops and all gradients, by the golden file's keys."""
-    net = Net(parse_net(json.loads(str(zoo["prototxt"]))[name], name), engine=engine)
+    net = Net(parse_net(json.loads(str(zoo["prototxt"]))[name], name), engine=engine).to(device)
     layer = net.layers[name]
+
+    def given(key: str) -> torch.Tensor:
+        return torch.from_numpy(zoo[f"{name}/{key}"]).to(device)
+
     with torch.no_grad():
         for index, blob in enumerate(layer.blob_names):
             getattr(layer, blob).copy_(torch.from_numpy(zoo[f"{name}/param{index}"]))
-    inputs = {bottom: torch.from_numpy(zoo[f"{name}/{bottom}"]).requires_grad_() for bottom in net.input_shapes}
+    inputs = {bottom: given(bottom).requires_grad_() for bottom in net.input_shapes}
     blobs = net(inputs)
     tops = list(layer.spec.top)
     assert all(tuple(blobs[top].shape) == net.blob_shapes[top] for top in tops)
-    sum((blobs[top] * torch.from_numpy(zoo[f"{name}/{top}.diff"])).sum() for top in tops).backward()
-    results = {f"{name}/{top}": blobs[top].detach().numpy() for top in tops}
+    sum((blobs[top] * given(f"{top}.diff")).sum() for top in tops).backward()
+    results = {f"{name}/{top}": blobs[top].detach().cpu().numpy() for top in tops}
     for bottom, x in inputs.items():
-        results[f"{name}/{bottom}.diff"] = np.zeros_like(x.detach().numpy()) if x.grad is None else x.grad.numpy()
+        results[f"{name}/{bottom}.diff"] = (torch.zeros_like(x) if x.grad is None else x.grad).detach().cpu().numpy()
     for index, blob in enumerate(layer.blob_names):
         if getattr(layer, blob).requires_grad:
-            results[f"{name}/param{index}.diff"] = getattr(layer, blob).grad.numpy()
+            results[f"{name}/param{index}.diff"] = getattr(layer, blob).grad.cpu().numpy()
     return results

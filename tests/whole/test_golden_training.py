@@ -48,15 +48,15 @@ def assert_same_weights(path, expected):
 
 
 @pytest.mark.parametrize(("name", "recompute"), [("replay_dropout", True), ("replay_itersize", False)])
-def test_runs_are_the_originals(golden, tmp_path, name, recompute):
+def test_runs_are_the_originals(golden, tmp_path, name, recompute, device):
     solver = solver_of(golden, tmp_path, name)
-    train(solver, Options(engine="exact", trace=tmp_path / "trace.npz", recompute=recompute))
+    train(solver, Options(engine="exact", device=device, trace=tmp_path / "trace.npz", recompute=recompute))
     assert_same_trace(read_npz(tmp_path / "trace.npz"), np.load(golden / f"solver/{name}_trace.npz"))
 
 
-def test_the_replay_its_snapshots_and_its_resumption_are_the_originals(golden, tmp_path):
+def test_the_replay_its_snapshots_and_its_resumption_are_the_originals(golden, tmp_path, device):
     solver = solver_of(golden, tmp_path, "replay")
-    train(solver, Options(engine="exact", trace=tmp_path / "trace.npz"))
+    train(solver, Options(engine="exact", device=device, trace=tmp_path / "trace.npz"))
     assert_same_trace(read_npz(tmp_path / "trace.npz"), np.load(golden / "solver/replay_trace.npz"))
     for iteration in (10, 20):
         name = f"replay_iter_{iteration}"
@@ -70,7 +70,7 @@ def test_the_replay_its_snapshots_and_its_resumption_are_the_originals(golden, t
     (tmp_path / "replay_iter_20.caffemodel").unlink()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the uninterrupted run had as many as there are cores
-    train(solver, Options(engine="exact", snapshot=tmp_path / "replay_iter_15.solverstate", threads=1))
+    train(solver, Options(engine="exact", device=device, snapshot=tmp_path / "replay_iter_15.solverstate", threads=1))
     torch.set_num_threads(threads)
     assert_same_weights(tmp_path / "replay_iter_20.caffemodel", golden / "solver/replay_iter_20.caffemodel")
 

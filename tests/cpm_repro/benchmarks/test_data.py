@@ -7,7 +7,7 @@ import torch
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_kernels.samples.sample import SAMPLE, transform_samples
 from cpm_repro.benchmarks import data as benchmark_data
-from cpm_repro.benchmarks import data_on_card
+from cpm_repro.benchmarks.card import samples
 from cpm_repro.synthetic.pictures import draw_picture
 from data_lmdb.joints import STORED_TO_14
 from data_lmdb.records.record import decode, encode
@@ -103,7 +103,7 @@ def on_the_cpu(images, samples, joints, regions, largest, data, label) -> None:
 
 
 def test_the_kernels_get_whole_samples(values):
-    batch = data_on_card.kernel_batch(TRANSFORMER, values, 5, torch.device("cpu"))
+    batch = samples.kernel_batch(TRANSFORMER, values, 5, torch.device("cpu"))
     *_, data, label = batch.arguments
     data.fill_(torch.nan), label.fill_(torch.nan)
     on_the_cpu(*batch.arguments)
@@ -113,14 +113,14 @@ def test_the_kernels_get_whole_samples(values):
 
 
 def test_the_cards_report_adds_up(values, monkeypatch):
-    monkeypatch.setattr(data_on_card, "COPIED", 1 << 20)
+    monkeypatch.setattr(samples, "COPIED", 1 << 20)
     seconds = iter([0.002, 0.001, 0.004])  # kernels, copy, upload
 
     def timer(work, repeats, device) -> float:
         work()
         return next(seconds)
 
-    report = data_on_card.measure_card(TRANSFORMER, values, on_the_cpu, 77.0, 2, 4, "cpu", timer)
+    report = samples.measure_card(TRANSFORMER, values, on_the_cpu, 77.0, 2, 4, "cpu", timer)
     assert report["kernels"] == 2000 and report["pipeline"] == 77
     assert report["copy_bandwidth"] == pytest.approx(2 * 2**20 / 0.001)
     assert report["upload_bandwidth"] == pytest.approx(2**20 / 0.004)
@@ -139,5 +139,5 @@ def test_a_card_is_measured(values):
         pytest.skip("no CUDA device")
     from cpm_kernels.samples.cuda import CudaSamples
 
-    report = data_on_card.measure_card(TRANSFORMER, values, CudaSamples(TRANSFORMER.shape), 1.0, 1, 32)
+    report = samples.measure_card(TRANSFORMER, values, CudaSamples(TRANSFORMER.shape), 1.0, 1, 32)
     assert 0 < report["share_of_copy_bandwidth"] < 2 and report["kernels"] > 1000

@@ -108,6 +108,23 @@ def test_the_sign_of_zero(device: str, size: int, form: dict[str, bool]) -> None
     assert_same_bits(cuda.gemm(*on(device, -tiny, tiny), **form).cpu().numpy(), expected, "zeros")
 
 
+def test_subnormal_numbers_are_kept(device: str) -> None:
+    """They are what is left of a history that momentum lets decay; a card can be told to take them for zero."""
+    small = np.float32([1e-39, -3e-42, 1.5e-38, -1e-45])
+    a, b = np.diag(small), np.full((4, 4), 0.5, np.float32)
+    expected = gemm.gemm(a, b)
+    assert ((expected != 0) & (np.abs(expected) < np.finfo(np.float32).tiny)).sum() == 12
+    assert_same_bits(cuda.gemm(*on(device, a, b)).cpu().numpy(), expected, "product")
+    assert_same_bits(cuda.relu(*on(device, small), 0.5).cpu().numpy(), elementary.relu(small, 0.5), "ReLU")
+    step = sgd.SgdStep(rate=0.1, momentum=0.9)
+    weight, gradient, history = np.zeros(4, np.float32), small.copy(), small[::-1].copy()
+    tensors = [on(device, array) for array in (weight, gradient, history)]
+    cuda.sgd_update(*tensors, [step])
+    sgd.sgd_update(weight, gradient, history, step)
+    assert_same_bits(tensors[0][0].cpu().numpy(), weight, "weight")
+    assert_same_bits(tensors[2][0].cpu().numpy(), history, "history")
+
+
 CONVOLUTIONS: dict[str, tuple[tuple[int, ...], int, Geometry]] = {
     # x's shape, output channels, geometry
     "1 x 1": ((2, 20, 9, 11), 15, Geometry((1, 1))),

@@ -40,31 +40,31 @@ def threads(request):
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_layer_to_the_last_bit(zoo, name):
-    for key, values in run_layer(zoo, name, "exact").items():
+def test_layer_to_the_last_bit(zoo, name, device):
+    for key, values in run_layer(zoo, name, "exact", device).items():
         if name in FROM_LIBM:
             np.testing.assert_array_max_ulp(values, zoo[key], 1)
         else:
             assert_same_bits(values, zoo[key], key)
 
 
-def test_mini_cpm_to_the_last_bit(golden, threads):
+def test_mini_cpm_to_the_last_bit(golden, threads, device):
     net = load_net(golden / "net/mini_cpm_deploy.prototxt", golden / "net/mini_cpm_deploy.caffemodel", engine="exact")
     expected = np.load(golden / "net/mini_cpm_deploy_blobs.npz")
-    blobs = net({"data": torch.from_numpy(expected["data"])})
+    blobs = net.to(device)({"data": torch.from_numpy(expected["data"]).to(device)})
     for name in expected.files:
-        assert_same_bits(blobs[name].detach().numpy(), expected[name], name)
+        assert_same_bits(blobs[name].detach().cpu().numpy(), expected[name], name)
 
 
 def sha256(values: torch.Tensor) -> str:
-    return hashlib.sha256(np.ascontiguousarray(values.detach().numpy(), "<f4").tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values.detach().cpu().numpy(), "<f4").tobytes()).hexdigest()
 
 
-def test_full_cpm_from_its_seed(golden):
+def test_full_cpm_from_its_seed(golden, device):
     said = json.loads((golden / "net/cpm6_full.json").read_text())
     net = load_net(golden / "net/cpm6_full_deploy.prototxt", engine="exact", seed=said["random_seed"])
     with torch.no_grad():
-        blobs = net({"data": torch.from_numpy(np.load(golden / "net/cpm6_full.npz")["input"])})
+        blobs = net.to(device)({"data": torch.from_numpy(np.load(golden / "net/cpm6_full.npz")["input"]).to(device)})
     wrong = [name for name, blob in said["blobs"].items() if sha256(blobs[name]) != blob["sha256"]]
     assert not wrong, f"{len(wrong)} of {len(said['blobs'])} blobs differ, in the order of the net: {wrong[:5]}"
 

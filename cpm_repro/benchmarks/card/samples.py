@@ -12,12 +12,11 @@ from torch import Tensor
 
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_kernels.samples.sample import set_regions
+from cpm_repro.benchmarks.measure import seconds_on_device
 from cpm_repro.samples.batch import gather
 from cpm_repro.samples.transformer import CPMTransformer
 from data_lmdb.joints import STORED_16
 from data_lmdb.records.record import decode
-
-from .measure import seconds_on_device
 
 COPIED = 1 << 29  # bytes, more than any cache holds
 REPEATS = 20
