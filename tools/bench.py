@@ -25,7 +25,7 @@ EXAMPLES = {
 @dataclass
 class Outcome:
     """What a benchmark gives: all numbers, the same in words, and what is drawn: bars of Rates, and lines as
-    `benchmark_figures.rates_figure` takes them."""
+    `charts.rates_figure` takes them."""
 
     report: dict[str, Any]
     text: str
@@ -101,11 +101,11 @@ def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.benchmarks import tables
     from cpm_repro.benchmarks.charts import rates_figure
     from cpm_repro.benchmarks.measure import Rates, available_cores, machine
-    from cpm_repro.figures import poses
+    from cpm_repro.figures import sheet
     from prototxt_import.files import replacing
 
     if arguments.plot:
-        poses.check_format(arguments.plot)
+        sheet.check_format(arguments.plot)
     arguments.threads = arguments.threads or available_cores()
     about = machine(arguments.device)
     outcome = BENCHMARKS[arguments.benchmark](arguments)
@@ -120,7 +120,7 @@ def main(arguments: argparse.Namespace) -> None:
             temporary.write_text(text, encoding="utf-8")
     if arguments.plot:
         title = f"{about['cpu']}, {about['date'][:10]}"
-        poses.save(rates_figure(outcome.bars, outcome.curves, (title, outcome.what), outcome.unit), arguments.plot)
+        sheet.save(rates_figure(outcome.bars, outcome.curves, (title, outcome.what), outcome.unit), arguments.plot)
 
 
 def arguments_parser() -> argparse.ArgumentParser:

@@ -58,6 +58,7 @@ def person_detector(arguments: argparse.Namespace) -> "Net | None":
 def show_people(picture: "Picture", beliefs: "Sequence[Beliefs]", arguments: argparse.Namespace) -> list[FoundPose]:
     """The poses of a picture's people; draws each one's belief maps, at the scale nearest to 1."""
     from cpm_repro.figures import poses as figures
+    from cpm_repro.figures import sheet
 
     nearest = min(range(len(arguments.scales)), key=lambda index: abs(arguments.scales[index] - 1))
     poses = []
@@ -67,24 +68,25 @@ def show_people(picture: "Picture", beliefs: "Sequence[Beliefs]", arguments: arg
         poses.append(FoundPose(*asked, pose.joints, pose.scores))
         figure = figures.stages_figure(belief.crops[nearest].pixels(), [stage[nearest] for stage in belief.stages])
         number = f"_{index}" if picture.found else ""
-        figures.save(figure, arguments.out / f"{picture.path.stem}{number}_stages.png")
+        sheet.save(figure, arguments.out / f"{picture.path.stem}{number}_stages.png")
     return poses
 
 
 def show_picture(picture: "Picture", poses: Sequence[FoundPose], out: Path) -> None:
     """Draws everybody's pose, and where the person detector found them; prints a line."""
     from cpm_repro.figures import poses as figures
+    from cpm_repro.figures import sheet
 
     people = [pose.joints for pose in poses]
     limbs = joints.LIMBS.get(len(people[0]) if people else 14)
     if limbs:
         states = [np.ones(len(pose)) for pose in people]
         figure = figures.people_figure(picture.pixels, people, states, limbs, stress_first=False)
-        figures.save(figure, out / f"{picture.path.stem}_pose.png")
+        sheet.save(figure, out / f"{picture.path.stem}_pose.png")
     if picture.found:
         centers = np.array([person.center for person in picture.people]).reshape(-1, 2)
         figure = figures.person_map_figure(picture.pixels, picture.found.person_map, centers)
-        figures.save(figure, out / f"{picture.path.stem}_people.png")
+        sheet.save(figure, out / f"{picture.path.stem}_people.png")
     count = "1 person" if len(poses) == 1 else f"{len(poses) or 'no'} people"
     score = f", mean score {np.mean([pose.score for pose in poses]):.3f}" if poses else ""
     tqdm.write(f"{picture.path}: {count}{score}, drawn in {out / picture.path.stem}_*.png")

@@ -51,10 +51,10 @@ def asks_for_network(arguments: argparse.Namespace) -> bool:
 def check_arguments(arguments: argparse.Namespace) -> None:
     """What does not fit together, before anything is computed."""
     from cpm_repro.evaluation import predictions
-    from cpm_repro.figures import poses as figures
+    from cpm_repro.figures import sheet
 
     for picture in filter(None, (arguments.plot, arguments.poses, arguments.plot_clusters)):
-        figures.check_format(picture)
+        sheet.check_format(picture)
     if arguments.save_predictions:
         predictions.check_suffix(arguments.save_predictions)
     if not asks_for_network(arguments):
@@ -101,6 +101,7 @@ def runs_from_network(arguments: argparse.Namespace, truths: "list[GroundTruth]"
     from cpm_repro.evaluation import predictions, scoring
     from cpm_repro.evaluation.ground_truth import read_people
     from cpm_repro.figures import poses as figures
+    from cpm_repro.figures import sheet
     from cpm_repro.inference import beliefs
     from cpm_repro.inference.protocol import RELEASE_BOX
     from data_lmdb.records.reader import LmdbReader
@@ -118,7 +119,7 @@ def runs_from_network(arguments: argparse.Namespace, truths: "list[GroundTruth]"
         _, found = predictions.estimate_people(people, net, stages, scales=arguments.scales, **sizes)
     last = found[stages[-1]]
     if arguments.poses:
-        figures.save(figures.contact_sheet(pictures, last.joints[: len(pictures)]), arguments.poses)
+        sheet.save(figures.contact_sheet(pictures, last.joints[: len(pictures)]), arguments.poses)
     if arguments.save_predictions:
         places = [truth.place for truth in truths]
         predictions.write_predictions(arguments.save_predictions, last, places, arguments.benchmark == "mpii")
@@ -145,8 +146,7 @@ def evaluate(arguments: argparse.Namespace) -> "tuple[scoring.Scores, dict]":
 
 def plot(arguments: argparse.Namespace, scores: "scoring.Scores") -> None:
     """--plot: figure 6c with --stages, else 8, 9 or 12; --plot-clusters: figure 11."""
-    from cpm_repro.figures import curves
-    from cpm_repro.figures import poses as figures
+    from cpm_repro.figures import curves, sheet
 
     metric, threshold = scores.benchmark.metric, scores.benchmark.threshold
     size, results = scores.first()
@@ -154,12 +154,12 @@ def plot(arguments: argparse.Namespace, scores: "scoring.Scores") -> None:
     if arguments.plot and arguments.stages:
         stages = {name: result for name, result in results.items() if name.startswith("stage ")}
         others = {name: result for name, result in results.items() if name not in stages}
-        figures.save(curves.stage_figure(stages, others, f"{title}, total", threshold, size), arguments.plot)
+        sheet.save(curves.stage_figure(stages, others, f"{title}, total", threshold, size), arguments.plot)
     elif arguments.plot:
-        figures.save(curves.rate_figure(results, title, threshold, size, scores.paper), arguments.plot)
+        sheet.save(curves.rate_figure(results, title, threshold, size, scores.paper), arguments.plot)
     if arguments.plot_clusters:
         title = f"{metric}@{threshold:g}, total, by viewpoint"
-        figures.save(curves.cluster_figure(scores.clusters, title, threshold), arguments.plot_clusters)
+        sheet.save(curves.cluster_figure(scores.clusters, title, threshold), arguments.plot_clusters)
 
 
 def predict_test_people(arguments: argparse.Namespace) -> None:

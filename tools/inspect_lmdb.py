@@ -66,14 +66,14 @@ def listing(one: Entry) -> str:
 
 
 def show(reader: LmdbReader, arguments: argparse.Namespace) -> None:
-    from cpm_repro.figures import poses
+    from cpm_repro.figures import sheet
     from cpm_repro.figures.records import records_figure
 
-    poses.check_format(arguments.out)
+    sheet.check_format(arguments.out)
     chosen = indices_in(reader, arguments.show)
     records = [decode(reader.value(index), arguments.joints, reader.where(index)) for index in chosen]
     titles = [f"{reader.key(i)}  {r.dataset}" for i, r in zip(chosen, records, strict=True)]
-    poses.save(records_figure(records, titles), arguments.out)
+    sheet.save(records_figure(records, titles), arguments.out)
     print(f"{arguments.out}: {len(records)} records")
 
 

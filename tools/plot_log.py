@@ -10,12 +10,12 @@ EXAMPLE = "python tools/plot_log.py build/demo/models/people.log --out build/los
 def main(arguments: argparse.Namespace) -> int:
     import numpy as np
 
-    from cpm_repro.figures import poses
+    from cpm_repro.figures import runs, sheet
     from cpm_repro.training.log import parse_log
 
-    poses.check_format(arguments.out)
+    sheet.check_format(arguments.out)
     log = parse_log(arguments.log)
-    poses.save(poses.loss_figure(log, arguments.smooth), arguments.out)
+    sheet.save(runs.loss_figure(log, arguments.smooth), arguments.out)
     print(f"{arguments.log}: {len(log.iterations)} displayed iterations, the last {log.iterations[-1]}")
     for name, values in log.losses.items():
         known = values[np.isfinite(values)]

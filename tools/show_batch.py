@@ -15,17 +15,17 @@ MOST_SAMPLES = 100  # a picture has at most 65,536 rows
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from cpm_repro.figures import poses
     from cpm_repro.figures import samples as sample_figures
+    from cpm_repro.figures import sheet
 
-    poses.check_format(arguments.out)
+    sheet.check_format(arguments.out)
     transformer, lmdb = sample_figures.transformer_of(arguments.prototxt, arguments.profile)
     samples = sample_figures.drawn_samples(transformer, lmdb, arguments.srand)
     if arguments.steps is None:
         figure = sample_figures.batch_figure(transformer, list(islice(samples, arguments.samples)))
     else:
         figure = sample_figures.steps_figure(transformer, next(islice(samples, arguments.steps, None)))
-    poses.save(figure, arguments.out)
+    sheet.save(figure, arguments.out)
     print(f"written: {arguments.out}")
 
 

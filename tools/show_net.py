@@ -14,14 +14,14 @@ python tools/show_net.py build/demo/models/deploy.prototxt \\
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from cpm_repro.figures import poses
+    from cpm_repro.figures import sheet
     from cpm_repro.figures.network import draw_network
     from cpm_repro.network import summary
     from prototxt_import.files import replacing
     from prototxt_import.net import load_net
 
     if arguments.out:
-        poses.check_format(arguments.out)
+        sheet.check_format(arguments.out)
     net = load_net(arguments.prototxt, arguments.weights, phase=arguments.phase)
     layers = summary.summarize_layers(net)
     stages = summary.summarize_stages(net, layers)
@@ -36,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
             temporary.write_text(json.dumps(summary.as_json(layers, stages), indent=1) + "\n")
     if arguments.out:
         name = net.param.name or arguments.prototxt.stem
-        poses.save(draw_network(layers, stages, f"{name}: {summary.total_line(layers)}"), arguments.out)
+        sheet.save(draw_network(layers, stages, f"{name}: {summary.total_line(layers)}"), arguments.out)
 
 
 def arguments_parser() -> argparse.ArgumentParser:

@@ -1,9 +1,14 @@
 """Trains a net as `caffe train` would: the solver prototxt decides everything."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cpm_repro import command_line
+
+if TYPE_CHECKING:
+    from cpm_repro.samples.timeline import Timeline
 
 EXAMPLE = """
 python tools/train.py --solver build/demo/models/solver.prototxt
@@ -16,12 +21,9 @@ torchrun --nproc-per-node 2 tools/train.py --solver build/demo/models/solver.pro
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from cpm_repro.training.loop import Options, train
+    from cpm_repro.training.run import train
+    from cpm_repro.training.setup import Options
 
-    if arguments.timeline:
-        from cpm_repro.figures.poses import check_format
-
-        check_format(arguments.timeline)
     options = Options(
         weights=arguments.weights,
         snapshot=arguments.snapshot,
@@ -34,11 +36,22 @@ def main(arguments: argparse.Namespace) -> None:
         trace=arguments.trace,
         resume_like_caffe=arguments.resume_like_caffe,
         recompute=arguments.checkpoint_activations,
-        timeline=arguments.timeline,
+        timeline=arguments.timeline is not None,
     )
-    written = train(arguments.solver, options)
+    written = train(arguments.solver, options, _picture_of(arguments.timeline))
     if written is not None:
         print(f"written: {written}")
+
+
+def _picture_of(path: Path | None) -> "Callable[[Timeline], None] | None":
+    """What draws a run's timeline there; InputError for a name that no picture can have."""
+    if path is None:
+        return None
+    from cpm_repro.figures.sheet import check_format, save  # matplotlib, which few runs need
+    from cpm_repro.figures.timeline import timeline_figure
+
+    check_format(path)
+    return lambda timeline: save(timeline_figure(timeline), path)
 
 
 def arguments_parser() -> argparse.ArgumentParser:

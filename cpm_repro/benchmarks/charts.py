@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpm_repro.figures.poses import INK, new_figure
+from cpm_repro.figures.sheet import INK, new_figure
 
 from .measure import Rates
 

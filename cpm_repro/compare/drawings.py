@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cpm_repro.figures.poses import new_figure
+from cpm_repro.figures.sheet import new_figure
 
 from .blobs import BlobComparison, Comparison
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from cpm_repro.evaluation.pck import Pck
 
-from .poses import INK, new_figure
+from .sheet import INK, new_figure
 
 GREY = "#888888"
 # Known rates, a fraction of a percent apart: a full mark inside a hollow one.

@@ -15,7 +15,7 @@ from matplotlib.path import Path
 
 from cpm_repro.network.summary import LayerSummary, StageSummary, field_text
 
-from .poses import INK, bare, new_figure
+from .sheet import INK, bare, new_figure
 
 ROWS = 16  # of a column in nets without stages
 _COLUMN, _ROW = 2.9, 0.62  # inches from one column or row to the next

@@ -1,68 +1,27 @@
-"""Pictures of what goes in and comes out: poses, belief maps by stage (the paper's figure 7), losses.
+"""Poses on their pictures and belief maps by stage (the paper's figure 7).
 
-Every function returns a matplotlib Figure made without a display; `save` writes it. Pictures are uint8
-(H, W, 3) BGR as everywhere in the project; joints are (P, 2) in 0-based pixels. `sample_figures` draws training
-samples.
+Pictures are uint8 (H, W, 3) BGR as everywhere in the project; joints are (P, 2) in 0-based pixels.
 """
 
 import math
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
 
 from cpm_repro.inference.imresize import imresize
 from cpm_repro.inference.pose_files import part_names
 from cpm_repro.samples.placement import CROPPED_AWAY
-from cpm_repro.samples.timeline import FORWARD_BACKWARD, SAMPLE, UPDATE, WAITING, Timeline
-from cpm_repro.training.log import Log
 from data_lmdb import joints as parts_of
-from prototxt_import.files import InputError, replacing
 
-DOTS_PER_INCH = 120
-SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
+from .sheet import INK, bare, new_figure
+
 # The parts of the 14 whose belief maps say most about the stages: easy (head), and left-right pairs.
 SHOWN_PARTS = {9: (8, 3, 4, 5, 2), 14: (0, 3, 4, 6, 7, 10), 28: (0, 3, 4, 6, 7, 10)}
-INK = "#222222"
-WORK_COLOURS = {WAITING: "#d62728", FORWARD_BACKWARD: "#1f77b4", UPDATE: "#9467bd", SAMPLE: "#2ca02c"}
 
 Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
-
-
-def check_format(path: str | os.PathLike) -> None:
-    """InputError unless the name's ending is a picture format that `save` writes; ask before a long run."""
-    suffix = Path(path).suffix
-    if suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {suffix!r}")
-
-
-def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Write the figure in the format of the name's ending, whole or not at all; the same figure, the same bytes."""
-    check_format(path)
-    undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(Path(path).suffix.lower())
-    with replacing(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "cpm-repro"}):
-        figure.savefig(temporary, metadata=undated)
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty white figure of that many inches."""
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def bare(axes: Axes) -> None:
-    """Take ticks and frame away."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
 
 
 def draw_picture(axes: Axes, image_bgr: np.ndarray) -> None:
@@ -199,51 +158,6 @@ def stages_figure(crop_bgr: np.ndarray, maps: Sequence[np.ndarray], parts: Seque
     return figure
 
 
-def _plot_axes(title: str, across: str, upward: str) -> tuple[Figure, Axes]:
-    figure = new_figure(7.5, 4.5)
-    axes = figure.subplots()
-    axes.set_title(title, fontsize=11, color=INK)
-    axes.set_xlabel(across)
-    axes.set_ylabel(upward)
-    axes.grid(alpha=0.3, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def smoothed(values: np.ndarray, window: int) -> np.ndarray:
-    """The mean of each value and up to `window - 1` before it (n,); NaN counts as absent."""
-    known = np.isfinite(values)
-    sums = np.cumsum(np.where(known, values, 0.0))
-    counts = np.cumsum(known)
-    sums[window:], counts[window:] = sums[window:] - sums[:-window], counts[window:] - counts[:-window]
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-
-
-def loss_figure(log: Log, smooth: int = 1, title: str = "Training loss of every stage") -> Figure:
-    """Each stage's loss over the iterations (logarithmic), and the learning rate's changes as dotted lines.
-
-    smooth: number of displayed iterations averaged; the unsmoothed curve stays behind, pale.
-    """
-    figure, axes = _plot_axes(title, "iteration", "loss (log scale)")
-    curves = log.losses or {"loss": log.loss}
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, len(curves)))
-    for (name, values), colour in zip(curves.items(), colours, strict=True):
-        if smooth > 1:
-            axes.plot(log.iterations, values, color=colour, alpha=0.2, linewidth=0.8)
-        label = name.replace("loss_stage", "stage ")
-        axes.plot(log.iterations, smoothed(values, smooth), color=colour, linewidth=1.5, label=label)
-    positive = np.concatenate(list(curves.values()))
-    if (positive[np.isfinite(positive)] > 0).any():
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(LogFormatter())
-        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-    changed = np.flatnonzero(np.diff(log.rates) != 0) + 1
-    for index in changed[np.isfinite(log.rates[changed]) & np.isfinite(log.rates[changed - 1])][:20]:
-        axes.axvline(log.iterations[index], color="#888888", linestyle=":", linewidth=0.9)
-    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return figure
-
-
 def contact_sheet(
     images_bgr: Sequence[np.ndarray],
     joints: Sequence[np.ndarray],
@@ -264,28 +178,4 @@ def contact_sheet(
         draw_pose(axes, image, pose, None if present is None else present[index])
         if titles:
             axes.set_title(titles[index], fontsize=8, color=INK)
-    return figure
-
-
-def timeline_figure(timeline: Timeline) -> Figure:
-    """A row for every thread, the one that trains first, and a block for every span."""
-    spans = list(timeline.spans)
-    steps = [span for span in spans if span.what != SAMPLE]
-    threads = list(dict.fromkeys([span.thread for span in steps] + sorted(span.thread for span in spans)))
-    figure = new_figure(12, 2 + 0.4 * len(threads))
-    axes = figure.subplots()
-    zero = steps[0].start if steps else 0
-    for what, colour in WORK_COLOURS.items():
-        for row, thread in enumerate(threads):
-            blocks = [(s.start - zero, s.end - s.start) for s in spans if (s.thread, s.what) == (thread, what)]
-            axes.broken_barh(blocks, (row - 0.4, 0.8), facecolors=colour)
-        axes.plot([], [], color=colour, linewidth=6, label=what)
-    if steps:
-        axes.set_xlim(0, steps[-1].end - zero)
-    axes.set_yticks(range(len(threads)), ["training" if name == "MainThread" else name for name in threads])
-    axes.invert_yaxis()
-    axes.set_xlabel("seconds")
-    axes.set_title(timeline.sentence(), fontsize=10, color=INK)
-    figure.legend(ncols=len(WORK_COLOURS), frameon=False, fontsize=8, loc="outside lower center")
-    axes.spines[["top", "right", "left"]].set_visible(False)
     return figure

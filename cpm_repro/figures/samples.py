@@ -24,7 +24,8 @@ from data_lmdb.joints import LIMBS
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Record, decode
 
-from .poses import INK, bare, draw_people, new_figure, overlay
+from .poses import draw_people, overlay
+from .sheet import INK, bare, new_figure
 
 _AWAY = {"marker": "x", "color": "#ff2bd6", "linewidth": 1.3, "zorder": 4}
 _STEPS = {

@@ -15,14 +15,16 @@ from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
 from prototxt_import.share import WHOLE_BATCH, Share
 
+from .loop import Blobs, Hook, Training
 from .solver import SGDSolver
 
 _EARLY = (0, 1, 5)  # parameters are recorded after these iterations, and after the last
 _LARGEST_BLOB = 1 << 18  # values; larger blobs are left out
 
 
-class BlobRecorder:
-    """The blobs of a net's forward pass and, after backward, their gradients; a context manager.
+class BlobRecorder(Hook):
+    """The blobs of a net's forward pass and, after backward, their gradients; a context manager, and a hook of the
+    passes within.
 
     Where an in-place layer wrote over a blob, value is the last one and gradient that of the first, as in Caffe.
     Blobs of which this process has a share are the whole batch's: all processes ask for them.
@@ -38,8 +40,15 @@ class BlobRecorder:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Records nothing more; the gradients of what it has may still come."""
         for hook in self._hooks:
             hook.remove()
+
+    def before_pass(self, training: Training, number: int, inputs: Blobs) -> Blobs:
+        return {name: self.keep(name, blob) for name, blob in inputs.items()}
 
     def keep(self, name: str, blob: Tensor) -> Tensor:
         """Records one version of a blob; returns the tensor to go on with."""
@@ -79,11 +88,6 @@ class Trace:
         self._add, self._solver = add, solver
         self._losses: list[list[float]] = []
         self._record_parameters()
-
-    @property
-    def wants_blobs(self) -> bool:
-        """Whether the coming iteration is the first."""
-        return self._solver.iteration == 0
 
     def add_blobs(self, recorder: BlobRecorder) -> None:
         """The first iteration's blobs and gradients."""

@@ -10,8 +10,8 @@ import pytest
 
 from cpm_repro.compare.dump import dump_net
 from cpm_repro.npz import read_npz, write_npz
-from cpm_repro.training.loop import Options, Training
-from cpm_repro.training.trace import Trace
+from cpm_repro.training.hooks import Tracing
+from cpm_repro.training.setup import Options, prepare
 from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel
 from prototxt_import.net import load_net
 from tests.tool import assert_refused, run_tool
@@ -149,14 +149,15 @@ def test_the_originals_trace_and_the_rate_outside_of_the_momentum(golden, tmp_pa
     (tmp_path / f"{name}_train.prototxt").write_text(text.replace("../transform/mpi16_lmdb", str(lmdb)))
     solver = shutil.copy(golden / f"solver/{name}_solver.prototxt", tmp_path)
     arrays = {}
-    with Training(solver, Options(engine="exact")) as training:
-        trace = Trace(lambda key, array: arrays.update({key: array.copy()}), training.solver)
+    with prepare(solver, Options(engine="exact")) as training:
+        tracing = Tracing(lambda key, array: arrays.update({key: array.copy()}))
+        tracing.before_training(training)
         for iteration in range(training.param.max_iter):
             if iteration == 8:
                 for history in training.solver.history:
                     history.mul_(training.param.gamma)
-            training.step(trace)
-        trace.finish()
+            tracing.after_step(training, training.step([tracing]), stopped=False)
+        tracing.after_training(training, stopped=False)
     write_npz(tmp_path / "outside.npz", arrays)
     files = (golden / f"solver/{name}_trace.npz", tmp_path / "outside.npz", "--common")
     result = run_tool("compare", *files, "--solver", solver)

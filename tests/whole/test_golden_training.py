@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from cpm_repro.npz import read_npz, write_npz
-from cpm_repro.training.loop import Options, Training, train
+from cpm_repro.training.run import train
+from cpm_repro.training.setup import Options, prepare
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate
@@ -79,13 +80,12 @@ def test_the_rate_outside_of_the_history_is_another_run(golden, tmp_path):
     """torch.optim.SGD's placement gives the same bits until the rate changes, and others from then on."""
     trace = np.load(golden / "solver/replay_itersize_trace.npz")
     solver = solver_of(golden, tmp_path, "replay_itersize")
-    with Training(solver, Options(engine="exact")) as training:
+    with prepare(solver, Options(engine="exact")) as training:
         for iteration in range(10):
             if iteration == 8:  # the rate is multiplied by gamma here
                 for history in training.solver.history:
                     history.mul_(0.333)
-            _, outputs = training.step()
-            same = np.float32(outputs["loss_stage1"]) == trace["loss"][iteration, 0]
+            same = np.float32(training.step().outputs["loss_stage1"]) == trace["loss"][iteration, 0]
             assert same == (iteration <= 8)
 
 
@@ -150,7 +150,7 @@ def test_a_run_state_that_does_not_fit_is_told(snapshot, change, said):
     change(arrays)
     write_npz(path, arrays)
     with pytest.raises(InputError, match=said):
-        Training(solver, Options(snapshot=state))
+        prepare(solver, Options(snapshot=state))
 
 
 def test_a_damaged_run_state_is_told(snapshot):
@@ -158,7 +158,7 @@ def test_a_damaged_run_state_is_told(snapshot):
     path = state.with_name(f"{state.name}.npz")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"solverstate\.npz: expected a \.npz file"):
-        Training(solver, Options(snapshot=state))
+        prepare(solver, Options(snapshot=state))
 
 
 def kill_and_resume(solver, folder, prefix, moments):
@@ -207,7 +207,7 @@ def test_a_kill_does_not_change_a_bit(golden, tmp_path):
 def test_a_state_is_never_without_its_run_state(golden, tmp_path):
     """The order of writing: weights, run state, solver state."""
     solver = solver_of(golden, tmp_path, "replay_itersize", max_iter=1, iter_size=1)
-    with Training(solver, Options()) as training:
+    with prepare(solver, Options()) as training:
         training.step()
         seen = []
         training.solver.snapshot(lambda state: seen.append((state.exists(), state.with_suffix(".caffemodel").exists())))

@@ -3,7 +3,7 @@
 from cpm_repro.benchmarks import tables
 from cpm_repro.benchmarks.charts import rates_figure
 from cpm_repro.benchmarks.measure import Rates
-from cpm_repro.figures import poses
+from cpm_repro.figures import sheet
 
 RATES = Rates((4.0, 2.0, 5.0))
 
@@ -42,4 +42,4 @@ def test_rates_figure_has_a_bar_and_lines_for_each_pipeline(tmp_path):
     assert [bar.get_width() for bar in bars.patches] == [4, 4] and bars.get_xlabel() == "images/s"
     assert threads.get_xlabel() == "threads" and [text.get_text() for text in threads.get_xticklabels()] == ["1", "2"]
     assert len(pixels.get_legend().get_texts()) == 2
-    poses.save(figure, tmp_path / "rates.png")
+    sheet.save(figure, tmp_path / "rates.png")

@@ -6,7 +6,7 @@ import pytest
 from cpm_repro.evaluation.ground_truth import GroundTruth
 from cpm_repro.evaluation.pck import PAPER, THRESHOLDS, pck
 from cpm_repro.figures import curves as curve_figures
-from cpm_repro.figures import poses
+from cpm_repro.figures import sheet
 
 RNG = np.random.default_rng(0)
 
@@ -33,7 +33,7 @@ def test_a_panel_for_each_row_with_every_run(tmp_path, benchmark, parts):
     assert [text.split(" (")[0] for text in texts] == [*results, *PAPER[benchmark]]
     total = results["ours"].percent()
     assert f"({total[20]:.1f} at 0.2, AUC {results['ours'].area(total):.1f})" in texts[0]
-    poses.save(figure, tmp_path / "a.png")
+    sheet.save(figure, tmp_path / "a.png")
 
 
 def test_stages_and_what_they_are_compared_with():
@@ -60,5 +60,5 @@ def test_clusters_side_by_side():
 def test_the_same_results_give_the_same_bytes(tmp_path):
     results = {"ours": a_result(9)}
     for name in ("a.svg", "b.svg"):
-        poses.save(curve_figures.rate_figure(results, "PCK", 0.2, "torso"), tmp_path / name)
+        sheet.save(curve_figures.rate_figure(results, "PCK", 0.2, "torso"), tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()

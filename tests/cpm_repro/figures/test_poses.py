@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from cpm_repro.figures import poses as figures
+from cpm_repro.figures import runs, sheet
 from cpm_repro.training.log import Log
 from data_lmdb import joints
 from prototxt_import.files import InputError
@@ -30,7 +31,7 @@ def test_present_parts_only_are_drawn(tmp_path, number_of_parts):
     limbs = joints.LIMBS[number_of_parts]
     for state, name in ((1, "pose.png"), (2, "nobody.png")):
         figure = figures.people_figure(grey, [pose], [np.full(number_of_parts, state)], limbs, stress_first=False)
-        figures.save(figure, tmp_path / name)
+        sheet.save(figure, tmp_path / name)
     drawn, empty = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("pose.png", "nobody.png"))
     assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 50
     middle = empty[empty.shape[0] // 4 : -empty.shape[0] // 4, empty.shape[1] // 4 : -empty.shape[1] // 4]
@@ -45,7 +46,7 @@ def test_people_figure_draws_what_is_there_and_the_first_person_stronger(tmp_pat
     widths = [line.get_linewidth() for line in figure.axes[0].lines]
     limbs = 2 * len(joints.LIMBS[16])  # each with its dark edge
     assert len(widths) == 3 * limbs and min(widths[-limbs:]) > max(widths[:-limbs])
-    figures.save(figure, tmp_path / "people.png")
+    sheet.save(figure, tmp_path / "people.png")
     nobody = figures.people_figure(grey, poses, [np.full(16, 2)] * 3, joints.LIMBS[16])
     assert not nobody.axes[0].lines
     assert sum(len(dots.get_offsets()) for dots in nobody.axes[0].collections) == 0
@@ -64,7 +65,7 @@ def test_person_map_figure_marks_the_centres(tmp_path):
     figure = figures.person_map_figure(picture(80, 90), RNG.random((46, 52)), centers)
     assert (figure.axes[0].collections[0].get_offsets() == centers).all()
     assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
-    figures.save(figures.person_map_figure(picture(80, 90), np.zeros((46, 52)), np.empty((0, 2))), tmp_path / "map.png")
+    sheet.save(figures.person_map_figure(picture(80, 90), np.zeros((46, 52)), np.empty((0, 2))), tmp_path / "map.png")
 
 
 def test_overlay_is_brightest_at_the_peak():
@@ -84,22 +85,22 @@ def test_stages_figure_has_a_row_per_stage(tmp_path, number_of_parts):
     shown = min(len(joints.PARTS.get(number_of_parts, "1")), len(figures.SHOWN_PARTS.get(number_of_parts, "1")))
     assert len(figure.axes) == 3 * (shown + 1)
     assert [axes.get_ylabel() for axes in figure.axes[:: shown + 1]] == ["stage 1", "stage 2", "stage 3"]
-    figures.save(figure, tmp_path / "stages.png")
+    sheet.save(figure, tmp_path / "stages.png")
 
 
 def test_loss_figure_has_a_curve_per_stage(tmp_path):
-    figure = figures.loss_figure(a_log(), smooth=4)
+    figure = runs.loss_figure(a_log(), smooth=4)
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == [f"stage {stage}" for stage in range(1, 7)]
-    figures.save(figure, tmp_path / "loss.png")
+    sheet.save(figure, tmp_path / "loss.png")
 
 
 def test_smoothing_is_a_trailing_mean():
     values = np.array([1.0, 3.0, np.nan, 5.0, 9.0])
-    np.testing.assert_allclose(figures.smoothed(values, 1), values)
-    np.testing.assert_allclose(figures.smoothed(values, 2), [1, 2, 3, 5, 7])
-    np.testing.assert_allclose(figures.smoothed(values, 99), [1, 2, 2, 3, 4.5])
-    assert np.isnan(figures.smoothed(np.full(3, np.nan), 2)).all()
+    np.testing.assert_allclose(runs.smoothed(values, 1), values)
+    np.testing.assert_allclose(runs.smoothed(values, 2), [1, 2, 3, 5, 7])
+    np.testing.assert_allclose(runs.smoothed(values, 99), [1, 2, 2, 3, 4.5])
+    assert np.isnan(runs.smoothed(np.full(3, np.nan), 2)).all()
 
 
 def test_contact_sheet_leaves_spare_cells_empty(tmp_path):
@@ -107,17 +108,17 @@ def test_contact_sheet_leaves_spare_cells_empty(tmp_path):
     pictures = [picture(60 + index, 70) for index in range(5)]
     figure = figures.contact_sheet(pictures, poses, [f"im{index}" for index in range(5)], columns=3)
     assert [axes.get_visible() for axes in figure.axes] == [True] * 5 + [False]
-    figures.save(figure, tmp_path / "sheet.png")
+    sheet.save(figure, tmp_path / "sheet.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_the_same_figure_gives_the_same_bytes(tmp_path, suffix):
     for name in ("a", "b"):
-        figures.save(figures.loss_figure(a_log()), tmp_path / (name + suffix))
+        sheet.save(runs.loss_figure(a_log()), tmp_path / (name + suffix))
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
 def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"expected a name ending in \.png"):
-        figures.save(figures.loss_figure(a_log()), tmp_path / "loss.gif.txt")
+        sheet.save(runs.loss_figure(a_log()), tmp_path / "loss.gif.txt")
     assert not list(tmp_path.iterdir())

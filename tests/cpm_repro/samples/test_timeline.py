@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from cpm_repro.figures.poses import save, timeline_figure
+from cpm_repro.figures.sheet import save
+from cpm_repro.figures.timeline import timeline_figure
 from cpm_repro.samples import timeline
 from cpm_repro.samples.timeline import RECORDED, SAMPLE, SKIPPED, WAITING, Timeline
 

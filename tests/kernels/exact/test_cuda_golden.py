@@ -18,7 +18,8 @@ from cpm_kernels import cuda_module
 from cpm_kernels.exact import cuda
 from cpm_kernels.exact.sgd import SgdStep
 from cpm_repro.training import update
-from cpm_repro.training.loop import Options, Training
+from cpm_repro.training.loop import Training
+from cpm_repro.training.setup import Options, prepare
 from cpm_repro.training.trace import BlobRecorder
 from prototxt_import.exact import kernels
 from prototxt_import.net import load_net
@@ -102,7 +103,7 @@ def test_every_blob_of_a_cpm(twin: set[str], golden: Path) -> None:
 def test_the_first_iterations_of_training(twin: set[str], golden: Path) -> None:
     """Blobs, their gradients and the update of iteration 1; parameters after 1 and 5; losses of all five."""
     trace = np.load(golden / "solver/replay_trace.npz")
-    with Training(golden / "solver/replay_solver.prototxt", Options(engine="exact")) as training:
+    with prepare(golden / "solver/replay_solver.prototxt", Options(engine="exact")) as training:
         for iteration in range(5):
             with BlobRecorder(training.net) as recorder:
                 outputs = _step(training, recorder if iteration == 0 else None)
@@ -117,7 +118,7 @@ def test_the_first_iterations_of_training(twin: set[str], golden: Path) -> None:
 
 def _step(training: Training, recorder: BlobRecorder | None) -> dict[str, float]:
     training.solver.clear_gradients()
-    outputs = training.forward_backward(recorder)
+    outputs = training.forward_backward([recorder] if recorder else [])
     training.solver.apply_update()
     return outputs
 

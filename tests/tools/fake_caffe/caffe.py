@@ -10,7 +10,7 @@ import torch
 
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.data_layer import CPMData
-from cpm_repro.training.loop import Options, Training
+from cpm_repro.training.setup import Options, prepare
 from cpm_repro.training.trace import BlobRecorder
 from prototxt_import.net import load_net
 
@@ -78,7 +78,7 @@ class Net:
 
 class SGDSolver:
     def __init__(self, path):
-        self._training = Training(Path(path), Options(engine="exact"))
+        self._training = prepare(Path(path), Options(engine="exact"))
         self.net = Net.__new__(Net)
         self.net._net = self._training.net
         self.net._adopt({name: np.zeros(shape, np.float32) for name, shape in self._training.net.blob_shapes.items()})
@@ -88,7 +88,7 @@ class SGDSolver:
         for _ in range(iterations):
             training.solver.clear_gradients()
             with BlobRecorder(training.net) as recorder:
-                training.forward_backward(recorder)
+                training.forward_backward([recorder])
             training.solver.apply_update()
         gradients = recorder.gradients()
         for name, array in recorder.values().items():

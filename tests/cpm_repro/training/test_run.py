@@ -11,7 +11,8 @@ import torch
 from torch.nn import functional
 
 from cpm_repro.training.log import parse_log
-from cpm_repro.training.loop import Options, Training, train
+from cpm_repro.training.run import train
+from cpm_repro.training.setup import Options, prepare
 from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.net import Net
@@ -29,10 +30,10 @@ def start_from(training, trace, iteration):
 def test_losses_follow_the_originals(golden, name, iterations, device):
     """The same data, start and update rule: the fast engine stays at float32 accuracy of the original's trace."""
     trace = np.load(golden / f"solver/{name}_trace.npz")
-    with Training(golden / f"solver/{name}_solver.prototxt", Options(device=device)) as training:
+    with prepare(golden / f"solver/{name}_solver.prototxt", Options(device=device)) as training:
         start_from(training, trace, 0)
         for iteration in range(iterations):
-            _, outputs = training.step()
+            outputs = training.step().outputs
             losses = [outputs[output] for output in sorted(outputs)]
             np.testing.assert_allclose(losses, trace["loss"][iteration], rtol=1e-4, err_msg=str(iteration))
 
@@ -66,7 +67,7 @@ class Step(NamedTuple):
 
 
 def one_step(solver, trace, engine):
-    with Training(solver, Options(engine=engine)) as training:
+    with prepare(solver, Options(engine=engine)) as training:
         start_from(training, trace, 0)
         pooled = {}
         for layer in training.net.layers.values():
@@ -136,15 +137,15 @@ def test_a_run_leaves_log_and_snapshots_and_repeats_to_the_bit(golden, tmp_path,
 
 def test_another_srand_gives_other_samples(golden, tmp_path):
     solver = write_solver(golden, tmp_path)
-    with Training(solver, Options()) as one, Training(solver, Options(srand=2)) as two:
-        assert one.step()[0] != two.step()[0]
+    with prepare(solver, Options()) as one, prepare(solver, Options(srand=2)) as two:
+        assert one.step().loss != two.step().loss
 
 
 def test_resuming_continues_weights_history_and_rate(golden, tmp_path):
     solver = write_solver(golden, tmp_path)
     train(solver, Options())
     state = tmp_path / "out/s_iter_2.solverstate"
-    with Training(solver, Options(snapshot=state)) as resumed:
+    with prepare(solver, Options(snapshot=state)) as resumed:
         assert resumed.solver.iteration == 2
         for blob in resumed.net.learnable:
             (stored,) = (b for b in read_caffemodel(tmp_path / "out/s_iter_2.caffemodel").layer if b.name == blob.layer)
@@ -167,7 +168,7 @@ def test_ctrl_c_snapshots_and_stops(golden, tmp_path):
 
 def test_finetuning_starts_from_weights(golden, tmp_path):
     solver = write_solver(golden, tmp_path)
-    with Training(solver, Options(weights=golden / "solver/replay_iter_20.caffemodel")) as training:
+    with prepare(solver, Options(weights=golden / "solver/replay_iter_20.caffemodel")) as training:
         trace = np.load(golden / "solver/replay_trace.npz")
         blob = training.net.learnable[0]
         assert_same_bits(blob.parameter.detach().numpy(), trace["iter20/conv1_stage1/0"], "conv1_stage1/0")

@@ -1,0 +1,48 @@
+"""What every picture of this project starts from and ends in: a white sheet without a display, and a file.
+
+Every function of this package returns a matplotlib Figure; `save` writes it.
+"""
+
+import os
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from prototxt_import.files import InputError, replacing
+
+DOTS_PER_INCH = 120
+SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
+INK = "#222222"
+
+
+def check_format(path: str | os.PathLike) -> None:
+    """InputError unless the name's ending is a picture format that `save` writes; ask before a long run."""
+    suffix = Path(path).suffix
+    if suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {suffix!r}")
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write the figure in the format of the name's ending, whole or not at all; the same figure, the same bytes."""
+    check_format(path)
+    undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(Path(path).suffix.lower())
+    with replacing(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "cpm-repro"}):
+        figure.savefig(temporary, metadata=undated)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty white figure of that many inches."""
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def bare(axes: Axes) -> None:
+    """Take ticks and frame away."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,178 @@
+"""What watches a training run: its log, its snapshots, a trace, the timeline, Ctrl-C, the progress bar.
+
+Each hooks into the bare loop (loop.py). Of several processes the first one has the log and writes the files.
+"""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+import numpy as np
+from tqdm import tqdm
+
+from cpm_repro.samples.timeline import Timeline
+
+from . import log as caffe_log
+from .loop import Blobs, Hook, Step, Training
+from .trace import BlobRecorder, Trace
+
+
+class Log(Hook):
+    """Says what the solver does, in Caffe's words, on stdout and in a file; None: another process says it."""
+
+    def __init__(self, file: TextIO | None, engine: str, device: str, resumed: bool, skip_bad: bool) -> None:
+        self._file, self._skip_bad = file, skip_bad
+        self._engine, self._resumed = f"Engine: {engine} on {device}", resumed
+        self._told: set[str] = set()
+
+    def say(self, lines: list[str]) -> None:
+        """The lines, at once."""
+        if self._file is None:
+            return
+        for line in lines:
+            tqdm.write(line)
+            self._file.write(line + "\n")
+        self._file.flush()
+
+    def before_training(self, training: Training) -> None:
+        param = training.param
+        self.say(caffe_log.header_lines() + caffe_log.solving_lines(training.net_name, param.lr_policy))
+        self.say([caffe_log.glog_line(self._engine)])
+        if self._resumed:
+            how = "where the snapshot left them" if training.resumed_exactly else "from their start, as Caffe does"
+            self.say([caffe_log.glog_line(f"Resuming: data and random numbers go on {how}.")])
+
+    def after_step(self, training: Training, step: Step, stopped: bool) -> None:
+        self.say(self._newly_skipped(training) + self._displayed(training, step))
+
+    def after_training(self, training: Training, stopped: bool) -> None:
+        self.say([caffe_log.glog_line("Optimization stopped early.") if stopped else caffe_log.done_line()])
+
+    def _newly_skipped(self, training: Training) -> list[str]:
+        """A line for each record that skip_bad left out, in any process, and that was not told of yet."""
+        if not self._skip_bad:
+            return []
+        bad = [sentence for sentence in list(training.data.skipped.values()) if sentence not in self._told]
+        new = dict.fromkeys(training.share.everyones(bad))
+        self._told.update(new)
+        return [caffe_log.glog_line(f"Skipping a record: {sentence}") for sentence in new]
+
+    @staticmethod
+    def _displayed(training: Training, step: Step) -> list[str]:
+        """The lines of a displayed iteration, with the loss averaged over the last average_loss iterations."""
+        if not training.param.display or step.iteration % training.param.display:
+            return []
+        weights = training.net.loss_weights
+        shown = {name: (value, weights.get(name, 0.0)) for name, value in step.outputs.items()}
+        average = sum(training.smoothed) / len(training.smoothed)
+        return caffe_log.iteration_lines(step.iteration, average, shown, step.rate)
+
+
+class Snapshots(Hook):
+    """Writes a snapshot every `snapshot` iterations and at the end; `model`: the weights of the last one."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.model: Path | None = None
+
+    def after_step(self, training: Training, step: Step, stopped: bool) -> None:
+        param, iteration = training.param, training.solver.iteration
+        due = bool(param.snapshot) and iteration % param.snapshot == 0
+        last = param.snapshot_after_train and iteration == param.max_iter
+        if training.share.rank == 0 and (due or last or stopped):
+            self.model, state = training.snapshot()
+            self._log.say(caffe_log.snapshot_lines(self.model, state))
+
+
+class Progress(Hook):
+    """A bar on stderr where that is a terminal."""
+
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown
+        self._bar: tqdm | None = None
+
+    def before_training(self, training: Training) -> None:
+        silent = None if self._shown else True  # None: where stderr is no terminal
+        done, whole = training.solver.iteration, training.param.max_iter
+        self._bar = tqdm(total=whole, initial=done, unit="it", disable=silent, file=sys.stderr)
+
+    def after_step(self, training: Training, step: Step, stopped: bool) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class Tracing(Hook):
+    """Records the run with `add(key, array)`; all processes do, for the blobs are everyone's."""
+
+    def __init__(self, add: Callable[[str, np.ndarray], None]) -> None:
+        self._add = add
+        self._trace: Trace | None = None
+        self._recorder: BlobRecorder | None = None
+
+    def before_training(self, training: Training) -> None:
+        self._trace = Trace(self._add, training.solver)
+
+    def before_pass(self, training: Training, number: int, inputs: Blobs) -> Blobs:
+        if training.solver.iteration or number < training.param.iter_size - 1:
+            return inputs
+        self._recorder = BlobRecorder(training.net, training.share)
+        return self._recorder.before_pass(training, number, inputs)
+
+    def after_pass(self, training: Training, number: int) -> None:
+        if self._recorder is not None and self._trace is not None:
+            self._recorder.close()
+            self._trace.add_blobs(self._recorder)
+            self._recorder = None
+
+    def after_step(self, training: Training, step: Step, stopped: bool) -> None:
+        if self._trace is not None:
+            losses = [step.outputs[name] for name in training.net.loss_weights if name in step.outputs]
+            self._trace.add_iteration(losses)
+
+    def after_training(self, training: Training, stopped: bool) -> None:
+        if self._trace is not None:
+            self._trace.finish()
+
+
+class TimelineReport(Hook):
+    """Hands the recorded timeline to `draw` when the run is over, and says in the log what it shows."""
+
+    def __init__(self, log: Log, draw: Callable[[Timeline], None]) -> None:
+        self._log, self._draw = log, draw
+
+    def after_training(self, training: Training, stopped: bool) -> None:
+        if training.share.rank == 0:
+            self._draw(training.timeline)
+            self._log.say([caffe_log.glog_line(training.timeline.sentence())])
+
+
+class Interruption(Hook):
+    """The first Ctrl-C or SIGTERM lets the iteration end and stops the run; a second one interrupts at once."""
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.stops:
+            raise KeyboardInterrupt
+        self.stops = True
+
+    @contextmanager
+    def listening(self) -> Iterator["Interruption"]:
+        """Signals come here within this context, if the main thread trains."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

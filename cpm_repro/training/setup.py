@@ -1,0 +1,137 @@
+"""From a solver prototxt to a training run: everything is read and checked first, then built (Caffe: Solver::Init)."""
+
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cpm_kernels.samples.rand import GlibcRand
+from cpm_repro.samples.data_layer import CPMData, DataOptions
+from cpm_repro.samples.timeline import Timeline
+from prototxt_import.files import InputError
+from prototxt_import.formats import schema
+from prototxt_import.formats.caffemodel import read_caffemodel
+from prototxt_import.formats.prototxt import read_solver
+from prototxt_import.net import Net, load_net
+from prototxt_import.share import WHOLE_BATCH, Share
+
+from .gradient_exchange import exchange_gradients
+from .loop import Training
+from .processes import check_shareable
+from .run_state import restore_run_state, run_state_path
+from .solver import SGDSolver, check_solver
+
+DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time of day
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train, beyond what the solver prototxt says.
+
+    weights: a `.caffemodel` to start from; snapshot: a `.solverstate` to continue; srand: seed of the data layer's
+    rand() (the original's is never seeded: 1); threads, profile and skip_bad: the data layer's, see DataOptions.
+    trace: a `.npz` to record the run in. A run that continues goes on with the data and random numbers where the
+    snapshot left them; resume_like_caffe: both start over, as the original's do. recompute: backward computes the
+    feature extractors' blobs again, which takes less memory and more time. timeline: whether to record what the
+    threads do in a few iterations.
+    """
+
+    weights: Path | None = None
+    snapshot: Path | None = None
+    engine: str = "fast"
+    device: str = "cpu"
+    srand: int = 1
+    threads: int = 2
+    profile: str = "opencv4"
+    skip_bad: bool = False
+    trace: Path | None = None
+    resume_like_caffe: bool = False
+    recompute: bool = False
+    timeline: bool = False
+
+
+def prepare(solver_path: Path, options: Options, share: Share = WHOLE_BATCH) -> Training:
+    """The run that a solver prototxt describes, ready to step; InputErrors name the file that is wrong.
+
+    Paths in the solver and the net are relative to the file that names them. Where several processes train together,
+    each with its share of the batch, all do the same steps and have the same blobs, losses and random numbers.
+    """
+    param = _read_solver(solver_path, options)
+    folder = Path(solver_path).resolve().parent
+    net_path = _net_path(param, folder, solver_path)
+    net = _build_net(param, net_path, options)
+    check_shareable(net, share, str(net_path))
+    net.share_batch(share)
+    exchanges = exchange_gradients(net, share, param.iter_size)
+    solver = SGDSolver(param, net, folder)
+    _start_from(solver, options)
+    timeline = Timeline(options.timeline)
+    data = _build_data(net, net_path, options, share, timeline)
+    training = Training(
+        param=param,
+        net_name=net_path.stem,
+        net=net,
+        forward=net.forward_recomputing if options.recompute else net,
+        solver=solver,
+        data=data,
+        share=share,
+        exchanges=exchanges,
+        timeline=timeline,
+        smoothed=deque(maxlen=max(param.average_loss, 1)),
+    )
+    training.resumed_exactly = _restore_run_state(training, options)
+    return training
+
+
+def _read_solver(path: Path, options: Options) -> "schema.SolverParameter":
+    param = read_solver(path)
+    check_solver(param, str(path))
+    if options.engine == "fast:fp16":
+        raise InputError("--engine fast:fp16: expected an engine to train with, such as fast:bf16; fp16 is too narrow")
+    return param
+
+
+def _net_path(param: "schema.SolverParameter", folder: Path, solver_path: Path) -> Path:
+    """The training net's file: `net` or `train_net`, relative to the solver's folder."""
+    name = param.train_net or param.net
+    if not name:
+        raise InputError(f"{solver_path}: expected the field net (or train_net), found neither")
+    path = folder / name
+    if not path.is_file():
+        raise InputError(f"{solver_path}: net: expected the file '{name}' beside the solver, found none at {path}")
+    return path
+
+
+def _build_net(param: "schema.SolverParameter", path: Path, options: Options) -> Net:
+    seed = param.random_seed if param.random_seed >= 0 else DEFAULT_SEED
+    torch.manual_seed(seed)
+    return load_net(path, phase="TRAIN", engine=options.engine, seed=seed).to(options.device)
+
+
+def _start_from(solver: SGDSolver, options: Options) -> None:
+    if options.weights is not None:
+        solver.net.load_weights(read_caffemodel(options.weights), str(options.weights))
+    if options.snapshot is not None:
+        solver.restore(options.snapshot)
+
+
+def _build_data(net: Net, net_path: Path, options: Options, share: Share, timeline: Timeline) -> CPMData:
+    layers = [layer for layer in net.param.layer if layer.type == "CPMData"]
+    if len(layers) != 1:
+        raise InputError(f"{net_path}: expected one CPMData layer in the TRAIN phase, found {len(layers)}")
+    how = DataOptions(options.threads, options.device, options.profile, options.skip_bad, share, timeline)
+    return CPMData(layers[0], net_path.parent, GlibcRand(options.srand), "TRAIN", how)
+
+
+def _restore_run_state(training: Training, options: Options) -> bool:
+    """Whether data and random numbers go on from where the snapshot left them; without its file they start over."""
+    state = options.snapshot
+    if state is None or options.resume_like_caffe or not run_state_path(Path(state)).exists():
+        return False
+    try:
+        training.smoothed.extend(restore_run_state(Path(state), training.solver, training.data))
+    except InputError:
+        training.data.close()
+        raise
+    return True
