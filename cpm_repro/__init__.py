@@ -1,4 +1,10 @@
-"""Convolutional Pose Machines (Wei, Ramakrishna, Kanade, Sheikh, CVPR 2016), with the original's own bits."""
+"""Convolutional Pose Machines (Wei, Ramakrishna, Kanade, Sheikh, CVPR 2016), with the original's own bits.
+
+In the order of the work: synthetic/ (drawn people to try everything on), network/ (the pose machine as Caffe nets),
+samples/ (records to training batches), training/, inference/ (the testing protocol, poses), evaluation/ (PCK, PCKh),
+convert/ (weights to PyTorch, ONNX and back), compare/ (two programs' numbers), figures/ (all pictures), benchmarks/
+(how fast); `__main__` is the command `cpm`, command_line what its jobs share, npz the arrays they write.
+"""
 
 import importlib
 from typing import TYPE_CHECKING

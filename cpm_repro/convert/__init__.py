@@ -1,1 +1,6 @@
-"""TODO"""
+"""A net's weights in other forms, the same bits, and the net itself in ONNX.
+
+In reading order: weights (the files, and `load`), state_dicts (those of other people's trainings), channel_order (RGB
+to BGR), check (both sides run and compared); onnx_graph (a graph that grows layer by layer), onnx_layers (every layer's
+nodes), onnx_export (the file); needing (optional packages, asked for by name).
+"""
