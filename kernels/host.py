@@ -25,8 +25,6 @@ _SIGNATURES = {
     "cpm_centre_map": ([_FLOAT, _FLOAT, _FLOAT, _INT, _INT, _POINTER], None),
     "cpm_label_maps": ([_POINTER, _INT, _INT, _INT, _FLOAT, _INT, _INT, _POINTER], None),
     "cpm_warp_inverse": ([_POINTER, _POINTER], None),
-    "cpm_sample_bytes": ([], _INT),
-    "cpm_sample_shape_bytes": ([], _INT),
     "cpm_set_regions": ([_POINTER, _LONG, _POINTER], _LONG),
     "cpm_transform_samples": (
         [_POINTER, _POINTER, _LONG, _POINTER, _POINTER, _INT, _INT, _POINTER, _POINTER],

@@ -101,10 +101,6 @@ void cpm_label_maps(const float* joints, int people, int parts, int stride, floa
 
 void cpm_warp_inverse(const double matrix[6], double inverse[6]) { warp_inverse(matrix, inverse); }
 
-// The sizes that Python's mirrors of the structs must have.
-int cpm_sample_bytes() { return sizeof(Sample); }
-int cpm_sample_shape_bytes() { return sizeof(SampleShape); }
-
 // Fills the samples' sizes and regions, and hands out the GPU's scratch memory to them; returns the pixels needed.
 long long cpm_set_regions(Sample* samples, long long count, const SampleShape* shape) {
     long long pixels = 0;

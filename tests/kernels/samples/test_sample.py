@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from cpm_kernels.exact.gemm import TILE_VERSIONS, best_version
-from cpm_kernels.host import library
 from cpm_kernels.samples.image import crop, gray, resize_cubic, resized_size, warp_affine_cubic
 from cpm_kernels.samples.labels import centre_map, label_maps
 from cpm_kernels.samples.sample import SAMPLE, SampleGeometry, SampleShape, fill_sample, set_regions, transform_samples
@@ -195,11 +194,6 @@ def test_regions_are_handed_out_one_after_another() -> None:
     sizes = samples["region_rows"].astype(int) * samples["region_columns"]
     assert samples["region"].tolist() == (np.cumsum(sizes) - sizes).tolist()
     assert pixels == sizes.sum() > 0
-
-
-def test_structs_have_the_librarys_sizes() -> None:
-    assert SAMPLE.itemsize == library().cpm_sample_bytes()
-    assert len(bytes(SHAPE.struct())) == library().cpm_sample_shape_bytes()
 
 
 def test_golden_steps(golden: Path) -> None:
