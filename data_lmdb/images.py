@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -19,10 +20,6 @@ from prototxt_import.files import InputError
 
 # Those that OpenCV reads. Pillow alone knows more, and hands some of them to other programs (EPS to Ghostscript).
 FORMATS = ("BMP", "DIB", "JPEG", "JPEG2000", "PNG", "PPM", "SUN", "TIFF", "WEBP")
-
-# A large image, palette transparency: no reason to talk. For good, since catch_warnings is not for threads.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-
 
 MAX_PIXELS = 64_000_000
 """A picture of 64 megapixels takes 192 MB; a file of 20 kB can claim 170 times its size in pixels."""
@@ -65,10 +62,24 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
         return image.size
 
 
+_ONE_AT_A_TIME = Lock()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Pillow's warnings (a large image, a strange tag) are not heard. Filters are the whole process's: one thread at
+    a time changes them, and puts them back."""
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
 @contextmanager
 def _opened(file: str | os.PathLike | io.BytesIO, where: str | os.PathLike) -> Iterator[Image.Image]:
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with _quietly():
+            image = Image.open(file, formats=FORMATS)
+        with image:
             yield image
     except UnidentifiedImageError:
         raise InputError(f"{where}: expected an image, found something else") from None
@@ -82,7 +93,11 @@ def _opened(file: str | os.PathLike | io.BytesIO, where: str | os.PathLike) -> I
 
 def _pixels(image: Image.Image, where: str | os.PathLike) -> np.ndarray:
     _check_kind(image, where)
+    if image.format == "TIFF":  # whose tags Pillow reads again
+        with _quietly():
+            image.load()
     image.load()
+    image.info.pop("transparency", None)  # Pillow warns of one that is dropped
     if image.mode == "CMYK":
         return _cmyk_to_bgr(image)
     if image.mode.startswith("I"):  # 16-bit grey

@@ -1,6 +1,7 @@
 """Decoding: OpenCV's pixels for every kind of image that a data set may hold, one sentence for anything else."""
 
 import io
+import warnings
 
 import cv2
 import numpy as np
@@ -146,6 +147,16 @@ def test_pixels_that_opencv_reads_otherwise_are_refused(tmp_path, content):
     (tmp_path / "a.img").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.img: expected .*, found a"):
         read_bgr(tmp_path / "a.img")
+
+
+def test_pillows_warnings_are_not_heard_and_the_callers_filters_stay(tmp_path, monkeypatch):
+    palette = Image.fromarray(RGBA[..., :3].copy()).quantize(16)
+    (tmp_path / "a.png").write_bytes(saved(palette, "PNG", transparency=bytes(range(16))))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with warnings.catch_warnings(action="error"):
+        before = list(warnings.filters)
+        assert read_bgr(tmp_path / "a.png").shape == (37, 41, 3)
+        assert warnings.filters == before
 
 
 def test_the_number_of_pixels_is_limited(tmp_path):
