@@ -2,15 +2,7 @@
 
 import numpy as np
 
-
-def ulp_distance(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Distance in representable float32 values, elementwise (int64); NaNs of equal bits are at distance 0."""
-
-    def ordered(values: np.ndarray) -> np.ndarray:
-        bits = np.ascontiguousarray(values, np.float32).view(np.int32).astype(np.int64)
-        return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
-
-    return np.abs(ordered(actual) - ordered(expected))
+from cpm_repro.array_comparison import compare_arrays, ulp_distance
 
 
 def assert_same_bits(actual: np.ndarray, expected: np.ndarray, name: str = "array") -> None:
@@ -20,13 +12,9 @@ def assert_same_bits(actual: np.ndarray, expected: np.ndarray, name: str = "arra
     assert actual.shape == expected.shape, f"{name}: shape {actual.shape}, expected {expected.shape}"
     if actual.tobytes() == expected.tobytes():
         return
-    unsigned = np.dtype(f"u{actual.dtype.itemsize}")
-    differs = np.ascontiguousarray(actual).view(unsigned) != np.ascontiguousarray(expected).view(unsigned)
-    first = tuple(int(i) for i in np.argwhere(differs)[0])
-    message = (
-        f"{name}: {differs.sum()} of {differs.size} elements differ, first at {first}: "
-        f"{actual[first]!r}, expected {expected[first]!r}"
-    )
+    compared = compare_arrays(actual, expected)
+    message = f"{name}: {compared.outside} of {compared.size} elements differ, first at {compared.first}: "
+    message += f"{actual[compared.first]!r}, expected {expected[compared.first]!r}"
     if actual.dtype == np.float32:
         distance, count = np.unique(ulp_distance(actual, expected), return_counts=True)
         shown = ", ".join(f"{d}: {c}" for d, c in list(zip(distance, count, strict=True))[:12])

@@ -15,7 +15,8 @@ DIFFERENT = 1
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from cpm_repro.compare.blobs import Limits, compare_dumps
+    from cpm_repro.array_comparison import Limits
+    from cpm_repro.compare.blobs import compare_dumps
     from cpm_repro.compare.diagnosis import Diagnosis
     from cpm_repro.compare.dump_files import open_dump
     from cpm_repro.compare.order import NetworkOrder

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from cpm_kernels.samples.labels import centre_map, label_maps
+from cpm_repro.array_comparison import compare_arrays
 
 from . import tables
 from .measure import COPY, Rates, alternate, limits, ratio, repeated
-from .networks import difference
 from .train import SIGMA, STRIDE
 
 PARTS, CROP, PEOPLE, SIGMA_CENTRE = 14, 368, 3, 21.0
@@ -110,14 +110,13 @@ def compared(what: str, rates: dict[str, Rates], made: dict[str, np.ndarray], sa
     """The report on pipelines of which the first is ours; made: the maps, all of so many samples, of each."""
     ours = made[OURS]
     size = ours.nbytes // samples
+    beside = {name: compare_arrays(ours, maps) for name, maps in made.items()}
     return {
         "what": what,
         "pipelines": {name: rates[name] for name in made},
         "ratios": {name: ratio(rates[OURS], rates[name]) for name in made if name != OURS},
-        "differences": {name: difference(maps, ours) for name, maps in made.items()},
-        "same_bits": {
-            name: float(np.mean(maps.view(np.uint32) == ours.view(np.uint32))) for name, maps in made.items()
-        },
+        "differences": {name: found.share_of_largest for name, found in beside.items()},
+        "same_bits": {name: found.equal_percent / 100 for name, found in beside.items()},
         "bytes": size,
         "copy": rates[COPY],
         "share_of_copy": size * ratio(rates[OURS], rates[COPY]),

@@ -278,9 +278,3 @@ def opened(
         except InputError as error:
             missing[name] = str(error)
     return pipelines, missing
-
-
-def difference(result: np.ndarray, reference: np.ndarray) -> float:
-    """The greatest difference as a share of the reference's greatest magnitude."""
-    largest = float(np.abs(reference).max())
-    return float(np.abs(result - reference).max()) / largest if largest else float(np.abs(result).max())

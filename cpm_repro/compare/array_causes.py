@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blobs import common_dtype
+from cpm_repro.array_comparison import common_dtype
 
 EXPLAINED = 1e-4  # relative norm of what an explanation may leave over
 ROUNDING, _LOW_PRECISION = 1e-5, 5e-3  # relative errors that sums in another order, or float16, stay below

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cpm_repro.array_comparison import ArrayComparison
 from prototxt_import.formats import schema
 from prototxt_import.net import Net
 
 from .array_causes import OTHER_VALUES, ROUNDING, Cause, by_size, recognised
-from .blobs import BlobComparison, Comparison
+from .blobs import Comparison
 from .dump_files import Dump
-from .layer_causes import floor_pooling, other_weights
+from .layer_causes import other_weights, pooling_rounding
 from .order import NetworkOrder, Phase
 from .trace_causes import parting, trace_causes
 
@@ -30,7 +31,7 @@ class Origin:
     name: str
     made_by: str
     causes: list[Cause]
-    blob: BlobComparison | None = None
+    blob: ArrayComparison | None = None
     iteration: int | None = None
 
 
@@ -61,14 +62,14 @@ class Diagnosis:
         differing = self.comparison.differing
         return (self._differing_origins(differing) if differing else []) + self._missing_origins()
 
-    def _differing_origins(self, differing: list[BlobComparison]) -> list[Origin]:
+    def _differing_origins(self, differing: list[ArrayComparison]) -> list[Origin]:
         first = differing[0]
         moment = self._moment(first)
         rest = [blob for blob in differing[1:] if self._moment(blob) == moment and self._starts(blob)]
         blobs = [first, *rest[: _MOST - 1], *self._jump(differing), *self._later_parting(first)]
         return [self._origin(blob) for blob in {blob.name: blob for blob in blobs}.values()]
 
-    def _origin(self, blob: BlobComparison) -> Origin:
+    def _origin(self, blob: ArrayComparison) -> Origin:
         iteration = None
         if self._is_loss(blob):
             row = parting(self.a.read(blob.name), self.b.read(blob.name))
@@ -99,7 +100,7 @@ class Diagnosis:
             f"{side} lacks it: its net has no such blob, or its dump ends early", f"{array.dtype} {array.shape}"
         )
 
-    def _jump(self, differing: list[BlobComparison]) -> list[BlobComparison]:
+    def _jump(self, differing: list[ArrayComparison]) -> list[ArrayComparison]:
         """The first blob that is off by far more than the rounding that all before it show."""
         reached = max(differing[0].error, _LEAST)
         for blob in differing[1:] if reached < ROUNDING else []:
@@ -109,18 +110,18 @@ class Diagnosis:
                 reached = max(reached, blob.error)
         return []
 
-    def _later_parting(self, first: BlobComparison) -> list[BlobComparison]:
+    def _later_parting(self, first: ArrayComparison) -> list[ArrayComparison]:
         """The losses of a trace, if after small differences they part at a later iteration."""
         losses = [blob for blob in self.comparison.differing if self._is_loss(blob) and blob is not first]
         return [blob for blob in losses if parting(self.a.read(blob.name), self.b.read(blob.name))]
 
-    def _is_loss(self, blob: BlobComparison) -> bool:
+    def _is_loss(self, blob: ArrayComparison) -> bool:
         return self.order.key(blob.name).phase == Phase.LOSS and all(len(shape) > 0 for shape in blob.shapes)
 
-    def _moment(self, blob: BlobComparison) -> tuple[int, int]:
+    def _moment(self, blob: ArrayComparison) -> tuple[int, int]:
         return self.order.moment(blob.name, blob.first)[:2]
 
-    def _starts(self, blob: BlobComparison) -> bool:
+    def _starts(self, blob: ArrayComparison) -> bool:
         phase = self.order.key(blob.name).phase
         if phase == Phase.PARAMETERS:
             return self.order.moment(blob.name)[0] == 0  # after an update all of them differ
@@ -132,7 +133,7 @@ class Diagnosis:
     def _inputs(self, name: str) -> tuple[list[str], list[str]]:
         return self.order.inputs(name, set(self._passes))
 
-    def _causes(self, blob: BlobComparison) -> list[Cause]:
+    def _causes(self, blob: ArrayComparison) -> list[Cause]:
         a, b = self.a.read(blob.name), self.b.read(blob.name)
         phase = self.order.key(blob.name).phase
         if self._is_loss(blob) and (found := trace_causes(a, b, self.solver)):
@@ -162,7 +163,7 @@ class Diagnosis:
             return None
         names = self._inputs(name)[0] if specs else self._earlier(name)
         bottom = next((other for other in names if self._may_be_pooled(other, a.shape)), None)
-        return floor_pooling(self.a.read(bottom), a, b, specs[0] if specs else None) if bottom else None
+        return pooling_rounding(self.a.read(bottom), a, b, specs[0] if specs else None) if bottom else None
 
     def _may_be_pooled(self, bottom: str, shape: tuple[int, ...]) -> bool:
         """Whether a map of that shape can come from pooling the bottom."""

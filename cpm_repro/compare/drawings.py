@@ -11,15 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cpm_repro.array_comparison import ArrayComparison
 from cpm_repro.figures.sheet import new_figure
 
-from .blobs import BlobComparison, Comparison
+from .blobs import Comparison
 
 AGREES, DIFFERS, BAD = "#2e7d5b", "#c0392b", "#ff00c8"
 _ULP_BUCKETS = 33  # distances of float32 end at 2^32
 
 
-def maps(blob: BlobComparison, a: np.ndarray, b: np.ndarray) -> tuple[str, str]:
+def maps(blob: ArrayComparison, a: np.ndarray, b: np.ndarray) -> tuple[str, str]:
     """(caption, PNG as a data URI): A, B and |A − B| where the worst element lies; curves for one axis and losses."""
     if blob.name == "loss" or max(a.ndim, b.ndim) < 2 or min(*a.shape[-2:], *b.shape[-2:]) < 2:
         return "every value, in memory order", _data_uri(_curves(blob.name == "loss", a, b))
@@ -96,7 +97,7 @@ def _data_uri(figure: Figure) -> str:
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def histogram(blob: BlobComparison, width: int = 560, height: int = 150) -> str:
+def histogram(blob: ArrayComparison, width: int = 560, height: int = 150) -> str:
     """SVG: how many elements lie how many ULP apart, both axes logarithmic."""
     counts = blob.histogram + [0] * (_ULP_BUCKETS - len(blob.histogram))
     bottom, left = height - 30, 34
@@ -129,7 +130,7 @@ def _bucket(k: int) -> str:
     return str(k) if k < 2 else f"{2 ** (k - 1):,}–{2**k - 1:,}"
 
 
-def sparkline(blob: BlobComparison) -> str:
+def sparkline(blob: ArrayComparison) -> str:
     """The histogram as a picture of one line of text."""
     tallest = math.log10(max(blob.histogram, default=0) + 1) or 1
     bars = []

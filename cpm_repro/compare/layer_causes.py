@@ -10,21 +10,25 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.net import Net
 
 from .array_causes import EXPLAINED, Cause, arrangements, distance, localised
 
-_USUAL_POOLINGS = (  # those of the paper's nets: kernel, stride, padding, method
-    ((3, 3), (2, 2), (0, 0), "MAX"),
-    ((2, 2), (2, 2), (0, 0), "MAX"),
-    ((9, 9), (8, 8), (0, 0), "AVE"),
-)
+
+def _pooling(kernel: int, stride: int, method: str) -> "schema.LayerParameter":
+    layer = schema.LayerParameter(name="pool", type="Pooling", bottom=["bottom"], top=["top"])
+    layer.pooling_param.kernel_size, layer.pooling_param.stride = kernel, stride
+    layer.pooling_param.pool = layer.pooling_param.PoolMethod.Value(method)
+    return layer
 
 
-def floor_pooling(
+_CPM_POOLINGS = (_pooling(3, 2, "MAX"), _pooling(2, 2, "MAX"), _pooling(9, 8, "AVE"))
+
+
+def pooling_rounding(
     bottom: np.ndarray, a: np.ndarray, b: np.ndarray, spec: "schema.LayerParameter | None" = None
 ) -> Cause | None:
     """The cause, if pooling `bottom` (N, C, H, W) gives one side with sizes rounded up and the other rounded down.
@@ -33,33 +37,73 @@ def floor_pooling(
     """
     if not all(array.ndim == 4 and array.dtype.kind == "f" for array in (bottom, a, b)):
         return None
-    x = torch.from_numpy(np.array(bottom, np.float32))
-    for kernel, stride, caffes_pad, method in [_pooling_of(spec)] if spec else _USUAL_POOLINGS:
-        pool = functional.max_pool2d if method == "MAX" else functional.avg_pool2d
-        if min(kernel) > min(x.shape[2:]):
+    tried = (_rounded_otherwise(layer, bottom, a, b, bool(spec)) for layer in ([spec] if spec else _CPM_POOLINGS))
+    return next(filter(None, tried), None)
+
+
+def _rounded_otherwise(
+    layer: "schema.LayerParameter", bottom: np.ndarray, a: np.ndarray, b: np.ndarray, known: bool
+) -> Cause | None:
+    own, up = run_layer(layer, bottom), run_layer(_rounding(layer, up=True), bottom)
+    if layer.pooling_param.global_pooling or own is None or up is None:
+        return None
+    rounds_up = own.shape == up.shape
+    how, whose = ("down (floor)", "up") if rounds_up else ("up (ceil)", "down")
+    whose = f"layer {layer.name} rounds {whose}" if known else "Caffe's rounds up"
+    for other in _other_roundings(layer, rounds_up):
+        if (made := run_layer(other, bottom)) is None:
             continue
-        up = pool(x, kernel, stride, caffes_pad, ceil_mode=True).numpy()
-        for pad in dict.fromkeys((caffes_pad, tuple(k // 2 for k in kernel))):
-            down = pool(x, kernel, stride, pad).numpy()
-            for side, one, other in (("A", a, b), ("B", b, a)):
-                apart = distance(one, down)
-                if max(apart, distance(other, up)) <= EXPLAINED < distance(up, down):
-                    how = (
-                        f"{method} pooling {kernel[0]}/{stride[0]} of its bottom, padding {pad[0]}, sizes rounded down"
-                    )
-                    measured = f"gives {side} with a relative error of {apart:.2g}, rounded up the other side"
-                    return Cause(
-                        f"{side} comes from pooling that rounds down (floor); Caffe's rounds up", f"{how}, {measured}"
-                    )
+        for side, one, right in (("A", a, b), ("B", b, a)):
+            apart = distance(one, made)
+            if max(apart, distance(right, own)) <= EXPLAINED < distance(own, made):
+                what = f"{side} comes from pooling that rounds {how}; {whose}"
+                return Cause(
+                    what,
+                    f"{_described(other)} of its bottom, sizes rounded {how}, gives {side} with a relative error of "
+                    f"{apart:.2g}, the layer itself the other side",
+                )
     return None
 
 
-def _pooling_of(spec: "schema.LayerParameter") -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], str]:
-    p = spec.pooling_param
-    kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else (p.kernel_size, p.kernel_size)
-    stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride, p.stride)
-    pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad, p.pad)
-    return kernel, stride, pad, p.PoolMethod.Name(p.pool)
+def _other_roundings(layer: "schema.LayerParameter", rounds_up: bool) -> Iterator["schema.LayerParameter"]:
+    """The layer rounded the other way; down also with the padding of half a kernel that goes with it elsewhere."""
+    other = _rounding(layer, up=not rounds_up)
+    yield other
+    if rounds_up and other.pooling_param.kernel_size > 1:
+        other.pooling_param.ClearField("pad_h")
+        other.pooling_param.ClearField("pad_w")
+        other.pooling_param.pad = other.pooling_param.kernel_size // 2
+        yield other
+
+
+def _rounding(layer: "schema.LayerParameter", up: bool) -> "schema.LayerParameter":
+    changed = schema.LayerParameter()
+    changed.CopyFrom(layer)
+    param = changed.pooling_param
+    param.round_mode, param.ceil_mode = (param.CEIL, True) if up else (param.FLOOR, False)
+    return changed
+
+
+def _described(layer: "schema.LayerParameter") -> str:
+    p = layer.pooling_param
+    size = p.kernel_size or f"{p.kernel_h}x{p.kernel_w}"
+    stride = f"{p.stride_h}x{p.stride_w}" if p.HasField("stride_h") else p.stride
+    pad = f"{p.pad_h}x{p.pad_w}" if p.HasField("pad_h") else p.pad
+    return f"{p.PoolMethod.Name(p.pool)} pooling {size}/{stride}, padding {pad},"
+
+
+def run_layer(layer: "schema.LayerParameter", bottom: np.ndarray) -> np.ndarray | None:
+    """The first top of a layer without weights, of one bottom; None if it cannot take that."""
+    source = schema.LayerParameter(name="bottom", type="Input", top=["bottom"])
+    source.input_param.shape.add(dim=bottom.shape)
+    alone = schema.NetParameter(layer=[source, layer])
+    alone.layer[1].bottom[:], alone.layer[1].top[:] = ["bottom"], ["top"]
+    try:
+        net = Net(alone)
+    except InputError:
+        return None
+    with torch.inference_mode():
+        return net({"bottom": torch.from_numpy(np.array(bottom, np.float32))})["top"].contiguous().numpy()
 
 
 def other_weights(net: Net, layers: list[str], bottoms: list[np.ndarray], a: np.ndarray, b: np.ndarray) -> list[Cause]:

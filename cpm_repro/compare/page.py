@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from html import escape
 from string import Template
 
+from cpm_repro.array_comparison import ArrayComparison
 from prototxt_import.files import replacing
 
-from .blobs import BlobComparison, Comparison
+from .blobs import Comparison
 from .diagnosis import Origin
 from .drawings import along_the_net, histogram, maps, sparkline
 from .dump_files import Dump
@@ -27,6 +28,7 @@ _HEADS = (
     "max abs",
     "max rel",
     "cosine",
+    "signs",
     "NaN/Inf",
     "ULP apart",
 )
@@ -158,7 +160,7 @@ def _origin(origin: Origin, place: int) -> str:
     return f'<div class="card origin"><h3>{escape(title)}</h3>{element}{causes}</div>'
 
 
-def _worst(comparison: Comparison, origins: list[Origin]) -> list[BlobComparison]:
+def _worst(comparison: Comparison, origins: list[Origin]) -> list[ArrayComparison]:
     """The blobs to draw: where differences start, then those of the largest relative error."""
     starts = [origin.blob for origin in origins if origin.blob is not None]
     others = sorted(comparison.differing, key=lambda blob: -blob.error)
@@ -170,10 +172,10 @@ def _is_number(dtype: str) -> bool:
     return dtype.startswith(("float", "int", "uint", "bool"))
 
 
-def _closer_look(blob: BlobComparison, a: Dump, b: Dump) -> str:
+def _closer_look(blob: ArrayComparison, a: Dump, b: Dump) -> str:
     caption, picture = maps(blob, a.read(blob.name), b.read(blob.name))
     chart = histogram(blob) if blob.measured else ""
-    names = ("shape", "equal bits", "max ULP", "median ULP", "max abs", "max rel", "cosine", "NaN/Inf")
+    names = ("shape", "equal bits", "max ULP", "median ULP", "max abs", "max rel", "cosine", "signs", "NaN/Inf")
     cells = [f"{name} {cell}" for name, cell in zip(names, row(blob), strict=True) if cell]
     return (
         f'<div class="card look"><h3>{escape(blob.name)}</h3><p class="soft">{escape(", ".join(cells))}</p>'
@@ -181,9 +183,9 @@ def _closer_look(blob: BlobComparison, a: Dump, b: Dump) -> str:
     )
 
 
-def _row(place: int, blob: BlobComparison) -> str:
+def _row(place: int, blob: ArrayComparison) -> str:
     numbers = (blob.size, blob.equal_percent, blob.max_ulp, blob.median_ulp, blob.max_absolute, blob.max_relative)
-    values = (place, blob.name, *numbers, blob.cosine, sum(blob.nan) + sum(blob.inf), blob.max_ulp)
+    values = (place, blob.name, *numbers, blob.cosine, blob.signs, sum(blob.nan) + sum(blob.inf), blob.max_ulp)
     shown = ("✓" if blob.passes else "✗", escape(blob.name), *map(escape, row(blob)), sparkline(blob))
     cells = "".join(f'<td data-value="{escape(str(v))}">{cell}</td>' for v, cell in zip(values, shown, strict=True))
     return f"<tr{'' if blob.passes else ' class=differs'}>{cells}</tr>"

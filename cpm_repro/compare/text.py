@@ -4,10 +4,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from .blobs import BlobComparison, Comparison
+from cpm_repro.array_comparison import ArrayComparison
+
+from .blobs import Comparison
 from .diagnosis import Origin
 
-_COLUMNS = ("shape", "equal bits", "max ULP", "median", "max abs", "max rel", "cosine", "NaN/Inf")
+_COLUMNS = ("shape", "equal bits", "max ULP", "median", "max abs", "max rel", "cosine", "signs", "NaN/Inf")
 _SHOWN_NAMES = 12
 _RUN = 6  # rows of blobs that are equal to the bit, above which they become one line
 
@@ -75,7 +77,7 @@ def heading(origin: Origin, place: int) -> str:
     return "first difference" if place == 0 else "also starts here"
 
 
-def _table(blobs: list[BlobComparison]) -> Iterator[str]:
+def _table(blobs: list[ArrayComparison]) -> Iterator[str]:
     width = max(len(blob.name) for blob in blobs)
     yield f"  {'blob':{width}}  {_cells(_COLUMNS)}"
     for exact, run in _runs(blobs):
@@ -87,8 +89,8 @@ def _table(blobs: list[BlobComparison]) -> Iterator[str]:
                 yield f"{' ' if blob.passes else '×'} {blob.name:{width}}  {_cells(row(blob))}"
 
 
-def _runs(blobs: list[BlobComparison]) -> Iterator[tuple[bool, list[BlobComparison]]]:
-    run: list[BlobComparison] = []
+def _runs(blobs: list[ArrayComparison]) -> Iterator[tuple[bool, list[ArrayComparison]]]:
+    run: list[ArrayComparison] = []
     for blob in blobs:
         if run and is_exact(run[0]) != is_exact(blob):
             yield is_exact(run[0]), run
@@ -97,23 +99,23 @@ def _runs(blobs: list[BlobComparison]) -> Iterator[tuple[bool, list[BlobComparis
     yield is_exact(run[0]), run
 
 
-def is_exact(blob: BlobComparison) -> bool:
+def is_exact(blob: ArrayComparison) -> bool:
     """Whether every bit is equal."""
     return blob.passes and blob.equal == blob.size
 
 
 def _cells(cells: tuple[str, ...]) -> str:
     return "  ".join(
-        f"{cell:>{width}}" for cell, width in zip(cells, (18, 10, 13, 9, 9, 9, 10, 9), strict=True)
+        f"{cell:>{width}}" for cell, width in zip(cells, (18, 10, 13, 9, 9, 9, 10, 7, 9), strict=True)
     ).rstrip()
 
 
-def row(blob: BlobComparison) -> tuple[str, ...]:
+def row(blob: ArrayComparison) -> tuple[str, ...]:
     """A blob's cells under `_COLUMNS`."""
     shape, other = ("×".join(map(str, shape)) or "1" for shape in blob.shapes)
     if not blob.measured:
         text = f"{shape} | {other}" if shape != other else blob.dtypes[0]
-        return text, "" if blob.passes else "differs", "", "", "", "", "", ""
+        return text, "" if blob.passes else "differs", *("",) * 7
     bad = sum(blob.nan), sum(blob.inf)
     return (
         shape,
@@ -123,11 +125,12 @@ def row(blob: BlobComparison) -> tuple[str, ...]:
         f"{blob.max_absolute:.2e}" if blob.max_absolute else "0",
         f"{blob.max_relative:.2e}" if blob.max_relative else "0",
         "" if math.isnan(blob.cosine) else f"{blob.cosine:.7f}",
+        f"{blob.signs:,}" if blob.signs else "",
         f"{bad[0]:,}/{bad[1]:,}" if any(bad) else "",
     )
 
 
-def _percent(blob: BlobComparison) -> str:
+def _percent(blob: ArrayComparison) -> str:
     """Equal bits; 100 % only if all are."""
     if blob.equal == blob.size:
         return "100 %"

@@ -1,5 +1,6 @@
 """Does a converted file compute what its source does? Both run on random input and their output blobs are compared."""
 
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cpm_repro.array_comparison import ArrayComparison, compare_arrays
 from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
@@ -22,30 +24,21 @@ gives far more. Files read back here must give the same values."""
 
 
 @dataclass(frozen=True)
-class BlobComparison:
-    """One output blob of the two sides. `largest` is the greatest magnitude on the source's side; `relative` the
-    greatest difference as a share of it; NaNs and infinities count as equal where both sides have them."""
-
-    name: str
-    shape: tuple[int, ...]
-    same_bits: float
-    absolute: float
-    relative: float
-
-
-@dataclass(frozen=True)
 class Check:
-    """What one reader of the file made of it: a comparison per output blob, or why there is none."""
+    """What one reader of the file made of it: each output blob beside the source's, or why there is none.
+
+    limit: of `share_of_largest`; NaNs and infinities fit where both sides have them.
+    """
 
     reader: str
-    blobs: list[BlobComparison]
+    blobs: list[ArrayComparison]
     limit: float
     remark: str = ""
 
     @property
     def fits(self) -> bool:
         """Whether every blob is within the limit; a reader that could not run counts as no objection."""
-        return all(blob.relative <= self.limit for blob in self.blobs)
+        return all(blob.share_of_largest <= self.limit for blob in self.blobs)
 
 
 def check(net: Net, prototxt: str, out: Path, seed: int = 1) -> list[Check]:
@@ -114,18 +107,11 @@ def _compared(reader: str, expected: Mapping, found: Mapping, limit: float) -> C
     return Check(reader, [compare_blobs(name, expected[name], found[name]) for name in expected], limit)
 
 
-def compare_blobs(name: str, expected: np.ndarray, found: np.ndarray) -> BlobComparison:
-    """Two float32 arrays; InputError if their shapes differ."""
+def compare_blobs(name: str, expected: np.ndarray, found: np.ndarray) -> ArrayComparison:
+    """One output blob of both sides; InputError if their shapes differ."""
     if expected.shape != found.shape:
         raise InputError(f"blob '{name}': expected shape {expected.shape} on both sides, found {found.shape}")
-    same = np.ascontiguousarray(expected).view(np.uint32) == np.ascontiguousarray(found).view(np.uint32)
-    alike = same | (np.isnan(expected) & np.isnan(found)) | (expected == found)
-    with np.errstate(invalid="ignore"):
-        difference = np.where(alike, 0, np.abs(expected.astype(np.float64) - found))
-    absolute = float(np.nan_to_num(difference, nan=np.inf).max(initial=0))
-    largest = float(np.abs(expected[np.isfinite(expected)]).max(initial=0))
-    relative = absolute / largest if largest else absolute
-    return BlobComparison(name, expected.shape, float(same.mean()) if same.size else 1.0, absolute, relative)
+    return compare_arrays(expected, found, name=name)
 
 
 def check_table(checks: list[Check]) -> str:
@@ -137,8 +123,9 @@ def check_table(checks: list[Check]) -> str:
             continue
         lines.append(f"{made.reader:<28} {'shape':<18} {'same bits':>9} {'max abs':>9} {'max rel':>9}")
         for blob in made.blobs:
-            shape = "x".join(map(str, blob.shape)) or "scalar"
-            numbers = f"{100 * blob.same_bits:8.2f}% {blob.absolute:9.2g} {blob.relative:9.2g}"
+            shape = "x".join(map(str, blob.shapes[0])) or "scalar"
+            greatest = math.inf if blob.broken else blob.max_absolute
+            numbers = f"{blob.equal_percent:8.2f}% {greatest:9.2g} {blob.share_of_largest:9.2g}"
             lines.append(f"  {blob.name:<26} {shape:<18} {numbers}")
         wanted = f"max rel at most {made.limit:g}" if made.limit else "the same values"
         lines.append(f"  {'fits' if made.fits else 'DOES NOT FIT'}: {wanted}")

@@ -54,6 +54,8 @@ def test_a_comparison_adds_up(case, monkeypatch):
     text = infer.text(report)
     assert "| ours " in text and "5.00 ×" in text and "0.167 (0.125 to 0.25)" in text
     assert "Not measured: gone: peerlib is not installed." in text and "ours's is 300 MiB" in text
+    assert report["caffes_seconds"] is None and "Caffe" not in text  # which ran another workload
+    assert "original Caffe took 3.1 s" in infer.text({**report, "caffes_seconds": 3.1})
 
 
 def test_a_card_shows_the_lower_precisions_too():

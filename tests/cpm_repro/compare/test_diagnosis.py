@@ -5,18 +5,19 @@ import pytest
 import torch
 from torch.nn import functional
 
+from cpm_repro.array_comparison import EQUAL_BITS, Limits
 from cpm_repro.compare.array_causes import by_size, recognised
-from cpm_repro.compare.blobs import Limits, compare_dumps
+from cpm_repro.compare.blobs import compare_dumps
 from cpm_repro.compare.diagnosis import Diagnosis
 from cpm_repro.compare.dump import dump_net
 from cpm_repro.compare.dump_files import dump_of
+from cpm_repro.compare.layer_causes import pooling_rounding
 from cpm_repro.compare.order import NetworkOrder
 from cpm_repro.compare.trace_causes import parting, trace_causes
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.formats.schema import SolverParameter
 from prototxt_import.net import Net
 
-EXACT = Limits()
 RANDOM = np.random.default_rng(7)
 SHAPE = (2, 4, 9, 11)
 
@@ -165,7 +166,7 @@ def with_weights(layer, change, blob="weight"):
     return changed
 
 
-def origins(a, b, with_prototxt=True, known=None, limits=EXACT):
+def origins(a, b, with_prototxt=True, known=None, limits=EQUAL_BITS):
     """What Diagnosis says of two runs, each a net or a dictionary of blobs."""
     a, b = (
         dump_of(side, dump_net(x, {"data": DATA}, False) if isinstance(x, Net) else x)
@@ -182,6 +183,34 @@ def test_pooling_that_rounds_down(padding, with_prototxt):
         first = origins(*runs, with_prototxt)[0]
         assert first.name == "pool1" and f"{side} comes from pooling that rounds down (floor)" in first.causes[0].what
         assert first.made_by == ("pool1 (Pooling)" if with_prototxt else "")
+
+
+def test_pooling_that_rounds_up_where_the_layer_does_not():
+    bottom = values(1, 2, 12, 9)
+    up, down = (functional.max_pool2d(torch.from_numpy(bottom), 3, 2, ceil_mode=c).numpy() for c in (True, False))
+    (layer,) = parse_net(
+        'layer { name: "p" type: "Pooling" bottom: "x" top: "p" '
+        "pooling_param { kernel_size: 3 stride: 2 round_mode: FLOOR } }",
+        "net",
+    ).layer
+    for sides, side in (((up, down), "A"), ((down, up), "B")):
+        cause = pooling_rounding(bottom, *sides, layer)
+        assert cause.what == f"{side} comes from pooling that rounds up (ceil); layer p rounds down"
+    assert pooling_rounding(bottom, down, down, layer) is None
+
+
+def test_pooling_over_the_whole_map():
+    deploy = parse_net(
+        'input: "x" input_shape { dim: 1 dim: 2 dim: 6 dim: 6 } layer { name: "p" type: "Pooling" bottom: "x" '
+        'top: "p" pooling_param { pool: AVE global_pooling: true } }',
+        "net",
+    )
+    a = dump_net(Net(deploy), {"x": values(1, 2, 6, 6)}, False)
+    b = {**a, "p": a["p"] + np.float32([1, 2]).reshape(1, 2, 1, 1)}
+    a, b = dump_of("A", a), dump_of("B", b)
+    order = NetworkOrder(a.names, b.names, Net(deploy).param)
+    (origin,) = Diagnosis(compare_dumps(a, b, order, EQUAL_BITS), a, b, order).origins()
+    assert origin.made_by == "p (Pooling)"
 
 
 def test_pooling_that_rounds_down_and_was_filled_up():
@@ -261,7 +290,7 @@ def train(inside, updates=14, base=0.01):
 def trace_origins(a, b, solver=None):
     a, b = dump_of("A", a), dump_of("B", b)
     order = NetworkOrder(a.names, b.names)
-    return Diagnosis(compare_dumps(a, b, order, Limits()), a, b, order, solver=solver).origins()
+    return Diagnosis(compare_dumps(a, b, order, EQUAL_BITS), a, b, order, solver=solver).origins()
 
 
 SOLVER = SolverParameter(base_lr=0.01, lr_policy="multistep", gamma=0.333, stepvalue=[6, 11], max_iter=14)

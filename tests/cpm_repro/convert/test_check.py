@@ -31,8 +31,8 @@ def test_every_form_fits(mini, tmp_path, form):
     assert [made.reader.split(" 4.")[0] for made in checks] == readers
     assert all(made.fits and not made.remark for made in checks)
     (blob,) = checks[0].blobs
-    assert blob.name == "Mconv5_stage3" and blob.shape == (2, 15, 7, 7)
-    assert blob.same_bits == 1 or form == "n.onnx"
+    assert blob.name == "Mconv5_stage3" and blob.shapes == ((2, 15, 7, 7),) * 2
+    assert blob.equal_percent == 100 or form == "n.onnx"
     assert "fits" in check_table(checks) and "NOT" not in check_table(checks)
 
 
@@ -76,9 +76,9 @@ def test_a_net_that_opencv_cannot_read_is_no_failure(tmp_path):
 def test_numbers_of_a_comparison():
     expected = np.float32([1, -4, np.nan, np.inf, 0.0])
     blob = compare_blobs("b", expected, np.float32([1, -3, np.nan, np.inf, -0.0]))
-    assert (blob.absolute, blob.relative, blob.same_bits) == (1, 0.25, 0.6)
-    assert compare_blobs("b", expected, np.float32([1, -4, 0, np.inf, 0])).absolute == np.inf
-    assert compare_blobs("b", np.zeros(2, np.float32), np.float32([0, 1e-3])).relative == pytest.approx(1e-3)
+    assert (blob.max_absolute, blob.share_of_largest, blob.equal_percent) == (1, 0.25, 60)
+    assert compare_blobs("b", expected, np.float32([1, -4, 0, np.inf, 0])).share_of_largest == np.inf
+    assert compare_blobs("b", np.zeros(2, np.float32), np.float32([0, 1e-3])).share_of_largest == pytest.approx(1e-3)
     assert not Check("r", [blob], 0.2).fits and Check("r", [blob], 0.25).fits
     with pytest.raises(InputError, match=r"blob 'b': expected shape \(5,\)"):
         compare_blobs("b", expected, expected[:4])
