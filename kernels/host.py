@@ -65,7 +65,7 @@ _SIGNATURES = {
     "cpm_random_uniform": ([_POINTER, _FLOAT, _FLOAT, _LONG, _POINTER], None),
     "cpm_random_bernoulli_float": ([_POINTER, _FLOAT, _LONG, _POINTER], None),
     "cpm_random_bernoulli_double": ([_POINTER, _DOUBLE, _LONG, _POINTER], None),
-    "cpm_sgd_update": ([_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _INT], None),
+    "cpm_solver_update": ([_POINTER, _INT], None),
 }
 
 

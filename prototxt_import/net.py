@@ -260,8 +260,8 @@ class Net(nn.Module):
             raise InputError(f"{where}: {first_five(differences)}")
         return {key: named[key] for key in known}
 
-    def to_caffemodel(self) -> "schema.NetParameter":
-        """The net with its blobs, as Caffe writes it to a `.caffemodel` (Net::ToProto)."""
+    def to_caffemodel(self, diff: bool = False) -> "schema.NetParameter":
+        """The net with its blobs, as Caffe writes it to a `.caffemodel` (Net::ToProto); `diff`: and their gradients."""
         param = schema.NetParameter()
         param.CopyFrom(self.param)
         param.name = self.param.name  # Caffe sets it even if empty
@@ -269,7 +269,7 @@ class Net(nn.Module):
             layer = self.layer(spec.name)
             del spec.blobs[:]
             for name in layer.blob_names:
-                spec.blobs.append(array_to_blob(getattr(layer, name).detach().cpu().numpy()))
+                spec.blobs.append(_blob(getattr(layer, name), diff))
         return param
 
 
@@ -296,6 +296,12 @@ def _differences(source: "schema.LayerParameter", layer: Layer) -> list[str]:
         for index, (wanted, blob) in enumerate(pairs)
         if not fits(blob_shape(blob), wanted, legacy=not blob.HasField("shape"))
     ]
+
+
+def _blob(parameter: nn.Parameter, diff: bool) -> "schema.BlobProto":
+    gradient = (torch.zeros_like(parameter) if parameter.grad is None else parameter.grad) if diff else None
+    values = parameter.detach().cpu().numpy()
+    return array_to_blob(values, None if gradient is None else gradient.detach().cpu().numpy())
 
 
 def _copy_blob(blob: "schema.BlobProto", parameter: nn.Parameter, where: str) -> None:

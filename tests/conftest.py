@@ -26,6 +26,12 @@ def golden() -> Path:
 
 
 @pytest.fixture(scope="session")
+def golden2() -> Path:
+    """../shared/golden2: the same of other solvers, machines, layers and data sources."""
+    return _shared_folder("golden2")
+
+
+@pytest.fixture(scope="session")
 def lspet() -> Path:
     """../shared/lspet: 2,500 photographs of the LSP extended set, with joints.mat."""
     return _shared_folder("lspet")

@@ -76,8 +76,9 @@ _NEEDED = [
 def _fingerprint(solver: SGDSolver) -> np.ndarray:
     """SHA-256 of iteration, weights and history."""
     digest = hashlib.sha256(str(solver.iteration).encode())
-    for blob, history in zip(solver.net.learnable, solver.history, strict=True):
-        for tensor in (blob.parameter.detach(), history):
+    count = len(solver.net.learnable)
+    for index, blob in enumerate(solver.net.learnable):
+        for tensor in (blob.parameter.detach(), *solver.history[index::count]):
             digest.update(tensor.cpu().contiguous().numpy())
     return np.frombuffer(digest.digest(), np.uint8)
 

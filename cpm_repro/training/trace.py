@@ -101,8 +101,8 @@ class Trace:
         self._losses.append(losses)
         solver = self._solver
         if solver.iteration == 1:
-            for blob, history in zip(solver.net.learnable, solver.history, strict=True):
-                self._add(f"update1/{blob.layer}/{blob.index}", _array(history))
+            for blob, update in zip(solver.net.learnable, solver.updates, strict=True):
+                self._add(f"update1/{blob.layer}/{blob.index}", _array(update))
         if solver.iteration in _EARLY or solver.iteration == solver.param.max_iter:
             self._record_parameters()
 

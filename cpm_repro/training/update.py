@@ -1,29 +1,38 @@
-"""Caffe's SGD update of all learnable blobs, the same bits on the CPU and, in one launch, on a card."""
+"""A solver's update of all learnable blobs, the same bits on the CPU and, in one launch, on a card."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from cpm_kernels.exact.sgd import SgdStep, sgd_update
+from cpm_kernels.exact.solvers import SolverStep, solver_update
 
 
 def update_blobs(
-    weights: Sequence[Tensor], gradients: Sequence[Tensor], histories: Sequence[Tensor], steps: Sequence[SgdStep]
+    weights: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    histories: Sequence[Tensor],
+    steps: Sequence[SolverStep],
+    second_histories: Sequence[Tensor | None],
 ) -> None:
-    """Updates every history, which is also the update's value, and subtracts it from its weight, in place.
+    """Updates the histories, puts the updates' values where the gradients were and subtracts them from the weights.
 
-    A blob's weight and history are float32, dense and alike in shape and memory order.
+    A blob's weight and histories are float32, dense and alike in shape and memory order.
     """
-    gradients = [_in_order_of(weight, gradient) for weight, gradient in zip(weights, gradients, strict=True)]
-    blobs = [[_values(tensor) for tensor in tensors] for tensors in (weights, gradients, histories)]
+    ordered = [_in_order_of(weight, gradient) for weight, gradient in zip(weights, gradients, strict=True)]
+    blobs = [[_values(tensor) for tensor in tensors] for tensors in (weights, ordered, histories)]
+    second = [None if tensor is None else _values(tensor) for tensor in second_histories]
     if weights and weights[0].is_cuda:
         from cpm_kernels.exact import cuda  # CuPy, only where there is a card
 
-        cuda.sgd_update(*blobs, steps)
-        return
-    for *arrays, step in zip(*blobs, steps, strict=True):
-        sgd_update(*(array.numpy() for array in arrays), step, torch.get_num_threads())
+        cuda.solver_update(*blobs, steps, second)
+    else:
+        for weight, gradient, history, step, other in zip(*blobs, steps, second, strict=True):
+            arrays = (weight.numpy(), gradient.numpy(), history.numpy())
+            solver_update(*arrays, step, None if other is None else other.numpy(), torch.get_num_threads())
+    for gradient, value in zip(gradients, ordered, strict=True):
+        if value is not gradient:
+            gradient.copy_(value)
 
 
 def _in_order_of(weight: Tensor, gradient: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
 """Caffe's arithmetic on a CPU with OpenBLAS, to the last bit.
 
 In reading order: gemm (matrix products), blas (the other sums), convolution, pooling, elementary (functions of single
-values), sgd (the update), random (the one stream of random numbers), cuda (all of it on a card).
+values), solvers (their updates), random (the one stream of random numbers), cuda (all of it on a card).
 """

@@ -1,11 +1,10 @@
 """The exact engine's arithmetic on a CUDA device: the functions of gemm, convolution, pooling, blas, elementary and
-sgd under the same names, over torch tensors (float32, N x C x H x W), with the same bits (`src/exact/exact.cu`).
+solvers under the same names, over torch tensors (float32, N x C x H x W), with the same bits (`src/exact/exact.cu`).
 
 Results are new tensors of torch's allocator; what a docstring calls "added to" is changed in place.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from functools import lru_cache
 
 import numpy as np
@@ -17,12 +16,12 @@ from cpm_kernels import cuda_module
 from .convolution import Geometry, Pair
 from .gemm import DEFAULT_PROFILE, GemmProfile
 from .pooling import Pooling
-from .sgd import SGD_BLOB, SgdStep
+from .solvers import SOLVER_BLOB, SolverStep
 
 SMALL = 1_000_000  # multiplications up to which OpenBLAS has kernels of their own (gemm.h: gemm_is_small)
 FULL = 128  # tiles that keep every multiprocessor of a large card busy
 GEMV_BLOCK = 4096  # blas.h
-SGD_BLOCKS = 64  # that share a blob; all blobs of a pose machine then fill a large card several times
+SOLVER_BLOCKS = 64  # that share a blob; all blobs of a pose machine then fill a large card several times
 
 FORMS = {"nn": 0, "tn": 1, "nt": 2}
 """gemm.h's GemmForm, by the kernels' suffix."""
@@ -285,15 +284,23 @@ def relu_gradient(x: Tensor, dy: Tensor, slope: float) -> Tensor:
     return dx
 
 
-def sgd_update(
-    weights: Sequence[Tensor], gradients: Sequence[Tensor], histories: Sequence[Tensor], steps: Sequence[SgdStep]
+def solver_update(
+    weights: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    histories: Sequence[Tensor],
+    steps: Sequence[SolverStep],
+    second_histories: Sequence[Tensor | None],
 ) -> None:
-    """Updates every history, which is also the update's value, and subtracts it from its weight, in one launch."""
+    """Updates the histories, puts the updates' values where the gradients were and subtracts them from the weights,
+    in one launch."""
     rows = []
-    for weight, gradient, history, step in zip(weights, gradients, histories, steps, strict=True):
-        _same_device(weight=weight, gradient=gradient, history=history)
-        rows.append((gradient.data_ptr(), weight.data_ptr(), history.data_ptr(), weight.numel(), astuple(step)))
-    table = np.array(rows, SGD_BLOB)
+    for weight, gradient, history, second, step in zip(
+        weights, gradients, histories, second_histories, steps, strict=True
+    ):
+        _same_device(weight=weight, gradient=gradient, history=history, second_history=second)
+        pointers = [0 if blob is None else blob.data_ptr() for blob in (gradient, weight, history, second)]
+        rows.append((*pointers, weight.numel(), step.row()))
+    table = np.array(rows, SOLVER_BLOB)
     blobs = torch.from_numpy(table.view(np.uint8)).to(weights[0].device)
-    blocks = min(-(-max(weight.numel() for weight in weights) // 256), SGD_BLOCKS)
-    cuda_module.launch("sgd_update", (blocks, len(weights), 1), 256, blobs, blocks)
+    blocks = min(-(-max(weight.numel() for weight in weights) // 256), SOLVER_BLOCKS)
+    cuda_module.launch("solver_update", (blocks, len(weights), 1), 256, blobs, blocks)

@@ -1,5 +1,5 @@
 """Caffe's files: prototxts, caffemodels and solver states, of every year, as protobuf messages and NumPy arrays.
 
 In reading order: schema (the messages of caffe.proto), prototxt (their text), blobs (their numbers), caffemodel
-(weights and solver states, HDF5 too), upgrade and upgrade_v0 (old nets brought to today's form).
+(weights), solverstate, hdf5 (both in HDF5), upgrade and upgrade_v0 (old nets brought to today's form).
 """

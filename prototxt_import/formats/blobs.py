@@ -63,17 +63,29 @@ def blob_to_array(blob: "schema.BlobProto", where: str) -> np.ndarray:
         return array.astype(np.float32).reshape(blob_shape(blob))
 
 
-def array_to_blob(array: np.ndarray) -> "schema.BlobProto":
-    """BlobProto with `shape` and float `data`, as Caffe writes it."""
-    raw = np.ascontiguousarray(array, "<f4").tobytes()
-    length, prefix = len(raw), b"\x2a"  # field 5 (data), length-delimited
-    while length > 0x7F:
-        prefix += bytes([length & 0x7F | 0x80])
-        length >>= 7
-    blob = schema.BlobProto.FromString(prefix + bytes([length]) + raw if raw else b"")
+def diff_to_array(blob: "schema.BlobProto", where: str) -> np.ndarray:
+    """The `diff` of a blob as a float32 array of the declared shape; InputError as from `check_blob`."""
+    as_data = schema.BlobProto(shape=blob.shape)
+    as_data.data.MergeFrom(blob.diff)
+    return blob_to_array(as_data, f"{where}, diff")
+
+
+def array_to_blob(array: np.ndarray, diff: np.ndarray | None = None) -> "schema.BlobProto":
+    """BlobProto with `shape` and float `data`, as Caffe writes it, and `diff` if there is one."""
+    blob = schema.BlobProto.FromString(_packed(5, array) + (b"" if diff is None else _packed(6, diff)))
     blob.shape.dim.extend(array.shape)
     blob.shape.SetInParent()  # a scalar blob has an empty shape, which is written all the same
     return blob
+
+
+def _packed(field: int, array: np.ndarray) -> bytes:
+    """The values as a packed field of a message: its key, the length in bytes, little-endian floats."""
+    raw = np.ascontiguousarray(array, "<f4").tobytes()
+    length, prefix = len(raw), bytes([field << 3 | 2])
+    while length > 0x7F:
+        prefix += bytes([length & 0x7F | 0x80])
+        length >>= 7
+    return prefix + bytes([length]) + raw if raw else b""
 
 
 def fits(shape: tuple[int, ...], wanted: tuple[int, ...], legacy: bool) -> bool:

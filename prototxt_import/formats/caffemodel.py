@@ -4,7 +4,6 @@ Weights stay a NetParameter, so that what this project does not know (unknown fi
 """
 
 import os
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -13,10 +12,9 @@ from google.protobuf.message import DecodeError
 from prototxt_import.files import InputError, read_bytes, replacing
 
 from . import schema
-from .blobs import array_to_blob, blob_to_array, check_blob
+from .blobs import array_to_blob, blob_to_array, check_blob, diff_to_array
+from .hdf5 import MAGIC, Hdf5Reader, reading_hdf5, writing_hdf5
 from .upgrade import upgrade_net
-
-_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 def read_caffemodel(path: str | os.PathLike) -> "schema.NetParameter":
@@ -25,7 +23,7 @@ def read_caffemodel(path: str | os.PathLike) -> "schema.NetParameter":
     Raises InputError for a file that is truncated, is no caffemodel, or declares shapes its values do not fill.
     """
     content = read_bytes(path)
-    net = _read_hdf5(path) if content.startswith(_HDF5_MAGIC) else parse_message(content, "NetParameter", path)
+    net = _read_hdf5(path) if content.startswith(MAGIC) else parse_message(content, "NetParameter", path)
     for index, layer in enumerate([*net.layer, *net.layers]):
         if isinstance(layer.name, bytes):  # as protobuf gives a string that is not UTF-8
             raise InputError(f"{path}: layer {index}: expected a name in UTF-8, found {layer.name[:40]!r}")
@@ -45,24 +43,26 @@ def write_caffemodel(path: str | os.PathLike, net: "schema.NetParameter") -> Non
 
 
 def write_hdf5(path: str | os.PathLike, net: "schema.NetParameter") -> None:
-    """The weights as `/data/<layer>/<i>`, as Caffe writes and reads them (Net::ToHDF5).
+    """The weights as `/data/<layer>/<i>`, as Caffe writes and reads them (Net::ToHDF5), and what blobs hold as diff as
+    `/diff/<layer>/<i>`.
 
     Names with slashes become groups in groups, as in Caffe; InputError where they and a blob's number are one place.
     """
     _check_hdf5_names(path, net)
-    # In memory first: the library ends the process where the disk is full when it closes a file.
-    with h5py.File(str(path), "w", driver="core", backing_store=False) as file:
-        data = file.create_group("data")
-        for layer in net.layer:
-            if not all(layer.name.split("/")):
-                continue  # it has no blobs
-            group = data.require_group(layer.name)
-            for index, blob in enumerate(layer.blobs):
-                group[str(index)] = blob_to_array(blob, f"layer '{layer.name}', blob {index}")
-        file.flush()
-        content = file.id.get_file_image()
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    kinds = ("data", "diff") if any(blob.diff for layer in net.layer for blob in layer.blobs) else ("data",)
+    with writing_hdf5(path) as file:
+        for kind in kinds:
+            _write_blobs(file.create_group(kind), net, kind)
+
+
+def _write_blobs(groups: h5py.Group, net: "schema.NetParameter", kind: str) -> None:
+    for layer in net.layer:
+        if not all(layer.name.split("/")):
+            continue  # it has no blobs
+        group = groups.require_group(layer.name)
+        for index, blob in enumerate(layer.blobs):
+            where = f"layer '{layer.name}', blob {index}"
+            group[str(index)] = blob_to_array(blob, where) if kind == "data" else diff_to_array(blob, where)
 
 
 def _check_hdf5_names(path: str | os.PathLike, net: "schema.NetParameter") -> None:
@@ -73,22 +73,6 @@ def _check_hdf5_names(path: str | os.PathLike, net: "schema.NetParameter") -> No
         if taken or (layer.blobs and not all(parts)):
             found = f"'{taken[0]}', which is a blob" if taken else "an empty part"
             raise InputError(f"{path}: layer '{layer.name}': expected a name that HDF5 can hold, found {found}")
-
-
-def read_solverstate(path: str | os.PathLike) -> "schema.SolverState":
-    """A `.solverstate`: iter, learned_net, history (one blob per learnable parameter), current_step."""
-    state = parse_message(read_bytes(path), "SolverState", path)
-    if not state.HasField("iter") or state.iter < 0:
-        raise InputError(f"{path}: expected a .solverstate, found no iteration number in it")
-    if isinstance(state.learned_net, bytes):  # as protobuf gives a string that is not UTF-8
-        raise InputError(f"{path}: expected learned_net in UTF-8, found {state.learned_net[:40]!r}")
-    return state
-
-
-def write_solverstate(path: str | os.PathLike, state: "schema.SolverState") -> None:
-    """The solver state as Caffe writes it (SGDSolver::SnapshotSolverStateToBinaryProto)."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(state.SerializeToString())
 
 
 def parse_message(content: bytes, message: str, path: str | os.PathLike) -> "schema.NetParameter":
@@ -102,61 +86,21 @@ def parse_message(content: bytes, message: str, path: str | os.PathLike) -> "sch
 
 
 def _read_hdf5(path: str | os.PathLike) -> "schema.NetParameter":
-    try:
-        with h5py.File(path, "r") as file:
-            inside = isinstance(file.get("data", getlink=True), h5py.HardLink)  # links to other files are not followed
-            if not (inside and isinstance(file["data"], h5py.Group)):
-                raise InputError(f"{path}: expected the group /data in this file, found {sorted(file)}")
-            return _Hdf5Weights(path).of(file["data"])
-    except InputError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises for broken files
-        raise InputError(f"{path}: expected an HDF5 file, found one that cannot be read ({error})") from None
+    """`/data/<layer>/<i>`; Caffe escapes nothing, so a layer name may hold slashes."""
+    net = schema.NetParameter()
+    with reading_hdf5(path) as reader:
+        _collect(reader, reader.group("data"), "", net)
+    return net
 
 
-class _Hdf5Weights:
-    """`/data/<layer>/<i>` as layers with blobs; Caffe escapes nothing, so a layer name may hold slashes.
-
-    The values have to lie in the file, every group and dataset once: what it declares cannot take more memory than
-    four times its size.
-    """
-
-    def __init__(self, path: str | os.PathLike) -> None:
-        self._path, self._size = path, Path(path).stat().st_size
-        self._left = 4 * self._size  # bytes of values that it may still declare
-        self._seen: set[int] = set()
-        self._net = schema.NetParameter()
-
-    def of(self, data: h5py.Group) -> "schema.NetParameter":
-        self._collect(data, "")
-        return self._net
-
-    def _collect(self, group: h5py.Group, prefix: str) -> None:
-        hard = [name for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
-        members = {name: self._once(group[name]) for name in hard}
-        datasets = {int(n): m for n, m in members.items() if isinstance(m, h5py.Dataset) and n.isdecimal()}
-        if datasets:
-            layer = self._net.layer.add(name=prefix)
-            layer.blobs.extend(array_to_blob(self._values(datasets[index])) for index in sorted(datasets))
-        for name, member in members.items():
-            if isinstance(member, h5py.Group):
-                self._collect(member, f"{prefix}/{name}" if prefix else name)
-
-    def _once(self, member: h5py.HLObject) -> h5py.HLObject:
-        address = h5py.h5o.get_info(member.id).addr
-        if address in self._seen:
-            raise InputError(f"{self._path}: {member.name}: expected a tree of groups, found this in it twice")
-        self._seen.add(address)
-        return member
-
-    def _values(self, dataset: h5py.Dataset) -> np.ndarray:
-        elsewhere = dataset.external is not None or dataset.is_virtual
-        empty = dataset.shape is None  # HDF5's null dataspace
-        if dataset.dtype.kind != "f" or empty or elsewhere or dataset.nbytes > self._left:
-            raise InputError(
-                f"{self._path}: {dataset.name}: expected float values that the file's {self._size} bytes can hold, "
-                f"found {dataset.dtype} of shape {dataset.shape}{' in other files' if elsewhere else ''}"
-            )
-        self._left -= dataset.nbytes
-        with np.errstate(over="ignore"):
-            return dataset[()].astype(np.float32)
+def _collect(reader: Hdf5Reader, group: h5py.Group, prefix: str, net: "schema.NetParameter") -> None:
+    members = {name: reader.once(member) for name, member in reader.members(group).items()}
+    datasets = {int(n): m for n, m in members.items() if isinstance(m, h5py.Dataset) and n.isdecimal()}
+    if datasets:
+        layer = net.layer.add(name=prefix)
+        for index in sorted(datasets):
+            with np.errstate(over="ignore"):
+                layer.blobs.append(array_to_blob(reader.values(datasets[index]).astype(np.float32)))
+    for name, member in members.items():
+        if isinstance(member, h5py.Group):
+            _collect(reader, member, f"{prefix}/{name}" if prefix else name, net)

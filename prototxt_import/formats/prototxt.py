@@ -38,10 +38,13 @@ def read_net(path: str | os.PathLike) -> "schema.NetParameter":
 
 
 def read_solver(path: str | os.PathLike) -> "schema.SolverParameter":
-    """A solver's `.prototxt`; the deprecated enum `solver_type` becomes the string `type`."""
+    """A solver's `.prototxt`; the deprecated enum `solver_type` becomes the string `type`, which may not stand beside
+    it."""
     solver = schema.SolverParameter()
     _parse(read_text(path), solver, str(path))
     if solver.HasField("solver_type"):
+        if solver.HasField("type"):
+            raise InputError(f"{path}: expected either type or the old solver_type, found both")
         names = {"NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp", "ADADELTA": "AdaDelta"}
         name = schema.SolverParameter.SolverType.Name(solver.solver_type)
         solver.type = {"ADAM": "Adam", "SGD": "SGD", **names}[name]

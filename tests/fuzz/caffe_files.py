@@ -18,8 +18,9 @@ from cpm_repro.network.specification import CPM, Widths, cpm_deploy, cpm_train, 
 from cpm_repro.samples.data_layer import CPMData
 from cpm_repro.training.solver import check_solver, learning_rate
 from prototxt_import.formats import schema
-from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate, write_hdf5
+from prototxt_import.formats.caffemodel import read_caffemodel, write_hdf5
 from prototxt_import.formats.prototxt import format_prototxt, read_net, read_solver
+from prototxt_import.formats.solverstate import read_solverstate
 from prototxt_import.net import Net, load_net
 from tests.foreign_nets import WITH_OPENCV, WITHOUT_OPENCV, foreign_net
 from tests.fuzz.mutations import Mutation, broken_bytes, broken_message, broken_text

@@ -12,5 +12,5 @@ const KernelTable kernels = {
     ELEMENT(product_lanes), ELEMENT(convolution_lanes), ELEMENT(weight_gradient_lanes), ELEMENT(columns_to_image),
     BLOCK(block_sums), ELEMENT(add_block_sums),
     ELEMENT(max_pool), ELEMENT(max_pool_backward), ELEMENT(ave_pool), ELEMENT(ave_pool_backward),
-    ELEMENT(relu), ELEMENT(relu_backward), ELEMENT(sgd_update),
+    ELEMENT(relu), ELEMENT(relu_backward), ELEMENT(solver_update),
 };

@@ -12,7 +12,7 @@ import pytest
 
 from cpm_kernels import host
 from cpm_kernels.cuda_module import SOURCES
-from cpm_kernels.exact import convolution, gemm, pooling, random, sgd
+from cpm_kernels.exact import convolution, gemm, pooling, random, solvers
 from cpm_kernels.fft import convolution as fft_convolution
 from cpm_kernels.samples import sample
 
@@ -35,8 +35,8 @@ MIRRORS: dict[str, tuple[str, np.dtype | type[ctypes.Structure]]] = {
     # by the struct's name: its header, Python's mirror
     "Sample": ("samples/sample.h", sample.SAMPLE),
     "SampleShape": ("samples/sample.h", sample._Shape),
-    "SgdBlob": ("exact/sgd.h", sgd.SGD_BLOB),
-    "SgdStep": ("exact/sgd.h", sgd._Step),
+    "SolverBlob": ("exact/solvers.h", solvers.SOLVER_BLOB),
+    "SolverStep": ("exact/solvers.h", solvers.SOLVER_BLOB["step"]),
     "Pooling": ("exact/pooling.h", pooling._Sizes),
     "Convolution": ("exact/convolution.h", convolution._Sizes),
     "FftConvolution": ("fft/fft_convolution.h", fft_convolution._Sizes),
@@ -79,17 +79,20 @@ def test_a_struct_is_the_same_on_both_sides(compiled: dict[str, list[int]], name
 
 
 def test_the_step_of_a_blob_is_the_step() -> None:
-    assert fields(sgd.SGD_BLOB["step"]) == fields(sgd._Step)
-    assert list(sgd.SgdStep.__dataclass_fields__) == [name for name, *_ in fields(sgd._Step)]
+    names = [name for name, *_ in fields(solvers.SOLVER_BLOB["step"])]
+    assert list(solvers.SolverStep.__dataclass_fields__) == names
+    assert solvers.SolverStep("Adam", rate=3.0, absolute=True).row() == (5, 1.0, 1.0, 0.0, True, 3.0, 0.0, 0.0, 0.0)
     assert random._STATE_WORDS == 625
 
 
 def test_enumerations_have_the_same_numbers() -> None:
-    """What is passed as an int: the CPU's versions, a product's form, an OpenCV's profile."""
+    """What is passed as an int: the CPU's versions, a product's form, a solver, an OpenCV's profile."""
     assert enumeration("common/cpu_version.h", "CpuVersion") == [f"CPU_{name.upper()}" for name in gemm.TILE_VERSIONS]
     assert list(gemm.TILE_VERSIONS.values()) == [0, 1, 2]
     assert enumeration("exact/gemm.h", "GemmForm") == ["GEMM_NN", "GEMM_TN", "GEMM_NT"]
     assert [gemm._form(False, False), gemm._form(True, False), gemm._form(False, True)] == [0, 1, 2]
+    assert [name.upper() for name in solvers.SOLVER_TYPES] == enumeration("exact/solvers.h", "SolverType")
+    assert list(solvers.SOLVER_TYPES.values()) == [0, 1, 2, 3, 4, 5]
     assert [name.lower() for name in enumeration("samples/profile.h", "Profile")] == list(host.PROFILES)
     assert list(host.PROFILES.values()) == [0, 1]
 

@@ -16,7 +16,8 @@ from cpm_repro.training.run import train
 from cpm_repro.training.setup import Options, prepare
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
-from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate
+from prototxt_import.formats.caffemodel import read_caffemodel
+from prototxt_import.formats.solverstate import read_solverstate
 from tests.bits import assert_same_bits
 
 TRAIN = Path(__file__).resolve().parents[2] / "tools/train.py"

@@ -19,19 +19,22 @@ CPM_TABLE unsigned long long exp2_32nds[32] = {
     0x3ffae89f995ad3ad, 0x3ffb7f76f2fb5e47, 0x3ffc199bdd85529c, 0x3ffcb720dcef9069,
     0x3ffd5818dcfba487, 0x3ffdfc97337b9b5f, 0x3ffea4afa2a490da, 0x3fff50765b6e4540};
 
-CPM_FN float glibc_expf(float x) {
-    const double per_ln2 = 0x1.71547652b82fep+0 * 32;
-    const double to_integer = 0x1.8p+52;  // adding it leaves the rounded integer in the low bits
+// 2^((k + r)/32) for the integer k that adding 1.5 * 2^52 left in the low bits of `shifted`, |r| <= 1/2.
+CPM_FN double exp2_of_32nds(double shifted, double r) {
     const double c3 = 0x1.c6af84b912394p-5 / 32 / 32 / 32;
     const double c2 = 0x1.ebfce50fac4f3p-3 / 32 / 32;
     const double c1 = 0x1.62e42ff0c52d6p-1 / 32;
-    double shifted = fma(per_ln2, (double)x, to_integer);
     long long k;
     memcpy(&k, &shifted, sizeof k);
-    double r = fma(per_ln2, (double)x, -(shifted - to_integer));
     unsigned long long bits = exp2_32nds[k & 31] + ((unsigned long long)(k >> 5) << 52);
     double power;
     memcpy(&power, &bits, sizeof power);
-    double high = fma(c3, r, c2), low = fma(c1, r, 1.0);
-    return (float)(fma(high, r * r, low) * power);
+    return fma(fma(c3, r, c2), r * r, fma(c1, r, 1.0)) * power;
+}
+
+CPM_FN float glibc_expf(float x) {
+    const double per_ln2 = 0x1.71547652b82fep+0 * 32;
+    const double to_integer = 0x1.8p+52;  // adding it leaves the rounded integer in the low bits
+    const double shifted = fma(per_ln2, (double)x, to_integer);
+    return (float)exp2_of_32nds(shifted, fma(per_ln2, (double)x, -(shifted - to_integer)));
 }

@@ -6,7 +6,7 @@
 #include "exact/blas.h"
 #include "exact/convolution_tiles.h"
 #include "exact/pooling_gradient.h"
-#include "exact/sgd.h"
+#include "exact/solvers.h"
 
 using T128 = Tile<128, 128>;
 using T64 = Tile<64, 64>;
@@ -238,12 +238,10 @@ relu_backward(const float* x, const float* dy, float* dx, float slope, long long
     if (at < count) dx[at] = dy[at] * (x[at] > 0.0f ? 1.0f : x[at] <= 0.0f ? slope : 0.0f);
 }
 
-// Updates every blob's history, which is also the update's value, and subtracts it from the weight. Grid: `blocks` that
-// share a blob, blobs.
+// Updates every blob's histories, puts the update's value where the gradient was and subtracts it from the weight.
+// Grid: `blocks` that share a blob, blobs.
 CPM_KERNEL(256, 1)
-sgd_update(const SgdBlob* blobs, int blocks) {
-    const SgdBlob blob = blobs[blockIdx.y];
-    const long long threads = (long long)blocks * blockDim.x;
-    for (long long at = element_number(); at < blob.count; at += threads)
-        sgd_element(blob.step, blob.gradient[at], blob.weight[at], blob.history[at]);
+solver_update(const SolverBlob* blobs, int blocks) {
+    const SolverBlob blob = blobs[blockIdx.y];
+    update_elements(blob, element_number(), blob.count, (long long)blocks * blockDim.x);
 }

@@ -1,5 +1,6 @@
 """Caffe's SGD: rates of every policy, where the rate stands, decay, clipping, and snapshots against Caffe's own."""
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -7,9 +8,11 @@ import torch
 from cpm_repro.training.solver import SGDSolver, check_solver, learning_rate
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
-from prototxt_import.formats.caffemodel import read_caffemodel, read_solverstate
+from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.formats.solverstate import read_solverstate
 from prototxt_import.net import Net, load_net
+from tests.bits import assert_same_bits
 
 NET = """
 input: "x" input_shape { dim: 1 dim: 3 }
@@ -21,7 +24,15 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "f" bottom: "y" top: "loss" }
 
 
 def solver_param(**fields):
-    fields = {"base_lr": 0.1, "max_iter": 10, "lr_policy": "fixed", "momentum": 0.9, "snapshot_prefix": "s", **fields}
+    fields = {
+        "net": "n",
+        "base_lr": 0.1,
+        "max_iter": 10,
+        "lr_policy": "fixed",
+        "momentum": 0.9,
+        "snapshot_prefix": "s",
+        **fields,
+    }
     param = schema.SolverParameter(**fields)
     check_solver(param, "solver")
     return param
@@ -116,15 +127,66 @@ def test_a_snapshot_of_another_net_or_without_weights_is_refused(golden, tmp_pat
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"type": "Adam"}, "type: expected 'SGD'"),
+        ({"type": "LARS"}, "type: expected one of SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam, found 'LARS'"),
+        ({"type": "AdaGrad"}, "momentum: expected none with AdaGrad, found 0.9"),
+        ({"type": "RMSProp"}, "momentum: expected none with RMSProp, found 0.9"),
+        ({"type": "RMSProp", "momentum": 0, "rms_decay": 1}, "rms_decay: expected 0 or more and less than 1, found 1"),
+        ({"train_net": "b"}, r"expected the field net \(or train_net\), found net and train_net"),
         ({"lr_policy": "steps"}, "lr_policy: expected one of fixed, step"),
         ({"lr_policy": "step", "gamma": 0.1}, "the field stepsize"),
         ({"lr_policy": "multistep", "gamma": 0.1}, "the field stepvalue"),
         ({"iter_size": 0}, "iter_size: expected 1 or more"),
         ({"regularization_type": "L3"}, "regularization_type"),
-        ({"test_interval": 5}, "test_interval"),
+        ({"test_interval": 5, "test_iter": [1]}, "test_iter"),
     ],
 )
 def test_solvers_that_cannot_run_are_refused(fields, said):
     with pytest.raises(InputError, match=said):
         solver_param(**fields)
+
+
+def test_a_solver_without_test_nets_never_tests():
+    """As in Caffe, whatever its test_interval says."""
+    assert solver_param(test_interval=5).test_interval == 5
+
+
+def test_a_snapshot_needs_a_prefix():
+    param = schema.SolverParameter(net="n", base_lr=0.1, lr_policy="fixed", snapshot=2)
+    with pytest.raises(InputError, match="the field snapshot_prefix"):
+        check_solver(param, "solver")
+
+
+@pytest.mark.parametrize("kind", ["Nesterov", "AdaDelta", "Adam"])
+def test_histories_and_updates_of_blobs_that_are_not_trained(kind):
+    """lr_mult 0 keeps a blob as it is, but its decay goes into the histories, as Caffe has it."""
+    net = Net(parse_net(NET.replace("lr_mult: 5", "lr_mult: 0"), "n"), "TRAIN")
+    weight = net.layer("f").weight
+    with torch.no_grad():
+        weight.fill_(1)
+    solver = SGDSolver(solver_param(type=kind, weight_decay=0.5), net, None)
+    assert len(solver.history) == (2 if kind == "Nesterov" else 4)
+    solver.apply_update()
+    assert (weight == 1).all() and all((update == 0).all() for update in solver.updates)
+    assert (solver.history[0] > 0).all() == (kind != "Nesterov")
+
+
+@pytest.mark.parametrize("kind", ["SGD", "AdaDelta", "Adam"])
+def test_snapshots_in_hdf5_with_diffs(tmp_path, kind):
+    param = solver_param(type=kind, snapshot_format="HDF5", snapshot_diff=True, snapshot_prefix="out/s")
+    net = Net(parse_net(NET, "n"), "TRAIN", seed=1)
+    solver = SGDSolver(param, net, tmp_path)
+    for blob in net.learnable:
+        blob.parameter.grad = torch.ones_like(blob.parameter)
+    solver.apply_update()
+    (tmp_path / "out").mkdir()
+    model, state = solver.snapshot()
+    assert (model.name, state.name) == ("s_iter_1.caffemodel.h5", "s_iter_1.solverstate.h5")
+    with h5py.File(model) as file:
+        assert_same_bits(file["diff/f/0"][()], solver.updates[0].numpy(), "diff")
+        assert_same_bits(file["data/f/1"][()], net.layer("f").bias.detach().numpy(), "data")
+    again = SGDSolver(param, Net(parse_net(NET, "n"), "TRAIN", seed=2), tmp_path)
+    again.restore(state)
+    assert again.iteration == 1
+    for one, other in zip(again.history, solver.history, strict=True):
+        assert_same_bits(one.numpy(), other.numpy(), "history")
+    assert_same_bits(again.net.layer("f").weight.detach().numpy(), net.layer("f").weight.detach().numpy(), "weight")

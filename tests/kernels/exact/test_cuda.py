@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cpm_kernels import cuda_module
-from cpm_kernels.exact import blas, convolution, cuda, elementary, gemm, pooling, sgd
+from cpm_kernels.exact import blas, convolution, cuda, elementary, gemm, pooling, solvers
 from cpm_kernels.exact.convolution import Geometry
 from cpm_kernels.exact.gemm import GEMM_PROFILES
 from cpm_kernels.exact.pooling import Pooling
@@ -116,11 +116,11 @@ def test_subnormal_numbers_are_kept(device: str) -> None:
     assert ((expected != 0) & (np.abs(expected) < np.finfo(np.float32).tiny)).sum() == 12
     assert_same_bits(cuda.gemm(*on(device, a, b)).cpu().numpy(), expected, "product")
     assert_same_bits(cuda.relu(*on(device, small), 0.5).cpu().numpy(), elementary.relu(small, 0.5), "ReLU")
-    step = sgd.SgdStep(rate=0.1, momentum=0.9)
+    step = solvers.SolverStep(rate=0.1, momentum=0.9)
     weight, gradient, history = np.zeros(4, np.float32), small.copy(), small[::-1].copy()
     tensors = [on(device, array) for array in (weight, gradient, history)]
-    cuda.sgd_update(*tensors, [step])
-    sgd.sgd_update(weight, gradient, history, step)
+    cuda.solver_update(*tensors, [step], [None])
+    solvers.solver_update(weight, gradient, history, step)
     assert_same_bits(tensors[0][0].cpu().numpy(), weight, "weight")
     assert_same_bits(tensors[2][0].cpu().numpy(), history, "history")
 
@@ -207,24 +207,33 @@ def test_relu(device: str, slope: float) -> None:
     assert_same_bits(dx.cpu().numpy(), elementary.relu_gradient(x, dy, slope), "backward")
 
 
-def test_sgd_update(device: str) -> None:
-    """Blobs of all sizes, each with a step of its own: fewer values than threads, and more than the blocks hold."""
+def test_solver_update(device: str) -> None:
+    """Blobs of all sizes and solvers, each with a step of its own: fewer values than threads, more than the blocks
+    hold."""
     steps = [
-        sgd.SgdStep(rate=8e-5 * 5, momentum=0.9, decay=5e-4),
-        sgd.SgdStep(clip=0.37, share=0.5, decay=1e-3, absolute=True, rate=0.01, momentum=0.0),
-        sgd.SgdStep(rate=0.1, momentum=0.9),
-        sgd.SgdStep(share=1 / 3, decay=1e-3, rate=0.03, momentum=0.9),
+        solvers.SolverStep(rate=8e-5 * 5, momentum=0.9, decay=5e-4),
+        solvers.SolverStep(clip=0.37, share=0.5, decay=1e-3, absolute=True, rate=0.01, momentum=0.0),
+        solvers.SolverStep(rate=0.1, momentum=0.9),
+        solvers.SolverStep(share=1 / 3, decay=1e-3, rate=0.03, momentum=0.9),
     ]
-    counts = [561, 7, 1, cuda.SGD_BLOCKS * 256 * 2 + 3]
-    blobs = [[values(count, seed=seed) for count in counts] for seed in range(3)]
+    counts = [561, 7, 1, cuda.SOLVER_BLOCKS * 256 * 2 + 3]
+    for kind in list(solvers.SOLVER_TYPES)[1:]:
+        steps.append(solvers.SolverStep(kind, rate=0.1, momentum=0.9, momentum2=0.99, delta=1e-6, decay=1e-3))
+        counts.append(1003)
+    blobs = [[values(count, seed=seed) for count in counts] for seed in range(4)]
     blobs[0][0][:2] = [0.0, -0.0]
-    tensors = [on(device, *arrays) for arrays in blobs]
-    cuda.sgd_update(*tensors, steps)
-    for weight, gradient, history, step in zip(*blobs, steps, strict=True):
-        sgd.sgd_update(weight, gradient, history, step)
-    for name, actual, expected in (("weight", tensors[0], blobs[0]), ("history", tensors[2], blobs[2])):
-        for one, other in zip(actual, expected, strict=True):
-            assert_same_bits(one.cpu().numpy(), other, f"{name} of {len(other)}")
+    for histories in blobs[2:]:
+        histories[4:] = [np.abs(history) for history in histories[4:]]
+    weights, gradients, histories, seconds = ([*on(device, *arrays)] for arrays in blobs)
+    two = [step.type in solvers.TWO_HISTORIES for step in steps]
+    second_histories = [second if both else None for second, both in zip(seconds, two, strict=True)]
+    cuda.solver_update(weights, gradients, histories, steps, second_histories)
+    for weight, gradient, history, second, step, both in zip(*blobs, steps, two, strict=True):
+        solvers.solver_update(weight, gradient, history, step, second if both else None)
+    tensors = {"weight": weights, "update": gradients, "history": histories, "second history": seconds}
+    for (name, actual), expected in zip(tensors.items(), blobs, strict=True):
+        for one, other, step in zip(actual, expected, steps, strict=True):
+            assert_same_bits(one.cpu().numpy(), other, f"{name} of {len(other)} values, {step.type}")
 
 
 def test_wrong_tensors_are_refused() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cpm_kernels import cuda_module
 from cpm_kernels.exact import cuda
-from cpm_kernels.exact.sgd import SgdStep
+from cpm_kernels.exact.solvers import SolverStep
 from cpm_repro.training import update
 from cpm_repro.training.loop import Training
 from cpm_repro.training.setup import Options, prepare
@@ -52,8 +52,10 @@ def add_row_sums(image: Tensor, sums: Tensor) -> None:
     cuda.add_bias_gradient(image.reshape(1, *image.shape, 1), sums)
 
 
-def sgd_update(weight: Tensor, gradient: Tensor, history: Tensor, step: SgdStep) -> None:
-    cuda.sgd_update([weight], [gradient], [history], [step])
+def solver_update(
+    weight: Tensor, gradient: Tensor, history: Tensor, step: SolverStep, second: Tensor | None, threads: int
+) -> None:
+    cuda.solver_update([weight], [gradient], [history], [step], [second])
 
 
 @pytest.fixture(params=["host", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -83,7 +85,7 @@ def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr(kernels, "blas", namespace(add_row_sums))
     monkeypatch.setattr(kernels, "pooling", pools)
     monkeypatch.setattr(kernels, "elementary", namespace(cuda.relu, cuda.relu_gradient))
-    monkeypatch.setattr(update, "sgd_update", through(sgd_update, device))
+    monkeypatch.setattr(update, "solver_update", through(solver_update, device))
     yield launched
 
 
@@ -112,7 +114,7 @@ def test_the_first_iterations_of_training(twin: set[str], golden: Path) -> None:
             if iteration == 0:
                 _compare_first(training, recorder, trace)
         _compare_parameters(training, trace, 5)
-    assert {"data_gradient", "weight_gradient", "max_pool_backward", "relu_backward", "sgd_update"} <= twin
+    assert {"data_gradient", "weight_gradient", "max_pool_backward", "relu_backward", "solver_update"} <= twin
     assert {"block_sums", "add_block_sums"} <= twin
 
 

@@ -1,4 +1,4 @@
-"""glibc_expf against this machine's libm: a sample quickly, all of [-4.6052, 0] slowly."""
+"""glibc_expf and glibc_powf against this machine's libm: a sample quickly, all arguments slowly."""
 
 import ctypes
 import ctypes.util
@@ -35,17 +35,28 @@ def test_same_bits_as_libm() -> None:
     assert_same_bits(expf(x), _libm_expf(x), "expf")
 
 
-@needs_glibc
-@pytest.mark.slow
-def test_same_bits_as_libm_everywhere(tmp_path: Path) -> None:
+def differing(name: str, folder: Path, *words: str) -> str:
+    """What the exhaustive comparison tests/kernels/<name>.cpp prints: how many values differ from libm's."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not installed")
-    program = tmp_path / "expf_exhaustive"
-    source = Path(__file__).parents[1] / "expf_exhaustive.cpp"
+    source = Path(__file__).parents[1] / f"{name}.cpp"
     flags = ["-O2", "-mfma", "-fno-builtin", "-ffp-contract=off", f"-I{SOURCES}"]
-    subprocess.run([compiler, *flags, str(source), "-o", str(program), "-lm"], check=True)
-    assert subprocess.run([program], capture_output=True, text=True, check=True).stdout == "0\n"
+    subprocess.run([compiler, *flags, str(source), "-o", str(folder / name), "-lm"], check=True)
+    return subprocess.run([folder / name, *words], capture_output=True, text=True, check=True).stdout
+
+
+@needs_glibc
+@pytest.mark.slow
+def test_expf_has_the_bits_of_libm_everywhere(tmp_path: Path) -> None:
+    assert differing("expf_exhaustive", tmp_path) == "0\n"
+
+
+@needs_glibc
+@pytest.mark.parametrize("step", ["1009", pytest.param("1", marks=pytest.mark.slow)])
+def test_powf_has_the_bits_of_libm(tmp_path: Path, step: str) -> None:
+    """Four million squares and two million roots, subnormal ones too; slowly all of them."""
+    assert differing("powf_exhaustive", tmp_path, step) == "0\n"
 
 
 @pytest.mark.parametrize("x", [-88.0, 89.0, np.nan, np.inf])

@@ -10,11 +10,10 @@ from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import array_to_blob, blob_to_array
 from prototxt_import.formats.caffemodel import (
     read_caffemodel,
-    read_solverstate,
     write_caffemodel,
     write_hdf5,
-    write_solverstate,
 )
+from prototxt_import.formats.solverstate import read_solverstate, write_solverstate
 from prototxt_import.net import load_net
 from tests.bits import assert_same_bits
 

@@ -1,0 +1,53 @@
+"""Caffe's learning-rate policies (sgd_solver.cpp, GetLearningRate), in the arithmetic of its C++."""
+
+import numpy as np
+
+from prototxt_import.formats import schema
+
+NEEDED_FIELDS = {
+    "fixed": (),
+    "step": ("gamma", "stepsize"),
+    "exp": ("gamma",),
+    "inv": ("gamma", "power"),
+    "multistep": ("gamma", "stepvalue"),
+    "poly": ("power", "max_iter"),
+    "sigmoid": ("gamma", "stepsize"),
+}
+"""The fields that each policy reads beside base_lr."""
+
+
+def learning_rate(param: "schema.SolverParameter", iteration: int) -> np.float32:
+    """The rate of iteration `iteration`, counted from 0.
+
+    Integer powers are taken in double, as C++ does; functions of float32 are correctly rounded, which glibc's powf and
+    expf are too but for a few arguments in ten thousand.
+    """
+    base, gamma, power = np.float32(param.base_lr), np.float32(param.gamma), np.float32(param.power)
+    one = np.float32(1)
+    now = np.float32(iteration)
+    if param.lr_policy == "step":
+        return np.float32(float(base) * float(gamma) ** (iteration // param.stepsize))
+    if param.lr_policy == "multistep":
+        return np.float32(float(base) * float(gamma) ** steps_passed(param, iteration))
+    if param.lr_policy == "exp":
+        return np.float32(float(base) * float(gamma) ** iteration)
+    if param.lr_policy == "inv":
+        return base * np.float32(float(one + gamma * now) ** float(-power))
+    if param.lr_policy == "poly":
+        return base * np.float32(float(one - now / np.float32(param.max_iter)) ** float(power))
+    if param.lr_policy == "sigmoid":
+        steps = -gamma * (now - np.float32(param.stepsize))
+        return base * (one / (one + np.exp(np.float64(steps)).astype(np.float32)))
+    return base
+
+
+def steps_passed(param: "schema.SolverParameter", iteration: int) -> int:
+    """How many of multistep's values iteration `iteration` has reached."""
+    return sum(iteration >= value for value in param.stepvalue)
+
+
+def current_step(param: "schema.SolverParameter", iteration: int) -> int:
+    """What a solver state of that iteration calls current_step: the step of the rate that was used last."""
+    if param.lr_policy == "step":
+        return max(iteration - 1, 0) // param.stepsize
+    return steps_passed(param, iteration - 1)

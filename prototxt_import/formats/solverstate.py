@@ -1,0 +1,76 @@
+"""Reads and writes solver states: `.solverstate`, a binary SolverState, and `.solverstate.h5` (sgd_solver.cpp)."""
+
+import os
+
+import h5py
+import numpy as np
+
+from prototxt_import.files import InputError, read_bytes, replacing
+
+from . import schema
+from .blobs import array_to_blob, blob_to_array
+from .caffemodel import parse_message
+from .hdf5 import MAGIC, Hdf5Reader, reading_hdf5, writing_hdf5
+
+
+def read_solverstate(path: str | os.PathLike) -> "schema.SolverState":
+    """A solver state: iter, learned_net, current_step and history, one blob per learnable parameter (AdaDelta and
+    Adam: then a second one for each)."""
+    content = read_bytes(path)
+    if content.startswith(MAGIC):
+        with reading_hdf5(path) as reader:
+            state = _from_hdf5(reader)
+    else:
+        state = parse_message(content, "SolverState", path)
+    if not state.HasField("iter") or state.iter < 0:
+        raise InputError(f"{path}: expected a .solverstate, found no iteration number in it")
+    if isinstance(state.learned_net, bytes):  # as protobuf gives a string that is not UTF-8
+        raise InputError(f"{path}: expected learned_net in UTF-8, found {state.learned_net[:40]!r}")
+    return state
+
+
+def write_solverstate(path: str | os.PathLike, state: "schema.SolverState") -> None:
+    """The solver state as Caffe writes it, in HDF5 if the name ends in `.h5`."""
+    if str(path).endswith(".h5"):
+        _write_hdf5(path, state)
+        return
+    with replacing(path) as temporary:
+        temporary.write_bytes(state.SerializeToString())
+
+
+def _write_hdf5(path: str | os.PathLike, state: "schema.SolverState") -> None:
+    """`/iter`, `/learned_net`, `/current_step` and `/history/<i>`."""
+    with writing_hdf5(path) as file:
+        file["iter"] = np.array([state.iter], "<i4")
+        text = state.learned_net.encode() + b"\0"  # a C string, whose end is stored
+        kind = h5py.string_dtype("ascii", len(text))
+        file.create_dataset("learned_net", (), kind, np.array(text, kind))
+        file["current_step"] = np.array([state.current_step], "<i4")
+        group = file.create_group("history")
+        for index, blob in enumerate(state.history):
+            group[str(index)] = blob_to_array(blob, f"history blob {index}")
+
+
+def _from_hdf5(reader: Hdf5Reader) -> "schema.SolverState":
+    state = schema.SolverState()
+    for name in ("iter", "current_step"):
+        values = reader.values(reader.dataset(name), "i").ravel()
+        if values.size != 1 or not -(2**31) <= values[0] < 2**31:
+            raise InputError(f"{reader.path}: /{name}: expected one 32-bit number, found {values[:4].tolist()}")
+        setattr(state, name, int(values[0]))
+    state.learned_net = _text(reader)
+    history = reader.members(reader.group("history"))
+    for index in range(len(history)):
+        blob = history.get(str(index))
+        if not isinstance(blob, h5py.Dataset):
+            raise InputError(f"{reader.path}: /history: expected the dataset {index}, found {sorted(history)[:5]}")
+        state.history.append(array_to_blob(reader.values(reader.once(blob)).astype(np.float32)))
+    return state
+
+
+def _text(reader: Hdf5Reader) -> str:
+    values = reader.values(reader.dataset("learned_net"), "S")
+    try:
+        return values.item().split(b"\0")[0].decode()
+    except (ValueError, UnicodeDecodeError):
+        raise InputError(f"{reader.path}: /learned_net: expected a name in UTF-8, found another") from None
