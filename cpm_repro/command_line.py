@@ -57,8 +57,8 @@ def add_device(to: argparse.ArgumentParser) -> None:
 
 
 def add_engine(to: argparse.ArgumentParser) -> None:
-    """--engine: one of prototxt_import.engine.ENGINES; --plans FILE: `run` hands it to the fast engine."""
-    from prototxt_import.engine import ENGINES  # torch: only tools with this option pay for it
+    """--engine: one of prototxt_import.engine.ENGINES; --plans FILE: `run` makes the engine of both."""
+    from prototxt_import.engine import ENGINES
 
     names = tuple(ENGINES)
     to.add_argument(
@@ -134,10 +134,10 @@ def _apply_common(parsed: argparse.Namespace) -> None:
         import torch
 
         torch.set_num_threads(parsed.threads)
-    if getattr(parsed, "plans", None) is not None:
-        from prototxt_import.fast.convolution import measure_into
+    if getattr(parsed, "engine", None) is not None:
+        from prototxt_import.engine import make_engine
 
-        measure_into(parsed.plans)
+        parsed.engine = make_engine(parsed.engine, parsed.plans)
     if getattr(parsed, "device", "cpu") == "cuda":
         import torch
 

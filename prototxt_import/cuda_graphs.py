@@ -34,9 +34,9 @@ _replays: "WeakKeyDictionary[Net, Replays]" = WeakKeyDictionary()
 
 
 def replayed(net: nn.Module) -> Callable[..., Blobs]:
-    """What to call instead of `net(inputs, wanted)` where no gradient is wanted: on a card, in the fast engine, its
-    `Replays`; elsewhere the net itself."""
-    if not (isinstance(net, Net) and _on_card(net) and net.engine.startswith("fast")):
+    """What to call instead of `net(inputs, wanted)` where no gradient is wanted: on a card, if its engine only launches
+    kernels, its `Replays`; elsewhere the net itself."""
+    if not (isinstance(net, Net) and _on_card(net) and net.engine.only_launches):
         return net
     if any(layer.spec.type not in RECORDABLE for layer in net.layers.values()):
         return net

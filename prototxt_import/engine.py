@@ -1,28 +1,62 @@
-"""Which operations the layers compute with: one name, resolved here and nowhere else.
+"""Which engine computes a net: the names of engines, resolved here and nowhere else."""
 
-An engine is a class whose static methods are Caffe's operations on torch tensors; layers call `self.ops.<operation>`.
-"""
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from cpm_kernels.exact.gemm import GEMM_PROFILES
 
-from .exact.operations import ExactOperations, exact_operations
-from .fast.operations import BFloat16Operations, FastOperations, HalfOperations, Tf32Operations
 from .files import InputError
 
-ENGINES: dict[str, type] = {
-    "fast": FastOperations,
-    "fast:tf32": Tf32Operations,
-    "fast:bf16": BFloat16Operations,
-    "fast:fp16": HalfOperations,
-    "exact": ExactOperations,
-    **{f"exact:{profile}": exact_operations(profile) for profile in GEMM_PROFILES},
+if TYPE_CHECKING:  # torch and the engines are imported when one is made: names are asked for by every --help
+    from .operations import Operations
+
+Plans = str | os.PathLike | None
+
+
+def _fast(dtype: str = "float32", tf32: bool = False) -> "Callable[[Plans], Operations]":
+    def make(plans: Plans) -> "Operations":
+        import torch
+
+        from .fast.measured_plans import MeasuredPlans
+        from .fast.operations import Fast
+
+        return Fast(getattr(torch, dtype), tf32, None if plans is None else MeasuredPlans(plans))
+
+    return make
+
+
+def _exact(profile: str) -> "Callable[[Plans], Operations]":
+    def make(plans: Plans) -> "Operations":
+        from .exact.operations import Exact
+
+        if plans is not None:
+            raise InputError(f"{plans}: expected a fast engine to go by these plans, found an exact one")
+        return Exact(GEMM_PROFILES[profile])
+
+    return make
+
+
+ENGINES: "dict[str, Callable[[Plans], Operations]]" = {
+    "fast": _fast(),
+    "fast:tf32": _fast(tf32=True),
+    "fast:bf16": _fast("bfloat16"),
+    "fast:fp16": _fast("float16"),
+    "exact": _exact("openblas-0.3.21"),
+    **{f"exact:{profile}": _exact(profile) for profile in GEMM_PROFILES},
 }
 """By name. "fast" has float32's accuracy, the others of its kind say what they round to; "exact" is the OpenBLAS of the
 golden files, the others of its kind are named after theirs."""
 
 
-def operations(engine: str) -> type:
-    """The operations of the engine of that name."""
+def make_engine(engine: "str | Operations", plans: Plans = None) -> "Operations":
+    """The engine of that name; an engine is one already.
+
+    plans: a file of measured plans, for the fast engine to go by and to add to (see `fast.measured_plans`); without
+    one a cost model says how it convolves. Raises InputError for a name or a file that is none.
+    """
+    if not isinstance(engine, str):
+        return engine
     if engine not in ENGINES:
         raise InputError(f"engine: expected one of {', '.join(sorted(ENGINES))}, found '{engine}'")
-    return ENGINES[engine]
+    return ENGINES[engine](plans)

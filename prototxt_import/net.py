@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cpm_kernels.exact.random import CaffeRandom
 
 from . import layers as _registered_layers  # noqa: F401  importing it registers every layer type
-from .engine import operations
+from .engine import make_engine
 from .files import InputError, first_five
 from .formats import schema
 from .formats.blobs import array_to_blob, blob_shape, blob_to_array, fits
@@ -26,6 +26,7 @@ from .layers.convolution import Convolution
 from .layers.data import Source
 from .layers.fillers import fill
 from .layers.layer import Layer, Shape, make_layer
+from .operations import Operations
 from .recomputation import segments
 from .share import Share
 
@@ -51,37 +52,39 @@ class Net(nn.Module):
     Args:
         param: the net, V2 (see `prototxt.read_net`).
         phase: "TRAIN" or "TEST"; keeps the layers whose include/exclude rules admit it.
-        engine: whose operations the layers compute with (see `engine.py`).
+        engine: that the layers compute with, or its name (see `engine.py`); `net.engine` is the engine.
         seed: of the fillers; None leaves every blob at zero, to be loaded.
 
     `net.random` is the one stream of Caffe's process: the fillers draw from it first, then every pass's dropout.
     """
 
     def __init__(
-        self, param: "schema.NetParameter", phase: str = "TEST", engine: str = "fast", seed: int | None = None
+        self,
+        param: "schema.NetParameter",
+        phase: str = "TEST",
+        engine: str | Operations = "fast",
+        seed: int | None = None,
     ) -> None:
         super().__init__()
         filtered = filter_net(param, phase)
         check_order(filtered)
         self.param = insert_splits(filtered)
-        self.phase, self.engine = phase, engine
+        self.phase, self.engine = phase, make_engine(engine)
         self.layers = nn.ModuleDict()
         self.blob_shapes: dict[str, Shape] = {}
-        self.ops = operations(engine)
-        self._make_layers(self.ops)
+        self._make_layers()
         self._fold_relus()
         self._share_blobs()
-        self.memory_format = self.ops.memory_format
-        self.to(memory_format=self.memory_format)
+        self.to(memory_format=self.engine.memory_format)
         self.random = CaffeRandom(0 if seed is None else seed)
         for layer in self._layers():
             layer.random = self.random
         if seed is not None:
             self._fill()
 
-    def _make_layers(self, ops: type) -> None:
+    def _make_layers(self) -> None:
         for spec in self.param.layer:
-            layer = make_layer(spec, [self.blob_shapes[bottom] for bottom in spec.bottom], ops)
+            layer = make_layer(spec, [self.blob_shapes[bottom] for bottom in spec.bottom], self.engine)
             layer.require(_key(spec.name) not in self.layers, "a name that differs by more than dots", spec.name)
             self.layers._modules[_key(spec.name)] = layer  # not add_module: a layer may be called "forward"
             self.blob_shapes.update(zip(spec.top, layer.shapes_of_tops, strict=True))
@@ -222,7 +225,7 @@ class Net(nn.Module):
 
     def _arranged(self, blob: Tensor) -> Tensor:
         """The same values in the engine's memory order."""
-        return blob.contiguous(memory_format=self.memory_format) if blob.dim() == 4 else blob
+        return blob.contiguous(memory_format=self.engine.memory_format) if blob.dim() == 4 else blob
 
     def loss(self, blobs: dict[str, Tensor]) -> Tensor:
         """Σ loss_weight · top over all losses, a 0-axis tensor (paper, equation 6: the sum over the stages)."""
@@ -313,11 +316,12 @@ def load_net(
     prototxt: str | os.PathLike,
     weights: str | os.PathLike | None = None,
     phase: str = "TEST",
-    engine: str = "fast",
+    engine: str | Operations = "fast",
     seed: int | None = None,
 ) -> Net:
     """The net of a `.prototxt` with the weights of a `.caffemodel` or `.caffemodel.h5`; every layer with blobs must
     find its weights there. Without weights the fillers fill it from `seed`. InputErrors name the files."""
+    engine = make_engine(engine)
     param = read_net(prototxt)
     stored = None if weights is None else read_caffemodel(weights)
     try:
@@ -332,7 +336,7 @@ def load_net(
     return net
 
 
-def lay_out(param: "schema.NetParameter", phase: str = "TEST", engine: str = "fast") -> Net:
+def lay_out(param: "schema.NetParameter", phase: str = "TEST", engine: str | Operations = "fast") -> Net:
     """The net without memory for its blobs, whose shapes can be looked at before it is asked for. InputError if this
     machine has not that much."""
     with torch.device("meta"):

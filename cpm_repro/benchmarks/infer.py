@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cpm_repro.array_comparison import compare_arrays
-from prototxt_import.engine import ENGINES
+from prototxt_import.engine import ENGINES, make_engine
+from prototxt_import.operations import Operations
 
 from . import networks, tables
 from .measure import COPY, PRODUCT, alternate, counts, limits, memory_of_process, ratio, repeated
@@ -23,7 +24,7 @@ CAFFES_SECONDS = 3.1  # the original's forward pass of `cpm` as it is by default
 Way = Callable[[Case], networks.Run]
 
 
-def measure(workload: Workload, engine: str, rounds: int, short: bool = False) -> dict[str, Any]:
+def measure(workload: Workload, engine: str | Operations, rounds: int, short: bool = False) -> dict[str, Any]:
     """All numbers: Rates in images/s, or in FLOP/s and bytes/s under "limits"; `short`: no memory and no sweeps."""
     largest = replace(workload, batch=1)
     ways = ways_for(workload, engine)
@@ -31,16 +32,17 @@ def measure(workload: Workload, engine: str, rounds: int, short: bool = False) -
         with networks.case_of(workload, weights) as case:
             report = compare(case, ways, rounds, short)
         if short:
-            return {"engine": engine, **report}
+            return {"engine": str(engine), **report}
         swept = {name: way for name, way in ways.items() if name in (networks.engine_name(engine), *SWEPT_PEERS)}
         known = {workload: report["pipelines"]}
-        return {"engine": engine, **report, **sweeps(workload, weights, swept, known)}
+        return {"engine": str(engine), **report, **sweeps(workload, weights, swept, known)}
 
 
-def ways_for(workload: Workload, engine: str) -> dict[str, Way]:
-    """The engine, on a card also the fast engine's lower precisions, and the peers."""
-    lower = [name for name in ENGINES if name.startswith("fast:") and name != engine and workload.device == "cuda"]
-    ours = {networks.engine_name(name): partial(networks.run_engine, engine=name) for name in (engine, *lower)}
+def ways_for(workload: Workload, engine: str | Operations) -> dict[str, Way]:
+    """The engine, on a card also those of reduced precision, and the peers."""
+    others = map(make_engine, ENGINES if workload.device == "cuda" else ())
+    engines = (engine, *(other for other in others if other.reduced and str(other) != str(engine)))
+    ours = {networks.engine_name(each): partial(networks.run_engine, engine=each) for each in engines}
     return {**ours, **networks.PEERS[workload.device]}
 
 

@@ -22,6 +22,7 @@ from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import write_caffemodel
 from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_text
 from prototxt_import.net import Net, load_net
+from prototxt_import.operations import Operations
 
 NETS = ("cpm", "vgg")
 WIDTHS = Widths()
@@ -119,7 +120,7 @@ class Case:
         random = np.random.default_rng(1)
         return (random.standard_normal(self.shape) / 4).astype(np.float32)
 
-    def net(self, engine: str = "fast") -> Net:
+    def net(self, engine: str | Operations = "fast") -> Net:
         """The net with its weights, on the device."""
         torch.set_num_threads(self.workload.threads)
         return load_net(self.prototxt, self.weights, self.workload.phase, engine).to(self.workload.device)
@@ -154,7 +155,7 @@ def case_of(workload: Workload, weights: Path) -> Iterator[Case]:
         yield Case(workload, Path(folder), weights, name, shape, net.param.layer[-1].top[0], *work)
 
 
-def run_engine(case: Case, engine: str) -> Run:
+def run_engine(case: Case, engine: str | Operations) -> Run:
     """This project, as its tools run a net."""
     net = case.net(engine)
     return _run_torch(case, lambda inputs: replayed(net)(inputs, [case.output]))
@@ -248,7 +249,7 @@ PEERS: dict[str, dict[str, Callable[[Case], Run]]] = {
 """What else runs the net, by device and name; raises ImportError or InputError where it cannot."""
 
 
-def engine_name(engine: str) -> str:
+def engine_name(engine: str | Operations) -> str:
     return f"{engine} engine"
 
 

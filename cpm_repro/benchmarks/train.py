@@ -15,6 +15,7 @@ from cpm_kernels.samples.labels import label_maps
 from cpm_repro.network.specification import release_solver
 from cpm_repro.training.solver import SGDSolver
 from prototxt_import.formats import schema
+from prototxt_import.operations import Operations
 
 from . import networks
 from .infer import compare, comparison, limits_in_words, sweeps, sweeps_in_words
@@ -27,16 +28,16 @@ LEARNING_RATE = 1e-12  # random weights stay where they are
 Iteration = Callable[[], np.ndarray]
 
 
-def measure(workload: Workload, engine: str, rounds: int, short: bool = False) -> dict[str, Any]:
+def measure(workload: Workload, engine: str | Operations, rounds: int, short: bool = False) -> dict[str, Any]:
     """As `infer.measure`, in training samples/s; what is compared is the loss."""
     ways = {networks.engine_name(engine): partial(train_engine, engine=engine), **PEERS}
     with networks.weights_of(workload) as weights:
         with networks.case_of(workload, weights) as case:
             report = compare(case, ways, rounds, short)
         if short:
-            return {"engine": engine, **report}
+            return {"engine": str(engine), **report}
         swept = {name: ways[name] for name in (networks.engine_name(engine), networks.CHANNELS_LAST)}
-        return {"engine": engine, **report, **sweeps(workload, weights, swept, {workload: report["pipelines"]})}
+        return {"engine": str(engine), **report, **sweeps(workload, weights, swept, {workload: report["pipelines"]})}
 
 
 def batch_of(case: Case) -> dict[str, torch.Tensor]:
@@ -56,7 +57,7 @@ def solver_of_release() -> "schema.SolverParameter":
     return param
 
 
-def train_engine(case: Case, engine: str) -> Iteration:
+def train_engine(case: Case, engine: str | Operations) -> Iteration:
     """This project's iteration, as `Training.step` has it; returns the loss, (1,)."""
     net, batch = case.net(engine), batch_of(case)
     solver = SGDSolver(solver_of_release(), net, Path())

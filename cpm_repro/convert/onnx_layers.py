@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from prototxt_import.geometry import Window
+from cpm_kernels.window import Window
 
 from .onnx_graph import LayerExport, exports
 

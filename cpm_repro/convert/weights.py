@@ -19,6 +19,7 @@ from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import write_caffemodel, write_hdf5
 from prototxt_import.formats.prototxt import parse_net, read_text
 from prototxt_import.net import Net, lay_out, load_net
+from prototxt_import.operations import Operations
 
 from .channel_order import swap_red_and_blue
 from .needing import needing
@@ -75,7 +76,7 @@ WRITERS: dict[str, Callable[[Path, Net, str], None]] = {
 """What writes a net, by the suffix of the file's name: (path, net, the prototxt's text)."""
 
 
-def load(path: str | os.PathLike, phase: str = "TEST", engine: str = "fast") -> Net:
+def load(path: str | os.PathLike, phase: str = "TEST", engine: str | Operations = "fast") -> Net:
     """The net in a `.pt` or `.safetensors` that this project wrote; runs no code from the file. InputError if it is
     another kind of file."""
     state, prototxt = read_state_dict(path)
@@ -130,7 +131,7 @@ def _filled(
     state: Mapping[str, object],
     path: str | os.PathLike,
     phase: str = "TEST",
-    engine: str = "fast",
+    engine: str | Operations = "fast",
 ) -> Net:
     """The net of `param`, which lies in the file `where`, with the tensors of the file `path`, whose names do
     without `layers.`. InputError lists the first five differences, before the net takes any memory."""

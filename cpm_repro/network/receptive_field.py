@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from prototxt_import.geometry import Window
+from cpm_kernels.window import Window
 from prototxt_import.layers.data import Source
 from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net

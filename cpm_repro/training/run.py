@@ -28,7 +28,7 @@ def train(solver_path: Path, options: Options, draw_timeline: Callable[[Timeline
         closing(Progress(shown=file is not None)) as progress,
         Interruption().listening() as interruption,
     ):
-        log = Log(file, options.engine, options.device, options.snapshot is not None, options.skip_bad)
+        log = Log(file, str(options.engine), options.device, options.snapshot is not None, options.skip_bad)
         snapshots = Snapshots(log)
         hooks: list[Hook] = [*tracing, log, progress, snapshots, interruption]
         if draw_timeline is not None:

@@ -9,11 +9,13 @@ import torch
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.data_layer import CPMData, DataOptions
 from cpm_repro.samples.timeline import Timeline
+from prototxt_import.engine import make_engine
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import read_solver
 from prototxt_import.net import Net, load_net
+from prototxt_import.operations import Operations
 from prototxt_import.share import WHOLE_BATCH, Share
 
 from .gradient_exchange import exchange_gradients
@@ -39,7 +41,7 @@ class Options:
 
     weights: Path | None = None
     snapshot: Path | None = None
-    engine: str = "fast"
+    engine: str | Operations = "fast"
     device: str = "cpu"
     srand: int = 1
     threads: int = 2
@@ -57,10 +59,10 @@ def prepare(solver_path: Path, options: Options, share: Share = WHOLE_BATCH) -> 
     Paths in the solver and the net are relative to the file that names them. Where several processes train together,
     each with its share of the batch, all do the same steps and have the same blobs, losses and random numbers.
     """
-    param = _read_solver(solver_path, options)
+    param, engine = _read_solver(solver_path), _engine(options)
     folder = Path(solver_path).resolve().parent
     net_path = _net_path(param, folder, solver_path)
-    net = _build_net(param, net_path, options)
+    net = _build_net(param, net_path, engine, options.device)
     check_shareable(net, share, str(net_path))
     net.share_batch(share)
     exchanges = exchange_gradients(net, share, param.iter_size)
@@ -84,12 +86,17 @@ def prepare(solver_path: Path, options: Options, share: Share = WHOLE_BATCH) -> 
     return training
 
 
-def _read_solver(path: Path, options: Options) -> "schema.SolverParameter":
+def _read_solver(path: Path) -> "schema.SolverParameter":
     param = read_solver(path)
     check_solver(param, str(path))
-    if options.engine == "fast:fp16":
-        raise InputError("--engine fast:fp16: expected an engine to train with, such as fast:bf16; fp16 is too narrow")
     return param
+
+
+def _engine(options: Options) -> Operations:
+    engine = make_engine(options.engine)
+    if not engine.trains:
+        raise InputError(f"--engine {engine}: expected an engine to train with, such as fast:bf16; fp16 is too narrow")
+    return engine
 
 
 def _net_path(param: "schema.SolverParameter", folder: Path, solver_path: Path) -> Path:
@@ -103,10 +110,10 @@ def _net_path(param: "schema.SolverParameter", folder: Path, solver_path: Path) 
     return path
 
 
-def _build_net(param: "schema.SolverParameter", path: Path, options: Options) -> Net:
+def _build_net(param: "schema.SolverParameter", path: Path, engine: Operations, device: str) -> Net:
     seed = param.random_seed if param.random_seed >= 0 else DEFAULT_SEED
     torch.manual_seed(seed)
-    return load_net(path, phase="TRAIN", engine=options.engine, seed=seed).to(options.device)
+    return load_net(path, phase="TRAIN", engine=engine, seed=seed).to(device)
 
 
 def _start_from(solver: SGDSolver, options: Options) -> None:

@@ -138,7 +138,7 @@ class SGDSolver:
         if limit < 0:
             return 1.0, None
         gradients = [blob.parameter.grad for blob in self.net.learnable if blob.lr_mult]
-        norm = np.sqrt(sum((self.net.ops.squared_norm(gradient) for gradient in gradients), np.float32(0)))
+        norm = np.sqrt(sum((self.net.engine.squared_norm(gradient) for gradient in gradients), np.float32(0)))
         return (float(limit / norm), norm) if norm > limit else (1.0, None)
 
     def _step(self, blob: LearnableBlob, rate: np.float32, clip: float) -> SolverStep:

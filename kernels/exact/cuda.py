@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from cpm_kernels import cuda_module
+from cpm_kernels.window import Pair, Window
 
-from .convolution import Geometry, Pair
+from .convolution import output_size
 from .gemm import DEFAULT_PROFILE, GemmProfile
-from .pooling import Pooling
 from .solvers import SOLVER_BLOB, SolverStep
 
 SMALL = 1_000_000  # multiplications up to which OpenBLAS has kernels of their own (gemm.h: gemm_is_small)
@@ -98,8 +98,7 @@ def _product(
 ) -> None:
     m, n, k = sizes
     steps = (np.int64(m * k), np.int64(n * k), np.int64(m * n))
-    rule = (profile.q, profile.unit)
-    _launch_tiles(f"product_{kind}", m, n, batch, a, b, c, bias, m, n, k, *rule, onto, a_count, *steps)
+    _launch_tiles(f"product_{kind}", m, n, batch, a, b, c, bias, m, n, k, *_rule(profile), onto, a_count, *steps)
     if m * n * k > SMALL:
         return
     strides = ((1, m) if kind == "tn" else (k, 1)) + ((k, 1) if kind == "nt" else (1, n))
@@ -107,6 +106,11 @@ def _product(
         "product_lanes", batch * m * n, 128, a, b, c, bias, FORMS[kind], m, n, k, *strides, onto, a_count, *steps[:2],
         batch,
     )  # fmt: skip
+
+
+def _rule(profile: GemmProfile) -> tuple[int, int]:
+    """How k is cut, as the kernels take it."""
+    return profile.q, profile.unit
 
 
 @lru_cache(maxsize=256)
@@ -121,27 +125,26 @@ def _taps(channels: int, size: Pair, kernel: Pair, dilation: Pair, device: torch
 class _Sizes:
     """The numbers of one convolution from x to y; ValueError unless the shapes belong together."""
 
-    def __init__(self, geometry: Geometry, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> None:
-        self.geometry, self.group = geometry, geometry.group
-        self.profile = (geometry.profile.q, geometry.profile.unit)
+    def __init__(self, window: Window, group: int, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> None:
+        self.window, self.group = window, group
         self.images, self.channels, *size = x_shape
         self.size, self.out_size, self.outputs = tuple(size), tuple(y_shape[2:]), y_shape[1]
-        expected = (self.images, self.outputs, *geometry.size(self.size))
+        expected = (self.images, self.outputs, *output_size(window, self.size))
         if tuple(y_shape) != expected:
             raise ValueError(f"the output must have shape {expected}, not {tuple(y_shape)}")
         if self.channels % self.group or self.outputs % self.group:
             raise ValueError(f"{self.group} groups do not divide {self.channels} and {self.outputs} channels")
         self.inputs, self.rows = self.channels // self.group, self.outputs // self.group  # of one group
-        self.window = geometry.kernel[0] * geometry.kernel[1]
-        self.depth, self.area = self.inputs * self.window, self.out_size[0] * self.out_size[1]
-        self.weight_shape = (self.outputs, self.inputs, *geometry.kernel)
-        self.image = (*self.size, *self.out_size, *geometry.stride, *geometry.pad)
+        self.taps_of_map = window.kernel[0] * window.kernel[1]
+        self.depth, self.area = self.inputs * self.taps_of_map, self.out_size[0] * self.out_size[1]
+        self.weight_shape = (self.outputs, self.inputs, *window.kernel)
+        self.image = (*self.size, *self.out_size, *window.stride, *window.pad)
 
     @property
     def is_1x1(self) -> bool:
         """Whether Caffe takes the image itself for the column matrix."""
-        g = self.geometry
-        return (g.kernel, g.stride, g.pad) == ((1, 1), (1, 1), (0, 0))
+        w = self.window
+        return (w.kernel, w.stride, w.pad) == ((1, 1), (1, 1), (0, 0))
 
     def check(self, **tensors: Tensor | None) -> None:
         """ValueError unless weight, gradient and bias have their shapes and all lie on one device."""
@@ -152,71 +155,93 @@ class _Sizes:
         _same_device(**tensors)
 
     def taps(self, device: torch.device) -> Tensor:
-        return _taps(self.inputs, self.size, self.geometry.kernel, self.geometry.dilation, device)
+        return _taps(self.inputs, self.size, self.window.kernel, self.window.dilation, device)
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    window: Window,
+    group: int = 1,
+    profile: GemmProfile = DEFAULT_PROFILE,
+) -> Tensor:
     """x (N, C, H, W) with weight (C_out, C / group, kernel) and bias (C_out,): (N, C_out, H', W')."""
-    y_shape = (x.shape[0], weight.shape[0], *geometry.size(tuple(x.shape[2:])))
-    s = _Sizes(geometry, tuple(x.shape), y_shape)
+    y_shape = (x.shape[0], weight.shape[0], *output_size(window, tuple(x.shape[2:])))
+    s = _Sizes(window, group, tuple(x.shape), y_shape)
     s.check(x=x, weight=weight, bias=bias)
     y = torch.empty(y_shape, dtype=torch.float32, device=x.device)
     batch, sizes = s.images * s.group, (s.rows, s.area, s.depth)
     if s.is_1x1:
-        _product("nn", weight, x, y, bias, sizes, batch, s.group, False, geometry.profile)
+        _product("nn", weight, x, y, bias, sizes, batch, s.group, False, profile)
         return y
     arguments = (weight, x, bias, y, s.taps(x.device), *s.image, s.rows, s.depth)
-    _launch_tiles("convolution", s.rows, s.area, batch, *arguments, *s.profile, s.group, s.inputs)
+    _launch_tiles("convolution", s.rows, s.area, batch, *arguments, *_rule(profile), s.group, s.inputs)
     if s.rows * s.area * s.depth <= SMALL:
         _launch_elements("convolution_lanes", y.numel(), 128, *arguments, s.group, s.inputs, s.images)
     return y
 
 
-def convolve_transposed(y: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, size: Pair) -> Tensor:
+def convolve_transposed(
+    y: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    window: Window,
+    size: Pair,
+    group: int = 1,
+    profile: GemmProfile = DEFAULT_PROFILE,
+) -> Tensor:
     """The gradient of `convolve` by its x of that (height, width), from y (N, C_out, H', W').
 
     With a bias (C,) it is Deconvolution's forward pass.
     """
-    s = _Sizes(geometry, (y.shape[0], weight.shape[1] * geometry.group, *size), tuple(y.shape))
+    s = _Sizes(window, group, (y.shape[0], weight.shape[1] * group, *size), tuple(y.shape))
     s.check(y=y, weight=weight)
     x = torch.empty((s.images, s.channels, *size), dtype=torch.float32, device=y.device)
     if s.is_1x1:
         sizes = (s.inputs, s.area, s.rows)
-        _product("tn", weight, y, x, None, sizes, s.images * s.group, s.group, False, geometry.profile)
-    elif s.rows <= geometry.profile.q or s.depth * s.area * s.rows <= SMALL:
+        _product("tn", weight, y, x, None, sizes, s.images * s.group, s.group, False, profile)
+    elif s.rows <= profile.q or s.depth * s.area * s.rows <= SMALL:
         _data_gradient(s, weight, y, x)
     else:
         for image in range(s.images):
-            _data_gradient_by_columns(s, weight, y[image], x[image])
+            _data_gradient_by_columns(s, weight, y[image], x[image], profile)
     return x if bias is None else x.add_(bias.reshape(-1, 1, 1))
 
 
 def _data_gradient(s: _Sizes, weight: Tensor, y: Tensor, x: Tensor) -> None:
     """All output channels are one chain: the columns are added up as they come."""
-    by_offset = weight.reshape(s.group, s.rows, s.inputs, s.window).permute(0, 3, 1, 2).contiguous()
+    by_offset = weight.reshape(s.group, s.rows, s.inputs, s.taps_of_map).permute(0, 3, 1, 2).contiguous()
     _launch_tiles(
         "data_gradient", s.inputs, s.size[0] * s.size[1], s.images * s.group, by_offset, y, x, *s.image, s.rows,
-        s.inputs, *s.geometry.kernel, *s.geometry.dilation, s.group,
+        s.inputs, *s.window.kernel, *s.window.dilation, s.group,
     )  # fmt: skip
 
 
-def _data_gradient_by_columns(s: _Sizes, weight: Tensor, y: Tensor, x: Tensor) -> None:
+def _data_gradient_by_columns(s: _Sizes, weight: Tensor, y: Tensor, x: Tensor, profile: GemmProfile) -> None:
     """Several blocks: the columns' gradient of one image in memory, then col2im."""
     columns = torch.empty((s.group, s.depth, s.area), dtype=torch.float32, device=y.device)
     sizes = (s.depth, s.area, s.rows)
-    _product("tn", weight, y, columns, None, sizes, s.group, s.group, False, s.geometry.profile)
+    _product("tn", weight, y, columns, None, sizes, s.group, s.group, False, profile)
     _launch_elements(
-        "columns_to_image", x.numel(), 256, columns, x, *s.image, *s.geometry.kernel, *s.geometry.dilation, s.channels
+        "columns_to_image", x.numel(), 256, columns, x, *s.image, *s.window.kernel, *s.window.dilation, s.channels
     )
 
 
-def add_weight_gradient(x: Tensor, y: Tensor, geometry: Geometry, gradient: Tensor) -> None:
+def add_weight_gradient(
+    x: Tensor,
+    y: Tensor,
+    gradient: Tensor,
+    window: Window,
+    group: int = 1,
+    profile: GemmProfile = DEFAULT_PROFILE,
+) -> None:
     """Adds, image by image, the gradient of `convolve` by its weight to `gradient`."""
-    s = _Sizes(geometry, tuple(x.shape), tuple(y.shape))
+    s = _Sizes(window, group, tuple(x.shape), tuple(y.shape))
     s.check(x=x, y=y, gradient=gradient)
     arguments = (y, x, gradient, s.taps(x.device), *s.image, s.rows, s.depth)
     rest = (s.group, s.inputs, s.images)
-    _launch_tiles("weight_gradient", s.rows, s.depth, s.group, *arguments, *s.profile, *rest)
+    _launch_tiles("weight_gradient", s.rows, s.depth, s.group, *arguments, *_rule(profile), *rest)
     if s.rows * s.depth * s.area <= SMALL:
         _launch_elements("weight_gradient_lanes", gradient.numel(), 128, *arguments, *rest)
 
@@ -234,37 +259,41 @@ def add_bias_gradient(y: Tensor, gradient: Tensor) -> None:
     _launch_elements("add_block_sums", maps, 128, y, sums, gradient, maps, area, blocks, images)
 
 
-def _pooling(x: Tensor, pooling: Pooling) -> tuple[int, ...]:
+def _pooling(x: Tensor, window: Window, size: Pair) -> tuple[int, ...]:
     _same_device(x=x)
-    return (*pooling.size, *pooling.pooled, *pooling.kernel, *pooling.stride, *pooling.pad, x.shape[0] * x.shape[1])
+    planes = x.shape[0] * x.shape[1]
+    return (*size, *window.pooled(size), *window.kernel, *window.stride, *window.pad, planes)
 
 
-def max_pool(x: Tensor, pooling: Pooling) -> tuple[Tensor, Tensor]:
+def max_pool(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
     """The first maximum of each window of x, and its int32 index in its plane (-1: none)."""
-    out = torch.empty((*x.shape[:2], *pooling.pooled), dtype=torch.float32, device=x.device)
+    size = tuple(x.shape[2:])
+    out = torch.empty((*x.shape[:2], *window.pooled(size)), dtype=torch.float32, device=x.device)
     where = torch.empty(out.shape, dtype=torch.int32, device=x.device)
-    _launch_elements("max_pool", out.numel(), 256, x, out, where, *_pooling(x, pooling))
+    _launch_elements("max_pool", out.numel(), 256, x, out, where, *_pooling(x, window, size))
     return out, where
 
 
-def max_pool_gradient(dy: Tensor, where: Tensor, pooling: Pooling) -> Tensor:
-    """dy of `max_pool`'s output added up where the maxima were, in the order of the output."""
-    dx = torch.empty((*dy.shape[:2], *pooling.size), dtype=torch.float32, device=dy.device)
-    _launch_elements("max_pool_backward", dx.numel(), 256, dy, where, dx, *_pooling(dy, pooling))
+def max_pool_gradient(dy: Tensor, where: Tensor, window: Window, size: Pair) -> Tensor:
+    """dy of `max_pool`'s output added up where the maxima were, in the order of the output; x had that (height,
+    width)."""
+    dx = torch.empty((*dy.shape[:2], *size), dtype=torch.float32, device=dy.device)
+    _launch_elements("max_pool_backward", dx.numel(), 256, dy, where, dx, *_pooling(dy, window, size))
     return dx
 
 
-def ave_pool(x: Tensor, pooling: Pooling) -> Tensor:
+def ave_pool(x: Tensor, window: Window) -> Tensor:
     """Mean of each window of x."""
-    out = torch.empty((*x.shape[:2], *pooling.pooled), dtype=torch.float32, device=x.device)
-    _launch_elements("ave_pool", out.numel(), 256, x, out, *_pooling(x, pooling))
+    size = tuple(x.shape[2:])
+    out = torch.empty((*x.shape[:2], *window.pooled(size)), dtype=torch.float32, device=x.device)
+    _launch_elements("ave_pool", out.numel(), 256, x, out, *_pooling(x, window, size))
     return out
 
 
-def ave_pool_gradient(dy: Tensor, pooling: Pooling) -> Tensor:
-    """dy over each window's area, added up in the order of the output."""
-    dx = torch.empty((*dy.shape[:2], *pooling.size), dtype=torch.float32, device=dy.device)
-    _launch_elements("ave_pool_backward", dx.numel(), 256, dy, dx, *_pooling(dy, pooling))
+def ave_pool_gradient(dy: Tensor, window: Window, size: Pair) -> Tensor:
+    """dy over each window's area, added up in the order of the output; x had that (height, width)."""
+    dx = torch.empty((*dy.shape[:2], *size), dtype=torch.float32, device=dy.device)
+    _launch_elements("ave_pool_backward", dx.numel(), 256, dy, dx, *_pooling(dy, window, size))
     return dx
 
 

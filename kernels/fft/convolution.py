@@ -56,7 +56,7 @@ def transform_weights(
     With `turned` the plan is another's `input_gradient()` and the weight that other's.
     """
     outer, inner = (plan.channels, plan.outputs) if turned else (plan.outputs, plan.channels)
-    weight = checked(weight, np.float32, (outer, inner, *plan.kernel), "weight")
+    weight = checked(weight, np.float32, (outer, inner, *plan.window.kernel), "weight")
     steps = [stride // FLOAT for stride in weight.strides[:2]]
     spectra = _aligned(plan.weight_bytes // FLOAT)
     library().cpm_fft_transform_weights(
@@ -104,7 +104,7 @@ def weight_gradient(
     and the output's gradient dy (N, H', W', C_out)."""
     x, x_pixel = _image(x, (plan.images, *plan.size, plan.channels), "x")
     dy, dy_pixel = _image(dy, (plan.images, *plan.out_size, plan.outputs), "dy")
-    gradient = empty((plan.outputs, plan.channels, *plan.kernel))
+    gradient = empty((plan.outputs, plan.channels, *plan.window.kernel))
     tiles = plan.chunk_bytes(blocks(plan.channels)) + plan.chunk_bytes(blocks(plan.outputs))
     library().cpm_fft_weight_gradient(
         x.ctypes.data, dy.ctypes.data, ctypes.byref(_sizes(plan, x_pixel, dy_pixel)), threads or default_threads(),
@@ -115,7 +115,7 @@ def weight_gradient(
 
 
 def _sizes(plan: FftPlan, x_pixel: int = 0, y_pixel: int = 0) -> _Sizes:
-    pairs = ((ctypes.c_int * 2)(*pair) for pair in (plan.kernel, plan.pad))
+    pairs = ((ctypes.c_int * 2)(*pair) for pair in (plan.window.kernel, plan.window.pad))
     return _Sizes(
         plan.images, plan.channels, *plan.size, plan.outputs, *plan.out_size, *pairs, plan.tile, plan.chunk,
         x_pixel, y_pixel,

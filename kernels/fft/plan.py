@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-Pair = tuple[int, int]
+from cpm_kernels.window import Pair, Window
+
 Plan = TypeVar("Plan", bound="PlainConvolution")
 
 TILE_SIZES = (8, 12, 16, 20, 24, 28, 32)  # the transforms compiled in, FFT_SIZES of src/fft/fft_versions.h
@@ -26,25 +27,25 @@ KEEPING = 2e-7  # ms that a byte of weights' spectra must save to be worth keepi
 
 @dataclass(frozen=True)
 class PlainConvolution:
-    """A convolution of stride 1 without dilation and groups; sizes are (height, width)."""
+    """A convolution of stride 1 without dilation and groups, over images of `size` (height, width)."""
 
     channels: int
     outputs: int
-    kernel: Pair
+    window: Window
     size: Pair
-    pad: Pair
     images: int
 
     @property
     def out_size(self) -> Pair:
         """The output's size."""
-        rows, columns = (n + 2 * p - k + 1 for n, p, k in zip(self.size, self.pad, self.kernel, strict=True))
-        return rows, columns
+        return self.window.convolved(self.size)
 
     def turned(self: Plan) -> Plan:
         """The convolution that gives the gradient by the input, from the output's and the turned weights."""
-        pad = tuple(k - 1 - p for k, p in zip(self.kernel, self.pad, strict=True))
-        return replace(self, channels=self.outputs, outputs=self.channels, size=self.out_size, pad=pad)
+        kernel = self.window.kernel
+        rows, columns = (k - 1 - p for k, p in zip(kernel, self.window.pad, strict=True))
+        window = Window(kernel, pad=(rows, columns))
+        return replace(self, channels=self.outputs, outputs=self.channels, window=window, size=self.out_size)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class FftPlan(PlainConvolution):
     @property
     def tiles(self) -> int:
         """Number of tiles of all images."""
-        kept = (math.ceil(n / (self.tile - k + 1)) for n, k in zip(self.out_size, self.kernel, strict=True))
+        kept = (math.ceil(n / (self.tile - k + 1)) for n, k in zip(self.out_size, self.window.kernel, strict=True))
         return self.images * math.prod(kept)
 
     @property
@@ -89,19 +90,22 @@ def blocks(channels: int) -> int:
     return math.ceil(channels / BLOCK)
 
 
-def fft_plan(
-    channels: int, outputs: int, kernel: Pair, size: Pair, pad: Pair, images: int = 1, training: bool = False
-) -> FftPlan | None:
-    """The cheapest plan for such a convolution, or None where a direct one should be faster (or has no output).
+def fft_plan(convolution: PlainConvolution, training: bool = False) -> FftPlan | None:
+    """The cheapest plan for it, or None where a direct one should be faster (or has no output).
 
     The choice goes by `PLANNED_IMAGES`, so that an image's bits are the same in any batch. When `training`, weights'
     spectra are made anew for every pass instead of kept.
     """
-    plans = plans_of(channels, outputs, kernel, size, pad, PLANNED_IMAGES[training])
+    plans = plans_of(planned(convolution, training))
     best = min(plans, key=lambda plan: cost(plan, training), default=None)
-    if images < 1 or best is None or cost(best, training) >= direct_cost(best):
+    if convolution.images < 1 or best is None or cost(best, training) >= direct_cost(best):
         return None
-    return for_images(best, images)
+    return for_images(best, convolution.images)
+
+
+def planned(convolution: PlainConvolution, training: bool) -> PlainConvolution:
+    """The convolution with the number of images by which its plan is chosen."""
+    return replace(convolution, images=PLANNED_IMAGES[training])
 
 
 def for_images(plan: FftPlan, images: int) -> FftPlan:
@@ -109,16 +113,18 @@ def for_images(plan: FftPlan, images: int) -> FftPlan:
     return _with_chunks(replace(plan, images=images))
 
 
-def plans_of(channels: int, outputs: int, kernel: Pair, size: Pair, pad: Pair, images: int = 1) -> list[FftPlan]:
+def plans_of(convolution: PlainConvolution) -> list[FftPlan]:
     """A plan for every tile size that holds the kernel; none if there is no output."""
-    plans = [FftPlan(channels, outputs, kernel, size, pad, images, tile) for tile in TILE_SIZES]
-    return [_with_chunks(p) for p in plans if p.tile >= max(kernel) and min(p.out_size) > 0 and images > 0]
+    if min(convolution.out_size) < 1 or convolution.images < 1:
+        return []
+    tiles = [tile for tile in TILE_SIZES if tile >= max(convolution.window.kernel)]
+    return [_with_chunks(FftPlan(**vars(convolution), tile=tile)) for tile in tiles]
 
 
 def direct_cost(plan: FftPlan) -> float:
     """Of the direct convolution; few input channels leave its vectors partly empty."""
     results = plan.images * math.prod(plan.out_size) * plan.outputs
-    return results * 2 * max(plan.channels, 4) * math.prod(plan.kernel) * MULTIPLY
+    return results * 2 * max(plan.channels, 4) * math.prod(plan.window.kernel) * MULTIPLY
 
 
 def cost(plan: FftPlan, training: bool = False) -> float:

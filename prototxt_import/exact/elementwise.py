@@ -12,42 +12,43 @@ from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact import elementary
 from cpm_kernels.exact.blas import axpy, dot
-from cpm_kernels.exact.pooling import Pooling
+from cpm_kernels.window import Window
 from prototxt_import.share import Share
+from prototxt_import.tensors import array, tensor
 
-from .gradients import Gradient, array, tensor
+from .gradients import Gradient
 from .kernels import kernels_of
 
 
 class MaxPool(Function):
-    """(x, windows) -> maxima."""
+    """(x, window) -> maxima."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, windows: Pooling) -> Tensor:
-        y, where = kernels_of(x).max_pool(x.contiguous(), windows)
+    def forward(ctx, x: Tensor, window: Window) -> Tensor:
+        y, where = kernels_of(x).max_pool(x.contiguous(), window)
         ctx.save_for_backward(where)
-        ctx.windows = windows
+        ctx.window, ctx.size = window, tuple(x.shape[2:])
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor):
         (where,) = ctx.saved_tensors
-        return kernels_of(dy).max_pool_gradient(dy.contiguous(), where, ctx.windows), None
+        return kernels_of(dy).max_pool_gradient(dy.contiguous(), where, ctx.window, ctx.size), None
 
 
 class AvePool(Function):
-    """(x, windows) -> means."""
+    """(x, window) -> means."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, windows: Pooling) -> Tensor:
-        ctx.windows = windows
-        return kernels_of(x).ave_pool(x.contiguous(), windows)
+    def forward(ctx, x: Tensor, window: Window) -> Tensor:
+        ctx.window, ctx.size = window, tuple(x.shape[2:])
+        return kernels_of(x).ave_pool(x.contiguous(), window)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor):
-        return kernels_of(dy).ave_pool_gradient(dy.contiguous(), ctx.windows), None
+        return kernels_of(dy).ave_pool_gradient(dy.contiguous(), ctx.window, ctx.size), None
 
 
 class ReLU(Function):

@@ -1,4 +1,4 @@
-"""How the exact engine's operations meet torch: tensors as arrays, and gradients that add up where Caffe adds them."""
+"""Parameters' gradients of the exact engine, which add up where Caffe adds them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,15 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-
-def array(x: Tensor) -> np.ndarray:
-    """The values of a float32 tensor as a contiguous array: those of the tensor itself, or from its device."""
-    return x.detach().cpu().contiguous().numpy()
-
-
-def tensor(values: np.ndarray, like: Tensor) -> Tensor:
-    """The tensor of an array, where `like` is; on the CPU without a copy."""
-    return torch.from_numpy(values).to(like.device)
+from prototxt_import.tensors import array
 
 
 class Gradient:

@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 
 from cpm_kernels.exact import blas, convolution, elementary, gemm, pooling
-from cpm_kernels.exact.convolution import Geometry
 from cpm_kernels.exact.gemm import GemmProfile
-from cpm_kernels.exact.pooling import Pooling
-
-from .gradients import array
+from cpm_kernels.window import Pair, Window
+from prototxt_import.tensors import array
 
 
 def kernels_of(x: Tensor) -> Any:
@@ -42,24 +40,30 @@ class HostKernels:
         return torch.from_numpy(gemm.gemm(array(a), array(b), onto, transpose_a, transpose_b, profile, _threads()))
 
     @staticmethod
-    def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    def convolve(
+        x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: GemmProfile
+    ) -> Tensor:
         """Convolution's forward."""
         bias = None if bias is None else array(bias)
-        return torch.from_numpy(convolution.convolve(array(x), array(weight), bias, geometry, _threads()))
+        y = convolution.convolve(array(x), array(weight), bias, window, group, profile, _threads())
+        return torch.from_numpy(y)
 
     @staticmethod
     def convolve_transposed(
-        y: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, size: tuple[int, int]
+        y: Tensor, weight: Tensor, bias: Tensor | None, window: Window, size: Pair, group: int, profile: GemmProfile
     ) -> Tensor:
         """Convolution's gradient by its input, Deconvolution's forward."""
         bias = None if bias is None else array(bias)
-        image = convolution.convolve_transposed(array(y), array(weight), bias, geometry, size, _threads())
+        operands = array(y), array(weight), bias
+        image = convolution.convolve_transposed(*operands, window, size, group, profile, _threads())
         return torch.from_numpy(image)
 
     @staticmethod
-    def add_weight_gradient(x: Tensor, y: Tensor, geometry: Geometry, gradient: Tensor) -> None:
+    def add_weight_gradient(
+        x: Tensor, y: Tensor, gradient: Tensor, window: Window, group: int, profile: GemmProfile
+    ) -> None:
         """The gradient by the weight, added to `gradient` image by image."""
-        convolution.add_weight_gradient(array(x), array(y), geometry, gradient.numpy(), _threads())
+        convolution.add_weight_gradient(array(x), array(y), gradient.numpy(), window, group, profile, _threads())
 
     @staticmethod
     def add_bias_gradient(y: Tensor, gradient: Tensor) -> None:
@@ -68,25 +72,25 @@ class HostKernels:
             blas.add_row_sums(image.reshape(image.shape[0], -1), gradient.numpy())
 
     @staticmethod
-    def max_pool(x: Tensor, windows: Pooling) -> tuple[Tensor, Tensor]:
+    def max_pool(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
         """Maxima and where they are."""
-        y, where = pooling.max_pool(array(x), windows, _threads())
+        y, where = pooling.max_pool(array(x), window, _threads())
         return torch.from_numpy(y), torch.from_numpy(where)
 
     @staticmethod
-    def max_pool_gradient(dy: Tensor, where: Tensor, windows: Pooling) -> Tensor:
+    def max_pool_gradient(dy: Tensor, where: Tensor, window: Window, size: Pair) -> Tensor:
         """dy added up where the maxima were."""
-        return torch.from_numpy(pooling.max_pool_gradient(array(dy), where.numpy(), windows, _threads()))
+        return torch.from_numpy(pooling.max_pool_gradient(array(dy), where.numpy(), window, size, _threads()))
 
     @staticmethod
-    def ave_pool(x: Tensor, windows: Pooling) -> Tensor:
+    def ave_pool(x: Tensor, window: Window) -> Tensor:
         """Means."""
-        return torch.from_numpy(pooling.ave_pool(array(x), windows, _threads()))
+        return torch.from_numpy(pooling.ave_pool(array(x), window, _threads()))
 
     @staticmethod
-    def ave_pool_gradient(dy: Tensor, windows: Pooling) -> Tensor:
+    def ave_pool_gradient(dy: Tensor, window: Window, size: Pair) -> Tensor:
         """dy shared out over the windows."""
-        return torch.from_numpy(pooling.ave_pool_gradient(array(dy), windows, _threads()))
+        return torch.from_numpy(pooling.ave_pool_gradient(array(dy), window, size, _threads()))
 
     @staticmethod
     def relu(x: Tensor, slope: float, in_place: bool = False) -> Tensor:

@@ -7,9 +7,10 @@ from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact.blas import add_column_sums, add_row_sums, axpy, dot, fused
 from cpm_kernels.exact.elementary import exp
+from prototxt_import.tensors import array, tensor
 
 from .elementwise import raised
-from .gradients import Gradient, array, tensor
+from .gradients import Gradient
 
 
 def row_sums(rows: np.ndarray, scale: float = 1.0) -> np.ndarray:

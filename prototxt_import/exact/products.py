@@ -8,10 +8,11 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact.blas import add_column_sums
-from cpm_kernels.exact.convolution import Geometry
 from cpm_kernels.exact.gemm import GemmProfile
+from cpm_kernels.window import Window
+from prototxt_import.tensors import array
 
-from .gradients import Gradient, array
+from .gradients import Gradient
 from .kernels import kernels_of
 
 
@@ -21,23 +22,25 @@ def _plain(x: Tensor | None) -> Tensor | None:
 
 def _add_parameter_gradients(ctx, dy: Tensor, image: Tensor, maps: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """Gradients of weight and bias, image by image; `image` and `maps` are what a convolution has below and above."""
-    _, of_weight, of_bias, _ = ctx.needs_input_grad
+    of_weight, of_bias = ctx.needs_input_grad[1:3]
     kernels, bias, weight = kernels_of(dy), Gradient(ctx.bias, of_bias), Gradient(ctx.weight, of_weight)
     if bias.needed:
         kernels.add_bias_gradient(dy, bias.values)
     if weight.needed:
-        kernels.add_weight_gradient(image, maps, ctx.geometry, weight.values)
+        kernels.add_weight_gradient(image, maps, weight.values, ctx.window, *ctx.how)
     return weight.done(), bias.done()
 
 
 class Convolution(Function):
-    """(x, weight, bias, geometry) -> y."""
+    """(x, weight, bias, window, group, profile) -> y."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    def forward(
+        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: GemmProfile
+    ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.weight, ctx.bias, ctx.geometry = weight, bias, geometry
-        return kernels_of(x).convolve(_plain(x), _plain(weight), _plain(bias), geometry)
+        ctx.weight, ctx.bias, ctx.window, ctx.how = weight, bias, window, (group, profile)
+        return kernels_of(x).convolve(_plain(x), _plain(weight), _plain(bias), window, group, profile)
 
     @staticmethod
     @once_differentiable
@@ -46,19 +49,22 @@ class Convolution(Function):
         dy, dx = _plain(dy), None
         gradients = _add_parameter_gradients(ctx, dy, image=x, maps=dy)
         if ctx.needs_input_grad[0]:
-            dx = kernels_of(x).convolve_transposed(dy, weight, None, ctx.geometry, tuple(x.shape[2:]))
-        return dx, *gradients, None
+            dx = kernels_of(x).convolve_transposed(dy, weight, None, ctx.window, tuple(x.shape[2:]), *ctx.how)
+        return dx, *gradients, None, None, None
 
 
 class Deconvolution(Function):
-    """(x, weight, bias, geometry) -> y: Convolution's backward by x as forward, and the other way round."""
+    """(x, weight, bias, window, group, profile) -> y: Convolution's backward by x as forward, and the other way."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    def forward(
+        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: GemmProfile
+    ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.weight, ctx.bias, ctx.geometry = weight, bias, geometry
-        size = geometry.transposed_size(tuple(x.shape[2:]))
-        return kernels_of(x).convolve_transposed(_plain(x), _plain(weight), _plain(bias), geometry, size)
+        ctx.weight, ctx.bias, ctx.window, ctx.how = weight, bias, window, (group, profile)
+        size = window.deconvolved(tuple(x.shape[2:]))
+        operands = _plain(x), _plain(weight), _plain(bias)
+        return kernels_of(x).convolve_transposed(*operands, window, size, group, profile)
 
     @staticmethod
     @once_differentiable
@@ -67,8 +73,8 @@ class Deconvolution(Function):
         dy, dx = _plain(dy), None
         gradients = _add_parameter_gradients(ctx, dy, image=dy, maps=x)
         if ctx.needs_input_grad[0]:
-            dx = kernels_of(x).convolve(dy, weight, None, ctx.geometry)
-        return dx, *gradients, None
+            dx = kernels_of(x).convolve(dy, weight, None, ctx.window, *ctx.how)
+        return dx, *gradients, None, None, None
 
 
 class InnerProduct(Function):

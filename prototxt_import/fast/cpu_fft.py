@@ -1,4 +1,4 @@
-"""Convolution by FFT on tensors in the CPU's memory: `cpm_kernels.fft_convolution` with torch's threads."""
+"""Convolution by FFT on tensors in the CPU's memory: `cpm_kernels.fft.convolution` with torch's threads."""
 
 import numpy as np
 import torch
@@ -6,9 +6,9 @@ from torch import Tensor
 
 from cpm_kernels.fft import convolution
 from cpm_kernels.fft.plan import FftPlan
-from prototxt_import.exact.gradients import array
+from prototxt_import.tensors import array, channels_last_array, channels_last_tensor
 
-from .memory import as_array, as_tensor, recycled
+from .memory import Recycled
 
 
 def transform_weights(weight: Tensor, plan: FftPlan, turned: bool = False) -> np.ndarray:
@@ -19,15 +19,19 @@ def transform_weights(weight: Tensor, plan: FftPlan, turned: bool = False) -> np
     return convolution.transform_weights(array(weight), plan, turned=turned, threads=torch.get_num_threads())
 
 
-def convolve(x: Tensor, spectra: np.ndarray, bias: Tensor | None, plan: FftPlan, relu: bool = False) -> Tensor:
-    """x (N, C, H, W) with these weights, plus bias (C_out,), then ReLU if asked: (N, C_out, H', W'), channels last."""
+def convolve(
+    x: Tensor, spectra: np.ndarray, bias: Tensor | None, plan: FftPlan, memory: Recycled, relu: bool = False
+) -> Tensor:
+    """x (N, C, H, W) with these weights, plus bias (C_out,), then ReLU if asked: (N, C_out, H', W'), channels last,
+    in that memory."""
     bias = None if bias is None else array(bias)
-    out = recycled.empty((plan.images, *plan.out_size, plan.outputs))
-    convolution.convolve(as_array(x), spectra, bias, plan, relu, out, torch.get_num_threads())
-    return as_tensor(out)
+    out = memory.empty((plan.images, *plan.out_size, plan.outputs))
+    convolution.convolve(channels_last_array(x), spectra, bias, plan, relu, out, torch.get_num_threads())
+    return channels_last_tensor(out)
 
 
 def weight_gradient(x: Tensor, dy: Tensor, plan: FftPlan) -> Tensor:
     """The gradient by the weight, of the weight's shape, from x (N, C, H, W) and the output's gradient."""
-    gradient = convolution.weight_gradient(as_array(x), as_array(dy), plan, torch.get_num_threads())
+    images = channels_last_array(x), channels_last_array(dy)
+    gradient = convolution.weight_gradient(*images, plan, torch.get_num_threads())
     return torch.from_numpy(gradient)

@@ -1,6 +1,6 @@
 """Convolution by FFT on a card, in torch's own operations (cuFFT, and cuBLAS for the products over the channels).
 
-Overlap-save as in `cpm_kernels.fft_convolution`: tiles that overlap by the kernel's size less 1, of which the results
+Overlap-save as in `cpm_kernels.fft.convolution`: tiles that overlap by the kernel's size less 1, of which the results
 that no wrapping-round has touched are kept. The functions take tensors of any device; the cost model is a card's.
 """
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cpm_kernels.fft.plan import Pair, PlainConvolution
+from cpm_kernels.fft.plan import PlainConvolution
+from cpm_kernels.window import Pair
 
 # Seconds. Half of what an H200's data sheet promises; not measured yet.
 MULTIPLY = 1 / 33e12  # per floating-point operation, float32
@@ -37,7 +38,7 @@ class CudaFftPlan(PlainConvolution):
     @property
     def kept(self) -> Pair:
         """Results of a tile, per axis."""
-        rows, columns = (n - k + 1 for n, k in zip(self.tile, self.kernel, strict=True))
+        rows, columns = (n - k + 1 for n, k in zip(self.tile, self.window.kernel, strict=True))
         return rows, columns
 
     @property
@@ -66,26 +67,27 @@ class CudaFftPlan(PlainConvolution):
         return for_images(self.turned(), self.images)
 
 
-def fft_plan(
-    channels: int, outputs: int, kernel: Pair, size: Pair, pad: Pair, images: int, training: bool = False
-) -> CudaFftPlan | None:
-    """The cheapest plan for such a convolution, or None where cuDNN should be faster (or there is no output)."""
-    plans = plans_of(channels, outputs, kernel, size, pad, images)
-    best = min(plans, key=lambda plan: cost(plan, training), default=None)
+def fft_plan(convolution: PlainConvolution, training: bool = False) -> CudaFftPlan | None:
+    """The cheapest plan for it, or None where cuDNN should be faster (or there is no output)."""
+    best = min(plans_of(convolution), key=lambda plan: cost(plan, training), default=None)
     return None if best is None or cost(best, training) >= direct_cost(best) else best
 
 
-def plans_of(channels: int, outputs: int, kernel: Pair, size: Pair, pad: Pair, images: int) -> list[CudaFftPlan]:
+def planned(convolution: PlainConvolution, training: bool) -> PlainConvolution:
+    """The convolution by which its plan is chosen: itself."""
+    return convolution
+
+
+def plans_of(convolution: PlainConvolution) -> list[CudaFftPlan]:
     """A plan for every number of tiles that is worth a thought; none if there is no output."""
-    plan = CudaFftPlan(channels, outputs, kernel, size, pad, images, kernel)
-    if min(plan.out_size) < 1 or images < 1:
+    if min(convolution.out_size) < 1 or convolution.images < 1:
         return []
+    sizes = list(zip(convolution.out_size, convolution.window.kernel, strict=True))
     tiles = dict.fromkeys(
-        tuple(fast_size(math.ceil(n / count) + k - 1) for n, k in zip(plan.out_size, kernel, strict=True))
-        for count in range(1, MOST_TILES + 1)
+        tuple(fast_size(math.ceil(n / count) + k - 1) for n, k in sizes) for count in range(1, MOST_TILES + 1)
     )
-    plans = [replace(plan, tile=tile) for tile in tiles if max(tile) <= LARGEST_TILE]
-    return [for_images(p, images) for p in plans if p.weight_bytes <= LARGEST_WEIGHTS]
+    plans = [CudaFftPlan(**vars(convolution), tile=tile) for tile in tiles if max(tile) <= LARGEST_TILE]
+    return [for_images(p, p.images) for p in plans if p.weight_bytes <= LARGEST_WEIGHTS]
 
 
 def for_images(plan: CudaFftPlan, images: int) -> CudaFftPlan:
@@ -107,7 +109,7 @@ def _rest(n: int) -> int:
 
 def direct_cost(plan: CudaFftPlan) -> float:
     """Of the direct convolution, in seconds."""
-    products = plan.images * math.prod(plan.out_size) * plan.outputs * plan.channels * math.prod(plan.kernel)
+    products = plan.images * math.prod(plan.out_size) * plan.outputs * plan.channels * math.prod(plan.window.kernel)
     return 2 * products * MULTIPLY + LAUNCH
 
 
@@ -151,15 +153,15 @@ def weight_gradient(x: Tensor, dy: Tensor, plan: CudaFftPlan) -> Tensor:
         seen, given = (_spectra(tiles, plan) for tiles in (_tiles(images, plan), _results(gradients, plan)))
         total.baddbmm_(seen.transpose(1, 2), given.conj())
     spectra = total.reshape(plan.tile[0], -1, plan.channels, plan.outputs).permute(3, 2, 0, 1)
-    rows, columns = plan.kernel
+    rows, columns = plan.window.kernel
     return torch.fft.irfft2(spectra, s=plan.tile)[:, :, :rows, :columns].contiguous()
 
 
 def _tiles(x: Tensor, plan: CudaFftPlan) -> Tensor:
     """Overlapping tiles (N, C, rows of tiles, columns of tiles, tile height, tile width) of the padded images."""
-    ends = zip(plan.grid, plan.kept, plan.tile, plan.pad, plan.size, strict=True)
+    ends = zip(plan.grid, plan.kept, plan.tile, plan.window.pad, plan.size, strict=True)
     bottom, right = ((count - 1) * kept + tile - pad - n for count, kept, tile, pad, n in ends)
-    top, left = plan.pad
+    top, left = plan.window.pad
     x = F.pad(x, (left, right, top, bottom))
     return x.unfold(2, plan.tile[0], plan.kept[0]).unfold(3, plan.tile[1], plan.kept[1])
 

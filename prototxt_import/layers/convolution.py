@@ -4,7 +4,7 @@ MobileNet's forks gave to depthwise convolution."""
 import torch
 from torch import Tensor
 
-from prototxt_import.geometry import Window
+from cpm_kernels.window import Window
 
 from .layer import ANY, Layer, Shape, register
 

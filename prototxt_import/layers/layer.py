@@ -1,7 +1,7 @@
 """The base of all layers, and the registry that finds the class for a prototxt's `type` (Caffe: Layer, LayerRegistry).
 
 A layer is built from its LayerParameter and the shapes of its bottoms; it owns its learnable blobs in Caffe's order
-and says the shapes of its tops. What it computes it asks of `self.ops`, the engine's operations (see engine.py).
+and says the shapes of its tops. What it computes it asks of `self.ops`, the engine's operations (see operations.py).
 """
 
 import math
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from cpm_kernels.exact.random import CaffeRandom
+from cpm_kernels.window import Window
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
-from prototxt_import.geometry import Window
+from prototxt_import.operations import Operations
 from prototxt_import.share import WHOLE_BATCH, Share
 
 Shape = tuple[int, ...]
@@ -35,7 +36,7 @@ def register(type_name: str) -> Callable[[type["Layer"]], type["Layer"]]:
     return add
 
 
-def make_layer(spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: object) -> "Layer":
+def make_layer(spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: Operations) -> "Layer":
     """The layer for `spec` (Caffe: LayerRegistry::CreateLayer); InputError names an unknown type."""
     if spec.type in DATA_TYPES:
         raise InputError(
@@ -61,11 +62,11 @@ class Layer(nn.Module):
     random: CaffeRandom  # the net's, set by Net
     share: Share = WHOLE_BATCH  # of the batch, set by Net.share_batch
 
-    def __init__(self, spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: object) -> None:
+    def __init__(self, spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: Operations) -> None:
         super().__init__()
         self.spec, self.ops = spec, ops
         self.fillers: dict[str, schema.FillerParameter] = {}
-        computed = all(hasattr(ops, operation) for operation in self.operations)
+        computed = ops.lacks.isdisjoint(self.operations)
         self.require(computed, "a type that this engine computes", f"one that only the fast engine does ({spec.type})")
         self._check_count("bottom", len(spec.bottom), self.bottoms)
         self._check_count("top", len(spec.top), self.tops)

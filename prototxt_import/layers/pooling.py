@@ -4,7 +4,7 @@ BVLC's `round_mode: FLOOR` or, as in many forks, `ceil_mode: false`.
 
 from torch import Tensor
 
-from prototxt_import.geometry import Window
+from cpm_kernels.window import Window
 
 from .layer import Layer, Shape, register
 

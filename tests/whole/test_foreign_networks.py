@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from cpm_kernels.window import Window
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel, write_hdf5
 from prototxt_import.formats.prototxt import parse_net
-from prototxt_import.geometry import Window
 from prototxt_import.net import Net, load_net
 from tests.foreign_nets import WITH_OPENCV, data, foreign_net, layer
 

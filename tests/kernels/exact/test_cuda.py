@@ -11,9 +11,8 @@ import torch
 
 from cpm_kernels import cuda_module
 from cpm_kernels.exact import blas, convolution, cuda, elementary, gemm, pooling, solvers
-from cpm_kernels.exact.convolution import Geometry
-from cpm_kernels.exact.gemm import GEMM_PROFILES
-from cpm_kernels.exact.pooling import Pooling
+from cpm_kernels.exact.gemm import GEMM_PROFILES, GemmProfile
+from cpm_kernels.window import Window
 from tests.bits import assert_same_bits
 from tests.kernels.cuda_on_host import HostLauncher
 
@@ -125,36 +124,39 @@ def test_subnormal_numbers_are_kept(device: str) -> None:
     assert_same_bits(tensors[2][0].cpu().numpy(), history, "history")
 
 
-CONVOLUTIONS: dict[str, tuple[tuple[int, ...], int, Geometry]] = {
-    # x's shape, output channels, geometry
-    "1 x 1": ((2, 20, 9, 11), 15, Geometry((1, 1))),
-    "1 x 1, many channels": ((1, 330, 20, 20), 70, Geometry((1, 1))),
-    "1 x 1, many outputs": ((1, 70, 20, 20), 330, Geometry((1, 1))),
-    "3 x 3, lanes": ((3, 2, 9, 8), 7, Geometry((3, 3), pad=(1, 1))),
-    "9 x 9": ((2, 5, 25, 27), 33, Geometry((9, 9), pad=(4, 4))),
-    "11 x 11": ((1, 7, 21, 22), 36, Geometry((11, 11), pad=(5, 5))),
-    "strides, dilation, groups": ((2, 6, 33, 30), 20, Geometry((3, 2), (2, 3), (2, 1), (2, 3), group=2)),
-    "several blocks of outputs": ((2, 11, 14, 15), 340, Geometry((3, 3), pad=(1, 1))),
-    "threads' profile": ((1, 40, 30, 28), 66, Geometry((3, 3), profile=GEMM_PROFILES["openblas-0.3.21-threads"])),
+DEFAULT, THREADED = GEMM_PROFILES["openblas-0.3.21"], GEMM_PROFILES["openblas-0.3.21-threads"]
+CONVOLUTIONS: dict[str, tuple[tuple[int, ...], int, Window, int, GemmProfile]] = {
+    # x's shape, output channels, window, group, profile
+    "1 x 1": ((2, 20, 9, 11), 15, Window((1, 1)), 1, DEFAULT),
+    "1 x 1, many channels": ((1, 330, 20, 20), 70, Window((1, 1)), 1, DEFAULT),
+    "1 x 1, many outputs": ((1, 70, 20, 20), 330, Window((1, 1)), 1, DEFAULT),
+    "3 x 3, lanes": ((3, 2, 9, 8), 7, Window((3, 3), pad=(1, 1)), 1, DEFAULT),
+    "9 x 9": ((2, 5, 25, 27), 33, Window((9, 9), pad=(4, 4)), 1, DEFAULT),
+    "11 x 11": ((1, 7, 21, 22), 36, Window((11, 11), pad=(5, 5)), 1, DEFAULT),
+    "strides, dilation, groups": ((2, 6, 33, 30), 20, Window((3, 2), (2, 3), (2, 1), (2, 3)), 2, DEFAULT),
+    "several blocks of outputs": ((2, 11, 14, 15), 340, Window((3, 3), pad=(1, 1)), 1, DEFAULT),
+    "threads' profile": ((1, 40, 30, 28), 66, Window((3, 3)), 1, THREADED),
 }
 
 
-@pytest.mark.parametrize(("shape", "outputs", "geometry"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
-def test_convolution(device: str, shape: tuple[int, ...], outputs: int, geometry: Geometry) -> None:
-    x = values(*shape)
-    weight = values(outputs, shape[1] // geometry.group, *geometry.kernel, seed=1)
+@pytest.mark.parametrize(("shape", "outputs", "window", "group", "profile"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_convolution(
+    device: str, shape: tuple[int, ...], outputs: int, window: Window, group: int, profile: GemmProfile
+) -> None:
+    x, how = values(*shape), (group, profile)
+    weight = values(outputs, shape[1] // group, *window.kernel, seed=1)
     bias, gradient = values(outputs, seed=2), values(*weight.shape, seed=3)
-    y = convolution.convolve(x, weight, bias, geometry)
-    assert_same_bits(cuda.convolve(*on(device, x, weight, bias), geometry).cpu().numpy(), y, "forward")
+    y = convolution.convolve(x, weight, bias, window, *how)
+    assert_same_bits(cuda.convolve(*on(device, x, weight, bias), window, *how).cpu().numpy(), y, "forward")
 
     dy, size = values(*y.shape, seed=4), shape[2:]
-    dx = convolution.convolve_transposed(dy, weight, None, geometry, size)
+    dx = convolution.convolve_transposed(dy, weight, None, window, size, *how)
     (on_dy, on_weight, on_x, on_gradient) = on(device, dy, weight, x, gradient)
-    actual = cuda.convolve_transposed(on_dy, on_weight, None, geometry, size)
+    actual = cuda.convolve_transposed(on_dy, on_weight, None, window, size, *how)
     assert_same_bits(actual.cpu().numpy(), dx, "data gradient")
 
-    convolution.add_weight_gradient(x, dy, geometry, gradient)
-    cuda.add_weight_gradient(on_x, on_dy, geometry, on_gradient)
+    convolution.add_weight_gradient(x, dy, gradient, window, *how)
+    cuda.add_weight_gradient(on_x, on_dy, on_gradient, window, *how)
     assert_same_bits(on_gradient.cpu().numpy(), gradient, "weight gradient")
 
 
@@ -170,28 +172,29 @@ def test_bias_gradient(device: str, maps: int, size: tuple[int, int]) -> None:
 
 
 POOLINGS = {
-    "3 / 2, the edge clipped": Pooling((23, 26), (11, 13), (3, 3), (2, 2), (0, 0)),
-    "2 / 2": Pooling((8, 8), (4, 4), (2, 2), (2, 2), (0, 0)),
-    "9 / 8": Pooling((40, 43), (5, 6), (9, 9), (8, 8), (0, 0)),
-    "3 / 2 with padding": Pooling((11, 10), (6, 6), (3, 3), (2, 2), (1, 1)),
-    "gaps": Pooling((13, 9), (4, 3), (2, 3), (4, 3), (1, 0)),
+    "3 / 2, the edge clipped": (Window((3, 3), (2, 2)), (23, 26)),
+    "2 / 2": (Window((2, 2), (2, 2)), (8, 8)),
+    "9 / 8": (Window((9, 9), (8, 8)), (40, 43)),
+    "3 / 2 with padding": (Window((3, 3), (2, 2), (1, 1)), (11, 10)),
+    "gaps": (Window((2, 3), (4, 3), (1, 0)), (13, 9)),
 }
 
 
-@pytest.mark.parametrize("kind", POOLINGS)
-def test_pooling(device: str, kind: str) -> None:
-    p = POOLINGS[kind]
-    x, dy = np.round(values(2, 3, *p.size)), values(2, 3, *p.pooled, seed=1)  # rounded: with ties
+@pytest.mark.parametrize(("window", "size"), POOLINGS.values(), ids=POOLINGS)
+def test_pooling(device: str, window: Window, size: tuple[int, int]) -> None:
+    x, dy = np.round(values(2, 3, *size)), values(2, 3, *window.pooled(size), seed=1)  # rounded: with ties
     on_x, on_dy = on(device, x, dy)
-    y, where = pooling.max_pool(x, p)
-    on_y, on_where = cuda.max_pool(on_x, p)
+    y, where = pooling.max_pool(x, window)
+    on_y, on_where = cuda.max_pool(on_x, window)
     assert_same_bits(on_y.cpu().numpy(), y, "maxima")
     assert_same_bits(on_where.cpu().numpy(), where, "their places")
-    dx = cuda.max_pool_gradient(on_dy, on_where, p)
-    assert_same_bits(dx.cpu().numpy(), pooling.max_pool_gradient(dy, where, p), "gradient of the maxima")
-    assert_same_bits(cuda.ave_pool(on_x, p).cpu().numpy(), pooling.ave_pool(x, p), "means")
-    dx = cuda.ave_pool_gradient(on_dy, p)
-    assert_same_bits(dx.cpu().numpy(), pooling.ave_pool_gradient(dy, p), "gradient of the means")
+    dx = cuda.max_pool_gradient(on_dy, on_where, window, size)
+    expected = pooling.max_pool_gradient(dy, where, window, size)
+    assert_same_bits(dx.cpu().numpy(), expected, "gradient of the maxima")
+    assert_same_bits(cuda.ave_pool(on_x, window).cpu().numpy(), pooling.ave_pool(x, window), "means")
+    dx = cuda.ave_pool_gradient(on_dy, window, size)
+    expected = pooling.ave_pool_gradient(dy, window, size)
+    assert_same_bits(dx.cpu().numpy(), expected, "gradient of the means")
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1])
@@ -238,14 +241,14 @@ def test_solver_update(device: str) -> None:
 
 def test_wrong_tensors_are_refused() -> None:
     x, weight = torch.zeros(1, 3, 8, 8), torch.zeros(4, 3, 3, 3)
-    geometry = Geometry((3, 3))
+    window = Window((3, 3))
     with pytest.raises(ValueError, match="must be on a CUDA device, not on cpu"):
-        cuda.convolve(x, weight, None, geometry)
+        cuda.convolve(x, weight, None, window)
     with pytest.raises(ValueError, match="weight must have shape"):
-        cuda.convolve(x, torch.zeros(4, 2, 3, 3), None, geometry)
+        cuda.convolve(x, torch.zeros(4, 2, 3, 3), None, window)
     with pytest.raises(ValueError, match="bias must have shape"):
-        cuda.convolve(x, weight, torch.zeros(3), geometry)
+        cuda.convolve(x, weight, torch.zeros(3), window)
     with pytest.raises(ValueError, match="contiguous float32"):
-        cuda.convolve(x.double(), weight, None, geometry)
+        cuda.convolve(x.double(), weight, None, window)
     with pytest.raises(ValueError, match="rows, as a has columns"):
         cuda.gemm(torch.zeros(2, 3), torch.zeros(4, 5))

@@ -4,22 +4,17 @@ import numpy as np
 import pytest
 
 from cpm_kernels.exact import elementary, pooling
-from cpm_kernels.exact.pooling import (
-    Pooling,
-    ave_pool,
-    ave_pool_gradient,
-    max_pool,
-    max_pool_channels_last,
-    max_pool_gradient,
-)
+from cpm_kernels.exact.pooling import ave_pool, ave_pool_gradient, max_pool, max_pool_channels_last, max_pool_gradient
+from cpm_kernels.window import Window
 from tests.bits import assert_same_bits
 
 CASES = [
-    Pooling((12, 10), (6, 5), (3, 3), (2, 2), (0, 0)),
-    Pooling((11, 11), (6, 6), (3, 3), (2, 2), (1, 1)),
-    Pooling((9, 14), (2, 2), (9, 9), (8, 8), (0, 0)),
-    Pooling((7, 5), (1, 1), (7, 5), (1, 1), (0, 0)),
-    Pooling((5, 7), (5, 4), (2, 3), (1, 2), (0, 1)),
+    # window, size
+    (Window((3, 3), (2, 2)), (12, 10)),
+    (Window((3, 3), (2, 2), (1, 1)), (11, 11)),
+    (Window((9, 9), (8, 8)), (10, 14)),
+    (Window((7, 5)), (7, 5)),
+    (Window((2, 3), (3, 2), (0, 1)), (10, 7)),
 ]
 
 
@@ -30,25 +25,24 @@ def poisoned(monkeypatch):
     monkeypatch.setattr(pooling, "empty", lambda shape, dtype=np.float32: np.full(shape, poison[dtype], dtype))
 
 
-def windows(p):
+def windows(window, size):
     """(output row, column, clipped rows, clipped columns, area with padding) in the order of the output."""
-    for row in range(p.pooled[0]):
-        for column in range(p.pooled[1]):
-            start = [i * s - pad for i, s, pad in zip((row, column), p.stride, p.pad, strict=True)]
-            end = [min(a + k, n + pad) for a, k, n, pad in zip(start, p.kernel, p.size, p.pad, strict=True)]
-            area = (end[0] - start[0]) * (end[1] - start[1])
-            yield row, column, *(range(max(a, 0), min(b, n)) for a, b, n in zip(start, end, p.size, strict=True)), area
+    for row, column in np.ndindex(window.pooled(size)):
+        start = [i * s - pad for i, s, pad in zip((row, column), window.stride, window.pad, strict=True)]
+        end = [min(a + k, n + pad) for a, k, n, pad in zip(start, window.kernel, size, window.pad, strict=True)]
+        area = (end[0] - start[0]) * (end[1] - start[1])
+        yield row, column, *(range(max(a, 0), min(b, n)) for a, b, n in zip(start, end, size, strict=True)), area
 
 
-@pytest.mark.parametrize("p", CASES)
+@pytest.mark.parametrize(("window", "size"), CASES)
 @pytest.mark.parametrize("threads", [1, 3])
-def test_pooling(p, threads):
+def test_pooling(window, size, threads):
     random = np.random.default_rng(6)
-    x = random.integers(-3, 3, (2, 3, *p.size)).astype(np.float32)  # ties: the first maximum wins
-    dy = random.standard_normal((2, 3, *p.pooled), np.float32)
+    x = random.integers(-3, 3, (2, 3, *size)).astype(np.float32)  # ties: the first maximum wins
+    dy = random.standard_normal((2, 3, *window.pooled(size)), np.float32)
     most, mean, of_most, of_mean = np.zeros_like(dy), np.zeros_like(dy), np.zeros_like(x), np.zeros_like(x)
     for n, c in np.ndindex(2, 3):
-        for row, column, ys, xs, area in windows(p):
+        for row, column, ys, xs, area in windows(window, size):
             places = [(y, z) for y in ys for z in xs]
             best = max(places, key=lambda place: x[n, c][place])
             most[n, c, row, column] = x[n, c][best]
@@ -58,33 +52,33 @@ def test_pooling(p, threads):
                 total += x[n, c][place]
                 of_mean[n, c][place] += dy[n, c, row, column] / np.float32(area)
             mean[n, c, row, column] = total / np.float32(area)
-    actual, where = max_pool(x, p, threads)
+    actual, where = max_pool(x, window, threads)
     assert_same_bits(actual, most, "maxima")
-    channels_last = max_pool_channels_last(x.transpose(0, 2, 3, 1), p, threads)
+    channels_last = max_pool_channels_last(x.transpose(0, 2, 3, 1), window, threads)
     assert_same_bits(channels_last, most.transpose(0, 2, 3, 1), "maxima, channels last")
-    assert_same_bits(max_pool_gradient(dy, where, p, threads), of_most, "gradient of maxima")
-    assert_same_bits(ave_pool(x, p, threads), mean, "means")
-    assert_same_bits(ave_pool_gradient(dy, p, threads), of_mean, "gradient of means")
+    assert_same_bits(max_pool_gradient(dy, where, window, size, threads), of_most, "gradient of maxima")
+    assert_same_bits(ave_pool(x, window, threads), mean, "means")
+    assert_same_bits(ave_pool_gradient(dy, window, size, threads), of_mean, "gradient of means")
 
 
 def test_windows_without_a_maximum():
-    p = CASES[0]
-    y, where = max_pool(np.full((1, 1, *p.size), np.nan, np.float32), p)
+    window, size = CASES[0]
+    y, where = max_pool(np.full((1, 1, *size), np.nan, np.float32), window)
     assert (where == -1).all() and (y == np.finfo(np.float32).min).all()
-    assert not max_pool_gradient(np.ones_like(y), where, p).any()
+    assert not max_pool_gradient(np.ones_like(y), where, window, size).any()
     with pytest.raises(ValueError, match="indices into a plane"):
-        max_pool_gradient(y, where + p.size[0] * p.size[1] + 1, p)
+        max_pool_gradient(y, where + size[0] * size[1] + 1, window, size)
 
 
 def test_channels_last_keeps_nan_and_infinity():
-    p = CASES[0]
-    x = np.full((1, *p.size, 3), -np.inf, np.float32)
+    window, size = CASES[0]
+    x = np.full((1, *size, 3), -np.inf, np.float32)
     x[0, 2, 2] = np.nan, np.inf, 1
     x[0, 1, 3, 0] = x[0, 3, 1, 0] = 5
-    y = max_pool_channels_last(x, p)
+    y = max_pool_channels_last(x, window)
     assert np.isnan(y[0, 0, 0, 0]) and np.isnan(y[0, 1, 1, 0]) and np.isnan(y).sum() == 4
     assert y[0, 0, 0, 1] == np.inf and y[0, 1, 0, 2] == 1 and y[0, 5, 4, 2] == np.finfo(np.float32).min
-    assert max_pool_channels_last(x[:0], p).shape == (0, *p.pooled, 3)
+    assert max_pool_channels_last(x[:0], window).shape == (0, *window.pooled(size), 3)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1])

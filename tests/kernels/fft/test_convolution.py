@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from cpm_kernels.exact.gemm import best_version
 from cpm_kernels.fft import convolution
 from cpm_kernels.fft.convolution import convolve, transform_weights, weight_gradient
-from cpm_kernels.fft.plan import TILE_SIZES, FftPlan, fft_plan, plans_of
+from cpm_kernels.fft.plan import TILE_SIZES, FftPlan, PlainConvolution, fft_plan, plans_of
+from cpm_kernels.window import Window
 from tests.bits import assert_same_bits
 from tests.convolution_cases import CASES, assert_close
 
@@ -27,6 +28,12 @@ CPM_LAYERS = {
     "Mconv4": (128, 46, 128, 1),
     "VGG's Mconv2": (128, 46, 128, 7),
 }
+
+
+def square_plan(channels, size, outputs, kernel):
+    """The plan of a layer whose output is as large as its input."""
+    window = Window((kernel, kernel), pad=(kernel // 2, kernel // 2))
+    return fft_plan(PlainConvolution(channels, outputs, window, (size, size), 1))
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +68,11 @@ def expected(x, weight, bias, dy, pad):
 @pytest.mark.parametrize("case", CASES)
 def test_output_and_gradients(case, tile):
     images, channels, size, outputs, kernel, pad = CASES[case]
-    plans = [p for p in plans_of(channels, outputs, kernel, size, pad, images) if p.tile == tile]
+    plans = [
+        p
+        for p in plans_of(PlainConvolution(channels, outputs, Window(kernel, pad=pad), size, images))
+        if p.tile == tile
+    ]
     if not plans:
         pytest.skip("the kernel does not fit the tile")
     plan = plans[0]
@@ -78,7 +89,7 @@ def test_every_version_of_the_kernels(version):
     case = (2, 35, (31, 30), 20, (5, 5), (2, 2))
     x, weight, bias, dy = random_case(*case)
     y, _, dweight = expected(x, weight, bias, dy, (2, 2))
-    for plan in plans_of(35, 20, (5, 5), (31, 30), (2, 2), 2):
+    for plan in plans_of(PlainConvolution(35, 20, Window((5, 5), pad=(2, 2)), (31, 30), 2)):
         assert_close(convolve(x, transform_weights(weight, plan), bias, plan, version=version), y, f"tile {plan.tile}")
         assert_close(weight_gradient(x, dy, plan, version=version), dweight, f"tile {plan.tile}, gradient")
 
@@ -86,24 +97,24 @@ def test_every_version_of_the_kernels(version):
 @pytest.mark.parametrize("layer", CPM_LAYERS)
 def test_cpm_layers(layer):
     channels, size, outputs, kernel = CPM_LAYERS[layer]
-    plan = fft_plan(channels, outputs, (kernel, kernel), (size, size), (kernel // 2, kernel // 2))
+    plan = square_plan(channels, size, outputs, kernel)
     assert (plan is None) == (kernel == 1)
     if plan is None:
         return
-    x, weight, bias, _ = random_case(1, channels, (size, size), outputs, plan.kernel, plan.pad)
+    x, weight, bias, _ = random_case(1, channels, (size, size), outputs, plan.window.kernel, plan.window.pad)
     x = np.maximum(x, 0)  # as after a ReLU: a mean far from 0
     y = convolve(x, transform_weights(weight, plan), bias, plan)
     some = slice(0, outputs, 37)  # float64 convolution takes its time
     wanted = F.conv2d(tensor(x), torch.from_numpy(weight[some]).double(), torch.from_numpy(bias[some]).double(),
-                      padding=plan.pad)  # fmt: skip
+                      padding=plan.window.pad)  # fmt: skip
     assert_close(y[..., some], wanted.permute(0, 2, 3, 1).numpy(), layer)
 
 
 def test_bits_do_not_depend_on_the_threads_nor_outputs_on_the_chunks():
     case = (2, 20, (40, 33), 18, (5, 5), (2, 2))
     x, weight, bias, dy = random_case(*case)
-    plan = FftPlan(20, 18, (5, 5), (40, 33), (2, 2), images=2, tile=12, chunk=7)
-    whole = FftPlan(20, 18, (5, 5), (40, 33), (2, 2), images=2, tile=12, chunk=1000)
+    plan = FftPlan(20, 18, Window((5, 5), pad=(2, 2)), (40, 33), images=2, tile=12, chunk=7)
+    whole = FftPlan(20, 18, Window((5, 5), pad=(2, 2)), (40, 33), images=2, tile=12, chunk=1000)
     spectra = transform_weights(weight, plan, threads=1)
     y, dweight = convolve(x, spectra, bias, plan, threads=1), weight_gradient(x, dy, plan, threads=1)
     for threads in (2, 3, 7):
@@ -118,8 +129,9 @@ import sys
 import numpy as np
 from cpm_kernels.fft.convolution import convolve, transform_weights
 from cpm_kernels.fft.plan import FftPlan
+from cpm_kernels.window import Window
 case = np.load(sys.argv[1])
-plan = FftPlan(20, 18, (5, 5), (40, 33), (2, 2), images=2, tile=12, chunk=7)
+plan = FftPlan(20, 18, Window((5, 5), pad=(2, 2)), (40, 33), images=2, tile=12, chunk=7)
 y = convolve(case["x"], transform_weights(case["weight"], plan), case["bias"], plan, threads=3)
 assert "torch" not in sys.modules
 np.save(sys.argv[2], y)
@@ -130,14 +142,14 @@ def test_bits_do_not_depend_on_whose_threads_they_are(tmp_path):
     x, weight, bias, _ = random_case(2, 20, (40, 33), 18, (5, 5), (2, 2))
     np.savez(tmp_path / "case.npz", x=x, weight=weight, bias=bias)
     subprocess.run([sys.executable, "-c", WITHOUT_TORCH, tmp_path / "case.npz", tmp_path / "y.npy"], check=True)
-    plan = FftPlan(20, 18, (5, 5), (40, 33), (2, 2), images=2, tile=12, chunk=7)
+    plan = FftPlan(20, 18, Window((5, 5), pad=(2, 2)), (40, 33), images=2, tile=12, chunk=7)
     y = convolve(x, transform_weights(weight, plan), bias, plan, threads=3)
     assert_same_bits(np.load(tmp_path / "y.npy"), y, "output with own threads, and with torch's")
 
 
 def test_relu_and_slices_of_wider_arrays():
     x, weight, bias, _ = random_case(2, 15, (19, 22), 20, (5, 5), (2, 2))
-    plan = FftPlan(15, 20, (5, 5), (19, 22), (2, 2), images=2, tile=16, chunk=3)
+    plan = FftPlan(15, 20, Window((5, 5), pad=(2, 2)), (19, 22), images=2, tile=16, chunk=3)
     spectra = transform_weights(weight, plan)
     y = convolve(x, spectra, bias, plan)
     wide_x, wide_y = np.full((2, 19, 22, 40), np.nan, np.float32), np.full((2, 19, 22, 50), 7, np.float32)
@@ -153,21 +165,21 @@ def test_relu_and_slices_of_wider_arrays():
 def test_zero_where_all_input_is_zero(version):
     x, weight, _, _ = random_case(1, 35, (60, 50), 20, (5, 5), (2, 2))
     x[:, 20:, 13:] = 0
-    for plan in plans_of(35, 20, (5, 5), (60, 50), (2, 2)):
+    for plan in plans_of(PlainConvolution(35, 20, Window((5, 5), pad=(2, 2)), (60, 50), 1)):
         y = convolve(x, transform_weights(weight, plan), None, plan, version=version)
         assert (y[:, 22:, 15:] == 0).all() and (y[:, :22] != 0).mean() > 0.99, f"tile {plan.tile}"
 
 
 def test_relu_keeps_nan():
     x, weight, bias, _ = random_case(1, 3, (9, 9), 4, (3, 3), (1, 1))
-    plan = plans_of(3, 4, (3, 3), (9, 9), (1, 1))[0]
+    plan = plans_of(PlainConvolution(3, 4, Window((3, 3), pad=(1, 1)), (9, 9), 1))[0]
     x[0, 0, 0, 0] = np.nan
     assert np.isnan(convolve(x, transform_weights(weight, plan), bias, plan, relu=True)[0, 0, 0]).all()
 
 
 def test_wrong_arrays_are_refused():
     x, weight, bias, _ = random_case(1, 3, (20, 20), 4, (5, 5), (2, 2))
-    plan = plans_of(3, 4, (5, 5), (20, 20), (2, 2))[0]
+    plan = plans_of(PlainConvolution(3, 4, Window((5, 5), pad=(2, 2)), (20, 20), 1))[0]
     spectra = transform_weights(weight, plan)
     for wrong in (
         lambda: transform_weights(weight.transpose(1, 0, 2, 3), plan),
@@ -184,10 +196,10 @@ def test_wrong_arrays_are_refused():
 
 
 def test_plans():
-    assert fft_plan(128, 128, (1, 1), (46, 46), (0, 0)) is None
-    assert fft_plan(16, 16, (9, 9), (4, 4), (0, 0)) is None
-    assert fft_plan(16, 16, (41, 41), (64, 64), (20, 20)) is None
-    kept = [fft_plan(c, o, (k, k), (n, n), (k // 2, k // 2)) for c, n, o, k in CPM_LAYERS.values()]
+    assert square_plan(128, 46, 128, 1) is None
+    assert fft_plan(PlainConvolution(16, 16, Window((9, 9), pad=(0, 0)), (4, 4), 1)) is None
+    assert fft_plan(PlainConvolution(16, 16, Window((41, 41), pad=(20, 20)), (64, 64), 1)) is None
+    kept = [square_plan(*layer) for layer in CPM_LAYERS.values()]
     counts = [2, 2, 2, 6, 1, 5, 10, 0, 0]
     total = sum(plan.weight_bytes * count for plan, count in zip(kept, counts, strict=True) if plan)
     assert total < 600e6  # of weights' spectra in a 6-stage network

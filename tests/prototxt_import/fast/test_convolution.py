@@ -6,13 +6,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from prototxt_import.fast import convolution as convolution_plans
+from cpm_kernels.window import Window
 from prototxt_import.fast import cpu_fft
-from prototxt_import.fast.convolution import convolution, plan_of
-from prototxt_import.geometry import Window
+from prototxt_import.fast.operations import Fast
 from tests.convolution_cases import assert_close
 
 WINDOW = Window((9, 9), pad=(4, 4))
+
+
+@pytest.fixture
+def convolution():
+    return Fast().convolutions
 
 
 @pytest.fixture
@@ -23,9 +27,9 @@ def case():
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_output_and_gradients(case, memory_format):
+def test_output_and_gradients(convolution, case, memory_format):
     x, weight, bias = (t.to(memory_format=memory_format) if t.dim() == 4 else t for t in case)
-    assert plan_of(x, weight, WINDOW, 1)
+    assert convolution.plan_of(x, weight, WINDOW, 1)
     ours = [t.clone().requires_grad_() for t in (x, weight, bias)]
     exact = [t.double().requires_grad_() for t in (x, weight, bias)]
     y, expected = convolution(*ours, WINDOW, 1), F.conv2d(*exact, padding=4)
@@ -37,25 +41,25 @@ def test_output_and_gradients(case, memory_format):
         assert_close(mine.grad, right.grad, f"gradient by {name}")
 
 
-def test_only_what_is_asked_for_has_a_gradient(case):
+def test_only_what_is_asked_for_has_a_gradient(convolution, case):
     x, weight, _ = case
     weight.requires_grad_()
     convolution(x, weight, None, WINDOW, 1).sum().backward()
     assert weight.grad is not None and x.grad is None
 
 
-def test_torch_where_fft_does_not_apply(case):
+def test_torch_where_fft_does_not_apply(convolution, case):
     x, weight, bias = case
     groups, strided, dilated = weight[:, :7], Window((9, 9), (2, 2), (4, 4)), Window((9, 9), (1, 1), (4, 4), (2, 2))
-    assert plan_of(x, groups, WINDOW, 5) is None
-    assert plan_of(x, weight, strided, 1) is None
-    assert plan_of(x, weight, dilated, 1) is None
-    assert plan_of(x.double(), weight.double(), WINDOW, 1) is None
-    assert plan_of(x, weight[:, :, :1, :1], Window((1, 1)), 1) is None
+    assert convolution.plan_of(x, groups, WINDOW, 5) is None
+    assert convolution.plan_of(x, weight, strided, 1) is None
+    assert convolution.plan_of(x, weight, dilated, 1) is None
+    assert convolution.plan_of(x.double(), weight.double(), WINDOW, 1) is None
+    assert convolution.plan_of(x, weight[:, :, :1, :1], Window((1, 1)), 1) is None
     assert torch.equal(convolution(x, weight, bias, strided, 1), F.conv2d(x, weight, bias, 2, 4))
 
 
-def test_spectra_are_kept_until_the_weight_changes_or_goes(case, monkeypatch):
+def test_spectra_are_kept_until_the_weight_changes_or_goes(convolution, case, monkeypatch):
     x, weight, bias = case
     made = []
     transform = cpu_fft.transform_weights
@@ -69,10 +73,10 @@ def test_spectra_are_kept_until_the_weight_changes_or_goes(case, monkeypatch):
         parameter.data = weight.clone()
         assert torch.equal(convolution(x, parameter, bias, WINDOW, 1), first) and len(made) == 3
     convolution(x, parameter, bias, WINDOW, 1)
-    assert parameter not in convolution_plans._kept_spectra, "training keeps none"
+    assert parameter not in convolution.kept_spectra, "training keeps none"
     with torch.no_grad():
         convolution(x, parameter, bias, WINDOW, 1)
-    kept = len(convolution_plans._kept_spectra)
+    kept = len(convolution.kept_spectra)
     del parameter
     gc.collect()
-    assert len(convolution_plans._kept_spectra) == kept - 1
+    assert len(convolution.kept_spectra) == kept - 1

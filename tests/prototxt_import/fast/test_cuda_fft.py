@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from prototxt_import.fast import convolution as convolution_plans
+from cpm_kernels.fft.plan import PlainConvolution
+from cpm_kernels.window import Window
 from prototxt_import.fast import cuda_fft
-from prototxt_import.fast.convolution import convolution
+from prototxt_import.fast.convolution import Convolutions
 from prototxt_import.fast.cuda_fft import convolve, fast_size, fft_plan, plans_of, transform_weights, weight_gradient
-from prototxt_import.geometry import Window
+from prototxt_import.fast.operations import Fast
 from tests.convolution_cases import CASES, assert_close
 
 
@@ -20,6 +21,12 @@ def random_case(images, channels, size, outputs, kernel, pad, seed=0):
     out_size = [n + 2 * p - k + 1 for n, p, k in zip(size, pad, kernel, strict=True)]
     shapes = (images, channels, *size), (outputs, channels, *kernel), (outputs,), (images, outputs, *out_size)
     return [torch.randn(shape, generator=random) for shape in shapes]
+
+
+def square_plan(channels, size, outputs, kernel, images):
+    """The plan of a layer whose output is as large as its input."""
+    window = Window((kernel, kernel), pad=(kernel // 2, kernel // 2))
+    return fft_plan(PlainConvolution(channels, outputs, window, (size, size), images))
 
 
 def expected(x, weight, bias, dy, pad):
@@ -37,7 +44,7 @@ def test_output_and_gradients(case, layout, device, monkeypatch):
     x, weight, bias, dy = (t.to(device) for t in random_case(*CASES[case]))
     y, dx, dweight = expected(x, weight, bias, dy, pad)
     x, dy = (t.to(memory_format=layout) for t in (x, dy))
-    for plan in plans_of(channels, outputs, kernel, size, pad, images):
+    for plan in plans_of(PlainConvolution(channels, outputs, Window(kernel, pad=pad), size, images)):
         assert_close(convolve(x, transform_weights(weight, plan), bias, plan), y, f"output, {plan}")
         relu = convolve(x, transform_weights(weight, plan), bias, plan, relu=True)
         assert_close(relu, y.relu(), f"ReLU, {plan}") if y.max() > 0 else None
@@ -48,8 +55,9 @@ def test_output_and_gradients(case, layout, device, monkeypatch):
 
 def test_autograd_goes_by_the_plan(monkeypatch):
     images, channels, size, outputs, kernel, pad = CASES["odd sizes, batch"]
-    plan = plans_of(channels, outputs, kernel, size, pad, images)[1]
-    monkeypatch.setattr(convolution_plans, "plan_of", lambda *_: plan)
+    plan = plans_of(PlainConvolution(channels, outputs, Window(kernel, pad=pad), size, images))[1]
+    monkeypatch.setattr(Convolutions, "plan_of", lambda *_: plan)
+    convolution = Fast().convolutions
     x, weight, bias, dy = random_case(*CASES["odd sizes, batch"])
     ours = [t.clone().requires_grad_() for t in (x, weight, bias)]
     y = convolution(*ours, Window(kernel, pad=pad), 1)
@@ -66,7 +74,7 @@ def test_autograd_goes_by_the_plan(monkeypatch):
 @pytest.mark.parametrize("case", [(128, 184, 128, 9), (32, 46, 512, 9), (48, 46, 128, 11), (128, 46, 128, 11)])
 def test_layers_of_the_network(case):
     channels, size, outputs, kernel = case
-    plan = fft_plan(channels, outputs, (kernel,) * 2, (size,) * 2, (kernel // 2,) * 2, 16)
+    plan = square_plan(channels, size, outputs, kernel, 16)
     assert plan.weight_bytes <= cuda_fft.LARGEST_WEIGHTS and plan.chunk * plan.image_bytes <= cuda_fft.WORKSPACE
     assert cuda_fft.cost(plan) < cuda_fft.direct_cost(plan) / 3
 
@@ -74,11 +82,12 @@ def test_layers_of_the_network(case):
 @pytest.mark.parametrize("case", [(3, 368, 128, 9), (128, 46, 128, 1), (16, 12, 16, 3)])
 def test_small_layers_stay_direct(case):
     channels, size, outputs, kernel = case
-    assert fft_plan(channels, outputs, (kernel,) * 2, (size,) * 2, (kernel // 2,) * 2, 1) is None
+    assert square_plan(channels, size, outputs, kernel, 1) is None
 
 
 def test_no_plan_without_an_output():
-    assert plans_of(3, 4, (5, 5), (3, 3), (0, 0), 1) == [] and fft_plan(3, 4, (5, 5), (9, 9), (0, 0), 0) is None
+    assert plans_of(PlainConvolution(3, 4, Window((5, 5)), (3, 3), 1)) == []
+    assert fft_plan(PlainConvolution(3, 4, Window((5, 5)), (9, 9), 0)) is None
 
 
 def test_fast_sizes():

@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from cpm_kernels.fft import plan as cpu_plan
 from cpm_kernels.fft.plan import FftPlan, plans_of
-from prototxt_import.fast import convolution as convolution_plans
+from cpm_kernels.window import Window
 from prototxt_import.fast import measured_plans
-from prototxt_import.fast.convolution import convolution, measure_into, plan_of
+from prototxt_import.fast.convolution import Convolutions
 from prototxt_import.fast.measured_plans import DIRECT, MeasuredPlans, machine
+from prototxt_import.fast.operations import Fast
 from prototxt_import.files import InputError
-from prototxt_import.geometry import Window
 
 CPU = torch.device("cpu")
 WINDOW = Window((5, 5), pad=(2, 2))
@@ -20,8 +21,7 @@ WINDOW = Window((5, 5), pad=(2, 2))
 
 @pytest.fixture
 def path(tmp_path):
-    yield tmp_path / "plans.json"
-    measure_into(None)
+    return tmp_path / "plans.json"
 
 
 @pytest.fixture
@@ -34,8 +34,13 @@ def trials(monkeypatch):
         clock[0] += plan.tile if plan else 15
 
     monkeypatch.setattr(measured_plans.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(convolution_plans, "_trial", lambda *_: run)
+    monkeypatch.setattr(Convolutions, "_trial", lambda *_: run)
     return tried
+
+
+def by(path):
+    """The convolutions of an engine that goes by the file."""
+    return Fast(plans=MeasuredPlans(path)).convolutions
 
 
 def operands(images=2, training=False):
@@ -45,46 +50,46 @@ def operands(images=2, training=False):
 
 
 def test_the_fastest_is_kept_in_the_file(path, trials, capsys):
-    measure_into(path)
+    convolution = by(path)
     x, weight = operands()
-    plan = plan_of(x, weight, WINDOW, 1)
-    assert plan == FftPlan(7, 9, (5, 5), (19, 23), (2, 2), 2, 8, plan.chunk) and plan.chunk > 1
+    plan = convolution.plan_of(x, weight, WINDOW, 1)
+    assert plan == FftPlan(7, 9, WINDOW, (19, 23), 2, 8, plan.chunk) and plan.chunk > 1
     assert trials.count(8) == 4 and trials.count(28) == 2, "a hopeless way is run twice, the others four times"
     assert "plans.json: 7 -> 9, 5 x 5 on 19 x 23" in capsys.readouterr().err
     before = len(trials)
-    assert plan_of(operands(5)[0], weight, WINDOW, 1).images == 5, "one measurement for every batch"
-    measure_into(path)
-    assert plan_of(x, weight, WINDOW, 1) == plan and len(trials) == before
+    assert convolution.plan_of(operands(5)[0], weight, WINDOW, 1).images == 5, "one measurement for every batch"
+    convolution = by(path)
+    assert convolution.plan_of(x, weight, WINDOW, 1) == plan and len(trials) == before
     ((name, cases),) = json.loads(path.read_text()).items()
     assert name == machine(CPU)
     assert cases["7 -> 9, 5 x 5 on 19 x 23, pad 2 x 2, images 1"]["tile"] == "8"
     assert cases["7 -> 9, 5 x 5 on 19 x 23, pad 2 x 2, images 1"]["seconds"][DIRECT] == 15
-    plan_of(x, operands(training=True)[1], WINDOW, 1)
+    convolution.plan_of(x, operands(training=True)[1], WINDOW, 1)
     assert len(trials) > before, "training is another case"
 
 
 def test_direct_where_that_was_faster(path, trials, monkeypatch):
-    monkeypatch.setattr(convolution_plans.fft_plan, "plans_of", lambda *a: [p for p in plans_of(*a) if p.tile > 15])
-    measure_into(path)
-    assert plan_of(*operands(), WINDOW, 1) is None
+    monkeypatch.setattr(cpu_plan, "plans_of", lambda *a: [p for p in plans_of(*a) if p.tile > 15])
+    convolution = by(path)
+    assert convolution.plan_of(*operands(), WINDOW, 1) is None
     before = len(trials)
-    measure_into(path)
-    assert plan_of(*operands(), WINDOW, 1) is None and len(trials) == before
+    convolution = by(path)
+    assert convolution.plan_of(*operands(), WINDOW, 1) is None and len(trials) == before
 
 
 def test_a_plan_that_is_gone_is_measured_again(path, trials):
-    measure_into(path)
-    plan_of(*operands(), WINDOW, 1)
+    convolution = by(path)
+    convolution.plan_of(*operands(), WINDOW, 1)
     machines = json.loads(path.read_text())
     next(iter(machines[machine(CPU)].values()))["tile"] = "7"
     path.write_text(json.dumps(machines))
-    measure_into(path)
-    assert plan_of(*operands(), WINDOW, 1).tile == 8
+    convolution = by(path)
+    assert convolution.plan_of(*operands(), WINDOW, 1).tile == 8
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_really_measured(path, training):
-    measure_into(path)
+    convolution = by(path)
     x, weight = operands(training=training)
     before = torch.get_rng_state()
     y = convolution(x, weight, None, WINDOW, 1)

@@ -1,21 +1,12 @@
-"""Window sizes against counting, and pooling against a plain NumPy version: Caffe rounds pooling up."""
+"""The fast engine's pooling against a plain NumPy version, and with and without a gradient."""
 
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
-from prototxt_import.fast.operations import FastOperations
-from prototxt_import.geometry import Window
-
-
-def test_the_papers_sizes():
-    pool = Window((3, 3), (2, 2))
-    sizes = [(368, 368)]
-    for _ in range(3):
-        sizes.append(pool.pooled(sizes[-1]))
-    assert sizes == [(368, 368), (184, 184), (92, 92), (46, 46)]
-    assert Window((9, 9), (8, 8)).pooled((368, 368)) == (46, 46)
+from cpm_kernels.window import Window
+from prototxt_import.fast.operations import Fast
+from tests.bits import assert_same_bits
 
 
 def naive_pool(x, window, method):
@@ -41,19 +32,24 @@ def test_pooling_against_numpy(method):
         size = tuple(int(random.integers(k, 20)) for k in kernel)
         window = Window(tuple(map(int, kernel)), stride, pad, ceil=bool(random.integers(2)))
         x = random.standard_normal(size).astype(np.float32)
-        operation = FastOperations.max_pool if method == "max" else FastOperations.ave_pool
+        operation = Fast().max_pool if method == "max" else Fast().ave_pool
         got = operation(torch.from_numpy(x)[None, None], window)[0, 0].numpy()
         np.testing.assert_allclose(
             got, naive_pool(x, window, method), rtol=1e-6, atol=1e-6, err_msg=str((size, window))
         )
 
 
-def test_convolution_sizes_are_torchs():
-    random = np.random.default_rng(2)
-    for _ in range(30):
-        k, s, p, d = (tuple(map(int, random.integers(low, high, 2))) for low, high in ((1, 5), (1, 4), (0, 3), (1, 3)))
-        window = Window(k, s, p, d)
-        x = torch.zeros(1, 1, 17, 19)
-        weight = torch.zeros(1, 1, *k)
-        assert window.convolved((17, 19)) == tuple(F.conv2d(x, weight, None, s, p, d).shape[2:])
-        assert window.deconvolved((17, 19)) == tuple(F.conv_transpose2d(x, weight, None, s, p, 0, 1, d).shape[2:])
+@pytest.mark.parametrize(
+    "window",
+    [
+        Window((3, 3), (2, 2)),
+        Window((3, 3), (2, 2), (1, 1)),
+        Window((2, 5), (1, 3), (0, 2)),
+        Window((3, 2), (2, 2), ceil=False),
+    ],
+)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_maxima_are_the_same_without_a_gradient(window, layout):
+    x = torch.randn(2, 5, 11, 14, generator=torch.Generator().manual_seed(1)).to(memory_format=layout)
+    with_gradient = Fast().max_pool(x.clone().requires_grad_(), window)
+    assert_same_bits(Fast().max_pool(x, window).numpy(), with_gradient.detach().numpy(), "maxima")

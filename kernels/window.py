@@ -1,37 +1,43 @@
-"""Sizes of sliding windows: convolution rounds down, pooling rounds up (Caffe: conv_layer.cpp, pooling_layer.cpp)."""
+"""Sliding windows and their sizes: convolution rounds down, pooling rounds up (Caffe: conv_layer.cpp,
+pooling_layer.cpp)."""
 
 import math
 from dataclasses import dataclass
+
+Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Window:
     """Kernel, stride, padding and dilation of a sliding window, each (height, width), in pixels."""
 
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    pad: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
+    kernel: Pair
+    stride: Pair = (1, 1)
+    pad: Pair = (0, 0)
+    dilation: Pair = (1, 1)
     ceil: bool = True  # of a pooling
 
-    def convolved(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Output size of a convolution."""
-        return tuple(
+    def convolved(self, size: Pair) -> Pair:
+        """Output size of a convolution; below 1 where the window does not fit."""
+        rows, columns = (
             (n + 2 * p - (d * (k - 1) + 1)) // s + 1
             for n, k, s, p, d in zip(size, self.kernel, self.stride, self.pad, self.dilation, strict=True)
         )
+        return rows, columns
 
-    def deconvolved(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Output size of a deconvolution."""
-        return tuple(
+    def deconvolved(self, size: Pair) -> Pair:
+        """Output size of a deconvolution: of the images that a convolution gives this size, the smallest one's."""
+        rows, columns = (
             s * (n - 1) + d * (k - 1) + 1 - 2 * p
             for n, k, s, p, d in zip(size, self.kernel, self.stride, self.pad, self.dilation, strict=True)
         )
+        return rows, columns
 
-    def pooled(self, size: tuple[int, int]) -> tuple[int, int]:
+    def pooled(self, size: Pair) -> Pair:
         """Output size of a pooling; Caffe rounds it up (`round_mode: FLOOR` does not), and with padding on either
         axis drops a window that starts beyond it."""
-        return tuple(self._pooled(*axis) for axis in zip(size, self.kernel, self.stride, self.pad, strict=True))
+        rows, columns = (self._pooled(*axis) for axis in zip(size, self.kernel, self.stride, self.pad, strict=True))
+        return rows, columns
 
     def _pooled(self, size: int, kernel: int, stride: int, pad: int) -> int:
         steps = (size + 2 * pad - kernel) / stride

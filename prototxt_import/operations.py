@@ -1,0 +1,183 @@
+"""What a layer asks of an engine: Caffe's operations on torch tensors, by one protocol.
+
+An engine is a frozen object that has them all: `fast.operations.Fast` at float32 accuracy, `exact.operations.Exact` to
+the original's last bit. Every operation takes and returns tensors (N, C, H, W float32 unless said otherwise) and is
+differentiable.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cpm_kernels.exact.random import CaffeRandom
+from cpm_kernels.window import Window
+
+from .share import Share
+
+
+class Operations(Protocol):
+    """Caffe's operations, and what else differs from engine to engine. `str(engine)` is its name."""
+
+    memory_format: ClassVar[torch.memory_format]
+    """The order of a blob's values in memory that the operations are made for."""
+
+    adds_parameter_gradients: ClassVar[bool]
+    """Whether backward adds parameters' gradients to their `.grad` itself, image by image, as Caffe does; else
+    autograd does."""
+
+    only_launches: ClassVar[bool]
+    """Whether, on a card, an operation only launches kernels, so that a CUDA graph can record it: none waits for a
+    number."""
+
+    lacks: ClassVar[frozenset[str]] = frozenset()
+    """Operations that this engine does not have: they raise NotImplementedError."""
+
+    @property
+    def reduced(self) -> bool:
+        """Whether the factors of products are rounded to less than float32."""
+        return False
+
+    @property
+    def trains(self) -> bool:
+        """Whether gradients fit its range."""
+        return True
+
+    @abstractmethod
+    def convolution(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, rectified: bool = False
+    ) -> Tensor:
+        """Cross-correlation; weight (C_out, C_in / group, kernel height, kernel width). `rectified`: then ReLU, which
+        has no gradient here."""
+
+    @abstractmethod
+    def deconvolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
+        """Transposed convolution; weight (C_in, C_out / group, kernel height, kernel width)."""
+
+    @abstractmethod
+    def inner_product(self, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
+        """(M, K) times the transpose of weight (N, K), or, with `transposed`, times weight (K, N), plus (N,)."""
+
+    @abstractmethod
+    def max_pool(self, x: Tensor, window: Window) -> Tensor:
+        """Maximum over each window, clipped at the edge; the gradient goes to the first maximum."""
+
+    @abstractmethod
+    def ave_pool(self, x: Tensor, window: Window) -> Tensor:
+        """Mean over each window; the divisor counts padding, but nothing beyond it."""
+
+    @abstractmethod
+    def relu(self, x: Tensor, negative_slope: float) -> Tensor:
+        """x where positive, else negative_slope · x."""
+
+    @abstractmethod
+    def prelu(self, x: Tensor, slope: Tensor) -> Tensor:
+        """As relu with a learnable slope per channel, (C,), or one for all, ()."""
+
+    @abstractmethod
+    def elu(self, x: Tensor, alpha: float) -> Tensor:
+        """x where positive, else alpha · (exp(x) − 1)."""
+
+    @abstractmethod
+    def sigmoid(self, x: Tensor) -> Tensor:
+        """1 / (1 + exp(−x))."""
+
+    @abstractmethod
+    def tanh(self, x: Tensor) -> Tensor:
+        """Hyperbolic tangent."""
+
+    @abstractmethod
+    def absval(self, x: Tensor) -> Tensor:
+        """|x|."""
+
+    @abstractmethod
+    def power(self, x: Tensor, power: float, scale: float, shift: float) -> Tensor:
+        """(shift + scale · x) ^ power."""
+
+    @abstractmethod
+    def exp(self, x: Tensor, scale: float, shift: float) -> Tensor:
+        """exp(shift + scale · x)."""
+
+    @abstractmethod
+    def log(self, x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
+        """base_scale · ln(shift + scale · x)."""
+
+    def bnll(self, x: Tensor) -> Tensor:
+        """log(1 + exp(x))."""
+        raise NotImplementedError
+
+    def axpy(self, a: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """a · x + y."""
+        raise NotImplementedError
+
+    def reduction(self, x: Tensor, operation: str, coefficient: float) -> Tensor:
+        """coefficient · SUM, ASUM (of magnitudes), SUMSQ (of squares) or MEAN over the last axis."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def scale(self, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
+        """x times a factor that broadcasts over the last `trailing` axes of x."""
+
+    @abstractmethod
+    def bias(self, x: Tensor, bias: Tensor, trailing: int) -> Tensor:
+        """x plus a bias that broadcasts over the last `trailing` axes of x."""
+
+    @abstractmethod
+    def batch_norm(self, x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+        """(x − mean) / sqrt(variance + eps), statistics per channel, (C,)."""
+
+    @abstractmethod
+    def batch_norm_of_batch(self, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        """The same with the batch's own statistics, and these: mean and (biased) variance, each (C,)."""
+
+    @abstractmethod
+    def lrn_across(self, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+        """x / (k + alpha/size · Σ over `size` neighbouring channels of x²) ^ beta."""
+
+    @abstractmethod
+    def lrn_within(self, x: Tensor, size: int, alpha: float, beta: float) -> Tensor:
+        """x / (1 + alpha · mean over a size × size window of x²) ^ beta."""
+
+    @abstractmethod
+    def mvn(self, x: Tensor, eps: float, normalize_variance: bool) -> Tensor:
+        """Rows of (rows, values) with their mean removed and, if asked, divided by (deviation + eps)."""
+
+    def l2_normalize(self, x: Tensor, scale: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+        """scale · x / sqrt(Σ over the axes of x² + eps); scale per channel, (C,), or one for all, ()."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def softmax(self, x: Tensor, axis: int) -> Tensor:
+        """Softmax along an axis."""
+
+    @abstractmethod
+    def split(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
+        """x for each of `count` users, whose gradients add up; the exact engine's in the order of the users."""
+
+    @abstractmethod
+    def eltwise_sum(self, bottoms: Sequence[Tensor], coefficients: list[float]) -> Tensor:
+        """Σ coefficient · bottom."""
+
+    @abstractmethod
+    def eltwise_product(self, bottoms: Sequence[Tensor]) -> Tensor:
+        """Product of all."""
+
+    def eltwise_max(self, x: Tensor, y: Tensor) -> Tensor:
+        """Elementwise maximum; at a tie value and gradient are those of y, as in Caffe."""
+        return torch.where(x > y, x, y)
+
+    @abstractmethod
+    def dropout(self, x: Tensor, ratio: float, random: CaffeRandom, share: Share) -> Tensor:
+        """Zeroes a share `ratio` of the values and scales the rest by 1 / (1 − ratio). `random` is the net's stream,
+        which the fast engine leaves alone: it draws from torch's generator of the tensor's device."""
+
+    @abstractmethod
+    def euclidean_loss(self, x: Tensor, y: Tensor, share: Share) -> Tensor:
+        """Σ (x − y)² / N / 2, a 0-axis tensor (paper, equation 5, averaged over the batch)."""
+
+    @abstractmethod
+    def squared_norm(self, gradient: Tensor) -> np.float32:
+        """Σ gradient² (Caffe: SGDSolver::ClipGradients); not differentiable."""

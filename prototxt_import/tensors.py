@@ -1,0 +1,26 @@
+"""How tensors meet arrays: the same memory where they may share it."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def array(x: Tensor) -> np.ndarray:
+    """The values of a tensor as a contiguous array: those of the tensor itself, or from its device."""
+    return x.detach().cpu().contiguous().numpy()
+
+
+def tensor(values: np.ndarray, like: Tensor) -> Tensor:
+    """The tensor of an array, where `like` is; on the CPU without a copy."""
+    return torch.from_numpy(values).to(like.device)
+
+
+def channels_last_array(x: Tensor) -> np.ndarray:
+    """(N, C, H, W) on the CPU as an array (N, H, W, C), without a copy where its channels are last in memory."""
+    x = x.detach()
+    return (x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1).numpy()
+
+
+def channels_last_tensor(values: np.ndarray) -> Tensor:
+    """(N, H, W, C) as a tensor (N, C, H, W) of the same memory."""
+    return torch.from_numpy(values).permute(0, 3, 1, 2)

@@ -1,0 +1,70 @@
+"""Engines: their names, what they say about themselves, and copies of them."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from cpm_kernels.exact.gemm import GEMM_PROFILES
+from prototxt_import.engine import ENGINES, make_engine
+from prototxt_import.exact.operations import Exact
+from prototxt_import.fast.measured_plans import MeasuredPlans
+from prototxt_import.fast.operations import Fast
+from prototxt_import.files import InputError
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
+from prototxt_import.operations import Operations
+
+OPTIONAL = {"axpy", "bnll", "l2_normalize", "reduction"}
+NET = """input: "x" input_shape { dim: 1 dim: 16 dim: 24 dim: 24 }
+layer { name: "c" type: "Convolution" bottom: "x" top: "c"
+        convolution_param { num_output: 16 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "i" type: "InnerProduct" bottom: "c" top: "i"
+        inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
+"""
+
+
+def test_names_are_engines_and_engines_have_names():
+    for name in ENGINES:
+        expected = "exact" if name == "exact:openblas-0.3.21" else name
+        assert str(make_engine(name)) == expected
+    engine = Fast()
+    assert make_engine(engine) is engine
+    with pytest.raises(InputError, match=r"engine: expected one of exact, .*fast.*, found 'quick'"):
+        make_engine("quick")
+
+
+def test_engines_are_frozen_and_equal_by_what_they_are():
+    assert make_engine("exact") == make_engine("exact:openblas-0.3.21") == Exact(GEMM_PROFILES["openblas-0.3.21"])
+    assert make_engine("fast:bf16") == Fast(torch.bfloat16) != Fast() != Fast(tf32=True)
+    for name in ENGINES:
+        with pytest.raises(AttributeError):
+            make_engine(name).tf32 = True
+
+
+def test_what_engines_say_about_themselves():
+    engines = {name: make_engine(name) for name in ENGINES}
+    assert [name for name, engine in engines.items() if engine.reduced] == ["fast:tf32", "fast:bf16", "fast:fp16"]
+    assert [name for name, engine in engines.items() if not engine.trains] == ["fast:fp16"]
+    for engine in engines.values():
+        own = {name for name in OPTIONAL if getattr(type(engine), name) is not getattr(Operations, name)}
+        assert engine.lacks == OPTIONAL - own
+
+
+def test_plans_are_the_fast_engines_alone(tmp_path):
+    path = tmp_path / "plans.json"
+    assert make_engine("fast", path).plans.path == path and make_engine("fast").plans is None
+    with pytest.raises(InputError, match=r"plans\.json: expected a fast engine"):
+        make_engine("exact", path)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_net_can_be_copied(copied, tmp_path):
+    net, x = Net(parse_net(NET, "n"), engine=Fast(plans=MeasuredPlans(tmp_path / "p.json"))), torch.ones(1, 16, 24, 24)
+    with torch.no_grad():
+        expected = net({"x": x})["i"]
+        again = copied(net)
+        assert torch.equal(again({"x": x})["i"], expected)
+    assert again.engine.plans.machines == net.engine.plans.machines
+    assert again.engine.convolutions is not net.engine.convolutions
