@@ -16,9 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from cpm_repro import command_line
-from cpm_repro.inference.options import add_testing_options, network, numbers, positive_number, size_options
+from cpm_repro.inference.options import add_testing_options, network, numbers, positive_number, protocol
 from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv
-from cpm_repro.inference.protocol import BATCH_SIZE
+from cpm_repro.inference.protocol import BATCH
 from data_lmdb import joints
 from data_lmdb.images import MAX_PIXELS, image_size
 from prototxt_import.files import InputError
@@ -93,9 +93,9 @@ def show_picture(picture: "Picture", poses: Sequence[FoundPose], out: Path) -> N
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from cpm_repro.inference.beliefs import net_boxsize, stage_blobs
     from cpm_repro.inference.person_detection import find_people
     from cpm_repro.inference.pictures import good_pictures, image_files, with_beliefs, with_everybody, with_one_person
+    from cpm_repro.network.stages import stage_blobs
 
     arguments.out = Path(arguments.out)
     files = image_files(arguments.images)
@@ -103,19 +103,16 @@ def main(arguments: argparse.Namespace) -> int:
         for path in files:
             image_size(path)  # before anything is computed
     net = network(arguments)
-    boxsize = net_boxsize(net, str(arguments.prototxt))
-    sizes = size_options(arguments, net)
+    asked = protocol(arguments, net, batch=arguments.batch_size)
     detector = person_detector(arguments)
     limit = {"max_pixels": arguments.max_pixels}
     read = partial(with_one_person, center=arguments.center, scale=arguments.scale, **limit)
     if detector is not None:
-        looked_for = {"boxsize": boxsize, "scale": arguments.scale, "target_dist": sizes["target_dist"]}
-        find = partial(find_people, person_net=detector, **looked_for)
+        find = partial(find_people, person_net=detector, protocol=asked, scale=arguments.scale)
         read = partial(with_everybody, find=find, **limit)
     pictures = good_pictures(files, read, arguments.skip_bad)
-    protocol = {"scales": arguments.scales, "batch_size": arguments.batch_size, **sizes}
     shown, poses = 0, []
-    for picture, beliefs in with_beliefs(pictures, net, **protocol):
+    for picture, beliefs in with_beliefs(pictures, net, asked):
         found = show_people(picture, beliefs, arguments)
         show_picture(picture, found, arguments.out)
         poses += found
@@ -169,8 +166,8 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--batch-size",
         metavar="N",
         type=command_line.positive_integer,
-        default=BATCH_SIZE,
-        help=f"crops in a forward pass, of all scales and people (default: {BATCH_SIZE})",
+        default=BATCH,
+        help=f"crops in a forward pass, of all scales and people (default: {BATCH})",
     )
     parser.add_argument(
         "--max-pixels",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from cpm_repro import command_line
-from cpm_repro.inference.options import add_testing_options, network, size_options
+from cpm_repro.inference.options import add_testing_options, network, protocol
 from prototxt_import.files import InputError, replacing
 
 if TYPE_CHECKING:  # torch, SciPy and matplotlib: imported once there is something to do, not for --help
@@ -102,21 +102,20 @@ def runs_from_network(arguments: argparse.Namespace, truths: "list[GroundTruth]"
     from cpm_repro.evaluation.ground_truth import read_people
     from cpm_repro.figures import poses as figures
     from cpm_repro.figures import sheet
-    from cpm_repro.inference import beliefs
-    from cpm_repro.inference.protocol import RELEASE_BOX
+    from cpm_repro.inference.protocol import RELEASE_TARGET_DIST
+    from cpm_repro.network.stages import stage_blobs
     from data_lmdb.records.reader import LmdbReader
 
     net = network(arguments)
-    sizes = size_options(arguments, net)
-    if arguments.whole_picture and arguments.target_dist is None:
-        sizes["target_dist"] = scoring.WHOLE_PICTURE_TARGET_DIST * beliefs.net_boxsize(net) / RELEASE_BOX
-    count = len(beliefs.stage_blobs(net))
+    whole = arguments.whole_picture
+    by = protocol(arguments, net, scoring.WHOLE_PICTURE_TARGET_DIST if whole else RELEASE_TARGET_DIST)
+    count = len(stage_blobs(net))
     stages = list(range(1, count + 1)) if arguments.stages else [arguments.stage or count]
     pictures: list = []
     with LmdbReader(arguments.lmdb) as reader:
         people = read_people(reader, len(truths), len(truths[0].parts))
         people = asked(tqdm(people, total=len(truths), unit="person", disable=None), arguments, pictures)
-        _, found = predictions.estimate_people(people, net, stages, scales=arguments.scales, **sizes)
+        _, found = predictions.estimate_people(people, net, stages, by)
     last = found[stages[-1]]
     if arguments.poses:
         sheet.save(figures.contact_sheet(pictures, last.joints[: len(pictures)]), arguments.poses)
@@ -124,7 +123,7 @@ def runs_from_network(arguments: argparse.Namespace, truths: "list[GroundTruth]"
         places = [truth.place for truth in truths]
         predictions.write_predictions(arguments.save_predictions, last, places, arguments.benchmark == "mpii")
     runs = {f"stage {stage}": found[stage].joints for stage in stages}
-    return runs, {"scales": list(arguments.scales), **sizes}
+    return runs, {"scales": list(by.scales), "target_dist": by.target_dist, "sigma_center": by.sigma}
 
 
 def evaluate(arguments: argparse.Namespace) -> "tuple[scoring.Scores, dict]":
@@ -172,7 +171,7 @@ def predict_test_people(arguments: argparse.Namespace) -> None:
     net = network(arguments)
     pictures = mpii_release.asked_pictures(people, arguments.test_images)
     pictures = tqdm(pictures, total=len(people), unit="person", disable=None)
-    poses = beliefs.estimate_poses(pictures, net, scales=arguments.scales, **size_options(arguments, net))
+    poses = beliefs.estimate_poses(pictures, net, protocol(arguments, net))
     found = predictions.collect_poses(poses)[0]
     places = [person.place for person in people]
     predictions.write_predictions(arguments.save_predictions, found, places, as_structs=True, images=images)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cpm_repro.inference import beliefs
+from cpm_repro.inference import crops
 from data_lmdb import joints
 from data_lmdb.datasets import coco, flic, lsp, mpii
 from data_lmdb.records.reader import LmdbReader
@@ -69,7 +69,7 @@ def record_picture(record: Record) -> np.ndarray:
 
 def read_people(
     reader: LmdbReader, limit: int | None = None, number_of_parts: int = 14
-) -> Iterator[tuple[beliefs.Person, GroundTruth]]:
+) -> Iterator[tuple[crops.Person, GroundTruth]]:
     """The primary person of each of the first `limit` records (default: all), as asked and as annotated.
 
     Raises InputError for the people of a data set that has other joints: the record itself does not say how many.
@@ -85,7 +85,7 @@ def read_people(
             )
         place = int(record.annolist_index), record.people_index
         truth = replace(person_truth(record.self_person, number_of_parts), place=place, dataset=record.dataset)
-        yield beliefs.Person(record_picture(record), truth.center, truth.scale, where), truth
+        yield crops.Person(record_picture(record), truth.center, truth.scale, where), truth
 
 
 def observer_order(parts: np.ndarray) -> np.ndarray:

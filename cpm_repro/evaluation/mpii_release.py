@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cpm_repro.inference.beliefs import Person
+from cpm_repro.inference.crops import Person
 from data_lmdb.datasets.matlab import field, number, numbers, read_variables, structs, text
 from data_lmdb.images import read_bgr
 from prototxt_import.files import InputError

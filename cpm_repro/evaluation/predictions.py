@@ -21,14 +21,16 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.io
-import torch
 
-from cpm_repro.inference import beliefs
+from cpm_repro.inference.beliefs import Pose, estimate_poses
+from cpm_repro.inference.crops import Person
 from cpm_repro.inference.pose_files import keypoints_result
+from cpm_repro.inference.protocol import Protocol
 from cpm_repro.npz import read_npz, write_npz
 from data_lmdb.datasets.matlab import read_variables, variable_names
 from data_lmdb.joints import LSP_14, PARTS_14, STORED_TO_14, places
 from prototxt_import.files import InputError, read_bytes, replacing
+from prototxt_import.net import Net
 
 from .ground_truth import NO_PLACE, GroundTruth
 from .mpii_release import prediction_structs, read_prediction_structs
@@ -47,25 +49,25 @@ class Predictions(NamedTuple):
 
 
 def estimate_people(
-    people: Iterable[tuple[beliefs.Person, GroundTruth]],
-    net: torch.nn.Module,
+    people: Iterable[tuple[Person, GroundTruth]],
+    net: Net,
     stages: Sequence[int],
-    **protocol,
+    protocol: Protocol | None = None,
 ) -> tuple[list[GroundTruth], dict[int, Predictions]]:
     """Run the testing protocol on people (see `ground_truth.read_people`) as they come.
 
     Returns the annotations, and for each stage of `stages` (1-based) what was found.
-    protocol: `scales`, `target_dist`, `sigma_center` and `batch_size` of `beliefs.estimate_poses`.
+    protocol: default `Protocol.for_net`.
     Raises InputError if the network has other parts than the annotations.
     """
     truths: list[GroundTruth] = []
 
-    def asked() -> Iterator[beliefs.Person]:
+    def asked() -> Iterator[Person]:
         for person, truth in people:
             truths.append(truth)
             yield person
 
-    def checked(poses: list[beliefs.Pose]) -> list[beliefs.Pose]:
+    def checked(poses: list[Pose]) -> list[Pose]:
         if len(poses[0].joints) != len(truths[0].parts):
             raise InputError(
                 f"the network: expected belief maps of {len(truths[0].parts)} parts and the background, "
@@ -73,12 +75,12 @@ def estimate_people(
             )
         return poses
 
-    found = beliefs.estimate_poses(asked(), net, stages=stages, **protocol)
+    found = estimate_poses(asked(), net, protocol, stages)
     by_stage = collect_poses(checked(poses) for poses in found)
     return truths, dict(zip(stages, by_stage, strict=True))
 
 
-def collect_poses(found: Iterable[list[beliefs.Pose]]) -> list[Predictions]:
+def collect_poses(found: Iterable[list[Pose]]) -> list[Predictions]:
     """What `beliefs.estimate_poses` gives person by person, stage by stage, without the maps."""
     kept = [[(pose.joints, pose.scores) for pose in poses] for poses in found]
     return [Predictions(*map(np.stack, zip(*stage, strict=True))) for stage in zip(*kept, strict=True)]

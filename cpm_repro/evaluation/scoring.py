@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cpm_repro.inference.beliefs import Person
+from cpm_repro.inference.crops import Person
 from cpm_repro.inference.protocol import RELEASE_BOX
 from data_lmdb.datasets import flic, lsp, mpii
 from data_lmdb.records.reader import LmdbReader

@@ -1,1 +1,7 @@
-"""TODO"""
+"""Finding poses as the release did (the paper's section 4): a person's crops through the network, and maps to joints.
+
+In reading order: protocol (its numbers), crops (from the picture to the network's input, and back), imresize (MATLAB's,
+for both), beliefs (every stage's maps, averaged over the scales, and the joints at their peaks), person_detection (who
+is in a picture), pictures (files and folders with people to find), pose_files (COCO's results and CSV), options (the
+protocol at the command line).
+"""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cpm_repro import command_line
 from prototxt_import.files import InputError
 
-from .protocol import RELEASE_SCALES, RELEASE_SIGMA_CENTER, default_target_dist
+from .protocol import BATCH, RELEASE_SCALES, RELEASE_SIGMA, RELEASE_TARGET_DIST, Protocol, net_boxsize, target_dist_for
 
 if TYPE_CHECKING:  # torch: imported once a network is wanted, not for --help
     from prototxt_import.net import Net
@@ -59,7 +59,7 @@ def add_testing_options(to: argparse.ArgumentParser, net_required: bool = True) 
         "--sigma-center",
         metavar="S",
         type=positive_number,
-        default=RELEASE_SIGMA_CENTER,
+        default=RELEASE_SIGMA,
         help="the centre map's sigma in px of the input, the training's sigma_center (default: 21)",
     )
     command_line.add_device(to)
@@ -77,11 +77,13 @@ def network(arguments: argparse.Namespace) -> "Net":
     return net.to(arguments.device)
 
 
-def size_options(arguments: argparse.Namespace, net: "Net") -> dict[str, float]:
-    """`target_dist` and `sigma_center` for the functions of `inference`: as typed, or the network's default."""
-    from .beliefs import net_boxsize
+def protocol(
+    arguments: argparse.Namespace, net: "Net", release_target_dist: float = RELEASE_TARGET_DIST, batch: int = BATCH
+) -> Protocol:
+    """The protocol as typed; InputError if the network is none for poses.
 
-    return {
-        "target_dist": arguments.target_dist or default_target_dist(net_boxsize(net, str(arguments.prototxt))),
-        "sigma_center": arguments.sigma_center,
-    }
+    release_target_dist: without --target-dist, a person's size at the release's input of 368 px.
+    """
+    boxsize = net_boxsize(net, str(arguments.prototxt))
+    target_dist = arguments.target_dist or target_dist_for(boxsize, release_target_dist)
+    return Protocol(boxsize, target_dist, arguments.sigma_center, arguments.scales, batch)

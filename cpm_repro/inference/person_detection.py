@@ -11,25 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy import ndimage
 
+from cpm_repro.network.stages import stage_blobs
 from prototxt_import.files import InputError
+from prototxt_import.net import Net
 
-from .beliefs import (
-    LARGEST_FACTOR,
-    PAD_VALUE,
-    SMALLEST_FACTOR,
-    Person,
-    Pose,
-    check_picture,
-    estimate_poses,
-    forward,
-    net_boxsize,
-    stage_blobs,
-)
+from .beliefs import Pose, estimate_poses, forward
+from .crops import LARGEST_FACTOR, PAD_VALUE, SMALLEST_FACTOR, Person, check_picture
 from .imresize import imresize
-from .protocol import BATCH_SIZE, RELEASE_SCALES, RELEASE_SIGMA_CENTER, default_target_dist
+from .protocol import BATCH, RELEASE_SCALES, RELEASE_SIGMA, Protocol
 
 RELEASE_THRESHOLD = 0.5
 
@@ -47,7 +38,7 @@ class FoundPeople:
     person_map: np.ndarray
 
 
-def detector_stride(net: torch.nn.Module, where: str = "the person detector") -> int:
+def detector_stride(net: Net, where: str = "the person detector") -> int:
     """Pixels of the input per pixel of the person map; InputError, named by `where`, unless the network makes one map
     of an input `image` N x 3 x H x W and its stride is a whole number."""
     shapes = net.input_shapes
@@ -69,7 +60,7 @@ def detector_stride(net: torch.nn.Module, where: str = "the person detector") ->
     return stride
 
 
-def person_map(image_bgr: np.ndarray, net: torch.nn.Module, factor: float) -> np.ndarray:
+def person_map(image_bgr: np.ndarray, net: Net, factor: float) -> np.ndarray:
     """The belief that a person's centre lies at each pixel of the picture scaled by `factor`: float32 (h, w).
 
     The scaled picture is padded on the right and below with 128 to whole strides.
@@ -100,23 +91,21 @@ def map_peaks(belief: np.ndarray, threshold: float = RELEASE_THRESHOLD) -> np.nd
 
 def find_people(
     image_bgr: np.ndarray,
-    person_net: torch.nn.Module,
-    boxsize: int,
+    person_net: Net,
+    protocol: Protocol,
     scale: float | None = None,
-    target_dist: float | None = None,
     threshold: float = RELEASE_THRESHOLD,
     where: str = "the picture",
 ) -> FoundPeople:
-    """The people in a picture, uint8 (H, W, 3) BGR, for a pose network of the input size `boxsize`.
+    """The people in a picture, uint8 (H, W, 3) BGR, for a pose network that is asked by `protocol`.
 
-    scale: the people's height / 200 px, all alike; default: the picture's height becomes `boxsize`, as in the release.
-    target_dist: as in `inference`. where: names the picture in errors.
+    scale: the people's height / 200 px, all alike; default: the picture's height becomes the pose network's input, as
+    in the release. where: names the picture in errors.
     Raises InputError if the picture is too small or too long, or the map has more peaks than a picture has people.
     """
     check_picture(image_bgr, where)
-    target_dist = default_target_dist(boxsize) if target_dist is None else target_dist
-    factor = boxsize / image_bgr.shape[0] if scale is None else target_dist / scale
-    _check_input_size(image_bgr, factor, boxsize, where)
+    factor = protocol.boxsize / image_bgr.shape[0] if scale is None else protocol.target_dist / scale
+    _check_input_size(image_bgr, factor, protocol.boxsize, where)
     belief = person_map(image_bgr, person_net, factor)
     peaks = map_peaks(belief, threshold)
     if len(peaks) > MOST_PEOPLE:
@@ -126,7 +115,7 @@ def find_people(
         )
     # The protocol multiplies 1-based centres by the factor: so each crop lies around its peak to the pixel.
     people = [
-        Person(image_bgr, ((x + 1) / factor - 1, (y + 1) / factor - 1), target_dist / factor, where)
+        Person(image_bgr, ((x + 1) / factor - 1, (y + 1) / factor - 1), protocol.target_dist / factor, where)
         for x, y in peaks.tolist()
     ]
     return FoundPeople(people, belief[peaks[:, 1], peaks[:, 0]].astype(np.float64), belief)
@@ -144,17 +133,17 @@ def _check_input_size(image: np.ndarray, factor: float, boxsize: int, where: str
 
 def estimate_all_poses(
     image_bgr: np.ndarray,
-    net: torch.nn.Module,
-    person_net: torch.nn.Module,
+    net: Net,
+    person_net: Net,
     scale: float | None = None,
     scales: Sequence[float] = RELEASE_SCALES,
     target_dist: float | None = None,
-    sigma_center: float = RELEASE_SIGMA_CENTER,
+    sigma_center: float = RELEASE_SIGMA,
     threshold: float = RELEASE_THRESHOLD,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = BATCH,
 ) -> list[Pose]:
     """The pose of everybody whom the person detector finds, most certain first. For the arguments see `find_people`
-    and `inference.estimate_pose`; the release's demo has `scales=(1.0,)`."""
-    found = find_people(image_bgr, person_net, net_boxsize(net), scale, target_dist, threshold)
-    protocol = {"scales": scales, "target_dist": target_dist, "sigma_center": sigma_center, "batch_size": batch_size}
-    return [poses[0] for poses in estimate_poses(found.people, net, **protocol)]
+    and `beliefs.estimate_pose`; the release's demo has `scales=(1.0,)`."""
+    protocol = Protocol.for_net(net, target_dist, sigma_center, scales, batch_size)
+    found = find_people(image_bgr, person_net, protocol, scale, threshold)
+    return [poses[0] for poses in estimate_poses(found.people, net, protocol)]

@@ -13,8 +13,10 @@ from data_lmdb.images import MAX_PIXELS, read_bgr
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
-from .beliefs import Beliefs, Person, check_picture, estimate_beliefs
+from .beliefs import Beliefs, estimate_beliefs
+from .crops import Person, check_picture
 from .person_detection import FoundPeople
+from .protocol import Protocol
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -85,9 +87,9 @@ def good_pictures(files: Sequence[Path], read: Callable[[Path, int], Picture], s
         yield picture
 
 
-def with_beliefs(pictures: Iterable[Picture], net: Net, **protocol) -> Iterator[tuple[Picture, list[Beliefs]]]:
+def with_beliefs(pictures: Iterable[Picture], net: Net, protocol: Protocol) -> Iterator[tuple[Picture, list[Beliefs]]]:
     """What the network believes of each picture's people; a batch may hold the people of several pictures."""
     ahead, pictures = tee(pictures)
-    beliefs = estimate_beliefs((person for picture in ahead for person in picture.people), net, **protocol)
+    beliefs = estimate_beliefs((person for picture in ahead for person in picture.people), net, protocol)
     for picture in pictures:
         yield picture, list(islice(beliefs, len(picture.people)))

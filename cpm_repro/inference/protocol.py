@@ -1,17 +1,76 @@
-"""The release's testing protocol in numbers: sizes, scales and the centre map's sigma.
+"""The release's testing protocol in numbers: how a person is shown to the network, and how often (section 4).
 
-`scale` is `scale_provided`, the person's height in the picture / 200 px; `target_dist` is the same height in the
+A person's `scale` is `scale_provided`, the height in the picture / 200 px; `target_dist` is the same height in the
 network's input. The release's 41/35 (234 px of a 368 px input) belongs to the input size 368; another input size needs
 the target its network was trained with, by default the same share of the input.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prototxt_import.files import InputError
+
+if TYPE_CHECKING:  # torch: imported once a network is wanted, not for --help
+    from prototxt_import.net import Net
+
 RELEASE_BOX = 368
 RELEASE_TARGET_DIST = 41 / 35
-RELEASE_SIGMA_CENTER = 21.0
+RELEASE_SIGMA = 21.0
 RELEASE_SCALES = tuple(round(0.7 + 0.1 * step, 1) for step in range(7))
-BATCH_SIZE = 8  # crops in one forward pass: one person at the 7 scales; the release's network takes 3 GB then
+BATCH = 8  # crops in one forward pass: one person at the 7 scales; the release's network takes 3 GB then
 
 
-def default_target_dist(boxsize: int) -> float:
-    """The release's person size (41/35 at input 368) for another input size: the same share of the input."""
-    return RELEASE_TARGET_DIST * boxsize / RELEASE_BOX
+def target_dist_for(boxsize: int, release_target_dist: float = RELEASE_TARGET_DIST) -> float:
+    """A person's size at the release's input of 368 px for another input size: the same share of the input."""
+    return release_target_dist * boxsize / RELEASE_BOX
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a network is asked for a person.
+
+    boxsize: side of its square input, px; target_dist: the person's height there / 200 px, as in training; sigma: of
+    the centre map, px of the input (training's sigma_center); scales: multiples of that height, whose belief maps are
+    averaged; batch: crops in one forward pass, of all scales and people.
+    """
+
+    boxsize: int
+    target_dist: float
+    sigma: float = RELEASE_SIGMA
+    scales: tuple[float, ...] = RELEASE_SCALES
+    batch: int = BATCH
+
+    @classmethod
+    def for_net(
+        cls,
+        net: "Net",
+        target_dist: float | None = None,
+        sigma: float = RELEASE_SIGMA,
+        scales: Sequence[float] = RELEASE_SCALES,
+        batch: int = BATCH,
+    ) -> "Protocol":
+        """The protocol at a network's input size; target_dist: by default the release's for that size."""
+        boxsize = net_boxsize(net)
+        target_dist = target_dist_for(boxsize) if target_dist is None else target_dist
+        return cls(boxsize, target_dist, sigma, tuple(scales), batch)
+
+
+def net_boxsize(net: "Net", where: str = "the network") -> int:
+    """The side of the network's square input `data`; InputError if it is not N x 4 x box x box, named by `where`."""
+    shapes = net.input_shapes
+    if set(shapes) != {"data"}:
+        found = ", ".join(f"`{name}` {_shape(shape)}" for name, shape in shapes.items()) or "none"
+        hint = "; it looks like a person detector" if list(shapes) == ["image"] else ""
+        hint = "; it looks like a training network, where its deploy network is meant" if "label" in shapes else hint
+        raise InputError(f"{where}: expected one input, `data` N x 4 x box x box, found {found}{hint}")
+    shape = shapes["data"]
+    if len(shape) != 4 or shape[1] != 4 or shape[2] != shape[3]:
+        raise InputError(
+            f"{where}: input `data`: expected N x 4 x box x box (BGR and centre map), found {_shape(shape)}"
+        )
+    return int(shape[2])
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))

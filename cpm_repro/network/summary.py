@@ -1,19 +1,17 @@
 """What a net is made of, layer by layer and stage by stage: shapes, parameters, work and receptive fields."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cpm_repro.inference.beliefs import stage_blobs
 from prototxt_import.files import InputError
 from prototxt_import.layers.layer import Layer, Shape
 from prototxt_import.net import Net
 
 from .receptive_field import Fields, receptive_fields
+from .stages import has_stages, stage_blobs, stage_of
 
-_STAGE = re.compile(r"_stage(\d+)$")
 PAPER_ON_IMAGE = {1: 160, 2: 400}
 PAPER_ON_MAPS = 31
 """What the paper says its stages see (section 3), in px of the image by stage, and in units of the maps before. The
@@ -60,7 +58,7 @@ def summarize_layers(net: Net) -> list[LayerSummary]:
     owned = Counter()  # a shared blob counts once, where it is owned
     for blob in net.learnable:
         owned[blob.layer] += blob.parameter.numel()
-    stages = any(_STAGE.search(layer.spec.name) for layer in net.layers.values())
+    stages = has_stages([layer.spec.name for layer in net.layers.values()])
     real_name, layers = {}, []
     for layer in net.layers.values():
         spec = layer.spec
@@ -74,7 +72,7 @@ def summarize_layers(net: Net) -> list[LayerSummary]:
                 bottoms=[real_name.get(blob, blob) for blob in spec.bottom],
                 tops=list(spec.top),
                 shapes=[net.blob_shapes[blob] for blob in spec.top],
-                stage=_stage_of(spec.name) if stages else None,
+                stage=stage_of(spec.name) if stages else None,
                 window=_window_text(layer),
                 parameters=owned[spec.name],
                 flop=_flop(layer, net),
@@ -82,12 +80,6 @@ def summarize_layers(net: Net) -> list[LayerSummary]:
             )
         )
     return layers
-
-
-def _stage_of(name: str) -> int:
-    """From the second on, a stage's layers have names that end in `_stage<t>`."""
-    match = _STAGE.search(name)
-    return int(match[1]) if match else 1
 
 
 def _window_text(layer: Layer) -> str:

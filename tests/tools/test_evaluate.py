@@ -12,6 +12,7 @@ from cpm_repro.evaluation.pck import flic_pck, pck
 from cpm_repro.evaluation.pckh import pckh
 from cpm_repro.evaluation.predictions import estimate_people
 from cpm_repro.inference.beliefs import estimate_pose
+from cpm_repro.inference.protocol import Protocol
 from cpm_repro.npz import read_npz, write_npz
 from data_lmdb.joints import STORED_TO_14
 from data_lmdb.records.reader import LmdbReader
@@ -86,7 +87,9 @@ def test_the_numbers_are_those_of_the_library(tmp_path, lmdb, net):
         people = list(read_people(reader, 4))
         mean = mean_pose(truth for _, truth in read_people(reader))
     assert people[2][0].image.shape == (82, 90, 3)
-    truths, poses = estimate_people(people, load_net(*net[1::2]), [1], scales=(1.0,), batch_size=1)
+    loaded = load_net(*net[1::2])
+    one_by_one = Protocol.for_net(loaded, scales=(1.0,), batch=1)
+    truths, poses = estimate_people(people, loaded, [1], one_by_one)
     scored = json.loads(report.read_text())["results"]
     for label, found in (
         ("stage 1", poses[1].joints),
@@ -230,7 +233,8 @@ def test_mpii_from_a_network(tmp_path, lmdb, net):
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("PCKh@0.5") and "cluster 2" in result.stdout
     with LmdbReader(lmdb) as reader:
-        truths, found = estimate_people(read_people(reader), load_net(*net[1::2]), [2], scales=(1.0,))
+        loaded = load_net(*net[1::2])
+        truths, found = estimate_people(read_people(reader), loaded, [2], Protocol.for_net(loaded, scales=(1.0,)))
     by_network = totals(report)["stage 2"]
     assert by_network == rounded(pckh(found[2].joints, truths, sizes))
     by_cluster = json.loads(report.read_text())["clusters"]["stage 2"]

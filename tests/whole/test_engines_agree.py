@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from cpm_repro.evaluation.ground_truth import read_people
-from cpm_repro.inference.beliefs import Person, estimate_beliefs
+from cpm_repro.inference.beliefs import estimate_beliefs
+from cpm_repro.inference.crops import Person
+from cpm_repro.inference.protocol import Protocol
 from data_lmdb.records.reader import LmdbReader
 from prototxt_import.net import load_net
 from tests.bits import assert_same_bits
@@ -42,7 +44,8 @@ def people(lmdb: Path) -> list[Person]:
 
 def assert_engines_agree(deploy: Path, weights: Path, asked: list[Person]) -> None:
     """Maps of every stage within the tolerance, the last stage's joints the same."""
-    both = [estimate_beliefs(asked, load_net(deploy, weights, engine=e), scales=(1.0,)) for e in ("exact", "fast")]
+    nets = [load_net(deploy, weights, engine=engine) for engine in ("exact", "fast")]
+    both = [estimate_beliefs(asked, net, Protocol.for_net(net, scales=(1.0,))) for net in nets]
     farthest = 0.0
     for person, exact, fast in zip(asked, *both, strict=True):
         for ours, right in zip(fast.stages, exact.stages, strict=True):

@@ -4,21 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cpm_repro.inference.beliefs import (
-    Person,
-    crop_person,
-    estimate_beliefs,
-    estimate_pose,
-    estimate_poses,
-    find_pose,
-    maps_on_picture,
-    net_boxsize,
-    person_crops,
-    run_crops,
-    stage_blobs,
-)
+from cpm_repro.inference.beliefs import estimate_beliefs, estimate_pose, estimate_poses, find_pose, run_crops
+from cpm_repro.inference.crops import Person, maps_on_picture, person_crops
 from cpm_repro.inference.imresize import imresize
-from cpm_repro.inference.protocol import RELEASE_SCALES, default_target_dist
+from cpm_repro.inference.protocol import RELEASE_SCALES, Protocol, target_dist_for
 from prototxt_import.files import InputError
 from tests.bits import assert_same_bits
 
@@ -124,24 +113,6 @@ def test_maps_are_those_of_the_protocol(size, center):
     np.testing.assert_allclose(pose.maps, expected, rtol=0, atol=2e-6)
 
 
-def test_the_input_is_what_caffe_was_given():
-    picture = np.random.default_rng(1).integers(0, 256, (368, 368, 3)).astype(np.uint8)
-    # 1-based centre (184, 184) is 0-based 183: nothing moves.
-    crop = crop_person(Person(picture, (183.0, 183.0), 1.0), 1.0, 368, 21.0)
-    assert_same_bits(crop.data[:3], picture.transpose(2, 0, 1).astype(np.float32) / 256 - np.float32(0.5))
-    assert np.unravel_index(crop.data[3].argmax(), (368, 368)) == (183, 183)
-    assert crop.data[3, 183, 183] == 1
-    assert crop.data[3, 183 + 21, 183] == np.float32(np.exp(-0.5))
-    padded = crop_person(Person(picture, (0.0, 183.0), 1.0), 1.0, 368, 21.0)
-    assert not padded.data[:3, :, :183].any()  # 128 / 256 - 0.5
-    assert_same_bits(padded.data[:3, :, 183:], crop.data[:3, :, :185])
-
-
-def test_the_default_target_is_the_releases_share_of_the_input():
-    assert default_target_dist(368) == 41 / 35 and default_target_dist(184) == 41 / 70
-    assert RELEASE_SCALES == (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
-
-
 def test_many_people_share_batches_and_stay_in_order():
     rng = np.random.default_rng(7)
     people = []
@@ -149,8 +120,7 @@ def test_many_people_share_batches_and_stay_in_order():
         dots = rng.integers(30, 50, (3, 2))
         people.append(Person(dotted_picture(80 + index, 90 - index, dots), (40.0, 41.0), 0.6))
     net = DotNet()
-    protocol = {"scales": (0.9, 1.1), "target_dist": 0.5}
-    batched = list(estimate_poses(people, net, stages=(1, 2), batch_size=5, **protocol))
+    batched = list(estimate_poses(people, net, Protocol(BOX, 0.5, scales=(0.9, 1.1), batch=5), stages=(1, 2)))
     assert net.batches == [4, 4, 4, 2]
     for person, (first, last) in zip(people, batched, strict=True):
         alone = estimate_pose(person.image, DotNet(), person.center, person.scale, (0.9, 1.1), 0.5)
@@ -158,12 +128,12 @@ def test_many_people_share_batches_and_stay_in_order():
         assert not np.array_equal(first.maps, last.maps)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 16])
-def test_the_batch_size_bounds_the_batches_and_changes_no_bit(batch_size):
+@pytest.mark.parametrize("batch", [1, 2, 3, 16])
+def test_the_batch_size_bounds_the_batches_and_changes_no_bit(batch):
     people = [Person(dotted_picture(70, 81, [(40, 40), (30, 30), (35, 44)]), (33.0, 41.0), 0.6)] * 2
     net = DotNet()
-    found = list(estimate_poses(people, net, scales=(0.8, 1.0, 1.2), target_dist=0.5, batch_size=batch_size))
-    assert max(net.batches) <= batch_size and sum(net.batches) == 6
+    found = list(estimate_poses(people, net, Protocol(BOX, 0.5, scales=(0.8, 1.0, 1.2), batch=batch)))
+    assert max(net.batches) <= batch and sum(net.batches) == 6
     alone = estimate_pose(people[0].image, DotNet(), (33.0, 41.0), 0.6, (0.8, 1.0, 1.2), 0.5)
     for (pose,) in found:
         assert_same_bits(pose.maps, alone.maps)
@@ -171,56 +141,23 @@ def test_the_batch_size_bounds_the_batches_and_changes_no_bit(batch_size):
 
 def test_beliefs_hold_crops_and_maps_of_every_stage_and_scale():
     picture = dotted_picture(90, 90, [(40, 40), (50, 40), (45, 55)])
-    (beliefs,) = estimate_beliefs([Person(picture, (45.0, 45.0), 0.5)], DotNet(), (1.0, 1.2), 0.5)
+    person = Person(picture, (45.0, 45.0), 0.5)
+    (beliefs,) = estimate_beliefs([person], DotNet(), Protocol(BOX, 0.5, scales=(1.0, 1.2)))
     pixels = beliefs.crops[0].pixels()
     assert pixels.shape == (BOX, BOX, 3) and pixels.dtype == np.uint8
     assert_same_bits(pixels[:60, :60], picture[14:74, 14:74])
     assert [maps.shape for maps in beliefs.stages] == [(2, 4, 8, 8)] * 2
     one = find_pose(maps_on_picture(beliefs.stages[0][0], beliefs.crops[0]))
-    (single,) = estimate_poses(
-        [Person(picture, (45.0, 45.0), 0.5)], DotNet(), stages=(1,), scales=(1.0,), target_dist=0.5
-    )
+    (single,) = estimate_poses([person], DotNet(), Protocol(BOX, 0.5, scales=(1.0,)), stages=(1,))
     assert_same_bits(one.maps, single[0].maps)
-
-
-def named(names: str) -> DotNet:
-    net = DotNet()
-    net.blob_names = names.split()
-    return net
-
-
-def test_stage_blobs_of_the_released_networks():
-    cpm = "data image center_map pool_center_lower conv1_stage1 pool1_stage1 conv6_stage1 conv7_stage1 "
-    cpm += "conv7_stage1_conv7_stage1_0_split_0 conv1_stage2 pool3_stage2 conv4_stage2 concat_stage2 "
-    cpm += "Mconv1_stage2 Mconv5_stage2 conv1_stage3 concat_stage3 Mconv1_stage3 Mconv5_stage3"
-    assert stage_blobs(named(cpm)) == ["conv7_stage1", "Mconv5_stage2", "Mconv5_stage3"]
-    trained = cpm.replace("data ", "data label ") + " loss_stage1 loss_stage2 loss_stage3"
-    assert stage_blobs(named(trained)) == stage_blobs(named(cpm))
-    vgg = "data image center_map conv1_1 pool1_stage1 pool3_stage1 conv4_7_CPM "
-    vgg += "conv4_7_CPM_conv4_7_CPM_0_split_0 conv5_1_CPM conv5_2_CPM "
-    vgg += "conv5_2_CPM_split_0 concat_stage2 Mconv1_stage2 Mconv7_stage2 concat_stage3 Mconv7_stage3"
-    assert stage_blobs(named(vgg)) == ["conv5_2_CPM", "Mconv7_stage2", "Mconv7_stage3"]
-    assert stage_blobs(named("data conv4_7_CPM conv5_2_CPM")) == ["conv5_2_CPM"]
 
 
 def test_wrong_networks_and_people_are_named():
     picture = dotted_picture(40, 40, [(5, 5)] * 3)
-    with pytest.raises(InputError, match="found no blob for them"):
-        stage_blobs(named("concat_stage2 Mconv5_stage2"))
-    with pytest.raises(InputError, match=r"stages 1, 2, \.\.\., found blobs of stages \[1, 3\]"):
-        stage_blobs(named("conv7_stage1 Mconv5_stage3"))
     net = DotNet()
     net.input_shapes = {"data": (1, 3, BOX, BOX)}
     with pytest.raises(InputError, match=r"N x 4 x box x box \(BGR and centre map\), found 1 x 3 x 64 x 64"):
         estimate_pose(picture, net, (5, 5), 1.0)
-    for inputs, found in (
-        ({}, "found none$"),
-        ({"image": (1, 3, 8, 8)}, "p.prototxt: .*found `image` 1 x 3 x 8 x 8; it looks like a person detector"),
-        ({"data": (4, 4, 8, 8), "label": (4, 30, 1, 1)}, "`label` 4 x 30 x 1 x 1; it looks like a training network"),
-    ):
-        net.input_shapes = inputs
-        with pytest.raises(InputError, match=found):
-            net_boxsize(net, "p.prototxt")
     with pytest.raises(InputError, match="stage 3: expected 1 to 2"):
         next(estimate_poses([Person(picture, (5, 5), 1.0)], DotNet(), stages=(3,)))
     for scale in (0.0, -1.0, float("nan"), float("inf"), 1e-9, 1e9):
@@ -258,12 +195,7 @@ def test_unequal_stages_are_refused():
             blobs["conv7_stage1"] = blobs["conv7_stage1"][:, :2]
             return blobs
 
-    crops = person_crops(Person(dotted_picture(40, 40, [(5, 5)] * 3), (20, 20), 1.0), BOX, (1.0,))
+    person = Person(dotted_picture(40, 40, [(5, 5)] * 3), (20, 20), 1.0)
+    crops = person_crops(person, Protocol(BOX, target_dist_for(BOX), scales=(1.0,)))
     with pytest.raises(InputError, match="one shape in every stage"):
         run_crops(Unequal(), crops)
-
-
-def test_maps_on_picture_of_ones_are_ones_inside():
-    crop = crop_person(Person(np.zeros((30, 30, 3), np.uint8), (15, 15), 1.0), 1.3, BOX, 4.0)
-    maps = maps_on_picture(np.ones((3, 8, 8), np.float32), crop)
-    np.testing.assert_allclose(maps, 1.0, rtol=0, atol=1e-6)

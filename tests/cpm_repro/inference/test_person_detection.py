@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from cpm_repro.inference.beliefs import Person, crop_person, estimate_pose, person_crops
+from cpm_repro.inference.beliefs import estimate_pose
+from cpm_repro.inference.crops import Person, crop_person, person_crops
 from cpm_repro.inference.imresize import imresize
 from cpm_repro.inference.person_detection import detector_stride, estimate_all_poses, find_people, map_peaks, person_map
+from cpm_repro.inference.protocol import Protocol, target_dist_for
 from cpm_repro.network.specification import person_deploy
 from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
@@ -14,6 +16,7 @@ from prototxt_import.net import Net
 from tests.bits import assert_same_bits
 
 BOX = 64
+PROTOCOL = Protocol(BOX, target_dist_for(BOX), scales=(1.0,))
 NEUTRAL = 100
 
 
@@ -92,7 +95,7 @@ def test_a_plateau_is_one_peak_and_the_threshold_is_not_enough():
 def test_the_detector_sees_the_padded_picture_at_the_inputs_height():
     picture = np.random.default_rng(2).integers(0, 256, (101, 77, 3)).astype(np.uint8)
     net = RedNet()
-    found = find_people(picture, net, BOX)
+    found = find_people(picture, net, PROTOCOL)
     scaled = imresize(picture, BOX / 101)
     (given,) = net.inputs
     assert scaled.shape == (64, 49, 3) and given.shape == (1, 3, 64, 56) and given.dtype == np.float32
@@ -105,14 +108,14 @@ def test_the_detector_sees_the_padded_picture_at_the_inputs_height():
 
 def test_people_are_found_and_their_crops_lie_around_them():
     picture = picture_with(128, 311, [(32, 48, 200), (160, 64, 255), (256, 32, 160)])
-    found = find_people(picture, RedNet(), BOX, where="a.png")
+    found = find_people(picture, RedNet(), PROTOCOL, where="a.png")
     # 128 px become 64: the squares become 8 px blocks of the detector's input, their centres 2 px of 128 off at most.
     centers = np.array([person.center for person in found.people])
     # The third square is not half as red as the brightest could be.
     np.testing.assert_allclose(centers, [[168, 72], [40, 56]], atol=2)
     assert found.scores.dtype == np.float64 and found.scores[0] > found.scores[1] > 0.5
     for person, score in zip(found.people, found.scores, strict=True):
-        (crop,) = person_crops(person, BOX, (1.0,))
+        (crop,) = person_crops(person, PROTOCOL)
         assert crop.factor == pytest.approx(0.5, rel=1e-12) and person.where == "a.png"
         x, y = crop.left + BOX // 2 - 1, crop.top + BOX // 2 - 1
         assert found.person_map[y, x] == score
@@ -120,9 +123,9 @@ def test_people_are_found_and_their_crops_lie_around_them():
 
 def test_a_given_scale_sets_the_size():
     picture = picture_with(128, 200, [(60, 48, 255)])
-    (small,) = find_people(picture, RedNet(), BOX, scale=0.4, target_dist=0.2).people
+    (small,) = find_people(picture, RedNet(), Protocol(BOX, 0.2), scale=0.4).people
     assert small.scale == pytest.approx(0.4)
-    assert find_people(picture, RedNet(), BOX, scale=0.4, target_dist=0.1).person_map.shape == (32, 50)
+    assert find_people(picture, RedNet(), Protocol(BOX, 0.1), scale=0.4).person_map.shape == (32, 50)
 
 
 def test_everybodys_pose_is_the_testing_protocols_in_batches():
@@ -131,7 +134,7 @@ def test_everybodys_pose_is_the_testing_protocols_in_batches():
     net, scales = CentreNet(), (0.9, 1.1)
     poses = estimate_all_poses(picture, net, RedNet(), scales=scales, sigma_center=4, batch_size=4)
     assert net.batches == [4, 4, 2]
-    people = find_people(picture, RedNet(), BOX).people
+    people = find_people(picture, RedNet(), PROTOCOL).people
     assert len(poses) == len(people) == 5
     for pose, person in zip(poses, people, strict=True):
         alone = estimate_pose(picture, CentreNet(), person.center, person.scale, scales, sigma_center=4)
@@ -145,8 +148,8 @@ def test_nobody_gives_no_poses():
 
 def test_a_crop_at_the_border_is_padded():
     picture = picture_with(128, 160, [(0, 0, 255)])
-    (person,) = find_people(picture, RedNet(), BOX).people
-    crop = crop_person(Person(picture, person.center, person.scale), 0.5, BOX, 4.0)
+    (person,) = find_people(picture, RedNet(), PROTOCOL).people
+    crop = crop_person(Person(picture, person.center, person.scale), 0.5, Protocol(BOX, 0.5, 4.0))
     assert not crop.data[:3, :20].any() and crop.data[:3, 40:, 40:].any()
 
 
@@ -181,9 +184,9 @@ def test_pictures_that_cannot_be_searched_are_named():
         ((8, 400), "at most 16 times 64 x 64 px .*, found 400 x 8 px that are to be resized 8 times"),
     ):
         with pytest.raises(InputError, match=said):
-            find_people(np.zeros((*size, 3), np.uint8), RedNet(), BOX, where="a.png")
+            find_people(np.zeros((*size, 3), np.uint8), RedNet(), PROTOCOL, where="a.png")
     with pytest.raises(InputError, match=r"to be resized 2.*e.08 times"):
-        find_people(np.zeros((20, 20, 3), np.uint8), RedNet(), BOX, scale=1e-9, where="a.png")
+        find_people(np.zeros((20, 20, 3), np.uint8), RedNet(), PROTOCOL, scale=1e-9, where="a.png")
 
 
 def test_a_map_of_countless_peaks_is_no_person_map():
@@ -191,7 +194,7 @@ def test_a_map_of_countless_peaks_is_no_person_map():
     net = RedNet()
     net.forward = lambda inputs, wanted: {"Mconv7_stage2": torch.from_numpy(rng.uniform(0.6, 1, (1, 1, 80, 80)))}
     with pytest.raises(InputError, match=r"at most 255 people, found .* are the weights those of a person detector"):
-        find_people(np.zeros((640, 640, 3), np.uint8), net, 640)
+        find_people(np.zeros((640, 640, 3), np.uint8), net, Protocol(640, target_dist_for(640)))
 
 
 def test_the_releases_detector_has_stride_8():
