@@ -3,7 +3,8 @@
 In the order of the work: synthetic/ (drawn people to try everything on), network/ (the pose machine as Caffe nets),
 samples/ (records to training batches), training/, inference/ (the testing protocol, poses), evaluation/ (PCK, PCKh),
 convert/ (weights to PyTorch, ONNX and back), compare/ (two programs' numbers), figures/ (all pictures), benchmarks/
-(how fast); `__main__` is the command `cpm`, command_line what its jobs share, npz the arrays they write.
+(how fast); `__main__` is the command `cpm`, command_line what its jobs share, npz the arrays they write,
+array_comparison the one way to hold two arrays against each other.
 """
 
 import importlib
