@@ -14,19 +14,6 @@ from torch import Tensor, nn
 from .net import Net
 
 MOST = 4  # shapes whose graphs, with their blobs, stay on the card
-# Layers that only launch kernels: what asks the card for a number could not be recorded.
-RECORDABLE = {
-    "Input",
-    "Split",
-    "Convolution",
-    "ReLU",
-    "Pooling",
-    "Concat",
-    "Slice",
-    "Dropout",
-    "Deconvolution",
-    "Eltwise",
-}
 
 Blobs = dict[str, Tensor]
 Replay = Callable[[], None]
@@ -38,7 +25,7 @@ def replayed(net: nn.Module) -> Callable[..., Blobs]:
     kernels, its `Replays`; elsewhere the net itself."""
     if not (isinstance(net, Net) and _on_card(net) and net.engine.only_launches):
         return net
-    if any(layer.spec.type not in RECORDABLE for layer in net.layers.values()):
+    if not all(layer.recordable for layer in net.layers.values()):
         return net
     if net not in _replays:
         _replays[net] = Replays(net, record)

@@ -3,8 +3,8 @@
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -21,14 +21,13 @@ from .formats.blobs import array_to_blob, blob_shape, blob_to_array, fits
 from .formats.caffemodel import read_caffemodel
 from .formats.prototxt import read_net
 from .graph import check_order, filter_net, insert_splits
-from .layers.activations import ReLU
-from .layers.convolution import Convolution
-from .layers.data import Source
 from .layers.fillers import fill
 from .layers.layer import Layer, Shape, make_layer
 from .operations import Operations
 from .recomputation import segments
 from .share import Share
+
+_NO_MEMORY = "can't allocate memory"  # torch has no class of error for it on the CPU
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ class Net(nn.Module):
         phase: "TRAIN" or "TEST"; keeps the layers whose include/exclude rules admit it.
         engine: that the layers compute with, or its name (see `engine.py`); `net.engine` is the engine.
         seed: of the fillers; None leaves every blob at zero, to be loaded.
+        only_shapes: leaves the blobs without memory, for their shapes to be checked before `allocate` asks for it.
 
     `net.random` is the one stream of Caffe's process: the fillers draw from it first, then every pass's dropout.
     """
@@ -64,6 +64,7 @@ class Net(nn.Module):
         phase: str = "TEST",
         engine: str | Operations = "fast",
         seed: int | None = None,
+        only_shapes: bool = False,
     ) -> None:
         super().__init__()
         filtered = filter_net(param, phase)
@@ -73,9 +74,21 @@ class Net(nn.Module):
         self.layers = nn.ModuleDict()
         self.blob_shapes: dict[str, Shape] = {}
         self._make_layers()
-        self._fold_relus()
+        self._fold_layers()
         self._share_blobs()
         self.to(memory_format=self.engine.memory_format)
+        if not only_shapes:
+            self.allocate(seed)
+
+    def allocate(self, seed: int | None = None) -> None:
+        """Memory for the blobs of a net that was made of shapes only, and their first values. InputError if this
+        machine has not that much."""
+        _check_memory([blob.parameter for blob in self.learnable])
+        made = {id(blob.parameter): _allocated(blob, self.layer(blob.layer)) for blob in self.learnable}
+        self.learnable = [replace(blob, parameter=made[id(blob.parameter)]) for blob in self.learnable]
+        for layer in self._layers():
+            for name in layer.blob_names:
+                setattr(layer, name, made[id(getattr(layer, name))])
         self.random = CaffeRandom(0 if seed is None else seed)
         for layer in self._layers():
             layer.random = self.random
@@ -89,12 +102,11 @@ class Net(nn.Module):
             self.layers._modules[_key(spec.name)] = layer  # not add_module: a layer may be called "forward"
             self.blob_shapes.update(zip(spec.top, layer.shapes_of_tops, strict=True))
 
-    def _fold_relus(self) -> None:
-        """Where a ReLU follows a convolution in place, the engine may do both in one pass over the blob."""
-        for layer, relu in pairwise(self._layers()):
-            in_place = list(relu.spec.bottom) == list(relu.spec.top) == list(layer.spec.top)
-            if isinstance(layer, Convolution) and isinstance(relu, ReLU) and in_place:
-                layer.folded_relu = relu.folded = not relu.spec.relu_param.negative_slope
+    def _fold_layers(self) -> None:
+        """Where one layer follows another in place, the engine may do both in one pass over the blob."""
+        for layer, after in pairwise(self._layers()):
+            if list(after.spec.bottom) == list(after.spec.top) == list(layer.spec.top):
+                layer.fold(after)
 
     def _share_blobs(self) -> None:
         """`param { name: … }` makes layers share a blob; the first layer that names it owns it (Net::AppendParam)."""
@@ -159,7 +171,7 @@ class Net(nn.Module):
     @property
     def input_shapes(self) -> dict[str, Shape]:
         """The blobs that `forward` takes: tops of Input and data layers, with the shapes the prototxt gives them."""
-        tops = [top for layer in self._layers() if isinstance(layer, Source) for top in layer.spec.top]
+        tops = [top for layer in self._layers() if layer.is_source for top in layer.spec.top]
         return {top: self.blob_shapes[top] for top in tops}
 
     @property
@@ -214,7 +226,7 @@ class Net(nn.Module):
         return blobs
 
     def _computing(self) -> list[Layer]:
-        return [layer for layer in self._layers() if not isinstance(layer, Source)]
+        return [layer for layer in self._layers() if not layer.is_source]
 
     def _inputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Those that there must be, in the engine's memory order."""
@@ -312,6 +324,26 @@ def _copy_blob(blob: "schema.BlobProto", parameter: nn.Parameter, where: str) ->
         parameter.copy_(torch.from_numpy(blob_to_array(blob, where).reshape(tuple(parameter.shape))))
 
 
+def _check_memory(blobs: Sequence[Tensor]) -> None:
+    """InputError if this machine has not the memory for them."""
+    needed = sum(blob.nbytes for blob in blobs)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        expected, found = (f"{count / 1e9:.1f} GB" for count in (memory, needed))
+        raise InputError(f"expected learnable blobs that fit in this machine's {expected}, found {found} of them")
+
+
+def _allocated(blob: LearnableBlob, layer: Layer) -> nn.Parameter:
+    """Zeros in the blob's shape and memory order; InputError if memory is short."""
+    try:
+        values = torch.zeros_like(blob.parameter, device="cpu")
+    except RuntimeError as error:
+        expected, shape = f"blob '{layer.blob_names[blob.index]}' to fit in memory", tuple(blob.parameter.shape)
+        layer.require(_NO_MEMORY not in str(error), expected, f"shape {shape}")
+        raise
+    return nn.Parameter(values, requires_grad=blob.parameter.requires_grad)
+
+
 def load_net(
     prototxt: str | os.PathLike,
     weights: str | os.PathLike | None = None,
@@ -325,25 +357,12 @@ def load_net(
     param = read_net(prototxt)
     stored = None if weights is None else read_caffemodel(weights)
     try:
-        laid_out = lay_out(param, phase, engine)
+        net = Net(param, phase, engine, only_shapes=True)
         if stored is not None:
-            laid_out.check_weights(stored, str(weights), every_layer=True)
-        net = Net(param, phase, engine, seed)
+            net.check_weights(stored, str(weights), every_layer=True)
+        net.allocate(seed)
     except InputError as error:
         raise InputError(f"{prototxt}: {error}") from None
     if stored is not None:
         net.load_weights(stored, str(weights))
-    return net
-
-
-def lay_out(param: "schema.NetParameter", phase: str = "TEST", engine: str | Operations = "fast") -> Net:
-    """The net without memory for its blobs, whose shapes can be looked at before it is asked for. InputError if this
-    machine has not that much."""
-    with torch.device("meta"):
-        net = Net(param, phase, engine)
-    needed = sum(4 * blob.parameter.numel() for blob in net.learnable)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory:
-        expected, found = (f"{count / 1e9:.1f} GB" for count in (memory, needed))
-        raise InputError(f"expected learnable blobs that fit in this machine's {expected}, found {found} of them")
     return net

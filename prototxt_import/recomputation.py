@@ -13,8 +13,6 @@ from torch.utils.checkpoint import checkpoint
 
 from .layers.layer import Layer
 
-_NEVER_TWICE = ("Dropout", "EuclideanLoss")  # the one draws random numbers, the other is what processes add up
-
 
 class Segment:
     """Consecutive layers, a function from the blobs they take to those of their blobs that are taken later.
@@ -61,10 +59,10 @@ def segments(layers: Sequence[Layer], outputs: Sequence[str]) -> list[Segment]:
     cut, begin = [], 0
     large = _largest_blob(layers) / 2
     for end, layer in enumerate(layers, 1):
-        pooling = layer.spec.type == "Pooling"
-        if pooling or layer.spec.type in _NEVER_TWICE or end == len(layers):
+        if layer.pools or not layer.repeatable or end == len(layers):
             own, begin = layers[begin:end], end
-            cut.append(Segment(own, layers[end:], outputs, pooling and _largest_blob(own) >= large))
+            recomputed = layer.pools and layer.repeatable and _largest_blob(own) >= large
+            cut.append(Segment(own, layers[end:], outputs, recomputed))
     return cut
 
 

@@ -5,14 +5,19 @@ knows the layers that pose machines are made of.
 """
 
 from collections.abc import Callable
+from functools import singledispatch
 
 import torch
 from torch import Tensor, nn
 
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
-from prototxt_import.layers.data import Source
+from prototxt_import.layers.activations import ReLU
+from prototxt_import.layers.convolution import Convolution
 from prototxt_import.layers.layer import Layer
+from prototxt_import.layers.loss import EuclideanLoss
+from prototxt_import.layers.pooling import Pooling
+from prototxt_import.layers.shape import Concat, Slice, Split
 from prototxt_import.net import Net
 
 Step = Callable[..., Tensor | tuple[Tensor, ...]]
@@ -27,11 +32,11 @@ class PlainTorch(nn.Module):
         self.convolutions = nn.ModuleDict()
         fresh: set[str] = set()  # blobs that only their maker and in-place layers have seen
         for layer in net.layers.values():
-            if isinstance(layer, Source):
+            if layer.is_source:
                 continue
             spec = layer.spec
-            in_place = spec.type == "ReLU" and spec.bottom[0] in fresh and spec.bottom == spec.top
-            step = nn.ReLU(inplace=True) if in_place else _step(layer)
+            in_place = layer.rectifies and spec.bottom[0] in fresh and spec.bottom == spec.top
+            step = nn.ReLU(inplace=True) if in_place else plain(layer)
             if isinstance(step, nn.Conv2d):
                 self.convolutions[spec.name] = step
                 fresh.update(spec.top)
@@ -46,28 +51,14 @@ class PlainTorch(nn.Module):
         return blobs
 
 
-def _step(layer: Layer) -> Step:
-    kind = layer.spec.type
-    if kind == "Convolution":
-        return _convolution(layer)
-    if kind == "ReLU" and not layer.spec.relu_param.negative_slope:
-        return nn.ReLU()
-    if kind == "Pooling" and layer.window is not None:
-        window = layer.window
-        pool = nn.MaxPool2d if layer.is_max else nn.AvgPool2d
-        return pool(window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
-    if kind == "Concat":
-        return lambda *bottoms: torch.cat(bottoms, layer.along)
-    if kind == "Slice":
-        return lambda x: x.split(layer.sizes, layer.along)
-    if kind == "Split":
-        return lambda x: (x,) * len(layer.spec.top)
-    if kind == "EuclideanLoss":
-        return lambda x, y: nn.functional.mse_loss(x, y, reduction="sum") / x.shape[0] / 2
-    raise InputError(f"{layer.where}: expected a layer type of pose machines, found {kind}")
+@singledispatch
+def plain(layer: Layer) -> Step:
+    """The layer as torch's own module or function, by its class."""
+    raise InputError(f"{layer.where}: expected a layer type of pose machines, found {layer.spec.type}")
 
 
-def _convolution(layer: Layer) -> nn.Conv2d:
+@plain.register
+def plain_convolution(layer: Convolution) -> Step:
     window, weight = layer.window, layer.weight
     channels = (weight.shape[1] * layer.group, weight.shape[0])
     geometry = (window.kernel, window.stride, window.pad, window.dilation, layer.group)
@@ -77,6 +68,39 @@ def _convolution(layer: Layer) -> nn.Conv2d:
         if layer.bias is not None:
             made.bias.copy_(layer.bias)
     return made
+
+
+@plain.register
+def plain_relu(layer: ReLU) -> Step:
+    layer.require(layer.rectifies, "no negative_slope, as in pose machines", "one")
+    return nn.ReLU()
+
+
+@plain.register
+def plain_pooling(layer: Pooling) -> Step:
+    layer.require(layer.window is not None, "a window, as in pose machines", "global_pooling")
+    window, pool = layer.window, nn.MaxPool2d if layer.is_max else nn.AvgPool2d
+    return pool(window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
+
+
+@plain.register
+def plain_concat(layer: Concat) -> Step:
+    return lambda *bottoms: torch.cat(bottoms, layer.along)
+
+
+@plain.register
+def plain_slice(layer: Slice) -> Step:
+    return lambda x: x.split(layer.sizes, layer.along)
+
+
+@plain.register
+def plain_split(layer: Split) -> Step:
+    return lambda x: (x,) * len(layer.spec.top)
+
+
+@plain.register
+def plain_loss(layer: EuclideanLoss) -> Step:
+    return lambda x, y: nn.functional.mse_loss(x, y, reduction="sum") / x.shape[0] / 2
 
 
 def plain_sgd(twin: PlainTorch, net: Net, solver: "schema.SolverParameter") -> torch.optim.SGD:

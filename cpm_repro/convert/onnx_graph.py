@@ -12,7 +12,6 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from prototxt_import.files import InputError
-from prototxt_import.layers.data import Source
 from prototxt_import.layers.layer import Layer, Shape
 from prototxt_import.net import Net
 
@@ -71,20 +70,25 @@ class LayerExport:
 
 
 Converter = Callable[[LayerExport], str | list[str]]
-ONNX_CONVERTERS: dict[str, Converter] = {}
+ONNX_CONVERTERS: dict[type[Layer], Converter] = {}
 
 
-def exports(*layer_types: str) -> Callable[[Converter], Converter]:
-    """Function decorator: this function adds layers of these types and returns the values of their tops."""
+def exports(*layer_classes: type[Layer]) -> Callable[[Converter], Converter]:
+    """Function decorator: this function adds layers of these classes and returns the values of their tops."""
 
     def add(converter: Converter) -> Converter:
-        for layer_type in layer_types:
-            if layer_type in ONNX_CONVERTERS:
-                raise KeyError(f"the ONNX converter of {layer_type} is registered twice")
-            ONNX_CONVERTERS[layer_type] = converter
+        for layer_class in layer_classes:
+            if layer_class in ONNX_CONVERTERS:
+                raise KeyError(f"the ONNX converter of {layer_class.__name__} is registered twice")
+            ONNX_CONVERTERS[layer_class] = converter
         return converter
 
     return add
+
+
+def onnx_converter(layer_class: type[Layer]) -> Converter | None:
+    """What adds layers of this class, or of the class that it is derived from; None if ONNX export does not know it."""
+    return next((ONNX_CONVERTERS[base] for base in layer_class.__mro__ if base in ONNX_CONVERTERS), None)
 
 
 class OnnxGraph:
@@ -100,21 +104,22 @@ class OnnxGraph:
         self.value_of = {blob: blob for blob in net.input_shapes}
         last_maker = {top: layer.spec.name for layer in net.layers.values() for top in layer.spec.top}
         for layer in net.layers.values():
-            if not isinstance(layer, Source):
+            if not layer.is_source:
                 final = [last_maker[top] == layer.spec.name and top not in net.input_shapes for top in layer.spec.top]
                 self._add(layer, final)
         self._name_outputs()
 
     def _add(self, layer: Layer, final: list[bool]) -> None:
         spec = layer.spec
-        if spec.type not in ONNX_CONVERTERS:
+        converter = onnx_converter(type(layer))
+        if converter is None:
             raise InputError(
                 f"{layer.where}: expected a layer type of deploy nets that ONNX export knows, found {spec.type}"
             )
         shapes = [self.net.blob_shapes[blob] for blob in spec.bottom]
         tops = [self.net.blob_shapes[blob] for blob in spec.top]
         export = LayerExport(layer, [self.value_of[bottom] for bottom in spec.bottom], shapes, tops)
-        values = ONNX_CONVERTERS[spec.type](export)
+        values = converter(export)
         values = [values] if isinstance(values, str) else values
         for top, value, is_final in zip(spec.top, values, final, strict=True):
             self.value_of[top] = top if is_final and _rename(export.nodes, value, top) else value

@@ -8,17 +8,49 @@ import math
 import numpy as np
 
 from cpm_kernels.window import Window
+from prototxt_import.layers.activations import (
+    BNLL,
+    ELU,
+    AbsVal,
+    Clip,
+    Exp,
+    Log,
+    Power,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    TanH,
+    Threshold,
+)
+from prototxt_import.layers.convolution import Convolution, Deconvolution
+from prototxt_import.layers.dropout import Dropout
+from prototxt_import.layers.eltwise import Eltwise
+from prototxt_import.layers.inner_product import InnerProduct
+from prototxt_import.layers.normalization import LRN, MVN, BatchNorm, Normalize
+from prototxt_import.layers.pooling import Pooling
+from prototxt_import.layers.reduction import ArgMax, Reduction
+from prototxt_import.layers.scale import Axpy, Bias, Scale
+from prototxt_import.layers.shape import Concat, Crop, Flatten, Permute, Reshape, Silence, Slice, Split, Tile
+from prototxt_import.layers.softmax import Softmax
 
 from .onnx_graph import LayerExport, exports
 
 _LOWEST = np.finfo(np.float32).min
 
 
-@exports("Convolution", "DepthwiseConvolution", "ConvolutionDepthwise", "Deconvolution")
+@exports(Convolution)
 def convolution(e: LayerExport) -> list[str]:
+    return _convolutional(e, "Conv")
+
+
+@exports(Deconvolution)
+def deconvolution(e: LayerExport) -> list[str]:
+    return _convolutional(e, "ConvTranspose")
+
+
+def _convolutional(e: LayerExport, operator: str) -> list[str]:
     """Every bottom with the same weights."""
     layer, window = e.layer, e.layer.window
-    operator = "ConvTranspose" if layer.spec.type == "Deconvolution" else "Conv"
     blobs = [e.blob(name) for name in layer.blob_names]
     geometry = {
         "kernel_shape": window.kernel,
@@ -30,7 +62,7 @@ def convolution(e: LayerExport) -> list[str]:
     return [e.node(operator, bottom, *blobs, **geometry) for bottom in e.bottoms]
 
 
-@exports("InnerProduct")
+@exports(InnerProduct)
 def inner_product(e: LayerExport) -> str:
     """Flatten to a matrix, Gemm, and back if more than one axis is left."""
     layer, p = e.layer, e.layer.spec.inner_product_param
@@ -39,7 +71,7 @@ def inner_product(e: LayerExport) -> str:
     return y if layer.first == 1 else e.reshape(y, e.top_shapes[0])
 
 
-@exports("Pooling")
+@exports(Pooling)
 def pooling(e: LayerExport) -> str:
     """MaxPool or AveragePool with padding that gives Caffe's size, and the mean's divisor put right at the border."""
     size, out = e.shapes[0][2:], e.top_shapes[0][2:]
@@ -69,38 +101,50 @@ def _divisors(size: tuple[int, ...], out: tuple[int, ...], window: Window) -> np
     return np.outer(*lengths).astype(np.float64)
 
 
-@exports("ReLU")
+@exports(ReLU)
 def relu(e: LayerExport) -> str:
     slope = e.layer.spec.relu_param.negative_slope
     return e.node("LeakyRelu", e.bottoms[0], alpha=slope) if slope else e.node("Relu", e.bottoms[0])
 
 
-@exports("PReLU")
+@exports(PReLU)
 def prelu(e: LayerExport) -> str:
     shared = e.layer.spec.prelu_param.channel_shared
     shape = (1,) if shared else (-1,) + (1,) * (len(e.shapes[0]) - 2)
     return e.node("PRelu", e.bottoms[0], e.blob("slope", shape))
 
 
-@exports("ELU")
+@exports(ELU)
 def elu(e: LayerExport) -> str:
     return e.node("Elu", e.bottoms[0], alpha=e.layer.spec.elu_param.alpha)
 
 
-@exports("Sigmoid", "TanH", "AbsVal", "BNLL")
-def one_operator(e: LayerExport) -> str:
-    operators = {"Sigmoid": "Sigmoid", "TanH": "Tanh", "AbsVal": "Abs", "BNLL": "Softplus"}
-    return e.node(operators[e.layer.spec.type], e.bottoms[0])
+@exports(Sigmoid)
+def sigmoid(e: LayerExport) -> str:
+    return e.node("Sigmoid", e.bottoms[0])
 
 
-@exports("Clip", "ReLU6")
+@exports(TanH)
+def tanh(e: LayerExport) -> str:
+    return e.node("Tanh", e.bottoms[0])
+
+
+@exports(AbsVal)
+def absval(e: LayerExport) -> str:
+    return e.node("Abs", e.bottoms[0])
+
+
+@exports(BNLL)
+def bnll(e: LayerExport) -> str:
+    return e.node("Softplus", e.bottoms[0])
+
+
+@exports(Clip)
 def clip(e: LayerExport) -> str:
-    p = e.layer.spec.clip_param
-    low, high = (0, 6) if e.layer.spec.type == "ReLU6" else (p.min, p.max)
-    return e.node("Clip", e.bottoms[0], e.number(low), e.number(high))
+    return e.node("Clip", e.bottoms[0], *map(e.number, e.layer.limits))
 
 
-@exports("Threshold")
+@exports(Threshold)
 def threshold(e: LayerExport) -> str:
     above = e.node("Greater", e.bottoms[0], e.number(e.layer.spec.threshold_param.threshold))
     return e.node("Cast", above, to=1)  # TensorProto.FLOAT
@@ -112,38 +156,38 @@ def _line(e: LayerExport, x: str, scale: float, shift: float) -> str:
     return e.node("Add", x, e.number(shift)) if shift != 0 else x
 
 
-@exports("Power")
+@exports(Power)
 def power(e: LayerExport) -> str:
     p = e.layer.spec.power_param
     x = _line(e, e.bottoms[0], p.scale, p.shift)
     return e.node("Pow", x, e.number(p.power)) if p.power != 1 else x
 
 
-@exports("Exp")
+@exports(Exp)
 def exp(e: LayerExport) -> str:
     p = e.layer.spec.exp_param
     factor = e.layer.log_base(p.base)
     return e.node("Exp", _line(e, e.bottoms[0], p.scale * factor, p.shift * factor))
 
 
-@exports("Log")
+@exports(Log)
 def log(e: LayerExport) -> str:
     p = e.layer.spec.log_param
     logarithm = e.node("Log", _line(e, e.bottoms[0], p.scale, p.shift))
     return _line(e, logarithm, 1 / e.layer.log_base(p.base), 0)
 
 
-@exports("Dropout", "Split")
+@exports(Dropout, Split)
 def same_value(e: LayerExport) -> list[str]:
     return e.bottoms * len(e.layer.spec.top)
 
 
-@exports("Silence")
+@exports(Silence)
 def no_value(e: LayerExport) -> list[str]:
     return []
 
 
-@exports("BatchNorm")
+@exports(BatchNorm)
 def batch_norm(e: LayerExport) -> str:
     """BatchNormalization with the stored sums divided by their factor."""
     layer = e.layer
@@ -161,24 +205,24 @@ def _spread(e: LayerExport, name: str) -> str:
     return e.reshape(e.bottoms[1], (*e.shapes[1], *(1,) * e.layer.trailing))
 
 
-@exports("Scale")
+@exports(Scale)
 def scale(e: LayerExport) -> str:
     y = e.node("Mul", e.bottoms[0], _spread(e, "factor"))
     return e.node("Add", y, _spread(e, "bias")) if e.layer.spec.scale_param.bias_term else y
 
 
-@exports("Bias")
+@exports(Bias)
 def bias(e: LayerExport) -> str:
     return e.node("Add", e.bottoms[0], _spread(e, "bias"))
 
 
-@exports("Axpy")
+@exports(Axpy)
 def axpy(e: LayerExport) -> str:
     factor = e.reshape(e.bottoms[0], (*e.shapes[1][:2], 1, 1))
     return e.node("Add", e.node("Mul", factor, e.bottoms[1]), e.bottoms[2])
 
 
-@exports("LRN")
+@exports(LRN)
 def lrn(e: LayerExport) -> str:
     p, x = e.layer.spec.lrn_param, e.bottoms[0]
     if p.norm_region == p.ACROSS_CHANNELS:
@@ -188,7 +232,7 @@ def lrn(e: LayerExport) -> str:
     return e.node("Mul", x, e.node("Pow", _line(e, mean, p.alpha, 1), e.number(-p.beta)))
 
 
-@exports("MVN")
+@exports(MVN)
 def mvn(e: LayerExport) -> str:
     p, shape = e.layer.spec.mvn_param, e.shapes[0]
     rows = e.reshape(e.bottoms[0], (shape[0] if p.across_channels else shape[0] * shape[1], -1))
@@ -199,7 +243,7 @@ def mvn(e: LayerExport) -> str:
     return e.reshape(x, shape)
 
 
-@exports("Normalize")
+@exports(Normalize)
 def normalize(e: LayerExport) -> str:
     p, x = e.layer.spec.norm_param, e.bottoms[0]
     axes = e.constant(np.array([1, 2, 3] if p.across_spatial else [1], np.int64))
@@ -208,12 +252,12 @@ def normalize(e: LayerExport) -> str:
     return e.node("Mul", e.node("Div", x, norm), e.blob("scale", (1,) if p.channel_shared else (-1, 1, 1)))
 
 
-@exports("Softmax")
+@exports(Softmax)
 def softmax(e: LayerExport) -> str:
     return e.node("Softmax", e.bottoms[0], axis=e.layer.along)
 
 
-@exports("Reduction")
+@exports(Reduction)
 def reduction(e: LayerExport) -> str:
     p = e.layer.spec.reduction_param
     operator = {p.SUM: "ReduceSum", p.ASUM: "ReduceL1", p.SUMSQ: "ReduceSumSquare", p.MEAN: "ReduceMean"}[p.operation]
@@ -226,7 +270,7 @@ def reduction(e: LayerExport) -> str:
     return e.reshape(_line(e, y, p.coeff, 0), outer)
 
 
-@exports("ArgMax")
+@exports(ArgMax)
 def arg_max(e: LayerExport) -> str:
     p, along = e.layer.spec.argmax_param, e.layer.along
     e.layer.require(p.top_k == 1, "top_k 1, for an ONNX export", str(p.top_k))
@@ -240,34 +284,34 @@ def arg_max(e: LayerExport) -> str:
     return e.reshape(places, e.top_shapes[0]) if whole else places
 
 
-@exports("Slice")
+@exports(Slice)
 def slice_(e: LayerExport) -> list[str]:
     return e.split(e.bottoms[0], e.layer.sizes, e.layer.along)
 
 
-@exports("Concat")
+@exports(Concat)
 def concat(e: LayerExport) -> str:
     return e.node("Concat", *e.bottoms, axis=e.layer.along)
 
 
-@exports("Flatten", "Reshape")
+@exports(Flatten, Reshape)
 def reshape(e: LayerExport) -> str:
     return e.reshape(e.bottoms[0], e.top_shapes[0])
 
 
-@exports("Permute")
+@exports(Permute)
 def permute(e: LayerExport) -> str:
     return e.node("Transpose", e.bottoms[0], perm=e.layer.order)
 
 
-@exports("Tile")
+@exports(Tile)
 def tile(e: LayerExport) -> str:
     repeats = [1] * len(e.shapes[0])
     repeats[e.layer.along] = e.layer.spec.tile_param.tiles
     return e.node("Tile", e.bottoms[0], e.constant(np.array(repeats, np.int64)))
 
 
-@exports("Crop")
+@exports(Crop)
 def crop(e: LayerExport) -> str:
     axes = range(e.layer.first, len(e.shapes[0]))
     starts = [e.layer.offsets[axis] for axis in axes]
@@ -275,7 +319,7 @@ def crop(e: LayerExport) -> str:
     return e.node("Slice", e.bottoms[0], *(e.constant(np.array(values, np.int64)) for values in (starts, ends, axes)))
 
 
-@exports("Eltwise")
+@exports(Eltwise)
 def eltwise(e: LayerExport) -> str:
     p = e.layer.spec.eltwise_param
     if p.operation == p.MAX:

@@ -18,7 +18,7 @@ from prototxt_import.files import InputError, first_five, replacing
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import write_caffemodel, write_hdf5
 from prototxt_import.formats.prototxt import parse_net, read_text
-from prototxt_import.net import Net, lay_out, load_net
+from prototxt_import.net import Net, load_net
 from prototxt_import.operations import Operations
 
 from .channel_order import swap_red_and_blue
@@ -136,9 +136,10 @@ def _filled(
     """The net of `param`, which lies in the file `where`, with the tensors of the file `path`, whose names do
     without `layers.`. InputError lists the first five differences, before the net takes any memory."""
     with naming(where):
-        laid_out = lay_out(param, phase, engine)
-    _check_shapes({name.removeprefix("layers."): value for name, value in laid_out.state_dict().items()}, state, path)
-    net = Net(param, phase, engine)
+        net = Net(param, phase, engine, only_shapes=True)
+    _check_shapes({name.removeprefix("layers."): value for name, value in net.state_dict().items()}, state, path)
+    with naming(where):
+        net.allocate()
     with torch.no_grad():
         for name, value in net.state_dict().items():
             value.copy_(state[name.removeprefix("layers.")])

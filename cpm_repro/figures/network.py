@@ -22,15 +22,18 @@ _COLUMN, _ROW = 2.9, 0.62  # inches from one column or row to the next
 _WIDTH, _HEIGHT = 0.66, 0.62  # of a box, in columns and rows
 _LANES = ("#1f77b4", "#2ca02c", "#9467bd", "#d62728", "#8c564b", "#17becf", "#e377c2", "#bcbd22", "#7f7f7f")
 _MAPS = "#e6550d"  # the colour of the belief maps' lanes
-_SHORT = {"Convolution": "conv", "Deconvolution": "deconv", "Pooling": "pool", "BatchNorm": "BN", "InnerProduct": "fc"}
-_FILL = {"Convolution": "#dbe9f6", "Pooling": "#e8e8e8", "Concat": "#fff2cc", "Input": "#f6f6f6", "maps": "#f9cb9c"}
+_MAPS_FILL = "#f9cb9c"
 
 
 @dataclass
 class _Box:
-    """A layer with the in-place layers that follow it; column and row count from the top left."""
+    """A layer with the in-place layers that follow it; column and row count from the top left.
+
+    is_input: it has no weights and comes before all that have: the input, its slices, the pooled centre map.
+    """
 
     layer: LayerSummary
+    is_input: bool
     column: int = 0
     row: int = 0
     after: list[str] = field(default_factory=list)
@@ -63,11 +66,12 @@ def _boxes_and_edges(layers: Sequence[LayerSummary]) -> tuple[list[_Box], list[t
     boxes, edges = [], []
     for layer in layers:
         if layer.in_place and layer.bottoms[0] in maker:
-            maker[layer.bottoms[0]].after.append(layer.type)
+            maker[layer.bottoms[0]].after.append(layer.short_name)
             continue
-        box = _Box(layer)
+        made = [bottom for bottom in dict.fromkeys(layer.bottoms) if bottom in maker]
+        box = _Box(layer, not layer.parameters and all(maker[bottom].is_input for bottom in made))
         boxes.append(box)
-        edges += [(maker[bottom], box, bottom) for bottom in dict.fromkeys(layer.bottoms) if bottom in maker]
+        edges += [(maker[bottom], box, bottom) for bottom in made]
         maker.update(dict.fromkeys(layer.tops, box))
     return boxes, edges
 
@@ -80,7 +84,7 @@ def _place(boxes: Sequence[_Box], by_stage: bool) -> None:
         return
     columns: dict[int, list[_Box]] = {}
     for box in boxes:
-        columns.setdefault(0 if _is_input(box) else box.layer.stage, []).append(box)
+        columns.setdefault(0 if box.is_input else box.layer.stage, []).append(box)
     rows = max(map(len, columns.values()))
     for column, members in columns.items():
         first = 0 if column == 0 else rows - len(members)
@@ -88,24 +92,19 @@ def _place(boxes: Sequence[_Box], by_stage: bool) -> None:
             box.column, box.row = column, first + index
 
 
-def _is_input(box: _Box) -> bool:
-    """Layers without weights that come before the first convolution: the input, its slices, the pooled centre map."""
-    return (box.layer.stage == 1 and box.layer.type in ("Input", "Slice", "CPMData")) or "center" in box.layer.name
-
-
 def _draw_box(axes: Axes, box: _Box, maps: set[str]) -> None:
     layer = box.layer
     is_maps = bool(maps.intersection(layer.tops))
     corner = (box.column - _WIDTH / 2, box.row - _HEIGHT / 2)
-    style = {"facecolor": _FILL.get("maps" if is_maps else layer.type, "white"), "edgecolor": INK, "linewidth": 0.8}
+    style = {"facecolor": _MAPS_FILL if is_maps else layer.fill, "edgecolor": INK, "linewidth": 0.8}
     axes.add_patch(
         FancyBboxPatch(corner, _WIDTH, _HEIGHT, boxstyle="round,pad=0,rounding_size=0.05", zorder=3, **style)
     )
-    kind = " ".join([_SHORT.get(layer.type, layer.type), layer.window]).strip()
+    kind = " ".join([layer.short_name, layer.window]).strip()
     shape = "x".join(map(str, layer.shapes[0][1:])) if layer.shapes else ""
     inside = {"ha": "center", "va": "center", "color": INK, "zorder": 4}
     axes.text(box.column, box.row - 0.15, layer.name, fontsize=7.5, weight="bold" if is_maps else "normal", **inside)
-    text = " · ".join(part for part in (kind, shape, *(_SHORT.get(type_, type_) for type_ in box.after)) if part)
+    text = " · ".join(part for part in (kind, shape, *box.after) if part)
     axes.text(box.column, box.row + 0.15, text, fontsize=5.6, **inside)
 
 

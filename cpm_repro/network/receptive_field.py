@@ -4,16 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cpm_kernels.window import Window
-from prototxt_import.layers.data import Source
 from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
-
-_FOR_THEMSELVES = (
-    "AbsVal", "Axpy", "BatchNorm", "Bias", "BNLL", "Clip", "Concat", "Dropout", "ELU", "Eltwise", "Exp", "Log", "Power",
-    "PReLU", "ReLU", "ReLU6", "Scale", "Sigmoid", "Slice", "Softmax", "Split", "TanH", "Threshold",
-)  # fmt: skip
-"""Layers whose units see what the bottoms' units at the same place see."""
 
 
 @dataclass(frozen=True)
@@ -51,42 +43,29 @@ def receptive_fields(net: Net, source: str) -> dict[str, Fields]:
     """
     fields: dict[str, Fields] = {source: (Field(), Field())}
     for layer in net.layers.values():
-        seen = [fields[bottom] for bottom in layer.spec.bottom if bottom in fields]
-        if isinstance(layer, Source) or source in layer.spec.top or not seen:
-            continue
-        field = _after(layer, seen)
-        fields.update(dict.fromkeys(layer.spec.top, field))
+        tops = {}
+        for index, top in enumerate(layer.spec.top):
+            seen = [fields[bottom] for bottom in layer.seen_by(index) if bottom in fields]
+            if seen and top != source:
+                tops[top] = _through(layer, _joined(seen))
+        fields.update(tops)
     return fields
 
 
-def _after(layer: Layer, seen: Sequence[Fields]) -> Fields:
-    """The field of a layer's tops from those of its bottoms that depend on the source."""
-    if None in seen:
-        return None
-    kind = layer.spec.type
-    if kind in _FOR_THEMSELVES:
-        return _joined(seen)
-    if kind == "Crop":
-        return seen[0]
-    window = _window(layer)
-    if window is None:
+def _through(layer: Layer, seen: Fields) -> Fields:
+    """The field of a layer's top from what the bottoms' units at its place see."""
+    window = layer.receptive_window
+    if seen is None or window is None:
         return None
     geometry = zip(window.kernel, window.stride, window.pad, window.dilation, strict=True)
-    step = Field.back_through if kind == "Deconvolution" else Field.through
-    return tuple(step(field, *axis) for field, axis in zip(seen[0], geometry, strict=True))
-
-
-def _window(layer: Layer) -> Window | None:
-    """The layer's sliding window; None if it has none or looks everywhere."""
-    if layer.spec.type == "LRN":
-        p = layer.spec.lrn_param
-        size = p.local_size if p.norm_region == p.WITHIN_CHANNEL else 1
-        return Window((size, size), pad=((size - 1) // 2,) * 2)
-    return getattr(layer, "window", None)
+    step = Field.back_through if layer.sees_backwards else Field.through
+    return tuple(step(field, *axis) for field, axis in zip(seen, geometry, strict=True))
 
 
 def _joined(seen: Sequence[Fields]) -> Fields:
     """What a unit sees that looks through several bottoms at once; None if their strides differ."""
+    if None in seen:
+        return None
     axes = list(zip(*seen, strict=True))
     if any(len({field.stride for field in axis}) > 1 for axis in axes):
         return None

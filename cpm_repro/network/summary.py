@@ -1,6 +1,5 @@
 """What a net is made of, layer by layer and stage by stage: shapes, parameters, work and receptive fields."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ first two count 2x2 pooling windows; with the release's 3x3 a unit sees 7 px mor
 class LayerSummary:
     """One layer. `flop` counts multiplications and additions of convolutions and inner products, one each; `fields`
     are those of its tops on the net's first input. A bottom or top behind a Split has the name that the prototxt
-    gives it. `stage` is None in nets without stages."""
+    gives it. `stage` is None in nets without stages. `short_name` and `fill`, a colour, are for drawings."""
 
     name: str
     type: str
@@ -34,6 +33,8 @@ class LayerSummary:
     parameters: int
     flop: int
     fields: Fields
+    short_name: str
+    fill: str
 
     @property
     def in_place(self) -> bool:
@@ -75,8 +76,10 @@ def summarize_layers(net: Net) -> list[LayerSummary]:
                 stage=stage_of(spec.name) if stages else None,
                 window=_window_text(layer),
                 parameters=owned[spec.name],
-                flop=_flop(layer, net),
+                flop=layer.flop([net.blob_shapes[blob] for blob in spec.bottom]),
                 fields=fields.get(spec.top[0]) if spec.top else None,
+                short_name=layer.short_name or spec.type,
+                fill=layer.fill,
             )
         )
     return layers
@@ -86,24 +89,11 @@ def _window_text(layer: Layer) -> str:
     """Such as "9x9/8" (kernel and stride), with a dilation or group if there is one."""
     window = getattr(layer, "window", None)
     if window is None:
-        return "global" if layer.spec.type == "Pooling" else ""
+        return "global" if layer.pools else ""
     text = "x".join(map(str, window.kernel))
     text += f"/{window.stride[0]}" if set(window.stride) != {1} else ""
     text += f" dilation {window.dilation[0]}" if set(window.dilation) != {1} else ""
     return text + (f" group {layer.group}" if getattr(layer, "group", 1) != 1 else "")
-
-
-def _flop(layer: Layer, net: Net) -> int:
-    """2 · weights · the number of places where they are applied; everything else is small beside it."""
-    if "weight" not in layer.blob_names:
-        return 0
-    if layer.spec.type == "InnerProduct":
-        shape = net.blob_shapes[layer.spec.bottom[0]]
-        places = math.prod(shape[: layer.first])
-    else:  # a deconvolution applies its weights at each unit of the bottom
-        blobs = layer.spec.bottom if layer.spec.type == "Deconvolution" else layer.spec.top
-        places = sum(math.prod((shape[0], *shape[2:])) for shape in (net.blob_shapes[blob] for blob in blobs))
-    return 2 * layer.weight.numel() * places
 
 
 def summarize_stages(net: Net, layers: Sequence[LayerSummary]) -> list[StageSummary]:

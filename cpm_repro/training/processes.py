@@ -19,13 +19,9 @@ from prototxt_import.files import InputError
 from prototxt_import.net import Net
 from prototxt_import.share import WHOLE_BATCH, Share
 
+_OUT_OF_TOUCH = re.compile(r"gloo/transport/|ncclRemoteError")
+"""What torch's errors say, which have no class of their own, if a connection breaks: gloo's name their source file."""
 _PATIENCE = timedelta(minutes=10)  # with a process that neither answers nor hangs up
-
-_IMAGE_BY_IMAGE = {
-    *("CPMData", "Convolution", "Deconvolution", "Pooling", "LRN", "Eltwise", "Concat", "Slice", "Split", "Silence"),
-    *("ReLU", "ELU", "Sigmoid", "TanH", "AbsVal", "Power", "Exp", "Log", "BNLL", "Dropout", "EuclideanLoss"),
-}
-"""Layer types that compute, and add up their blobs' gradients, one image after the other."""
 
 
 class ProcessShare(Share):
@@ -74,10 +70,12 @@ class _Total(Function):
 
 @contextmanager
 def in_touch() -> Iterator[None]:
-    """InputError, one sentence, if another process cannot be reached any more."""
+    """InputError, one sentence, if another process cannot be reached any more; other errors pass as they are."""
     try:
         yield
-    except RuntimeError as error:  # torch.distributed raises several kinds of it
+    except RuntimeError as error:
+        if not (isinstance(error, dist.DistNetworkError) or _OUT_OF_TOUCH.search(str(error))):
+            raise
         reason = re.sub(r"^\[.*?\] ", "", str(error)).split(". ")[0].strip()  # without source line and advice
         raise InputError(
             f"process {dist.get_rank()} of {dist.get_world_size()}: expected the others to go on, found that one has "
@@ -119,11 +117,11 @@ def check_shareable(net: Net, share: Share, where: str) -> None:
         raise InputError(
             f"{where}: expected a batch_size that {share.count} processes share equally, found {batch_size}"
         )
-    for layer in net.param.layer:
-        if layer.type not in _IMAGE_BY_IMAGE:
+    for layer in net.layers.values():
+        if not layer.image_by_image:
             raise InputError(
-                f"{where}: layer '{layer.name}': expected a type that computes image by image, as training in "
-                f"{share.count} processes needs it, found {layer.type}"
+                f"{where}: layer '{layer.spec.name}': expected a type that computes image by image, as training in "
+                f"{share.count} processes needs it, found {layer.spec.type}"
             )
     for name, shape in net.blob_shapes.items():
         if name not in net.loss_weights and shape[:1] != (batch_size,):

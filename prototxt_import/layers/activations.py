@@ -3,29 +3,32 @@ power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; ReLU
 
 import math
 
-import torch
 from torch import Tensor
 
 from prototxt_import.formats import schema
 
-from .layer import Layer, Shape, register
+from .layer import NeuronLayer, Shape, register
 
 
 @register("ReLU")
-class ReLU(Layer):
+class ReLU(NeuronLayer):
     """max(x, 0), or a fixed slope below zero."""
 
-    folded = False  # into the convolution before it
+    recordable = True
+
+    @property
+    def rectifies(self) -> bool:
+        return not self.spec.relu_param.negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.folded and not torch.is_grad_enabled():
-            return x
         return self.ops.relu(x, self.spec.relu_param.negative_slope)
 
 
 @register("PReLU")
-class PReLU(Layer):
+class PReLU(NeuronLayer):
     """ReLU with a learnable slope; blob: slope (C,), or () with `channel_shared`."""
+
+    image_by_image = False  # the slopes' gradients are sums over the batch
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.prelu_param
@@ -38,7 +41,7 @@ class PReLU(Layer):
 
 
 @register("ELU")
-class ELU(Layer):
+class ELU(NeuronLayer):
     """x, or alpha · (exp(x) − 1) below zero."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,7 +49,7 @@ class ELU(Layer):
 
 
 @register("Sigmoid")
-class Sigmoid(Layer):
+class Sigmoid(NeuronLayer):
     """1 / (1 + exp(−x))."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +57,7 @@ class Sigmoid(Layer):
 
 
 @register("TanH")
-class TanH(Layer):
+class TanH(NeuronLayer):
     """Hyperbolic tangent."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +65,7 @@ class TanH(Layer):
 
 
 @register("AbsVal")
-class AbsVal(Layer):
+class AbsVal(NeuronLayer):
     """|x|."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,7 +73,7 @@ class AbsVal(Layer):
 
 
 @register("Power")
-class Power(Layer):
+class Power(NeuronLayer):
     """(shift + scale · x) ^ power."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,7 +81,7 @@ class Power(Layer):
         return self.ops.power(x, p.power, p.scale, p.shift)
 
 
-class _WithBase(Layer):
+class _WithBase(NeuronLayer):
     """Exp and Log of a base; −1 means e."""
 
     def log_base(self, base: float) -> float:
@@ -108,7 +111,7 @@ class Log(_WithBase):
 
 
 @register("BNLL")
-class BNLL(Layer):
+class BNLL(NeuronLayer):
     """log(1 + exp(x))."""
 
     operations = ("bnll",)
@@ -118,7 +121,7 @@ class BNLL(Layer):
 
 
 @register("Threshold")
-class Threshold(Layer):
+class Threshold(NeuronLayer):
     """1 where x is above the threshold, else 0."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -126,21 +129,22 @@ class Threshold(Layer):
 
 
 @register("Clip")
-class Clip(Layer):
+class Clip(NeuronLayer):
     """x limited to [min, max]."""
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.clip_param
         both = p.HasField("min") and p.HasField("max") and p.min <= p.max
         self.require(both, "clip_param with a min and a max not below it", str(p).replace("\n", " ").strip() or "none")
+        self.limits = (p.min, p.max)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.clamp(self.spec.clip_param.min, self.spec.clip_param.max)
+        return x.clamp(*self.limits)
 
 
 @register("ReLU6")
-class ReLU6(Layer):
+class ReLU6(Clip):
     """x limited to [0, 6]."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x.clamp(0, 6)
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.limits = (0, 6)

@@ -6,13 +6,22 @@ from torch import Tensor
 
 from cpm_kernels.window import Window
 
-from .layer import ANY, Layer, Shape, register
+from .layer import ANY, Channels, Layer, Shape, register
 
 
 class _Convolutional(Layer):
     """What both share: window, groups, filler, and that every bottom gives a top with the same weights."""
 
     bottoms = tops = ANY
+    image_by_image = True
+    recordable = True
+
+    @property
+    def receptive_window(self) -> Window | None:
+        return self.window
+
+    def seen_by(self, top: int) -> list[str]:
+        return [self.spec.bottom[top]]
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.param = self.spec.convolution_param
@@ -55,10 +64,14 @@ class _Convolutional(Layer):
         self.require(len(values) in (1, 2), f"one or two values of {what}", str(len(values)))
         return (values[0], values[-1])
 
+    @property
+    def channels(self) -> int:
+        """Of every bottom."""
+        raise NotImplementedError
+
     def _check_channels(self, shape: Shape) -> None:
-        channels = self.weight.shape[0 if self.spec.type == "Deconvolution" else 1]
-        channels *= 1 if self.spec.type == "Deconvolution" else self.group
-        self.require(len(shape) == 4 and shape[1] == channels, f"{channels} channels in every bottom", str(shape))
+        fits = len(shape) == 4 and shape[1] == self.channels
+        self.require(fits, f"{self.channels} channels in every bottom", str(shape))
 
 
 @register("DepthwiseConvolution")
@@ -66,10 +79,37 @@ class _Convolutional(Layer):
 class Convolution(_Convolutional):
     """Cross-correlation; blobs: weight (C_out, C_in / group, kh, kw), bias (C_out,)."""
 
+    short_name, fill = "conv", "#dbe9f6"
     folded_relu = False  # the ReLU that follows in place is done here where no gradient is wanted
 
     def weight_shape(self, channels: int) -> Shape:
         return (self.param.num_output, channels // self.group, *self.window.kernel)
+
+    @property
+    def channels(self) -> int:
+        return self.weight.shape[1] * self.group
+
+    def fold(self, after: Layer) -> None:
+        if after.rectifies:
+            self.folded_relu = after.folded = True
+
+    def flop(self, bottom_shapes: list[Shape]) -> int:
+        return 2 * self.weight.numel() * sum(n * height * width for n, _, height, width in self.shapes_of_tops)
+
+    def reorder(self, order: Channels) -> tuple[dict[str, Tensor], list[Channels]]:
+        """Along the weights' second axis; where whole groups change places, the weights' rows go with them, and so do
+        the top's channels."""
+        inputs, outputs = self.channels // self.group, self.param.num_output // self.group
+        groups = [order[first : first + inputs] for first in range(0, len(order), inputs)]
+        whole = all(len({channel // inputs for channel in group}) == 1 for group in groups)
+        if not whole or len(self.spec.bottom) > 1:
+            return super().reorder(order)  # refuses it
+        moved = [(group[0] // inputs, [channel % inputs for channel in group]) for group in groups]
+        rows = tuple(source * outputs + row for source, _ in moved for row in range(outputs))
+        weights = self.weight.detach().unflatten(0, (self.group, outputs))
+        weight = torch.cat([weights[source][:, columns] for source, columns in moved])
+        bias = {} if self.bias is None else {"bias": self.bias.detach()[list(rows)]}
+        return {"weight": weight, **bias}, [rows]
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         for shape in bottom_shapes:
@@ -95,8 +135,18 @@ class ConvolutionDepthwise(Convolution):
 class Deconvolution(_Convolutional):
     """Transposed convolution; blobs: weight (C_in, C_out / group, kh, kw), bias (C_out,)."""
 
+    sees_backwards = True
+    short_name = "deconv"
+
     def weight_shape(self, channels: int) -> Shape:
         return (channels, self.param.num_output // self.group, *self.window.kernel)
+
+    @property
+    def channels(self) -> int:
+        return self.weight.shape[0]
+
+    def flop(self, bottom_shapes: list[Shape]) -> int:
+        return 2 * self.weight.numel() * sum(n * height * width for n, _, height, width in bottom_shapes)
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         for shape in bottom_shapes:

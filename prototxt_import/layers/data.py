@@ -1,6 +1,7 @@
 """Layers whose tops come from outside: Input, and CPMData, the original fork's data layer.
 
-Here they only say the shapes; the caller of `Net` hands in the blobs. `cpm_repro.cpm_data` makes CPMData's batches.
+Here they only say the shapes; the caller of `Net` hands in the blobs. CPMData's batches are made by
+`cpm_repro.samples.data_layer`.
 """
 
 from .layer import ANY, Layer, Shape, register
@@ -11,11 +12,15 @@ class Source(Layer):
 
     bottoms = range(0, 1)
     tops = ANY
+    is_source = True
+    fill = "#f6f6f6"
 
 
 @register("Input")
 class Input(Source):
     """Blobs of the shapes in `input_param`."""
+
+    recordable = True
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         shapes = [tuple(shape.dim) for shape in self.spec.input_param.shape]
@@ -32,6 +37,7 @@ class CPMData(Source):
     """
 
     tops = range(1, 3)
+    image_by_image = True
     threads = 2  # one reads the LMDB, one transforms
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:

@@ -4,15 +4,21 @@ from torch import Tensor
 
 from prototxt_import.formats import schema
 
-from .layer import Layer, Shape, register
+from .layer import NeuronLayer, Shape, register
 
 
 @register("Dropout")
-class Dropout(Layer):
+class Dropout(NeuronLayer):
     """In the TRAIN phase zeroes a share of the values and scales the rest by 1 / (1 − ratio); in TEST passes them on.
 
     DeepLab's `scale_train: false` leaves the rest alone in TRAIN, and scales by 1 − ratio in TEST.
     """
+
+    repeatable = False  # it draws random numbers
+
+    @property
+    def recordable(self) -> bool:
+        return self.spec.phase != schema.TRAIN
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         ratio = self.spec.dropout_param.dropout_ratio

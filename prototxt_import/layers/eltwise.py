@@ -4,7 +4,7 @@ from functools import reduce
 
 from torch import Tensor
 
-from .layer import Layer, Shape, register
+from .layer import POINT, Layer, Shape, register
 
 
 @register("Eltwise")
@@ -12,6 +12,9 @@ class Eltwise(Layer):
     """Combines two or more bottoms of one shape."""
 
     bottoms = range(2, 1 << 20)
+    image_by_image = True
+    recordable = True
+    receptive_window = POINT
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.eltwise_param

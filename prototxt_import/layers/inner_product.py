@@ -14,6 +14,8 @@ class InnerProduct(Layer):
     Blobs: weight (N, K), or (K, N) with `transpose`; bias (N,).
     """
 
+    short_name = "fc"
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.inner_product_param
         self.require(p.num_output > 0, "num_output above 0", str(p.num_output))
@@ -27,6 +29,9 @@ class InnerProduct(Layer):
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         return [(*bottom_shapes[0][: self.first], self.spec.inner_product_param.num_output)]
+
+    def flop(self, bottom_shapes: list[Shape]) -> int:
+        return 2 * self.weight.numel() * math.prod(bottom_shapes[0][: self.first])
 
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.inner_product_param

@@ -2,6 +2,8 @@
 
 A layer is built from its LayerParameter and the shapes of its bottoms; it owns its learnable blobs in Caffe's order
 and says the shapes of its tops. What it computes it asks of `self.ops`, the engine's operations (see operations.py).
+What other code must know of a type (how far it sees, how it is drawn, …) is an attribute of its class, or a property
+where it depends on the layer's parameters; `Layer` has them all, with the values of one of which nothing is known.
 """
 
 import math
@@ -18,6 +20,10 @@ from prototxt_import.operations import Operations
 from prototxt_import.share import WHOLE_BATCH, Share
 
 Shape = tuple[int, ...]
+Channels = tuple[int, ...]
+"""An order of channels: which of the former channels stands at each place."""
+POINT = Window(kernel=(1, 1))
+"""What a unit sees that looks at its own place only."""
 INT_MAX = 2**31 - 1  # the most values that Caffe lets a blob have
 CONVERTERS: dict[str, type["Layer"]] = {}
 DATA_TYPES = ("Data", "ImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData")
@@ -57,8 +63,28 @@ class Layer(nn.Module):
 
     bottoms: range = range(1, 2)
     tops: range = range(1, 2)
-    operations: tuple[str, ...] = ()  # those it needs that not every engine has
-    threads: int = 0  # that Caffe's layer starts; each seeds a generator of its own with a draw from the net's
+    operations: tuple[str, ...] = ()
+    """Operations that it needs and not every engine has."""
+    threads: int = 0
+    """Threads that Caffe's layer starts; each seeds a generator of its own with a draw from the net's."""
+    is_source: bool = False
+    """Whether its tops are handed to the net by its caller: Input and data layers."""
+    image_by_image: bool = False
+    """Whether it computes, and adds up its blobs' gradients, one image after the other: then several processes can
+    share a batch."""
+    pools: bool = False
+    """Whether it is there to make maps smaller."""
+    keeps_channels: bool = False
+    """Whether channel c of the top is channel c of the bottom, worked on alike for every c but for blobs of a value per
+    channel."""
+    sees_backwards: bool = False
+    """Whether `receptive_window` is that of the opposite layer, which makes the bottom of the top: deconvolution."""
+    short_name: str = ""
+    """How drawings call it; empty: by its type."""
+    fill: str = "white"
+    """The colour of its box in drawings."""
+    folded: bool = False
+    """Whether the layer before does its work, in place, where no gradient is wanted: see `fold`."""
     random: CaffeRandom  # the net's, set by Net
     share: Share = WHOLE_BATCH  # of the batch, set by Net.share_batch
 
@@ -78,6 +104,8 @@ class Layer(nn.Module):
 
     def compute(self, blobs: dict[str, Tensor]) -> None:
         """Adds the tops to the net's blobs, from which the bottoms are; one made in place takes its bottom's place."""
+        if self.folded and not torch.is_grad_enabled():
+            return
         tops = self(*(blobs[bottom] for bottom in self.spec.bottom))
         blobs.update(zip(self.spec.top, tops if isinstance(tops, tuple) else (tops,), strict=True))
 
@@ -88,16 +116,54 @@ class Layer(nn.Module):
         """Shapes of the tops (Caffe: Reshape); by default those of the first bottom."""
         return [bottom_shapes[0]] * len(self.spec.top)
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether forward may be done again in backward: not where it draws random numbers, changes its blobs, or adds
+        up over processes."""
+        return True
+
+    @property
+    def recordable(self) -> bool:
+        """Whether forward does nothing but launch kernels, the same each time: then a CUDA graph can replay it."""
+        return False
+
+    @property
+    def rectifies(self) -> bool:
+        """Whether it computes max(x, 0)."""
+        return False
+
+    @property
+    def receptive_window(self) -> Window | None:
+        """What a unit of a top sees of the bottoms around its place; None: everything, or the top is no map."""
+        return None
+
+    def seen_by(self, top: int) -> list[str]:
+        """The bottoms whose values the top of that index is made of."""
+        return list(self.spec.bottom)
+
+    def flop(self, bottom_shapes: list[Shape]) -> int:
+        """Multiplications and additions of its weights, one each; 0 where that is little."""
+        return 0
+
+    def fold(self, after: "Layer") -> None:
+        """Takes over, where no gradient is wanted, what the layer after it does in place on its tops, if it can."""
+
+    def reorder(self, order: Channels) -> tuple[dict[str, Tensor], list[Channels]]:
+        """For a bottom whose channels come in another order: the blobs, by name, with which the layer computes what it
+        did before, and the order of each top's channels. InputError if there are no such blobs."""
+        expected = "a convolution or a layer without weights on the image, to swap red and blue"
+        self.require(self.keeps_channels and len(self.spec.bottom) == 1, expected, self.spec.type)
+        blobs = {name: getattr(self, name).detach() for name in self.blob_names}
+        by_channel = {name: blob for name, blob in blobs.items() if tuple(blob.shape) == (len(order),)}
+        return {name: blob[list(order)] for name, blob in by_channel.items()}, [order] * len(self.spec.top)
+
     def add_blob(
         self, name: str, shape: Shape, filler: "schema.FillerParameter | None", learnable: bool = True
     ) -> None:
-        """Makes the next learnable blob, as attribute `name`, to be filled by `filler` (None: left at zero)."""
+        """Makes the next learnable blob, as attribute `name`, to be filled by `filler` (None: left at zero). It is a
+        shape without memory until the net allocates it (see Net.allocate)."""
         self.check_size(f"blob '{name}'", shape)
-        try:
-            values = torch.zeros(shape)
-        except RuntimeError:  # as torch says that memory is short
-            self.require(False, f"blob '{name}' to fit in memory", f"shape {tuple(shape)}")
-        setattr(self, name, nn.Parameter(values, requires_grad=learnable))
+        setattr(self, name, nn.Parameter(torch.empty(shape, device="meta"), requires_grad=learnable))
         self.fillers[name] = filler if filler is not None else schema.FillerParameter()
 
     @property
@@ -135,6 +201,14 @@ class Layer(nn.Module):
         low, high = allowed.start, allowed.stop - 1
         expected = f"{low}" if low == high else f"{low} or more" if high > 100 else f"{low} to {high}"
         self.require(count in allowed, f"{expected} {what}(s)", str(count))
+
+
+class NeuronLayer(Layer):
+    """One blob in, one of the same shape out, value by value (Caffe: NeuronLayer)."""
+
+    image_by_image = True
+    keeps_channels = True
+    receptive_window = POINT
 
 
 ANY = range(1, 1 << 20)

@@ -12,6 +12,8 @@ class EuclideanLoss(Layer):
     """Σ (x − y)² / N / 2 over both bottoms, a 0-axis blob."""
 
     bottoms = range(2, 3)
+    image_by_image = True
+    repeatable = False  # it adds up over the processes
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         if not self.spec.loss_weight:

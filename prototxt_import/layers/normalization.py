@@ -3,14 +3,23 @@
 import torch
 from torch import Tensor
 
+from cpm_kernels.window import Window
 from prototxt_import.formats import schema
 
-from .layer import Layer, Shape, register
+from .layer import POINT, Layer, Shape, register
 
 
 @register("BatchNorm")
 class BatchNorm(Layer):
     """Normalises each channel; blobs: sums of means (C,) and variances (C,), and the factor (1,) that divides them."""
+
+    keeps_channels = True
+    receptive_window = POINT
+    short_name = "BN"
+
+    @property
+    def repeatable(self) -> bool:
+        return self.use_global_stats  # else forward moves the averages
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.batch_norm_param
@@ -49,6 +58,14 @@ class BatchNorm(Layer):
 class LRN(Layer):
     """Local response normalisation across channels or within each."""
 
+    image_by_image = True
+
+    @property
+    def receptive_window(self) -> Window | None:
+        p = self.spec.lrn_param
+        size = p.local_size if p.norm_region == p.WITHIN_CHANNEL else 1
+        return Window((size, size), pad=((size - 1) // 2,) * 2)
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
         size = self.spec.lrn_param.local_size
         self.require(size % 2 == 1, "an odd local_size", str(size))
@@ -65,6 +82,8 @@ class LRN(Layer):
 class MVN(Layer):
     """Mean and variance normalisation of each channel, or with `across_channels` of each image."""
 
+    keeps_channels = True
+
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.mvn_param
         rows = x.shape[0] if p.across_channels else x.shape[0] * x.shape[1]
@@ -77,6 +96,7 @@ class Normalize(Layer):
     blob: scale (C,), or () with `channel_shared`."""
 
     operations = ("l2_normalize",)
+    keeps_channels = True
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.norm_param

@@ -13,6 +13,16 @@ from .layer import Layer, Shape, register
 class Pooling(Layer):
     """MAX or AVE over windows, or over the whole map with `global_pooling`."""
 
+    image_by_image = True
+    recordable = True
+    pools = True
+    keeps_channels = True
+    short_name, fill = "pool", "#e8e8e8"
+
+    @property
+    def receptive_window(self) -> Window | None:
+        return self.window
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.pooling_param
         self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))

@@ -6,13 +6,15 @@ from torch import Tensor
 
 from prototxt_import.formats import schema
 
-from .layer import Layer, Shape, register
+from .layer import POINT, Layer, Shape, register
 
 
 class _Broadcast(Layer):
     """A blob over axes [axis, axis + num_axes) of the first bottom, or the second bottom, starting at `axis`."""
 
     bottoms = range(1, 3)
+    keeps_channels = True
+    receptive_window = POINT
 
     def set_axes(self, param, name: str, bottom_shapes: list[Shape], default: float) -> None:
         shape = bottom_shapes[0]
@@ -60,6 +62,7 @@ class Axpy(Layer):
     """a · x + y; bottoms a (N, C) or (N, C, 1, 1), x and y (N, C, H, W)."""
 
     bottoms = range(3, 4)
+    receptive_window = POINT
     operations = ("axpy",)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:

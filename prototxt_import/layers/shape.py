@@ -2,12 +2,14 @@
 (Caffe: slice_layer.cpp, …; Permute is SSD's)."""
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
-from .layer import ANY, Layer, Shape, register
+from cpm_kernels.window import Window
+
+from .layer import ANY, POINT, Channels, Layer, Shape, register
 
 
 @register("Slice")
@@ -15,6 +17,21 @@ class Slice(Layer):
     """Cuts the bottom along an axis at `slice_point`, or evenly."""
 
     tops = ANY
+    image_by_image = True
+    recordable = True
+
+    @property
+    def receptive_window(self) -> Window | None:
+        return POINT if self.along < 2 else None
+
+    def reorder(self, order: Channels) -> tuple[dict[str, Tensor], list[Channels]]:
+        if self.along != 1:
+            return {}, [order] * len(self.sizes)
+        starts = [0, *accumulate(self.sizes)]
+        parts = [tuple(c - a for c in order[a:b]) for a, b in pairwise(starts)]
+        within = all(sorted(part) == list(range(len(part))) for part in parts)
+        self.require(within, "the first slice to hold the three colours", f"{self.sizes[0]} channels")
+        return {}, parts
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.slice_param
@@ -44,6 +61,13 @@ class Concat(Layer):
     """Joins the bottoms along an axis."""
 
     bottoms = ANY
+    image_by_image = True
+    recordable = True
+    fill = "#fff2cc"
+
+    @property
+    def receptive_window(self) -> Window | None:
+        return POINT if self.along < 2 else None
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.concat_param
@@ -68,6 +92,10 @@ class Split(Layer):
     """Gives the same blob to several layers; backward adds their gradients."""
 
     tops = ANY
+    image_by_image = True
+    recordable = True
+    keeps_channels = True
+    receptive_window = POINT
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return self.ops.split(x, len(self.spec.top))
@@ -79,6 +107,7 @@ class Silence(Layer):
 
     bottoms = ANY
     tops = range(0, 1)
+    image_by_image = True
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
         return ()
@@ -169,6 +198,10 @@ class Crop(Layer):
     """The first bottom cut to the size of the second from `axis` on."""
 
     bottoms = range(2, 3)
+    receptive_window = POINT
+
+    def seen_by(self, top: int) -> list[str]:
+        return [self.spec.bottom[0]]
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p, (x, like) = self.spec.crop_param, bottom_shapes

@@ -2,7 +2,9 @@
 
 from torch import Tensor
 
-from .layer import Layer, Shape, register
+from cpm_kernels.window import Window
+
+from .layer import POINT, Layer, Shape, register
 
 
 @register("Softmax")
@@ -11,6 +13,10 @@ class Softmax(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         self.along = self.axis(self.spec.softmax_param.axis, len(bottom_shapes[0]))
+
+    @property
+    def receptive_window(self) -> Window | None:
+        return POINT if self.along == 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
         return self.ops.softmax(x, self.along)

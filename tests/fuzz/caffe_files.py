@@ -72,8 +72,7 @@ def _read_net_text(path: Path) -> int:
     if param is None:
         return 0
     for phase in ("TRAIN", "TEST"):
-        with torch.device("meta"):  # shapes without memory
-            laid_out = attempt(Net, param, phase, names="")
+        laid_out = attempt(Net, param, phase, only_shapes=True, names="")
         if laid_out is not None and _is_small(laid_out):
             _run(path, phase)
     for layer in param.layer:

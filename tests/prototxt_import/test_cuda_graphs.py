@@ -100,8 +100,13 @@ def test_who_is_replayed(net, monkeypatch):
     assert isinstance(replayed(net), Replays) and replayed(net) is replayed(net)
     exact = Net(net.param, engine="exact")
     assert replayed(exact) is exact
-    net.layers["b"].spec.type = "ArgMax"
-    assert replayed(net) is net
+    arg_max = 'layer { name: "m" type: "ArgMax" bottom: "b" top: "m" argmax_param { axis: 1 } }'
+    other = Net(text_format.Parse(NET + arg_max, schema.NetParameter()))
+    assert replayed(other) is other
+    drop = NET + 'layer { name: "drop" type: "Dropout" bottom: "b" top: "b" }'
+    testing, training = (Net(text_format.Parse(drop, schema.NetParameter()), phase) for phase in ("TEST", "TRAIN"))
+    assert isinstance(replayed(testing), Replays)
+    assert replayed(training) is training, "each pass of it draws other numbers"
 
 
 def test_the_net_is_not_kept_alive(monkeypatch):

@@ -64,6 +64,17 @@ def test_segments_end_with_poolings_and_leave_dropout_alone() -> None:
     assert cut[-1].bottoms == ["q", "label"] and cut[-1].tops == ["loss"]
 
 
+def test_statistics_of_a_batch_are_taken_once() -> None:
+    """Forward moves BatchNorm's averages: done again in backward, it would move them twice."""
+    norm = 'layer { name: "n" type: "BatchNorm" bottom: "a" top: "a" }'
+    text = NET.replace('layer { name: "p"', norm + '\nlayer { name: "p"')
+    net = Net(text_format.Parse(text, schema.NetParameter()), "TRAIN", seed=5)
+    random = torch.Generator().manual_seed(1)
+    blobs = {name: torch.randn(shape, generator=random) for name, shape in net.input_shapes.items()}
+    net.loss(net.forward_recomputing(blobs)).backward()
+    assert net.layers["n"].factor == 1
+
+
 def test_only_what_is_kept_is_returned() -> None:
     net, *_ = made("exact", True)
     blobs = net.forward_recomputing({name: torch.zeros(shape) for name, shape in net.input_shapes.items()})

@@ -220,6 +220,33 @@ def test_everything_on_the_image_is_swapped_once():
     assert swapping_is_undone_by_the_input(text) == ["bn", "prelu", "a", "b"]
 
 
+DEPTHWISE = 'layer { name: "d" type: "%s" bottom: "data" top: "d" convolution_param { num_output: %d group: 4 ' \
+    'kernel_size: 3 weight_filler { type: "gaussian" } bias_filler { type: "gaussian" } } }'  # fmt: skip
+ON_IT = 'layer { name: "c" type: "Convolution" bottom: "d" top: "t" convolution_param { num_output: 3 kernel_size: 1 ' \
+    'weight_filler { type: "gaussian" } } }'  # fmt: skip
+
+
+@pytest.mark.parametrize("layer_type", ["Convolution", "DepthwiseConvolution", "ConvolutionDepthwise"])
+@pytest.mark.parametrize("outputs", [4, 8])
+def test_depthwise_convolutions_hand_the_colours_on(layer_type, outputs):
+    """One or two outputs of each colour: the next layer's weights are swapped too."""
+    assert swapping_is_undone_by_the_input(DEPTHWISE % (layer_type, outputs) + ON_IT) == ["d", "c"]
+
+
+def test_whole_images_may_be_normalised_first():
+    text = 'layer { name: "m" type: "MVN" bottom: "data" top: "m" }'
+    text += 'layer { name: "n" type: "Normalize" bottom: "m" top: "d" norm_param { channel_shared: false } }' + ON_IT
+    assert swapping_is_undone_by_the_input(text) == ["n", "c"]
+
+
+def test_weights_that_something_else_shares_are_refused():
+    shared = 'param { name: "w" } convolution_param { num_output: 4 kernel_size: 3 bias_term: false } }'
+    text = f'layer {{ name: "a" type: "Convolution" bottom: "data" top: "a" {shared}'
+    text += f'layer {{ name: "b" type: "Convolution" bottom: "a" top: "b" {shared}'
+    with pytest.raises(InputError, match=r"layer 'b' .*blobs that no layer on the image shares"):
+        swap_red_and_blue(Net(parse_net(X + text, "n")))
+
+
 @pytest.mark.parametrize(("text", "said"), [
     (X + f'layer {{ name: "c" type: "Convolution" {CONV} group: 2 }} }}', r"layer 'c' .*a convolution or a layer"),
     (X + 'layer { name: "f" type: "InnerProduct" bottom: "data" top: "f" inner_product_param { num_output: 2 } }',

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from google.protobuf import text_format
 
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.npz import read_npz
 from cpm_repro.samples.data_layer import CPMData, DataOptions
-from cpm_repro.training.processes import check_shareable
+from cpm_repro.training.processes import check_shareable, in_touch
 from cpm_repro.training.run import train
 from cpm_repro.training.setup import Options
 from prototxt_import.files import InputError
@@ -109,6 +110,29 @@ def test_a_killed_process_ends_the_others_with_a_sentence(endless):
     )
 
 
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """A group of one process."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+LOST = "[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:4242. Look there."
+
+
+@pytest.mark.parametrize("error", [RuntimeError(LOST), dist.DistNetworkError("Connection closed by peer. Sorry.")])
+def test_a_lost_connection_is_told_in_a_sentence(alone, error):
+    said = r"process 0 of 1: expected the others to go on, found that one has ended \(Connection closed by peer"
+    with pytest.raises(InputError, match=said), in_touch():
+        raise error
+
+
+def test_other_errors_keep_their_words(alone):
+    with pytest.raises(RuntimeError, match="negative dimension"), in_touch():
+        torch.empty(-1)
+
+
 def part(rank: int, count: int) -> Share:
     """A share without processes, for what asks nothing of the others."""
     share = Share()
@@ -151,3 +175,10 @@ def test_what_cannot_be_shared_is_told(count, layer, said):
     check_shareable(net, part(0, 1), "x.prototxt")
     with pytest.raises(InputError, match=rf"x\.prototxt: {said}"):
         check_shareable(net, part(0, count), "x.prototxt")
+
+
+@pytest.mark.parametrize("depthwise", ["DepthwiseConvolution", "ConvolutionDepthwise"])
+def test_depthwise_convolutions_can_be_shared(depthwise):
+    layer = f"""layer {{ name: "n" type: "{depthwise}" bottom: "data" top: "n"
+        convolution_param {{ num_output: 4 group: 4 kernel_size: 3 }} }}"""
+    check_shareable(Net(text_format.Parse(DATA + layer, schema.NetParameter()), "TRAIN"), part(0, 2), "x.prototxt")
