@@ -6,6 +6,7 @@ through ctypes, which releases Python's global lock for the length of a call.
 
 import ctypes
 import importlib.util
+import os
 from functools import cache
 
 import numpy as np
@@ -67,6 +68,11 @@ _SIGNATURES = {
     "cpm_random_bernoulli_double": ([_POINTER, _DOUBLE, _LONG, _POINTER], None),
     "cpm_solver_update": ([_POINTER, _INT], None),
 }
+
+
+def available_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -98,9 +98,10 @@ def workload(arguments: argparse.Namespace, phase: str = "TEST") -> Any:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from cpm_kernels.host import available_cores
     from cpm_repro.benchmarks import tables
     from cpm_repro.benchmarks.charts import rates_figure
-    from cpm_repro.benchmarks.measure import Rates, available_cores, machine
+    from cpm_repro.benchmarks.measure import Rates, machine
     from cpm_repro.figures import sheet
     from prototxt_import.files import replacing
 

@@ -41,7 +41,7 @@ def dump_data(arguments: argparse.Namespace) -> dict:
     from cpm_repro.compare import dump
     from cpm_repro.samples.data_layer import DataOptions
 
-    options = DataOptions(arguments.threads or DataOptions.threads, arguments.device, arguments.profile)
+    options = DataOptions(arguments.threads, arguments.device, arguments.profile)
     return dump.dump_data(arguments.prototxt, arguments.samples, arguments.srand, arguments.phase, options)
 
 

@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
         engine=arguments.engine,
         device=arguments.device,
         srand=arguments.srand,
-        threads=arguments.threads or Options.threads,
+        threads=arguments.threads,
         profile=arguments.profile,
         skip_bad=arguments.skip_bad,
         trace=arguments.trace,

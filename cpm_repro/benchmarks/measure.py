@@ -4,7 +4,6 @@ Others' load on the machine changes from second to second: pipelines take turns 
 median of the ratios of neighbouring turns.
 """
 
-import os
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +20,8 @@ from statistics import median
 from typing import Any
 
 import torch
+
+from cpm_kernels.host import available_cores
 
 LEAST_SECONDS = 0.1  # of a round: shorter ones measure the clock
 SETTLING = 0.25  # seconds: the threads of the library before go on spinning for a while after their work
@@ -196,11 +197,6 @@ def _versions() -> dict[str, str]:
             with suppress(metadata.PackageNotFoundError):
                 found[name] = metadata.version(package)
     return found
-
-
-def available_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpu_model() -> str:

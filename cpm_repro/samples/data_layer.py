@@ -15,6 +15,7 @@ from threading import Lock
 import torch
 from torch import Tensor
 
+from cpm_kernels.host import available_cores
 from cpm_kernels.samples.rand import GlibcRand
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
@@ -37,12 +38,13 @@ _PREFETCHED_BATCHES = 3  # Caffe's PREFETCH_COUNT
 class DataOptions:
     """How a data layer works, beyond what its prototxt says.
 
-    threads: workers; device: where the batches are made; profile: whose OpenCV's bits, "opencv4" or "opencv2";
-    skip_bad: a record that cannot be used is replaced by the next good one, instead of ending the run; share: the
-    images of each batch that are made, where other processes make the others; timeline: records every sample.
+    threads: workers, None for one on each core; device: where the batches are made; profile: whose OpenCV's bits,
+    "opencv4" or "opencv2"; skip_bad: a record that cannot be used is replaced by the next good one, instead of ending
+    the run; share: the images of each batch that are made, where other processes make the others; timeline: records
+    every sample.
     """
 
-    threads: int = 2
+    threads: int | None = None
     device: str = "cpu"
     profile: str = "opencv4"
     skip_bad: bool = False
@@ -55,9 +57,14 @@ DEFAULT_OPTIONS = DataOptions()
 
 def read_data_layer(prototxt: Path, phase: str = "TRAIN") -> "schema.LayerParameter":
     """A net's CPMData layer in that phase; InputError unless there is exactly one."""
-    layers = [layer for layer in filter_net(read_net(prototxt), phase).layer if layer.type == "CPMData"]
+    return data_layer_of(filter_net(read_net(prototxt), phase), str(prototxt), phase)
+
+
+def data_layer_of(net: "schema.NetParameter", where: str, phase: str) -> "schema.LayerParameter":
+    """The CPMData layer of a net that has only that phase's layers; InputError, named by `where`, unless it is one."""
+    layers = [layer for layer in net.layer if layer.type == "CPMData"]
     if len(layers) != 1:
-        raise InputError(f"{prototxt}: expected one CPMData layer in the {phase} phase, found {len(layers)}")
+        raise InputError(f"{where}: expected one CPMData layer in the {phase} phase, found {len(layers)}")
     return layers[0]
 
 
@@ -112,7 +119,7 @@ class CPMData:
         except InputError:
             self._reader.close()
             raise
-        self._workers = ThreadPoolExecutor(options.threads, thread_name_prefix="CPMData")
+        self._workers = ThreadPoolExecutor(options.threads or available_cores(), thread_name_prefix="CPMData")
         self._stream = torch.cuda.Stream(options.device) if torch.device(options.device).type == "cuda" else None
         self._pending: deque[_PendingBatch] = deque()
         self._idle: list[Batch] = []

@@ -128,7 +128,7 @@ class Tracing(Hook):
         self._recorder = BlobRecorder(training.net, training.share)
         return self._recorder.before_pass(training, number, inputs)
 
-    def after_pass(self, training: Training, number: int) -> None:
+    def after_pass(self, training: Training, number: int, blobs: Blobs) -> None:
         if self._recorder is not None and self._trace is not None:
             self._recorder.close()
             self._trace.add_blobs(self._recorder)

@@ -48,12 +48,15 @@ class Hook:
     def before_training(self, training: "Training") -> None:
         """The run is set up; nothing has been computed."""
 
+    def before_step(self, training: "Training") -> None:
+        """An iteration is about to begin; nothing of it has been computed."""
+
     def before_pass(self, training: "Training", number: int, inputs: Blobs) -> Blobs:
         """Pass `number` of the iter_size of an iteration is about to go forward; returns its input blobs."""
         return inputs
 
-    def after_pass(self, training: "Training", number: int) -> None:
-        """It went backward: gradients are there."""
+    def after_pass(self, training: "Training", number: int, blobs: Blobs) -> None:
+        """It went backward: gradients are there. blobs: what the net returned, by name."""
 
     def after_step(self, training: "Training", step: Step, stopped: bool) -> None:
         """An iteration's update is done; `stopped`: no other follows, although max_iter is not reached."""
@@ -117,7 +120,7 @@ class Training:
             self.net.loss(blobs).backward()
             outputs = {name: float(blobs[name].detach().sum()) for name in self.net.output_names}
         for hook in hooks:
-            hook.after_pass(self, number)
+            hook.after_pass(self, number, blobs)
         return outputs
 
     def snapshot(self) -> tuple[Path, Path]:
@@ -131,6 +134,8 @@ def solve(training: Training, hooks: Sequence[Hook]) -> None:
         hook.before_training(training)
     stopped = False
     while training.solver.iteration < training.param.max_iter and not stopped:
+        for hook in hooks:
+            hook.before_step(training)
         step = training.step(hooks)
         stopped = training.share.any(any(hook.stops for hook in hooks))
         for hook in hooks:

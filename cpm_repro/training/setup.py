@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.data_layer import CPMData, DataOptions
+from cpm_repro.samples.data_layer import CPMData, DataOptions, data_layer_of
 from cpm_repro.samples.timeline import Timeline
 from prototxt_import.engine import make_engine
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel
-from prototxt_import.formats.prototxt import read_solver
+from prototxt_import.formats.prototxt import read_net, read_solver
+from prototxt_import.graph import check_order, filter_net
 from prototxt_import.net import Net, load_net
 from prototxt_import.operations import Operations
 from prototxt_import.share import WHOLE_BATCH, Share
@@ -44,7 +45,7 @@ class Options:
     engine: str | Operations = "fast"
     device: str = "cpu"
     srand: int = 1
-    threads: int = 2
+    threads: int | None = None
     profile: str = "opencv4"
     skip_bad: bool = False
     trace: Path | None = None
@@ -53,43 +54,35 @@ class Options:
     timeline: bool = False
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a solver prototxt and the net that it names say, checked; nothing is built yet.
+
+    folder: the solver's, where its relative names start from; net_path: the training net's file; data: its data layer.
+    """
+
+    param: "schema.SolverParameter"
+    folder: Path
+    net_path: Path
+    data: "schema.LayerParameter"
+
+
 def prepare(solver_path: Path, options: Options, share: Share = WHOLE_BATCH) -> Training:
     """The run that a solver prototxt describes, ready to step; InputErrors name the file that is wrong.
 
     Paths in the solver and the net are relative to the file that names them. Where several processes train together,
     each with its share of the batch, all do the same steps and have the same blobs, losses and random numbers.
     """
-    param, engine = _read_solver(solver_path), _engine(options)
-    folder = Path(solver_path).resolve().parent
+    plan, engine = _read(Path(solver_path)), _engine(options)
+    return _build(plan, engine, options, share)
+
+
+def _read(solver_path: Path) -> Plan:
+    param = read_solver(solver_path)
+    check_solver(param, str(solver_path))
+    folder = solver_path.resolve().parent
     net_path = _net_path(param, folder, solver_path)
-    net = _build_net(param, net_path, engine, options.device)
-    check_shareable(net, share, str(net_path))
-    net.share_batch(share)
-    exchanges = exchange_gradients(net, share, param.iter_size)
-    solver = SGDSolver(param, net, folder)
-    _start_from(solver, options)
-    timeline = Timeline(options.timeline)
-    data = _build_data(net, net_path, options, share, timeline)
-    training = Training(
-        param=param,
-        net_name=net_path.stem,
-        net=net,
-        forward=net.forward_recomputing if options.recompute else net,
-        solver=solver,
-        data=data,
-        share=share,
-        exchanges=exchanges,
-        timeline=timeline,
-        smoothed=deque(maxlen=max(param.average_loss, 1)),
-    )
-    training.resumed_exactly = _restore_run_state(training, options)
-    return training
-
-
-def _read_solver(path: Path) -> "schema.SolverParameter":
-    param = read_solver(path)
-    check_solver(param, str(path))
-    return param
+    return Plan(param, folder, net_path, _data_layer(net_path))
 
 
 def _engine(options: Options) -> Operations:
@@ -110,10 +103,48 @@ def _net_path(param: "schema.SolverParameter", folder: Path, solver_path: Path) 
     return path
 
 
-def _build_net(param: "schema.SolverParameter", path: Path, engine: Operations, device: str) -> Net:
-    seed = param.random_seed if param.random_seed >= 0 else DEFAULT_SEED
+def _data_layer(net_path: Path) -> "schema.LayerParameter":
+    """The training net's one data layer, in a net whose layers come in an order that can be computed."""
+    net = read_net(net_path)
+    try:
+        training = filter_net(net, "TRAIN")
+        check_order(training)
+    except InputError as error:
+        raise InputError(f"{net_path}: {error}") from None
+    return data_layer_of(training, str(net_path), "TRAIN")
+
+
+def _build(plan: Plan, engine: Operations, options: Options, share: Share) -> Training:
+    net = _build_net(plan, engine, options.device, share)
+    exchanges = exchange_gradients(net, share, plan.param.iter_size)
+    solver = SGDSolver(plan.param, net, plan.folder)
+    _start_from(solver, options)
+    timeline = Timeline(options.timeline)
+    data = _build_data(plan, options, share, timeline)
+    losses = _restore_run_state(solver, data, options)
+    return Training(
+        param=plan.param,
+        net_name=plan.net_path.stem,
+        net=net,
+        forward=net.forward_recomputing if options.recompute else net,
+        solver=solver,
+        data=data,
+        share=share,
+        exchanges=exchanges,
+        timeline=timeline,
+        smoothed=deque(losses or (), maxlen=max(plan.param.average_loss, 1)),
+        resumed_exactly=losses is not None,
+    )
+
+
+def _build_net(plan: Plan, engine: Operations, device: str, share: Share) -> Net:
+    """The training net, with its fillers' weights."""
+    seed = plan.param.random_seed if plan.param.random_seed >= 0 else DEFAULT_SEED
     torch.manual_seed(seed)
-    return load_net(path, phase="TRAIN", engine=engine, seed=seed).to(device)
+    net = load_net(plan.net_path, phase="TRAIN", engine=engine, seed=seed).to(device)
+    check_shareable(net, share, str(plan.net_path))
+    net.share_batch(share)
+    return net
 
 
 def _start_from(solver: SGDSolver, options: Options) -> None:
@@ -123,22 +154,18 @@ def _start_from(solver: SGDSolver, options: Options) -> None:
         solver.restore(options.snapshot)
 
 
-def _build_data(net: Net, net_path: Path, options: Options, share: Share, timeline: Timeline) -> CPMData:
-    layers = [layer for layer in net.param.layer if layer.type == "CPMData"]
-    if len(layers) != 1:
-        raise InputError(f"{net_path}: expected one CPMData layer in the TRAIN phase, found {len(layers)}")
+def _build_data(plan: Plan, options: Options, share: Share, timeline: Timeline) -> CPMData:
     how = DataOptions(options.threads, options.device, options.profile, options.skip_bad, share, timeline)
-    return CPMData(layers[0], net_path.parent, GlibcRand(options.srand), "TRAIN", how)
+    return CPMData(plan.data, plan.net_path.parent, GlibcRand(options.srand), "TRAIN", how)
 
 
-def _restore_run_state(training: Training, options: Options) -> bool:
-    """Whether data and random numbers go on from where the snapshot left them; without its file they start over."""
-    state = options.snapshot
-    if state is None or options.resume_like_caffe or not run_state_path(Path(state)).exists():
-        return False
+def _restore_run_state(solver: SGDSolver, data: CPMData, options: Options) -> list[float] | None:
+    """The losses of before, if data and random numbers go on from where the snapshot left them; None: they start over,
+    because its run state is not there or not wanted."""
+    if options.snapshot is None or options.resume_like_caffe or not run_state_path(Path(options.snapshot)).exists():
+        return None
     try:
-        training.smoothed.extend(restore_run_state(Path(state), training.solver, training.data))
+        return restore_run_state(Path(options.snapshot), solver, data)
     except InputError:
-        training.data.close()
+        data.close()
         raise
-    return True

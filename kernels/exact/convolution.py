@@ -4,10 +4,10 @@ import ctypes
 
 import numpy as np
 
-from cpm_kernels.host import checked, empty, library
+from cpm_kernels.host import available_cores, checked, empty, library
 from cpm_kernels.window import Pair, Window
 
-from .gemm import DEFAULT_PROFILE, GemmProfile, best_version, default_threads
+from .gemm import DEFAULT_PROFILE, GemmProfile, best_version
 
 
 class _Sizes(ctypes.Structure):
@@ -48,7 +48,7 @@ def _pointer(array: np.ndarray | None) -> int | None:
 
 
 def _settings(profile: GemmProfile, threads: int | None) -> tuple[int, int, int, int]:
-    return profile.q, profile.unit, threads or default_threads(), best_version()
+    return profile.q, profile.unit, threads or available_cores(), best_version()
 
 
 def convolve(

@@ -4,9 +4,7 @@ glibc's expf as the belief maps' peaks need it on every machine (`src/common/exp
 
 import numpy as np
 
-from cpm_kernels.host import checked, library
-
-from .gemm import default_threads
+from cpm_kernels.host import available_cores, checked, library
 
 
 def _array(x: np.ndarray) -> np.ndarray:
@@ -20,7 +18,7 @@ def _map(
 ) -> np.ndarray:
     x = _array(x)
     out = np.empty(x.shape, np.float32) if out is None else out
-    getattr(library(), name)(x.ctypes.data, *arguments, x.size, threads or default_threads(), out.ctypes.data)
+    getattr(library(), name)(x.ctypes.data, *arguments, x.size, threads or available_cores(), out.ctypes.data)
     return out
 
 
@@ -71,7 +69,7 @@ def relu_gradient(x: np.ndarray, dy: np.ndarray, slope: float, threads: int | No
         raise ValueError(f"dy must have shape {x.shape}, not {dy.shape}")
     out = np.empty(x.shape, np.float32)
     library().cpm_relu_gradient(
-        x.ctypes.data, dy.ctypes.data, float(slope), x.size, threads or default_threads(), out.ctypes.data
+        x.ctypes.data, dy.ctypes.data, float(slope), x.size, threads or available_cores(), out.ctypes.data
     )
     return out
 

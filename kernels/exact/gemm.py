@@ -1,11 +1,10 @@
 """OpenBLAS's float32 matrix product, bit for bit (`src/exact/gemm.h` has the rule)."""
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
-from cpm_kernels.host import checked, library
+from cpm_kernels.host import available_cores, checked, library
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,6 @@ TILE_VERSIONS = {"portable": 0, "avx2": 1, "avx512": 2}
 def best_version() -> int:
     """Number of the fastest version of the inner product that this CPU runs; all have the same bits."""
     return library().cpm_cpu_version()
-
-
-def default_threads() -> int:
-    """As many threads as the process may use CPUs."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gemm(
@@ -65,7 +59,7 @@ def gemm(
     library().cpm_gemm(
         a.ctypes.data, *steps[:2], b.ctypes.data, *steps[2:], rows, columns, depth,
         _form(transpose_a, transpose_b), int(c is not None), profile.q, profile.unit,
-        threads or default_threads(), best_version() if version is None else version, out.ctypes.data,
+        threads or available_cores(), best_version() if version is None else version, out.ctypes.data,
     )  # fmt: skip
     return out
 

@@ -4,10 +4,8 @@ import ctypes
 
 import numpy as np
 
-from cpm_kernels.host import checked, empty, library
+from cpm_kernels.host import available_cores, checked, empty, library
 from cpm_kernels.window import Pair, Window
-
-from .gemm import default_threads
 
 
 class _Sizes(ctypes.Structure):
@@ -29,7 +27,7 @@ def max_pool(x: np.ndarray, window: Window, threads: int | None = None) -> tuple
     out = empty((*x.shape[:2], *window.pooled(size)))
     where = empty(out.shape, np.int32)
     library().cpm_max_pool(
-        x.ctypes.data, _planes(x), ctypes.byref(_sizes(window, size)), threads or default_threads(), out.ctypes.data,
+        x.ctypes.data, _planes(x), ctypes.byref(_sizes(window, size)), threads or available_cores(), out.ctypes.data,
         where.ctypes.data,
     )  # fmt: skip
     return out, where
@@ -49,7 +47,7 @@ def max_pool_channels_last(
     if out.dtype != np.float32 or out.shape != shape or not out.flags.c_contiguous:
         raise ValueError(f"out must be contiguous float32 of shape {shape}, not {out.dtype} of shape {out.shape}")
     library().cpm_max_pool_channels_last(
-        x.ctypes.data, x.shape[0], x.shape[3], ctypes.byref(_sizes(window, size)), threads or default_threads(),
+        x.ctypes.data, x.shape[0], x.shape[3], ctypes.byref(_sizes(window, size)), threads or available_cores(),
         out.ctypes.data,
     )  # fmt: skip
     return out
@@ -67,7 +65,7 @@ def max_pool_gradient(
     dx = empty((*dy.shape[:2], *size))
     library().cpm_max_pool_gradient(
         dy.ctypes.data, where.ctypes.data, _planes(dy), ctypes.byref(_sizes(window, size)),
-        threads or default_threads(), dx.ctypes.data,
+        threads or available_cores(), dx.ctypes.data,
     )  # fmt: skip
     return dx
 
@@ -78,7 +76,7 @@ def ave_pool(x: np.ndarray, window: Window, threads: int | None = None) -> np.nd
     size = x.shape[2:]
     out = empty((*x.shape[:2], *window.pooled(size)))
     library().cpm_ave_pool(
-        x.ctypes.data, _planes(x), ctypes.byref(_sizes(window, size)), threads or default_threads(), out.ctypes.data
+        x.ctypes.data, _planes(x), ctypes.byref(_sizes(window, size)), threads or available_cores(), out.ctypes.data
     )
     return out
 
@@ -88,7 +86,7 @@ def ave_pool_gradient(dy: np.ndarray, window: Window, size: Pair, threads: int |
     dy = checked(dy, np.float32, (None, None, *window.pooled(size)), "dy")
     dx = empty((*dy.shape[:2], *size))
     library().cpm_ave_pool_gradient(
-        dy.ctypes.data, _planes(dy), ctypes.byref(_sizes(window, size)), threads or default_threads(), dx.ctypes.data
+        dy.ctypes.data, _planes(dy), ctypes.byref(_sizes(window, size)), threads or available_cores(), dx.ctypes.data
     )
     return dx
 

@@ -11,8 +11,8 @@ import threading
 
 import numpy as np
 
-from cpm_kernels.exact.gemm import best_version, default_threads
-from cpm_kernels.host import LINE, checked, empty, from_cache_line, library
+from cpm_kernels.exact.gemm import best_version
+from cpm_kernels.host import LINE, available_cores, checked, empty, from_cache_line, library
 
 from .plan import FftPlan, blocks
 
@@ -61,7 +61,7 @@ def transform_weights(
     spectra = _aligned(plan.weight_bytes // FLOAT)
     library().cpm_fft_transform_weights(
         weight.ctypes.data, *(reversed(steps) if turned else steps), int(turned), ctypes.byref(_sizes(plan)),
-        threads or default_threads(), best_version(), spectra.ctypes.data,
+        threads or available_cores(), best_version(), spectra.ctypes.data,
     )  # fmt: skip
     return spectra
 
@@ -90,7 +90,7 @@ def convolve(
         raise ValueError(f"out must be float32 of shape {shape} with its pixels one after the other")
     library().cpm_fft_convolve(
         x.ctypes.data, spectra.ctypes.data, None if bias is None else bias.ctypes.data,
-        ctypes.byref(_sizes(plan, x_pixel, pixel)), int(relu), threads or default_threads(),
+        ctypes.byref(_sizes(plan, x_pixel, pixel)), int(relu), threads or available_cores(),
         best_version() if version is None else version,
         _workspace.floats(plan.chunk_bytes(plan.widest) // FLOAT).ctypes.data, out.ctypes.data,
     )  # fmt: skip
@@ -107,7 +107,7 @@ def weight_gradient(
     gradient = empty((plan.outputs, plan.channels, *plan.window.kernel))
     tiles = plan.chunk_bytes(blocks(plan.channels)) + plan.chunk_bytes(blocks(plan.outputs))
     library().cpm_fft_weight_gradient(
-        x.ctypes.data, dy.ctypes.data, ctypes.byref(_sizes(plan, x_pixel, dy_pixel)), threads or default_threads(),
+        x.ctypes.data, dy.ctypes.data, ctypes.byref(_sizes(plan, x_pixel, dy_pixel)), threads or available_cores(),
         best_version() if version is None else version,
         _workspace.floats((tiles + plan.weight_bytes) // FLOAT).ctypes.data, gradient.ctypes.data,
     )  # fmt: skip

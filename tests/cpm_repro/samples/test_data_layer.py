@@ -2,13 +2,16 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lmdb
 import numpy as np
 import pytest
 
+from cpm_kernels.host import available_cores
 from cpm_kernels.samples.rand import GlibcRand
+from cpm_repro.samples import data_layer as data_layer_module
 from cpm_repro.samples.data_layer import CPMData, DataOptions
 from data_lmdb.records.record import Person, Record, encode
 from prototxt_import.files import InputError
@@ -80,6 +83,19 @@ def test_same_bits_for_any_number_of_threads(folder: Path) -> None:
     for threads in (2, 5):
         for actual, wanted in zip(batches(folder, 7, threads=threads), expected, strict=True):
             assert_same_batch(actual, wanted)
+
+
+def test_a_worker_on_each_core_unless_told_otherwise(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def pool(workers: int, **options: str) -> ThreadPoolExecutor:
+        asked.append(workers)
+        return ThreadPoolExecutor(workers, **options)
+
+    monkeypatch.setattr(data_layer_module, "ThreadPoolExecutor", pool)
+    for options in ({}, {"threads": 3}):
+        batches(folder, 1, **options)
+    assert asked == [available_cores(), 3]
 
 
 def test_records_in_key_order_wrapping_around(folder: Path) -> None:

@@ -1,0 +1,72 @@
+"""What watches a run: when snapshots are due, what the first and the second Ctrl-C do, who draws the timeline."""
+
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cpm_repro.samples.timeline import Timeline
+from cpm_repro.training.hooks import Interruption, Log, Snapshots, TimelineReport
+from cpm_repro.training.loop import Step
+
+
+def training(iteration=0, rank=0, **param):
+    """A run after so many iterations; writes down its snapshots."""
+    written = []
+
+    def snapshot():
+        written.append(iteration)
+        return Path(f"s_iter_{iteration}.caffemodel"), Path(f"s_iter_{iteration}.solverstate")
+
+    param = {"snapshot": 3, "snapshot_after_train": True, "max_iter": 7, **param}
+    return SimpleNamespace(
+        param=SimpleNamespace(**param),
+        solver=SimpleNamespace(iteration=iteration),
+        share=SimpleNamespace(rank=rank),
+        snapshot=snapshot,
+        timeline=Timeline(),
+        written=written,
+    )
+
+
+def silent():
+    return Log(None, "fast", "cpu", resumed=False, skip_bad=False)
+
+
+def snapshot_after(iteration, stopped=False, **run):
+    """Whether there is one after that iteration."""
+    run, hook = training(iteration, **run), Snapshots(silent())
+    hook.after_step(run, Step(iteration - 1, 0.1, 1.0, {}), stopped)
+    assert (hook.model is not None) == bool(run.written)
+    return bool(run.written)
+
+
+def test_snapshots_are_due_every_so_often_and_at_the_end():
+    assert [n for n in range(1, 8) if snapshot_after(n)] == [3, 6, 7]
+    assert [n for n in range(1, 8) if snapshot_after(n, snapshot_after_train=False)] == [3, 6]
+    assert [n for n in range(1, 8) if snapshot_after(n, snapshot=0)] == [7]
+
+
+def test_a_stopped_run_snapshots_and_only_the_first_process_writes():
+    assert snapshot_after(4, stopped=True)
+    assert not snapshot_after(3, rank=1) and not snapshot_after(4, stopped=True, rank=1)
+
+
+def test_the_first_signal_stops_and_the_second_interrupts():
+    before = signal.getsignal(signal.SIGTERM)
+    with Interruption().listening() as interruption:
+        assert not interruption.stops
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interruption.stops
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("rank", "drawn"), [(0, 1), (1, 0)])
+def test_the_first_process_draws_the_timeline(rank, drawn):
+    drawings, run = [], training(rank=rank)
+    TimelineReport(silent(), drawings.append).after_training(run, stopped=False)
+    assert drawings == [run.timeline] * drawn
