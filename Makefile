@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow bench card clean check
+.PHONY: demo test slow bench card sanitize clean check
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python tools/walkthrough.py --out build/demo
@@ -41,6 +41,12 @@ card:
 	ln -sfn $(CURDIR)/kernels build/import/cpm_kernels
 	PYTHONPATH=$(CURDIR):$(CURDIR)/build/import:$$PYTHONPATH $(or $(wildcard $(BIN)/python),$(PYTHON)) tools/card.py \
 		--device $(DEVICE) --minutes $(MINUTES) --out $(CARD)
+
+# The kernels with clang's sanitizers: undefined, address or thread.
+KIND ?= undefined
+
+sanitize: $(VENV)/test.stamp
+	tests/kernels/sanitize.sh $(KIND)
 
 SOURCES := setup.py pyproject.toml MANIFEST.in constraints.txt $(wildcard kernels/src/*/*)
 

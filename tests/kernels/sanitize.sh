@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# The kernels' tests on a library with clang's sanitizers: tests/kernels/sanitize.sh {undefined,address,thread} [pytest…]
+#
+# undefined and address run tests/kernels; thread runs tests/kernels/test_threads.py, which calls every function
+# that shares work among threads and has no torch in its process, whose OpenMP the sanitizer cannot see into. It needs
+# clang with its runtimes (Debian: clang libclang-rt-*-dev), and PYTHON with the packages of the tests.
+set -euo pipefail
+kind=$1
+shift
+cd "$(dirname "$0")/../.."
+python=$(command -v "${PYTHON:-.venv/bin/python}")
+compiler=${CLANG:-clang++}
+
+package=build/sanitize/$kind/cpm_kernels
+rm -rf "$package"
+mkdir -p "$package"
+for part in kernels/*; do
+    case $part in *.so | */__pycache__) ;; *) ln -s "$PWD/$part" "$package/" ;; esac
+done
+
+case $kind in
+undefined) checks=undefined,float-cast-overflow runtime=ubsan_standalone ;;
+address) checks=address runtime=asan ;;
+thread) checks=thread runtime=tsan ;;
+*) echo "expected undefined, address or thread, found $kind" >&2; exit 2 ;;
+esac
+
+suffix=$("$python" -c 'import importlib.machinery; print(importlib.machinery.EXTENSION_SUFFIXES[0])')
+flags="-std=c++17 -O1 -g -fPIC -fno-omit-frame-pointer -ffp-contract=off -fno-math-errno -fno-trapping-math"
+newest=$(ls -t kernels/src/*/* | head -1)
+for source in kernels/src/*/*.cpp; do
+    object=build/sanitize/$kind/$(echo "$source" | tr / .).o
+    [ "$object" -nt "$newest" ] && continue
+    # shellcheck disable=SC2086
+    "$compiler" $flags -fsanitize="$checks" -Ikernels/src -c "$source" -o "$object"
+done
+"$compiler" -shared -fsanitize="$checks" -shared-libsan build/sanitize/"$kind"/*.o -ldl -o "$package/_host$suffix"
+
+found=$PWD/build/sanitize/$kind/found
+rm -f "$found".*
+export UBSAN_OPTIONS=print_stacktrace=1:log_path=$found
+export ASAN_OPTIONS=detect_leaks=0:halt_on_error=0:log_path=$found
+export TSAN_OPTIONS=second_deadlock_stack=1:log_path=$found
+export PYTHONPATH=$PWD:$PWD/build/sanitize/$kind${PYTHONPATH:+:$PYTHONPATH}
+preload=$("$compiler" -print-runtime-dir)/libclang_rt.$runtime-x86_64.so
+
+if [ "$kind" = thread ]; then
+    command=(-m tests.kernels.test_threads)
+else
+    command=(-m pytest -p no:cacheprovider -q -m "not slow and not gpu" tests/kernels "$@")
+fi
+status=0
+LD_PRELOAD=$preload "$python" "${command[@]}" || status=$?
+if compgen -G "$found.*" >/dev/null; then
+    cat "$found".*
+    status=1
+fi
+echo "$kind: $([ "$status" = 0 ] && echo "nothing found" || echo "failed")"
+exit "$status"
