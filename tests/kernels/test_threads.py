@@ -10,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cpm_kernels.exact import convolution, elementary, gemm, pooling, sgd
-from cpm_kernels.exact.convolution import Geometry
-from cpm_kernels.exact.pooling import Pooling
+from cpm_kernels.exact import convolution, elementary, gemm, pooling, solvers
 from cpm_kernels.fft import convolution as fft_convolution
 from cpm_kernels.fft.plan import FftPlan, for_images
 from cpm_kernels.samples.sample import SAMPLE, SampleGeometry, SampleShape, fill_sample, set_regions, transform_samples
+from cpm_kernels.window import Window
 from tests.bits import assert_same_bits
 
 THREADS = 4
@@ -33,17 +32,17 @@ def product(threads: int) -> np.ndarray:
 
 
 def convolved(threads: int) -> np.ndarray:
-    geometry = Geometry((3, 3), pad=(1, 1), group=2)
+    window, shared = Window((3, 3), pad=(1, 1)), {"group": 2, "threads": threads}
     x, weight = values(3, 8, 21, 23), values(34, 4, 3, 3)
-    y = convolution.convolve(x, weight, values(34), geometry, threads)
-    dx = convolution.convolve_transposed(y, weight, None, geometry, (21, 23), threads)
+    y = convolution.convolve(x, weight, values(34), window, **shared)
+    dx = convolution.convolve_transposed(y, weight, None, window, (21, 23), **shared)
     gradient = np.zeros_like(weight)
-    convolution.add_weight_gradient(x, y, geometry, gradient, threads)
+    convolution.add_weight_gradient(x, y, gradient, window, **shared)
     return np.concatenate([y.ravel(), dx.ravel(), gradient.ravel()])
 
 
 def convolved_by_fft(threads: int) -> np.ndarray:
-    plan = for_images(FftPlan(20, 35, (5, 5), (30, 28), (2, 2), 2, 16), 2)
+    plan = for_images(FftPlan(20, 35, Window((5, 5), pad=(2, 2)), (30, 28), 2, 16), 2)
     weight, x = values(35, 20, 5, 5), values(2, 30, 28, 20)
     spectra = fft_convolution.transform_weights(weight, plan, threads=threads)
     y = fft_convolution.convolve(x, spectra, values(35), plan, relu=True, threads=threads)
@@ -52,13 +51,14 @@ def convolved_by_fft(threads: int) -> np.ndarray:
 
 
 def pooled(threads: int) -> np.ndarray:
-    windows = Pooling((23, 26), (11, 13), (3, 3), (2, 2), (0, 0))
-    x = values(2, 9, 23, 26)
-    y, where = pooling.max_pool(x, windows, threads)
-    mean = pooling.ave_pool(x, windows, threads)
-    gradients = pooling.max_pool_gradient(y, where, windows, threads), pooling.ave_pool_gradient(y, windows, threads)
-    last = pooling.max_pool_channels_last(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), windows, threads)
-    return np.concatenate([part.ravel() for part in (y, mean, *gradients, last)])
+    window, size = Window((3, 3), stride=(2, 2)), (23, 26)
+    x = values(2, 9, *size)
+    y, where = pooling.max_pool(x, window, threads)
+    mean = pooling.ave_pool(x, window, threads)
+    of_maxima = pooling.max_pool_gradient(y, where, window, size, threads)
+    of_means = pooling.ave_pool_gradient(y, window, size, threads)
+    last = pooling.max_pool_channels_last(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), window, threads)
+    return np.concatenate([part.ravel() for part in (y, mean, of_maxima, of_means, last)])
 
 
 def rectified(threads: int) -> np.ndarray:
@@ -68,8 +68,9 @@ def rectified(threads: int) -> np.ndarray:
 
 def updated(threads: int) -> np.ndarray:
     weight, gradient, history = (values(200_001, seed=seed) for seed in range(3))
-    sgd.sgd_update(weight, gradient, history, sgd.SgdStep(rate=0.1, momentum=0.9, decay=1e-3), threads)
-    return np.concatenate([weight, history])
+    step = solvers.SolverStep(rate=0.1, momentum=0.9, decay=1e-3)
+    solvers.solver_update(weight, gradient, history, step, threads=threads)
+    return np.concatenate([weight, gradient, history])
 
 
 def samples(threads: int) -> np.ndarray:

@@ -4,11 +4,16 @@
 
 #pragma once
 
+#ifndef CPM_X86  // the build for the thread sanitizer has it 0
 #if defined(__x86_64__) && defined(__GNUC__)
 #define CPM_X86 1
-#include <immintrin.h>
 #else
 #define CPM_X86 0
+#endif
+#endif
+
+#if CPM_X86
+#include <immintrin.h>
 #endif
 
 enum CpuVersion { CPU_PORTABLE, CPU_AVX2, CPU_AVX512 };

@@ -205,9 +205,9 @@ struct CropWriter {
 
     // One row of channel c of `data`: the columns xs from scratch.crop_row, 0 elsewhere.
     CPM_FN void write_row(Range xs, int c, float* __restrict out) const {
-        const u8* __restrict pixels = scratch.crop_row.data() + c;
+        const u8* __restrict pixels = scratch.crop_row.data();  // null where nothing is shown: no step from it
         memset(out, 0, sizeof(float) * xs.begin);
-        for (long long i = 0; i < xs.size(); i++) out[xs.begin + i] = normalised(pixels[4 * i]);
+        for (long long i = 0; i < xs.size(); i++) out[xs.begin + i] = normalised(pixels[4 * i + c]);
         memset(out + xs.end, 0, sizeof(float) * (shape.crop_columns - xs.end));
     }
 };
