@@ -9,10 +9,11 @@ BIN := $(VENV)/bin
 demo: $(VENV)/demo.stamp
 	$(BIN)/python tools/walkthrough.py --out build/demo
 
-test: $(VENV)/test.stamp
+test: $(VENV)/test.stamp build/import/cpm_kernels
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
 slow: $(VENV)/test.stamp
@@ -36,9 +37,7 @@ DEVICE ?= cuda
 MINUTES ?= 8
 CARD ?= build/card
 
-card:
-	mkdir -p build/import
-	ln -sfn $(CURDIR)/kernels build/import/cpm_kernels
+card: build/import/cpm_kernels
 	PYTHONPATH=$(CURDIR):$(CURDIR)/build/import:$$PYTHONPATH $(or $(wildcard $(BIN)/python),$(PYTHON)) tools/card.py \
 		--device $(DEVICE) --minutes $(MINUTES) --out $(CARD)
 
@@ -47,6 +46,11 @@ KIND ?= undefined
 
 sanitize: $(VENV)/test.stamp
 	tests/kernels/sanitize.sh $(KIND)
+
+# The folder kernels/ under its import name, for what does not ask the installed package.
+build/import/cpm_kernels:
+	mkdir -p build/import
+	ln -sfn ../../kernels $@
 
 SOURCES := setup.py pyproject.toml MANIFEST.in constraints.txt $(wildcard kernels/src/*/*)
 

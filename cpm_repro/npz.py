@@ -15,7 +15,7 @@ from prototxt_import.files import InputError, replacing
 DEFLATE_LIMIT = 1032  # no deflated byte makes more than this many
 
 
-def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Every array of the file by name; InputError if it is missing, no `.npz`, cut short or holds pickled objects."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -43,7 +43,7 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
 
 
 @contextmanager
-def writing_npz(path: str | os.PathLike) -> Iterator[Callable[[str, np.ndarray], None]]:
+def writing_npz(path: str | os.PathLike[str]) -> Iterator[Callable[[str, np.ndarray], None]]:
     """A function that adds an array under a name to the file; the file appears whole, at the end, or not at all."""
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
 
@@ -55,7 +55,7 @@ def writing_npz(path: str | os.PathLike) -> Iterator[Callable[[str, np.ndarray],
         yield add
 
 
-def write_npz(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+def write_npz(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) -> None:
     """The arrays as one file."""
     with writing_npz(path) as add:
         for name, array in arrays.items():

@@ -12,8 +12,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_lmdb.joints import PARTS_9, STORED_16
 from prototxt_import.files import InputError, read_bytes, replacing
@@ -35,14 +37,14 @@ class Annotation:
     img_paths: str
     img_width: float
     img_height: float
-    objpos: np.ndarray
-    joint_self: np.ndarray
+    objpos: NDArray[np.float64]
+    joint_self: NDArray[np.float64]
     scale_provided: float
     annolist_index: int
     people_index: int
-    joint_others: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3)))
-    scale_provided_other: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    objpos_other: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    joint_others: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0, 3)))
+    scale_provided_other: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    objpos_other: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
 
     @property
     def number_of_others(self) -> int:
@@ -50,7 +52,7 @@ class Annotation:
         return len(self.scale_provided_other)
 
 
-def read_json(path: str | os.PathLike) -> list[Annotation]:
+def read_json(path: str | os.PathLike[str]) -> list[Annotation]:
     """The annotations in a JSON file, a list of records or {"root": the list}.
 
     InputError, naming file and record, for a missing field, a joint list of the wrong length, a number that
@@ -80,7 +82,7 @@ def parse_record(record: object, where: str) -> Annotation:
     return _annotation(_FieldReader(record, where))
 
 
-def write_json(path: str | os.PathLike, annotations: Iterable[Annotation]) -> int:
+def write_json(path: str | os.PathLike[str], annotations: Iterable[Annotation]) -> int:
     """Write {"root": [record, …]} in the original's form; returns the number of records. InputError for
     none."""
     count = 0
@@ -96,7 +98,7 @@ def write_json(path: str | os.PathLike, annotations: Iterable[Annotation]) -> in
 
 def record_text(annotation: Annotation) -> str:
     """One record as jsonlab writes it."""
-    fields = {
+    fields: dict[str, _Value] = {
         "dataset": annotation.dataset,
         "isValidation": float(annotation.is_validation),
         "img_paths": annotation.img_paths,
@@ -115,12 +117,15 @@ def record_text(annotation: Annotation) -> str:
     return "{" + ",".join(f'"{name}": {_value_text(value)}' for name, value in fields.items()) + "}"
 
 
-def _unwrapped(others: np.ndarray) -> np.ndarray:
+def _unwrapped(others: NDArray[np.float64]) -> NDArray[np.float64]:
     """MATLAB has no array of one matrix: a single other person's values stand without the list."""
     return others[0] if len(others) == 1 else others
 
 
-def _value_text(value: str | float | list | np.ndarray) -> str:
+_Value = str | float | list["_Value"] | NDArray[np.float64]
+
+
+def _value_text(value: _Value) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, np.ndarray):
@@ -165,18 +170,23 @@ class _FieldReader:
         if isinstance(record.get("img_paths"), str):
             self.where += f" ({record['img_paths']})"
 
+    def wrong(self, name: str, expected: str, found: str) -> InputError:
+        return InputError(f"{self.where}: {name}: expected {expected}, found {found}")
+
     def check(self, holds: bool, name: str, expected: str, found: str) -> None:
         if not holds:
-            raise InputError(f"{self.where}: {name}: expected {expected}, found {found}")
+            raise self.wrong(name, expected, found)
 
     def text(self, name: str) -> str:
         value = self.record.get(name)
-        self.check(isinstance(value, str) and value != "", name, "a text", _shown(value))
+        if not isinstance(value, str) or not value:
+            raise self.wrong(name, "a text", _shown(value))
         return value
 
     def number(self, name: str) -> float:
         value = self.record.get(name)
-        self.check(_is_number(value), name, "a finite number", _shown(value))
+        if not _is_number(value):
+            raise self.wrong(name, "a finite number", _shown(value))
         return float(value)
 
     def positive(self, name: str) -> float:
@@ -184,7 +194,7 @@ class _FieldReader:
         self.check(value > 0, name, "a positive number", f"{value}")
         return value
 
-    def array(self, name: str, shape: tuple) -> np.ndarray:
+    def array(self, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
         """float64 of `shape`, in which None stands for any length."""
         value = self.record.get(name)
         expected = " x ".join("any" if length is None else str(length) for length in shape) + " numbers"
@@ -196,7 +206,7 @@ class _FieldReader:
         self.check(bool(np.isfinite(array).all()), name, "finite numbers", "NaN or infinity")
         return array
 
-    def others(self, name: str, count: int, shape: tuple) -> np.ndarray:
+    def others(self, name: str, count: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """float64 (count, *shape): jsonlab's forms for no and for one other person undone."""
         if count == 0:
             return np.zeros((0, *shape))
@@ -209,7 +219,7 @@ class _FieldReader:
         self.check(bool(np.isfinite(array).all()), name, "finite numbers", "NaN or infinity")
         return array
 
-    def _converted(self, value: object, name: str, expected: str) -> np.ndarray:
+    def _converted(self, value: object, name: str, expected: str) -> NDArray[np.float64]:
         self.check(isinstance(value, int | float | list), name, expected, _shown(value))
         try:
             array = np.array(value)
@@ -219,7 +229,7 @@ class _FieldReader:
             raise InputError(f"{self.where}: {name}: expected {expected}, found lists of unequal length") from None
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -233,7 +243,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def image_path(annotation: Annotation, folders: Iterable[str | os.PathLike], where: str) -> Path:
+def image_path(annotation: Annotation, folders: Iterable[str | os.PathLike[str]], where: str) -> Path:
     """The annotation's image in the first of `folders` that has it; InputError if none has."""
     tried = [Path(folder) / annotation.img_paths for folder in folders]
     for path in tried:

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from prototxt_import.files import InputError
@@ -32,7 +34,7 @@ class WrongSize(InputError):
     """An image of another size than expected."""
 
 
-def read_bgr(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_bgr(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """The image's pixels, uint8 (H, W, 3), BGR; InputError if it is missing, no image, cut short, has more than
     `max_pixels`, or is of a kind whose pixels OpenCV would read otherwise."""
     with _opened(path, path) as image:
@@ -44,7 +46,7 @@ def read_bgr(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarra
         return _pixels(image, path)
 
 
-def decode_bgr(file: bytes | memoryview, where: str | os.PathLike, size: tuple[float, float]) -> np.ndarray:
+def decode_bgr(file: bytes | memoryview, where: str | os.PathLike[str], size: tuple[float, float]) -> NDArray[np.uint8]:
     """The pixels of an image file's bytes, as `read_bgr`; `where` names it in errors.
 
     WrongSize, before anything is decoded, unless its (width, height) is `size`.
@@ -56,7 +58,7 @@ def decode_bgr(file: bytes | memoryview, where: str | os.PathLike, size: tuple[f
         return _pixels(image, where)
 
 
-def image_size(path: str | os.PathLike) -> tuple[int, int]:
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """(width, height) in px, from the file's header alone; InputError as `read_bgr`."""
     with _opened(path, path) as image:
         return image.size
@@ -75,7 +77,7 @@ def _quietly() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(file: str | os.PathLike | io.BytesIO, where: str | os.PathLike) -> Iterator[Image.Image]:
+def _opened(file: str | os.PathLike[str] | io.BytesIO, where: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
         with _quietly():
             image = Image.open(file, formats=FORMATS)
@@ -91,7 +93,7 @@ def _opened(file: str | os.PathLike | io.BytesIO, where: str | os.PathLike) -> I
         raise InputError(f"{where}: expected a readable image: {error}") from None
 
 
-def _pixels(image: Image.Image, where: str | os.PathLike) -> np.ndarray:
+def _pixels(image: Image.Image, where: str | os.PathLike[str]) -> NDArray[np.uint8]:
     _check_kind(image, where)
     if image.format == "TIFF":  # whose tags Pillow reads again
         with _quietly():
@@ -107,22 +109,23 @@ def _pixels(image: Image.Image, where: str | os.PathLike) -> np.ndarray:
     return np.frombuffer(bytearray(rgb.tobytes("raw", "BGR")), np.uint8).reshape(image.height, image.width, 3)
 
 
-def _check_kind(image: Image.Image, where: str | os.PathLike) -> None:
+def _check_kind(image: Image.Image, where: str | os.PathLike[str]) -> None:
     """InputError for the kinds of pixels that Pillow and OpenCV do not turn into the same 8 bits."""
     known = image.mode in _MODES or (image.mode == "CMYK" and image.format == "JPEG")
     if not known or (image.mode == "I" and image.format not in ("PNG", "JPEG2000")):
         raise InputError(f"{where}: expected 8 or 16 bits of grey or RGB, found a {image.format} of kind {image.mode}")
     if isinstance(image, TiffImageFile) and (image.mode == "RGBA" or (image.mode == "RGB" and _deep(image))):
         raise InputError(f"{where}: expected a TIFF of 8-bit RGB without alpha, found another")
-    if image.format == "PPM" and any(name != "raw" for name, *_ in image.tile):
+    if isinstance(image, PpmImageFile) and any(name != "raw" for name, *_ in image.tile):
         raise InputError(f"{where}: expected a binary PPM of 8 bits whose largest value is 255, found another")
 
 
 def _deep(image: TiffImageFile) -> bool:
-    return max(image.tag_v2.get(BITSPERSAMPLE, (8,))) > 8
+    bits: tuple[int, ...] = image.tag_v2.get(BITSPERSAMPLE, (8,))
+    return max(bits) > 8
 
 
-def _cmyk_to_bgr(image: Image.Image) -> np.ndarray:
+def _cmyk_to_bgr(image: Image.Image) -> NDArray[np.uint8]:
     """OpenCV's integer conversion of the stored, ink-inverted samples."""
     stored = 255 - np.asarray(image).astype(np.int32)  # Pillow takes every CMYK JPEG for inverted
     black = stored[..., 3:]

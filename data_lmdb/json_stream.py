@@ -8,7 +8,7 @@ import codecs
 import json
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from prototxt_import.files import InputError
 
@@ -24,7 +24,7 @@ class JsonRecord(NamedTuple):
     length: int
 
 
-def records(path: str | os.PathLike) -> Iterator[JsonRecord]:
+def records(path: str | os.PathLike[str]) -> Iterator[JsonRecord]:
     """The elements of the list that is the JSON file at `path`, or its member "root" (there a single record may stand
     without the list). InputError, naming the file, if it is missing, no JSON in UTF-8, or without such a list.
     """
@@ -86,7 +86,7 @@ class _NoList(Exception):
 class _Text:
     """A file's text from one place on, of which only what is needed is in memory."""
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._text = ""

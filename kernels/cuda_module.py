@@ -81,7 +81,8 @@ def compiled(text: str, architecture: str) -> bytes:
     program = nvrtc.createProgram(text, "source.cu", (), ())
     try:
         nvrtc.compileProgram(program, (f"--gpu-architecture={architecture}", *OPTIONS))
-        return nvrtc.getCUBIN(program)
+        code: bytes = nvrtc.getCUBIN(program)
+        return code
     except nvrtc.NVRTCError:
         raise RuntimeError(f"kernels do not compile for {architecture}:\n{nvrtc.getProgramLog(program)}") from None
     finally:

@@ -36,7 +36,7 @@ def first_five(differences: Sequence[str]) -> str:
     return shown if len(differences) <= 5 else f"{shown}; and {len(differences) - 5} more"
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The whole file; InputError if it is missing or unreadable."""
     try:
         return Path(path).read_bytes()
@@ -45,7 +45,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it on success and deleted on failure or Ctrl-C.
 
     The body may write a file there or make a folder of that name; an existing folder is replaced whole. What was

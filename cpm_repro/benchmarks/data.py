@@ -60,7 +60,7 @@ def kornia_is_installed() -> bool:
 
 
 @contextmanager
-def lmdb_of(path: str | os.PathLike | None) -> Iterator[Path]:
+def lmdb_of(path: str | os.PathLike[str] | None) -> Iterator[Path]:
     """The folder `path`, or for None a temporary LMDB of drawn people, in pictures of about 560 x 460 px."""
     if path is not None:
         yield Path(path)
@@ -123,7 +123,7 @@ def transformer_for(crop: int = 368) -> CPMTransformer:
 
 
 def measure(
-    path: str | os.PathLike | None, threads: int, rounds: int, device: str = "cpu", short: bool = False
+    path: str | os.PathLike[str] | None, threads: int, rounds: int, device: str = "cpu", short: bool = False
 ) -> dict[str, Any]:
     """All numbers, Rates in samples/s. path: as of `lmdb_of`; with the device "cuda" a card's part, "card"; `short`:
     nothing over threads and sizes."""
@@ -242,7 +242,7 @@ def over_threads(
     return results
 
 
-def data_layer(lmdb: Path, batch_size: int) -> "schema.LayerParameter":
+def data_layer(lmdb: Path, batch_size: int) -> schema.LayerParameter:
     """A CPMData layer with the release's transform."""
     layer = schema.LayerParameter(name="data", type="CPMData", top=["data", "label"])
     layer.transform_param.CopyFrom(release_transform())

@@ -79,7 +79,7 @@ class Workload:
                     getattr(layer, learned).weight_filler.type = "msra"
         return format_prototxt(param)
 
-    def _transform(self) -> "schema.TransformationParameter":
+    def _transform(self) -> schema.TransformationParameter:
         param = release_transform()
         param.crop_size_x = param.crop_size_y = self.size
         return param

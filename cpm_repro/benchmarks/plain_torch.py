@@ -103,7 +103,7 @@ def plain_loss(layer: EuclideanLoss) -> Step:
     return lambda x, y: nn.functional.mse_loss(x, y, reduction="sum") / x.shape[0] / 2
 
 
-def plain_sgd(twin: PlainTorch, net: Net, solver: "schema.SolverParameter") -> torch.optim.SGD:
+def plain_sgd(twin: PlainTorch, net: Net, solver: schema.SolverParameter) -> torch.optim.SGD:
     """torch's SGD with the prototxt's multipliers, a group for blobs that share theirs."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for blob in net.learnable:

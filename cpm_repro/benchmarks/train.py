@@ -50,7 +50,7 @@ def batch_of(case: Case) -> dict[str, torch.Tensor]:
     return {"data": torch.from_numpy(case.data).to(device), "label": torch.from_numpy(labels).to(device)}
 
 
-def solver_of_release() -> "schema.SolverParameter":
+def solver_of_release() -> schema.SolverParameter:
     """The release's, with a learning rate so small that random weights cannot run away."""
     param = release_solver("net.prototxt", "net")
     param.base_lr = LEARNING_RATE

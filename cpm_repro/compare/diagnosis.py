@@ -48,7 +48,7 @@ class Diagnosis:
         b: Dump,
         order: NetworkOrder,
         net: Net | None = None,
-        solver: "schema.SolverParameter | None" = None,
+        solver: schema.SolverParameter | None = None,
     ) -> None:
         self.comparison, self.a, self.b, self.order = comparison, a, b, order
         self.net, self.solver = net, solver

@@ -43,7 +43,7 @@ def dump_of(where: str, arrays: dict[str, np.ndarray]) -> Dump:
 
 
 @contextmanager
-def open_dump(path: str | os.PathLike) -> Iterator[Dump]:
+def open_dump(path: str | os.PathLike[str]) -> Iterator[Dump]:
     """The dump at `path`, told by its content; InputError, here or by `read`, if it is damaged or none."""
     path = Path(path)
     if path.is_dir():

@@ -18,7 +18,7 @@ from prototxt_import.net import Net
 from .array_causes import EXPLAINED, Cause, arrangements, distance, localised
 
 
-def _pooling(kernel: int, stride: int, method: str) -> "schema.LayerParameter":
+def _pooling(kernel: int, stride: int, method: str) -> schema.LayerParameter:
     layer = schema.LayerParameter(name="pool", type="Pooling", bottom=["bottom"], top=["top"])
     layer.pooling_param.kernel_size, layer.pooling_param.stride = kernel, stride
     layer.pooling_param.pool = layer.pooling_param.PoolMethod.Value(method)
@@ -29,7 +29,7 @@ _CPM_POOLINGS = (_pooling(3, 2, "MAX"), _pooling(2, 2, "MAX"), _pooling(9, 8, "A
 
 
 def pooling_rounding(
-    bottom: np.ndarray, a: np.ndarray, b: np.ndarray, spec: "schema.LayerParameter | None" = None
+    bottom: np.ndarray, a: np.ndarray, b: np.ndarray, spec: schema.LayerParameter | None = None
 ) -> Cause | None:
     """The cause, if pooling `bottom` (N, C, H, W) gives one side with sizes rounded up and the other rounded down.
 
@@ -42,7 +42,7 @@ def pooling_rounding(
 
 
 def _rounded_otherwise(
-    layer: "schema.LayerParameter", bottom: np.ndarray, a: np.ndarray, b: np.ndarray, known: bool
+    layer: schema.LayerParameter, bottom: np.ndarray, a: np.ndarray, b: np.ndarray, known: bool
 ) -> Cause | None:
     own, up = run_layer(layer, bottom), run_layer(_rounding(layer, up=True), bottom)
     if layer.pooling_param.global_pooling or own is None or up is None:
@@ -65,7 +65,7 @@ def _rounded_otherwise(
     return None
 
 
-def _other_roundings(layer: "schema.LayerParameter", rounds_up: bool) -> Iterator["schema.LayerParameter"]:
+def _other_roundings(layer: schema.LayerParameter, rounds_up: bool) -> Iterator[schema.LayerParameter]:
     """The layer rounded the other way; down also with the padding of half a kernel that goes with it elsewhere."""
     other = _rounding(layer, up=not rounds_up)
     yield other
@@ -76,7 +76,7 @@ def _other_roundings(layer: "schema.LayerParameter", rounds_up: bool) -> Iterato
         yield other
 
 
-def _rounding(layer: "schema.LayerParameter", up: bool) -> "schema.LayerParameter":
+def _rounding(layer: schema.LayerParameter, up: bool) -> schema.LayerParameter:
     changed = schema.LayerParameter()
     changed.CopyFrom(layer)
     param = changed.pooling_param
@@ -84,7 +84,7 @@ def _rounding(layer: "schema.LayerParameter", up: bool) -> "schema.LayerParamete
     return changed
 
 
-def _described(layer: "schema.LayerParameter") -> str:
+def _described(layer: schema.LayerParameter) -> str:
     p = layer.pooling_param
     size = p.kernel_size or f"{p.kernel_h}x{p.kernel_w}"
     stride = f"{p.stride_h}x{p.stride_w}" if p.HasField("stride_h") else p.stride
@@ -92,7 +92,7 @@ def _described(layer: "schema.LayerParameter") -> str:
     return f"{p.PoolMethod.Name(p.pool)} pooling {size}/{stride}, padding {pad},"
 
 
-def run_layer(layer: "schema.LayerParameter", bottom: np.ndarray) -> np.ndarray | None:
+def run_layer(layer: schema.LayerParameter, bottom: np.ndarray) -> np.ndarray | None:
     """The first top of a layer without weights, of one bottom; None if it cannot take that."""
     source = schema.LayerParameter(name="bottom", type="Input", top=["bottom"])
     source.input_param.shape.add(dim=bottom.shape)

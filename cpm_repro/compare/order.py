@@ -57,7 +57,7 @@ def _merged(a: Sequence[str], b: Sequence[str]) -> list[str]:
 class NetworkOrder:
     """The order of the names of two dumps, with the layers of `net` (its Splits inserted) if there is one."""
 
-    def __init__(self, a: Sequence[str], b: Sequence[str], net: "schema.NetParameter | None" = None) -> None:
+    def __init__(self, a: Sequence[str], b: Sequence[str], net: schema.NetParameter | None = None) -> None:
         names = _merged(a, b)
         self.is_trace = any(_TRACE_KEY.fullmatch(name) for name in names)
         self.layers = {layer.name: layer for layer in net.layer} if net else {}

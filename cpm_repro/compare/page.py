@@ -99,7 +99,7 @@ document.querySelectorAll("th").forEach(function (head, column) {
 """)
 
 
-def write_page(path: str | os.PathLike, comparison: Comparison, origins: list[Origin], a: Dump, b: Dump) -> None:
+def write_page(path: str | os.PathLike[str], comparison: Comparison, origins: list[Origin], a: Dump, b: Dump) -> None:
     """Writes the page, whole or not at all; reads the blobs that it draws from `a` and `b`."""
     sentence = verdict(comparison, origins)
     headline, _, rest = sentence.partition(": ")

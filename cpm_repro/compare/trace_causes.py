@@ -27,7 +27,7 @@ def parting(a: np.ndarray, b: np.ndarray) -> int | None:
     return int(rows_off[0]) if rows_off.size else None
 
 
-def trace_causes(a: np.ndarray, b: np.ndarray, solver: "schema.SolverParameter | None") -> list[Cause]:
+def trace_causes(a: np.ndarray, b: np.ndarray, solver: schema.SolverParameter | None) -> list[Cause]:
     """Causes for losses that part at an iteration after the first; `solver` tells where the rate changes."""
     row = parting(a, b)
     if row is None:

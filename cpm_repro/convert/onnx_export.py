@@ -13,7 +13,7 @@ from .onnx_graph import OnnxGraph
 _PROTOBUF_LIMIT = 2**31 - 1
 
 
-def save_onnx(path: str | os.PathLike, net: Net, prototxt: str) -> None:
+def save_onnx(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
     """The net as opset-17 ONNX; the prototxt's text goes into the metadata (key `prototxt`).
 
     InputError names a layer that ONNX export does not know; a net of more than 2 GB is refused too.

@@ -34,13 +34,13 @@ class StateDict(NamedTuple):
     prototxt: str | None
 
 
-def is_state_dict(path: str | os.PathLike) -> bool:
+def is_state_dict(path: str | os.PathLike[str]) -> bool:
     """Whether the file begins as torch's, NumPy's or safetensors' do. InputError if it cannot be read."""
     start = read_bytes(path)[:16]
     return start.startswith((_ZIP, _PICKLE)) or _is_safetensors(start)
 
 
-def read_state_dict(path: str | os.PathLike) -> StateDict:
+def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
     """The state dict of the file; InputError, naming what it is instead, if there is none in it, or if a tensor claims
     more values than the file has."""
     start = read_bytes(path)[:16]
@@ -65,7 +65,7 @@ def _innermost(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return content
 
 
-def _checked(state: Mapping[str, Any], path: str | os.PathLike) -> dict[str, object]:
+def _checked(state: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, object]:
     for name, value in state.items():
         if isinstance(value, Tensor):
             _check_tensor(value, f"{path}: blob '{name}'")
@@ -93,7 +93,7 @@ def _is_safetensors(start: bytes) -> bool:
     return start[8:9] == b"{" and 0 < int.from_bytes(start[:8], "little") < 100 << 20
 
 
-def _is_npz(path: str | os.PathLike) -> bool:
+def _is_npz(path: str | os.PathLike[str]) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return all(name.endswith(".npy") for name in archive.namelist())
@@ -101,7 +101,7 @@ def _is_npz(path: str | os.PathLike) -> bool:
         return False
 
 
-def _read_torch(path: str | os.PathLike) -> Mapping[str, Any]:
+def _read_torch(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     expected = f"{path}: expected a .pt of this project or a torch state_dict"
     try:
         with warnings.catch_warnings():
@@ -120,7 +120,7 @@ def _read_torch(path: str | os.PathLike) -> Mapping[str, Any]:
     return content
 
 
-def _read_safetensors(path: str | os.PathLike) -> Mapping[str, Any]:
+def _read_safetensors(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     with needing("safetensors", str(path)):
         from safetensors import SafetensorError, safe_open
     try:

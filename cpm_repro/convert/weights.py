@@ -27,7 +27,7 @@ from .state_dicts import FORMAT, is_state_dict, read_state_dict
 
 
 @contextmanager
-def naming(path: str | os.PathLike) -> Iterator[None]:
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """InputErrors of the body, which know layers only, name the file too."""
     try:
         yield
@@ -35,7 +35,7 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from None
 
 
-def save_pt(path: str | os.PathLike, net: Net, prototxt: str) -> None:
+def save_pt(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
     """Writes `{"format", "prototxt", "state_dict", "meta"}`; `prototxt` is the text of the net's file.
 
     `torch.load(path, weights_only=True)` reads it, and `load` makes a net of it. `meta` says what the input blobs
@@ -48,7 +48,7 @@ def save_pt(path: str | os.PathLike, net: Net, prototxt: str) -> None:
         temporary.write_bytes(content.getbuffer())
 
 
-def save_safetensors(path: str | os.PathLike, net: Net, prototxt: str) -> None:
+def save_safetensors(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
     """The state_dict as `.safetensors`, format and prototxt in its metadata."""
     with needing("safetensors", str(path)):
         from safetensors.torch import save
@@ -76,7 +76,7 @@ WRITERS: dict[str, Callable[[Path, Net, str], None]] = {
 """What writes a net, by the suffix of the file's name: (path, net, the prototxt's text)."""
 
 
-def load(path: str | os.PathLike, phase: str = "TEST", engine: str | Operations = "fast") -> Net:
+def load(path: str | os.PathLike[str], phase: str = "TEST", engine: str | Operations = "fast") -> Net:
     """The net in a `.pt` or `.safetensors` that this project wrote; runs no code from the file. InputError if it is
     another kind of file."""
     state, prototxt = read_state_dict(path)
@@ -126,10 +126,10 @@ def _net_of_state_dict(path: Path, prototxt: Path | None, channel_order: str | N
 
 
 def _filled(
-    param: "schema.NetParameter",
-    where: str | os.PathLike,
+    param: schema.NetParameter,
+    where: str | os.PathLike[str],
     state: Mapping[str, object],
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     phase: str = "TEST",
     engine: str | Operations = "fast",
 ) -> Net:
@@ -146,7 +146,7 @@ def _filled(
     return net
 
 
-def _check_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, object], path: str | os.PathLike) -> None:
+def _check_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, object], path: str | os.PathLike[str]) -> None:
     shapes = {name: tuple(v.shape) if isinstance(v, Tensor) else type(v).__name__ for name, v in found.items()}
     differences = [
         f"blob '{name}': expected shape {tuple(value.shape)}, as the prototxt has, found {shapes.get(name, 'none')}"

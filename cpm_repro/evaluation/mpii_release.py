@@ -29,7 +29,7 @@ class AskedPerson(NamedTuple):
     scale: float
 
 
-def _release(path: str | os.PathLike) -> tuple[np.void, list[np.void]]:
+def _release(path: str | os.PathLike[str]) -> tuple[np.void, list[np.void]]:
     release = structs(read_variables(path, "RELEASE")[0])
     annolist = structs(field(release[0], "annolist")) if release else []
     if not annolist:
@@ -37,7 +37,7 @@ def _release(path: str | os.PathLike) -> tuple[np.void, list[np.void]]:
     return release[0], annolist
 
 
-def release_heads(path: str | os.PathLike) -> dict[tuple[int, int], float]:
+def release_heads(path: str | os.PathLike[str]) -> dict[tuple[int, int], float]:
     """The diagonal of each head box in px, by (annolist_index, people_index); people without a box have none."""
     diagonals = {}
     for i, image in enumerate(_release(path)[1], start=1):
@@ -48,7 +48,7 @@ def release_heads(path: str | os.PathLike) -> dict[tuple[int, int], float]:
     return diagonals
 
 
-def read_asked_people(path: str | os.PathLike) -> tuple[list[AskedPerson], list[int]]:
+def read_asked_people(path: str | os.PathLike[str]) -> tuple[list[AskedPerson], list[int]]:
     """The single people of the test images, and the annolist_index of every test image, in order.
 
     InputError if the file has no such people, or one of them without position and scale.
@@ -71,7 +71,7 @@ def read_asked_people(path: str | os.PathLike) -> tuple[list[AskedPerson], list[
     return people, tested
 
 
-def _asked_person(image: np.void, place: tuple[int, int], path: str | os.PathLike) -> AskedPerson:
+def _asked_person(image: np.void, place: tuple[int, int], path: str | os.PathLike[str]) -> AskedPerson:
     name = next((text(file, "name") for file in structs(field(image, "image"))), "")
     people = structs(field(image, "annorect"))
     person = people[place[1] - 1] if 1 <= place[1] <= len(people) else None
@@ -84,7 +84,7 @@ def _asked_person(image: np.void, place: tuple[int, int], path: str | os.PathLik
     return AskedPerson(name, place, (x - 1, y - 1), scale)
 
 
-def asked_pictures(people: Sequence[AskedPerson], images: str | os.PathLike) -> Iterator[Person]:
+def asked_pictures(people: Sequence[AskedPerson], images: str | os.PathLike[str]) -> Iterator[Person]:
     """The people with their pictures, read from the folder `images` as they are asked for."""
     for person in people:
         path = Path(images) / person.image

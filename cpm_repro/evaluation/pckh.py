@@ -40,7 +40,7 @@ def pckh(
     return count_hits(predicted, truths, np.where(head_sizes > 0, head_sizes, np.nan), thresholds)
 
 
-def read_validation_file(path: str | os.PathLike) -> tuple[list[GroundTruth], np.ndarray]:
+def read_validation_file(path: str | os.PathLike[str]) -> tuple[list[GroundTruth], np.ndarray]:
     """The persons of a validation file, 16 joints each as MPII stores them, and their head sizes (N,) in px.
 
     They have neither centre nor scale (NaN) nor place. InputError if the file is not of this kind.
@@ -62,7 +62,7 @@ def read_validation_file(path: str | os.PathLike) -> tuple[list[GroundTruth], np
     return truths, HEAD_SHARE * np.linalg.norm(boxes[1] - boxes[0], axis=0)
 
 
-def with_heads(path: str | os.PathLike, truths: Sequence[GroundTruth]) -> tuple[list[GroundTruth], np.ndarray]:
+def with_heads(path: str | os.PathLike[str], truths: Sequence[GroundTruth]) -> tuple[list[GroundTruth], np.ndarray]:
     """People of an LMDB (14 parts) as they are judged, and their head sizes (N,) in px, from either kind of file.
 
     A validation file also says where their joints are and which count as missing: it leaves out some that the data
@@ -80,7 +80,7 @@ def with_heads(path: str | os.PathLike, truths: Sequence[GroundTruth]) -> tuple[
 
 
 def _recognised(
-    truths: Sequence[GroundTruth], known: Sequence[GroundTruth], sizes: np.ndarray, path: str | os.PathLike
+    truths: Sequence[GroundTruth], known: Sequence[GroundTruth], sizes: np.ndarray, path: str | os.PathLike[str]
 ) -> tuple[list[GroundTruth], np.ndarray]:
     """For each person the one among `known` all of whose joints, as far as both are marked, are the same."""
     parts = np.stack([person.parts[list(STORED_TO_14)] for person in known])
@@ -101,7 +101,7 @@ def _recognised(
     return judged, sizes[indices]
 
 
-def read_clusters(path: str | os.PathLike, count: int) -> np.ndarray:
+def read_clusters(path: str | os.PathLike[str], count: int) -> np.ndarray:
     """(count,) int: the viewpoint cluster of each person, one whole number a line in the order of the persons.
 
     The paper's clusters (figure 11) come of head and torso orientations that MPII keeps to itself, so whoever has

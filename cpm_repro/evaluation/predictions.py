@@ -86,13 +86,13 @@ def collect_poses(found: Iterable[list[Pose]]) -> list[Predictions]:
     return [Predictions(*map(np.stack, zip(*stage, strict=True))) for stage in zip(*kept, strict=True)]
 
 
-def check_suffix(path: str | os.PathLike) -> None:
+def check_suffix(path: str | os.PathLike[str]) -> None:
     """InputError unless the name's ending is one of a predictions file; ask before a long run."""
     if Path(path).suffix not in SUFFIXES:
         raise InputError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {Path(path).suffix!r}")
 
 
-def read_predictions(path: str | os.PathLike, truths: Sequence[GroundTruth]) -> np.ndarray:
+def read_predictions(path: str | os.PathLike[str], truths: Sequence[GroundTruth]) -> np.ndarray:
     """float64 (N, P, 2), 0-based pixels: the file's pose of each of the annotated people.
 
     InputError if the file is broken, or holds the poses of another data set: other joints, other people or another
@@ -125,7 +125,7 @@ def _joint_counts(truths: Sequence[GroundTruth]) -> tuple[int, ...]:
     return (14, 16) if parts in (14, 16) else (parts,)
 
 
-def _people_first(array: np.ndarray, truths: Sequence[GroundTruth], path: str | os.PathLike) -> np.ndarray:
+def _people_first(array: np.ndarray, truths: Sequence[GroundTruth], path: str | os.PathLike[str]) -> np.ndarray:
     """(N, P, 2) of an array whose axes are people, joints and coordinates in any order."""
     if array.ndim == 2:  # MATLAB drops the last axis of a single person
         array = array[..., None]
@@ -159,7 +159,7 @@ def _as_parts(joints: np.ndarray, truths: Sequence[GroundTruth]) -> np.ndarray:
 def _read_structs(
     points: Mapping[tuple[int, int], Mapping[int, np.ndarray]],
     truths: Sequence[GroundTruth],
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
 ) -> np.ndarray:
     joints = np.full((len(truths), 16, 2), np.nan)
     for index, truth in enumerate(truths):
@@ -170,7 +170,7 @@ def _read_structs(
     return _as_parts(joints, truths)
 
 
-def _of_person(poses: Mapping, truth: GroundTruth, path: str | os.PathLike):
+def _of_person(poses: Mapping, truth: GroundTruth, path: str | os.PathLike[str]):
     """The pose of an annotated person among those by (annolist_index, people_index)."""
     if truth.place == NO_PLACE:
         raise InputError(
@@ -185,7 +185,7 @@ def _of_person(poses: Mapping, truth: GroundTruth, path: str | os.PathLike):
     return poses[truth.place]
 
 
-def _read_coco(path: str | os.PathLike, truths: Sequence[GroundTruth]) -> np.ndarray:
+def _read_coco(path: str | os.PathLike[str], truths: Sequence[GroundTruth]) -> np.ndarray:
     try:
         results = json.loads(read_bytes(path))
     except (ValueError, RecursionError) as error:
@@ -221,7 +221,7 @@ def _keypoints(result: Mapping, where: str, truths: Sequence[GroundTruth]) -> np
 
 
 def write_predictions(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     found: Predictions,
     places: Sequence[tuple[int, int]],
     as_structs: bool = False,
@@ -250,7 +250,7 @@ def write_predictions(
         _write_mat(path, {"joints": found.joints[:, order].transpose(2, 1, 0) + 1})
 
 
-def _check_struct(path: str | os.PathLike, found: Predictions, places: Sequence[tuple[int, int]]) -> None:
+def _check_struct(path: str | os.PathLike[str], found: Predictions, places: Sequence[tuple[int, int]]) -> None:
     """Struct arrays have an element for every index: indices of other data sets could ask for billions."""
     if found.joints.shape[1] != 14:
         raise InputError(f"{path}: expected 14 parts, those of MPII's joints, found {found.joints.shape[1]}")
@@ -271,7 +271,7 @@ def _coco_results(found: Predictions, places: Sequence[tuple[int, int]]) -> list
     return results
 
 
-def _write_mat(path: str | os.PathLike, variables: Mapping[str, np.ndarray]) -> None:
+def _write_mat(path: str | os.PathLike[str], variables: Mapping[str, np.ndarray]) -> None:
     stream = io.BytesIO()
     scipy.io.savemat(stream, dict(variables), do_compression=True)
     stream.seek(0)

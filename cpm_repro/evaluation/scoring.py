@@ -47,7 +47,7 @@ BENCHMARKS = {
 }
 
 
-def read_truths(lmdb: str | os.PathLike, number_of_parts: int, limit: int | None = None) -> list[GroundTruth]:
+def read_truths(lmdb: str | os.PathLike[str], number_of_parts: int, limit: int | None = None) -> list[GroundTruth]:
     """The annotated people of an LMDB's first `limit` records (default: all)."""
     with LmdbReader(lmdb) as reader:
         return [truth for _, truth in read_people(reader, limit, number_of_parts)]
@@ -59,7 +59,7 @@ def whole_picture(person: Person) -> Person:
     return person._replace(center=(width / 2 - 1, height / 2 - 1), scale=height / RELEASE_BOX)
 
 
-def mean_pose_run(lmdb: str | os.PathLike, truths: Sequence[GroundTruth], progress: Progress) -> np.ndarray:
+def mean_pose_run(lmdb: str | os.PathLike[str], truths: Sequence[GroundTruth], progress: Progress) -> np.ndarray:
     """The mean pose of an LMDB's training people, placed on the test people."""
     with LmdbReader(lmdb) as reader:
         people = read_people(reader, number_of_parts=len(truths[0].parts))
@@ -67,7 +67,7 @@ def mean_pose_run(lmdb: str | os.PathLike, truths: Sequence[GroundTruth], progre
     return np.stack([place_mean_pose(mean, truth) for truth in truths])
 
 
-def runs_from_files(files: Sequence[tuple[str, str | os.PathLike]], truths: Sequence[GroundTruth]) -> Runs:
+def runs_from_files(files: Sequence[tuple[str, str | os.PathLike[str]]], truths: Sequence[GroundTruth]) -> Runs:
     """The runs in predictions files, given as (name, file); InputError for a name that another run has."""
     runs: Runs = {}
     for name, path in files:

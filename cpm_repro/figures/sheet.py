@@ -18,14 +18,14 @@ SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
 INK = "#222222"
 
 
-def check_format(path: str | os.PathLike) -> None:
+def check_format(path: str | os.PathLike[str]) -> None:
     """InputError unless the name's ending is a picture format that `save` writes; ask before a long run."""
     suffix = Path(path).suffix
     if suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}, found {suffix!r}")
 
 
-def save(figure: Figure, path: str | os.PathLike) -> None:
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write the figure in the format of the name's ending, whole or not at all; the same figure, the same bytes."""
     check_format(path)
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(Path(path).suffix.lower())

@@ -89,14 +89,14 @@ def coco_result(pose: FoundPose) -> dict:
     }
 
 
-def write_coco(path: str | os.PathLike, poses: Sequence[FoundPose]) -> None:
+def write_coco(path: str | os.PathLike[str], poses: Sequence[FoundPose]) -> None:
     """COCO's results of all poses, a person on a line; whole or not at all."""
     people = ",\n".join(json.dumps(coco_result(pose)) for pose in poses)
     with replacing(path) as temporary:
         temporary.write_text(f"[\n{people}\n]\n" if people else "[]\n", encoding="utf-8")
 
 
-def write_csv(path: str | os.PathLike, poses: Sequence[FoundPose], number_of_parts: int) -> None:
+def write_csv(path: str | os.PathLike[str], poses: Sequence[FoundPose], number_of_parts: int) -> None:
     """The table of all poses, which have that many parts; whole or not at all."""
     names = part_names(number_of_parts)
     columns = [f"{name}_{what}" for name in names for what in ("x", "y", "score")]

@@ -88,7 +88,7 @@ class _Builder:
         self.pool("pool_center_lower", "center_map", 9, 8, "AVE")
 
 
-def cpm_deploy(spec: CPM, size: tuple[int, int] = (368, 368), batch: int = 1) -> "schema.NetParameter":
+def cpm_deploy(spec: CPM, size: tuple[int, int] = (368, 368), batch: int = 1) -> schema.NetParameter:
     """The CPM that makes belief maps: input `data` (batch, 4, height, width), one map blob per stage."""
     builder = _Builder(spec)
     _input(builder, "data", (batch, 4, *size))
@@ -97,7 +97,7 @@ def cpm_deploy(spec: CPM, size: tuple[int, int] = (368, 368), batch: int = 1) ->
     return builder.net
 
 
-def cpm_train(spec: CPM, source: str, batch: int, transform: "schema.TransformationParameter") -> "schema.NetParameter":
+def cpm_train(spec: CPM, source: str, batch: int, transform: schema.TransformationParameter) -> schema.NetParameter:
     """The CPM with its CPMData layer and a loss per stage: stage 1 against everybody's joints, the later ones
     against the centred person's (paper, section 3.3)."""
     builder = _Builder(spec)
@@ -195,7 +195,7 @@ def _vgg_stages(builder: _Builder, features: str, first: str, centre: list[str],
         top = builder.convolution(f"Mconv7_stage{stage}", top, outputs, 1, 4)
 
 
-def vgg_deploy(parts: int = 14, stages: int = 6, size: tuple[int, int] = (368, 368)) -> "schema.NetParameter":
+def vgg_deploy(parts: int = 14, stages: int = 6, size: tuple[int, int] = (368, 368)) -> schema.NetParameter:
     """CPM-VGG, the release's later model: VGG-19 features shared by all stages."""
     builder = _Builder(CPM(parts, stages))
     _input(builder, "data", (1, 4, *size))
@@ -205,7 +205,7 @@ def vgg_deploy(parts: int = 14, stages: int = 6, size: tuple[int, int] = (368, 3
     return builder.net
 
 
-def person_deploy(stages: int = 4, size: tuple[int, int] = (376, 656)) -> "schema.NetParameter":
+def person_deploy(stages: int = 4, size: tuple[int, int] = (376, 656)) -> schema.NetParameter:
     """The person detector: one map whose peaks are people's centres; input `image` (1, 3, height, width)."""
     builder = _Builder(CPM(parts=1, stages=stages))
     _input(builder, "image", (1, 3, *size))
@@ -215,7 +215,7 @@ def person_deploy(stages: int = 4, size: tuple[int, int] = (376, 656)) -> "schem
     return builder.net
 
 
-def release_transform() -> "schema.TransformationParameter":
+def release_transform() -> schema.TransformationParameter:
     """The augmentation that the release trained with (FLIC differs in num_parts and np_in_lmdb)."""
     return schema.TransformationParameter(
         stride=8,
@@ -231,7 +231,7 @@ def release_transform() -> "schema.TransformationParameter":
     )
 
 
-def release_solver(net: str, snapshot_prefix: str) -> "schema.SolverParameter":
+def release_solver(net: str, snapshot_prefix: str) -> schema.SolverParameter:
     """The solver that the release trained with."""
     return schema.SolverParameter(
         net=net,

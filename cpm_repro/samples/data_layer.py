@@ -55,12 +55,12 @@ class DataOptions:
 DEFAULT_OPTIONS = DataOptions()
 
 
-def read_data_layer(prototxt: Path, phase: str = "TRAIN") -> "schema.LayerParameter":
+def read_data_layer(prototxt: Path, phase: str = "TRAIN") -> schema.LayerParameter:
     """A net's CPMData layer in that phase; InputError unless there is exactly one."""
     return data_layer_of(filter_net(read_net(prototxt), phase), str(prototxt), phase)
 
 
-def data_layer_of(net: "schema.NetParameter", where: str, phase: str) -> "schema.LayerParameter":
+def data_layer_of(net: schema.NetParameter, where: str, phase: str) -> schema.LayerParameter:
     """The CPMData layer of a net that has only that phase's layers; InputError, named by `where`, unless it is one."""
     layers = [layer for layer in net.layer if layer.type == "CPMData"]
     if len(layers) != 1:
@@ -97,7 +97,7 @@ class CPMData:
 
     def __init__(
         self,
-        layer: "schema.LayerParameter",
+        layer: schema.LayerParameter,
         folder: Path,
         random: GlibcRand,
         phase: str = "TRAIN",
@@ -210,7 +210,7 @@ class CPMData:
         except InputError as error:
             raise InputError(f"{self._where}: {error}") from None
 
-    def _table(self, param: "schema.TransformationParameter", phase: str, folder: Path) -> AugmentationTable | None:
+    def _table(self, param: schema.TransformationParameter, phase: str, folder: Path) -> AugmentationTable | None:
         if param.aug_way != "table" or phase != "TRAIN":
             return None
         try:

@@ -69,7 +69,7 @@ class CPMTransformer:
 
     def __init__(
         self,
-        transform_param: "schema.TransformationParameter",
+        transform_param: schema.TransformationParameter,
         phase: str = "TRAIN",
         profile: str = "opencv4",
         where: str = "transform_param",
@@ -215,7 +215,7 @@ def _scale(target_dist: float, scale_provided: float, augmentation: Augmentation
         return np.float32(target_dist) / np.float32(scale_provided) * np.float32(augmentation.scale_multiplier)
 
 
-def _check_options(param: "schema.TransformationParameter", where: str) -> None:
+def _check_options(param: schema.TransformationParameter, where: str) -> None:
     """InputError unless these are options that the transformer has."""
 
     def require(fits: bool, expected: str, found: object) -> None:

@@ -157,7 +157,7 @@ def draw_picture(seed: int, index: int) -> SyntheticPicture:
 
 
 def write_people(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     count: int,
     seed: int,
     validation_count: int = 0,

@@ -72,7 +72,7 @@ def iteration_lines(
     return lines + [glog_line(rate_message, "sgd_solver.cpp:106", when)]
 
 
-def snapshot_lines(model: str | os.PathLike, state: str | os.PathLike) -> list[str]:
+def snapshot_lines(model: str | os.PathLike[str], state: str | os.PathLike[str]) -> list[str]:
     """What Caffe says when it writes a snapshot's two files."""
     return [
         glog_line(f"Snapshotting to binary proto file {os.fspath(model)}", "solver.cpp:454"),
@@ -99,7 +99,7 @@ class Log:
     rates: np.ndarray
 
 
-def parse_log(path: str | os.PathLike) -> Log:
+def parse_log(path: str | os.PathLike[str]) -> Log:
     """The training curves in a log. Of an iteration that comes twice (a resumed run) the later one counts.
 
     Raises InputError if the file cannot be read or shows no training iteration, or a number is none.

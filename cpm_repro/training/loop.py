@@ -74,7 +74,7 @@ class Training:
     smoothed: the last average_loss losses; resumed_exactly: data and random numbers go on where a snapshot left them.
     """
 
-    param: "schema.SolverParameter"
+    param: schema.SolverParameter
     net_name: str
     net: Net
     forward: Callable[[Blobs], Blobs]

@@ -16,7 +16,7 @@ NEEDED_FIELDS = {
 """The fields that each policy reads beside base_lr."""
 
 
-def learning_rate(param: "schema.SolverParameter", iteration: int) -> np.float32:
+def learning_rate(param: schema.SolverParameter, iteration: int) -> np.float32:
     """The rate of iteration `iteration`, counted from 0.
 
     Integer powers are taken in double, as C++ does; functions of float32 are correctly rounded, which glibc's powf and
@@ -41,12 +41,12 @@ def learning_rate(param: "schema.SolverParameter", iteration: int) -> np.float32
     return base
 
 
-def steps_passed(param: "schema.SolverParameter", iteration: int) -> int:
+def steps_passed(param: schema.SolverParameter, iteration: int) -> int:
     """How many of multistep's values iteration `iteration` has reached."""
     return sum(iteration >= value for value in param.stepvalue)
 
 
-def current_step(param: "schema.SolverParameter", iteration: int) -> int:
+def current_step(param: schema.SolverParameter, iteration: int) -> int:
     """What a solver state of that iteration calls current_step: the step of the rate that was used last."""
     if param.lr_policy == "step":
         return max(iteration - 1, 0) // param.stepsize

@@ -61,10 +61,10 @@ class Plan:
     folder: the solver's, where its relative names start from; net_path: the training net's file; data: its data layer.
     """
 
-    param: "schema.SolverParameter"
+    param: schema.SolverParameter
     folder: Path
     net_path: Path
-    data: "schema.LayerParameter"
+    data: schema.LayerParameter
 
 
 def prepare(solver_path: Path, options: Options, share: Share = WHOLE_BATCH) -> Training:
@@ -92,7 +92,7 @@ def _engine(options: Options) -> Operations:
     return engine
 
 
-def _net_path(param: "schema.SolverParameter", folder: Path, solver_path: Path) -> Path:
+def _net_path(param: schema.SolverParameter, folder: Path, solver_path: Path) -> Path:
     """The training net's file: `net` or `train_net`, relative to the solver's folder."""
     name = param.train_net or param.net
     if not name:
@@ -103,7 +103,7 @@ def _net_path(param: "schema.SolverParameter", folder: Path, solver_path: Path) 
     return path
 
 
-def _data_layer(net_path: Path) -> "schema.LayerParameter":
+def _data_layer(net_path: Path) -> schema.LayerParameter:
     """The training net's one data layer, in a net whose layers come in an order that can be computed."""
     net = read_net(net_path)
     try:

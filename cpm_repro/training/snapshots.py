@@ -14,7 +14,7 @@ from prototxt_import.formats.solverstate import read_solverstate, write_solverst
 from prototxt_import.net import Net
 
 
-def snapshot_paths(param: "schema.SolverParameter", folder: Path, iteration: int) -> tuple[Path, Path]:
+def snapshot_paths(param: schema.SolverParameter, folder: Path, iteration: int) -> tuple[Path, Path]:
     """Where the weights and the solver state of an iteration go: `<snapshot_prefix>_iter_N.caffemodel` and
     `.solverstate`, with `.h5` behind it for snapshot_format HDF5."""
     suffix = ".h5" if param.snapshot_format == param.HDF5 else ""
@@ -35,7 +35,7 @@ def write_state(path: Path, iteration: int, learned_net: str, step: int, history
     write_solverstate(path, message)
 
 
-def read_state(path: Path, history: list[Tensor]) -> "schema.SolverState":
+def read_state(path: Path, history: list[Tensor]) -> schema.SolverState:
     """The solver state at `path`, its blobs checked against those of `history`; InputError if they do not belong."""
     state = read_solverstate(path)
     if len(state.history) != len(history):
@@ -47,14 +47,14 @@ def read_state(path: Path, history: list[Tensor]) -> "schema.SolverState":
     return state
 
 
-def restore_history(state: "schema.SolverState", history: list[Tensor], path: Path) -> None:
+def restore_history(state: schema.SolverState, history: list[Tensor], path: Path) -> None:
     """Copies a checked state's blobs into `history`."""
     for index, (blob, stored) in enumerate(zip(history, state.history, strict=True)):
         values: np.ndarray = blob_to_array(stored, f"{path}: history blob {index}")
         blob.copy_(torch.from_numpy(values.reshape(blob.shape)))
 
 
-def learned_net(state: "schema.SolverState", path: Path, folder: Path) -> Path:
+def learned_net(state: schema.SolverState, path: Path, folder: Path) -> Path:
     """The weights a solver state names, looked for from the solver's folder and beside the state."""
     for place in (folder / state.learned_net, path.parent / Path(state.learned_net).name):
         if state.learned_net and place.is_file():

@@ -24,7 +24,7 @@ from .rates import NEEDED_FIELDS, current_step, learning_rate
 from .update import update_blobs
 
 
-def check_solver(param: "schema.SolverParameter", where: str) -> None:
+def check_solver(param: schema.SolverParameter, where: str) -> None:
     """InputError, naming field and file, for a solver that this project does not run or that lacks a field."""
     if param.type not in SOLVER_TYPES:
         raise InputError(f"{where}: type: expected one of {', '.join(SOLVER_TYPES)}, found '{param.type}'")
@@ -46,21 +46,21 @@ def check_solver(param: "schema.SolverParameter", where: str) -> None:
     _check_tests(param, where)
 
 
-def _check_net(param: "schema.SolverParameter", where: str) -> None:
+def _check_net(param: schema.SolverParameter, where: str) -> None:
     given = [name for name in ("net", "train_net", "net_param", "train_net_param") if param.HasField(name)]
     if len(given) != 1:
         found = " and ".join(given) or "neither"
         raise InputError(f"{where}: expected the field net (or train_net), found {found}")
 
 
-def _check_momentum(param: "schema.SolverParameter", where: str) -> None:
+def _check_momentum(param: schema.SolverParameter, where: str) -> None:
     if param.type in ("AdaGrad", "RMSProp") and param.momentum:
         raise InputError(f"{where}: momentum: expected none with {param.type}, found {param.momentum:g}")
     if param.type == "RMSProp" and not 0 <= param.rms_decay < 1:
         raise InputError(f"{where}: rms_decay: expected 0 or more and less than 1, found {param.rms_decay:g}")
 
 
-def _check_tests(param: "schema.SolverParameter", where: str) -> None:
+def _check_tests(param: schema.SolverParameter, where: str) -> None:
     """A solver without test nets never tests, whatever its test_interval."""
     tests = param.test_iter or param.test_net or param.test_net_param or param.test_state
     if tests:
@@ -89,7 +89,7 @@ class SGDSolver:
         folder: where relative names in the solver (snapshot_prefix, learned_net) start from.
     """
 
-    def __init__(self, param: "schema.SolverParameter", net: Net, folder: Path) -> None:
+    def __init__(self, param: schema.SolverParameter, net: Net, folder: Path) -> None:
         self.param, self.net, self.folder = param, net, folder
         self.iteration = 0
         parameters = [blob.parameter for blob in net.learnable]

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation
 from data_lmdb.joints import COCO_17, STORED_16, TRUNK
@@ -44,8 +45,8 @@ SMALLEST_AREA = 32 * 32  # px
 
 
 def coco_annotations(
-    path: str | os.PathLike,
-    images: str | os.PathLike,
+    path: str | os.PathLike[str],
+    images: str | os.PathLike[str],
     validation: bool = False,
     progress: Progress = lambda images: images,
 ) -> tuple[list[Annotation], Skipped]:
@@ -61,12 +62,13 @@ def coco_annotations(
     return annotations_of(people, sizes, DATASET, path, skipped), skipped
 
 
-def _people(path: str | os.PathLike, validation: bool, skipped: Skipped) -> Iterator[MarkedPerson]:
+def _people(path: str | os.PathLike[str], validation: bool, skipped: Skipped) -> Iterator[MarkedPerson]:
     names, annotations = _read(path)
     people_so_far: Counter[int] = Counter()
     for index, annotation in enumerate(annotations):
         where = f"{path}: annotation {index}"
-        image_id = annotation.get("image_id") if isinstance(annotation, dict) else None
+        annotation = annotation if isinstance(annotation, dict) else {}
+        image_id = annotation.get("image_id")
         if type(image_id) is not int or image_id not in names:
             raise InputError(f"{where}: expected the image_id of one of the images, found {json.dumps(image_id)[:40]}")
         keypoints = _numbers(annotation, "keypoints", 3 * len(COCO_17), where).reshape(-1, 3)
@@ -87,31 +89,32 @@ def _people(path: str | os.PathLike, validation: bool, skipped: Skipped) -> Iter
         )
 
 
-def _read(path: str | os.PathLike) -> tuple[dict[int, str], list]:
+def _read(path: str | os.PathLike[str]) -> tuple[dict[int, str], list[object]]:
     """File names by image id, and the annotations."""
     try:
         content = json.loads(read_bytes(path), object_hook=_without_outline)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected JSON: {error}") from None
-    parts = [content.get(name) if isinstance(content, dict) else None for name in ("images", "annotations")]
-    if not all(isinstance(part, list) and part for part in parts):
+    content = content if isinstance(content, dict) else {}
+    images, annotations = content.get("images"), content.get("annotations")
+    if not (isinstance(images, list) and images and isinstance(annotations, list) and annotations):
         raise InputError(f"{path}: expected COCO's person keypoints, with lists images and annotations, found others")
     names = {}
-    for index, image in enumerate(parts[0]):
+    for index, image in enumerate(images):
         image_id, name = (image.get("id"), image.get("file_name")) if isinstance(image, dict) else (None, None)
         if type(image_id) is not int or not isinstance(name, str) or not name:
             raise InputError(f"{path}: image {index}: expected an id and a file_name, found something else")
         names[image_id] = name
-    return names, parts[1]
+    return names, annotations
 
 
-def _without_outline(parsed: dict) -> dict:
+def _without_outline(parsed: dict[str, object]) -> dict[str, object]:
     """Outlines are most of the file; dropped while parsing they never fill the memory."""
     parsed.pop("segmentation", None)
     return parsed
 
 
-def _numbers(annotation: dict, name: str, count: int, where: str) -> np.ndarray:
+def _numbers(annotation: dict[str, object], name: str, count: int, where: str) -> NDArray[np.float64]:
     values = annotation.get(name)
     if isinstance(values, list) and len(values) == count and all(type(value) in (int, float) for value in values):
         with suppress(OverflowError):  # an integer beyond float's range
@@ -120,17 +123,17 @@ def _numbers(annotation: dict, name: str, count: int, where: str) -> np.ndarray:
     raise InputError(f"{where}: {name}: expected {count} numbers, found {found}")
 
 
-def _too_small(annotation: dict, keypoints: np.ndarray, where: str) -> str:
+def _too_small(annotation: dict[str, object], keypoints: NDArray[np.float64], where: str) -> str:
     """Why the person gets no crop of its own; empty if it does."""
     if (keypoints[:, 2] > 0).sum() < FEWEST_KEYPOINTS:
         return f"fewer than {FEWEST_KEYPOINTS} keypoints"
     area = annotation.get("area")
-    if type(area) not in (int, float):
+    if not isinstance(area, int | float) or isinstance(area, bool):
         raise InputError(f"{where}: area: expected a number, found {json.dumps(area)[:40]}")
     return "" if area >= SMALLEST_AREA else f"an area below {SMALLEST_AREA} px"
 
 
-def _joints(keypoints: np.ndarray, where: str) -> np.ndarray:
+def _joints(keypoints: NDArray[np.float64], where: str) -> NDArray[np.float64]:
     """(16, 3), 1-based, of COCO's (17, 3)."""
     if not np.isin(keypoints[:, 2], (0, 1, 2)).all():
         raise InputError(f"{where}: keypoints: expected a visibility of 0, 1 or 2, found another")
@@ -139,5 +142,5 @@ def _joints(keypoints: np.ndarray, where: str) -> np.ndarray:
         for name, (x, y, visibility) in zip(COCO_17, keypoints, strict=True)
         if visibility > 0
     }
-    known = with_middles(known, MIDDLES)
-    return np.array([known.get(name, np.zeros(3)) for name in STORED_16])
+    with_trunk = with_middles(known, MIDDLES)
+    return np.array([with_trunk.get(name, np.zeros(3)) for name in STORED_16])

@@ -12,13 +12,14 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation
 from data_lmdb.joints import PARTS_9, mirrored
 from prototxt_import.files import InputError
 
 from .marked_people import MarkedPerson, Progress, Skipped, annotations_of, image_sizes, usable
-from .matlab import field, number, numbers, read_variables, structs, text
+from .matlab import field, fields, number, numbers, read_variables, structs, text
 
 DATASET = "FLIC"
 MARKED = 11
@@ -27,7 +28,7 @@ SCALE_PER_TORSO_PIXEL = 0.0110
 
 
 def flic_annotations(
-    path: str | os.PathLike, images: str | os.PathLike, progress: Progress = lambda images: images
+    path: str | os.PathLike[str], images: str | os.PathLike[str], progress: Progress = lambda images: images
 ) -> tuple[list[Annotation], Skipped]:
     """Annotations of the persons in examples.mat, those of the test set with isValidation, and who was skipped.
 
@@ -40,9 +41,9 @@ def flic_annotations(
     return annotations_of(people, sizes, DATASET, path, skipped), skipped
 
 
-def _people(path: str | os.PathLike, skipped: Skipped) -> Iterator[MarkedPerson]:
+def _people(path: str | os.PathLike[str], skipped: Skipped) -> Iterator[MarkedPerson]:
     examples = structs(read_variables(path, "examples")[0])
-    missing = {"coords", "filepath", "torsobox", "istest"} - set(examples[0].dtype.names if examples else ())
+    missing = {"coords", "filepath", "torsobox", "istest"} - set(fields(examples[0]) if examples else ())
     if missing:
         raise InputError(f"{path}: expected a struct array examples with {min(missing)}, found none")
     for index, example in enumerate(examples, start=1):
@@ -59,14 +60,16 @@ def _people(path: str | os.PathLike, skipped: Skipped) -> Iterator[MarkedPerson]
             yield _person(index, name, marked, torso_box, number(example, "istest") == 1)
 
 
-def _marked(coords: np.ndarray) -> np.ndarray:
+def _marked(coords: np.ndarray) -> NDArray[np.float64]:
     """The columns (2, n) that are not NaN; none if `coords` has not two rows of numbers."""
     if coords.ndim != 2 or len(coords) != 2 or coords.dtype.kind not in "iuf":
         return np.zeros((2, 0))
     return coords[:, ~np.isnan(coords).any(axis=0)].astype(np.float64)
 
 
-def _person(index: int, name: str, marked: np.ndarray, torso_box: np.ndarray, is_test: bool) -> MarkedPerson:
+def _person(
+    index: int, name: str, marked: NDArray[np.float64], torso_box: NDArray[np.float64], is_test: bool
+) -> MarkedPerson:
     x1, y1, x2, y2 = torso_box
     return MarkedPerson(
         image=name,
@@ -79,7 +82,7 @@ def _person(index: int, name: str, marked: np.ndarray, torso_box: np.ndarray, is
     )
 
 
-def _joints(marked: np.ndarray) -> np.ndarray:
+def _joints(marked: NDArray[np.float64]) -> NDArray[np.float64]:
     """(9, 3) of the 11 marked columns (2, 11); all count as visible."""
     points = np.delete(marked, EYES, axis=1).T
     if points[PARTS_9.index("r_shoulder"), 0] > points[PARTS_9.index("l_shoulder"), 0]:

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation
 from data_lmdb.joints import LSP_14, STORED_16
@@ -33,7 +34,7 @@ TARGET_SCALE = 41 / 35
 ROOM = 368 - 64  # px that a person may fill in the 368 x 368 network input
 
 
-def read_joints(path: str | os.PathLike) -> np.ndarray:
+def read_joints(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """joints.mat as float64 (N, 14, 3): x, y (1-based px), visible (0 or 1), in LSP's joint order.
 
     LSP holds 3 x 14 x N with "occluded" in the third row, LSPET 14 x 3 x N with "visible"; the shape tells
@@ -57,13 +58,13 @@ def read_joints(path: str | os.PathLike) -> np.ndarray:
     return joints
 
 
-def stored_joints(joints: np.ndarray) -> np.ndarray:
+def stored_joints(joints: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 14, 3) in LSP's order to (N, 16, 3) in MPII's, (0, 0, 0) for pelvis and thorax."""
     padded = np.concatenate([joints, np.zeros((len(joints), 1, 3))], axis=1)
     return padded[:, STORED_FROM_LSP]
 
 
-def estimate_scales(joints: np.ndarray) -> np.ndarray:
+def estimate_scales(joints: NDArray[np.float64]) -> NDArray[np.float64]:
     """scale_provided (N,) of persons given as `stored_joints`; NaN for a person of whom no limb is visible.
 
     The reference length of each person is the 75 % quantile, by MATLAB's definition, over the visible
@@ -81,7 +82,7 @@ def estimate_scales(joints: np.ndarray) -> np.ndarray:
     return scales
 
 
-def limb_lengths(joints: np.ndarray) -> np.ndarray:
+def limb_lengths(joints: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 13) lengths in px, NaN where an end of the limb is not visible."""
     fourteen = joints[:, FOURTEEN]
     ends, parents = fourteen[:, LIMB_ENDS], fourteen[:, PARENTS]
@@ -89,7 +90,7 @@ def limb_lengths(joints: np.ndarray) -> np.ndarray:
     return np.where((ends[..., 2] > 0) & (parents[..., 2] > 0), lengths, np.nan)
 
 
-def limb_ratios(lengths: np.ndarray) -> np.ndarray:
+def limb_ratios(lengths: NDArray[np.float64]) -> NDArray[np.float64]:
     """(13,) corpus medians of limb / neck-to-head limb.
 
     A person whose neck and head are marked in the same place counts as an infinite ratio, as in MATLAB:
@@ -105,7 +106,7 @@ def limb_ratios(lengths: np.ndarray) -> np.ndarray:
     return medians
 
 
-def _smallest_scale(joints: np.ndarray) -> float:
+def _smallest_scale(joints: NDArray[np.float64]) -> float:
     """The scale at which the visible joints' bounding box just fills the room."""
     visible = joints[joints[:, 2] > 0, :2]
     return float(np.ptp(visible, axis=0).max()) * TARGET_SCALE / ROOM
@@ -122,7 +123,7 @@ def parse_range(text: str) -> range:
 
 
 def lspet_annotations(
-    folder: str | os.PathLike, validation: range = range(0), progress: Progress = lambda images: images
+    folder: str | os.PathLike[str], validation: range = range(0), progress: Progress = lambda images: images
 ) -> tuple[list[Annotation], Skipped]:
     """LSPET's persons, and who was skipped; objpos is the middle of the visible joints' bounding box. Image
     numbers in `validation` get isValidation.
@@ -133,7 +134,7 @@ def lspet_annotations(
 
 
 def lsp_annotations(
-    folder: str | os.PathLike, validation: range = range(0), progress: Progress = lambda images: images
+    folder: str | os.PathLike[str], validation: range = range(0), progress: Progress = lambda images: images
 ) -> tuple[list[Annotation], Skipped]:
     """LSP's persons, likewise; objpos is the middle of the image."""
     return _annotations(Path(folder), "im{:04d}.jpg", validation, progress, objpos_in_image=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation
 from data_lmdb.images import image_size
@@ -19,6 +20,9 @@ from prototxt_import.files import InputError
 
 MOST_OTHERS = 255  # the LMDB record counts them in one byte
 PIXELS_PER_SCALE = 200.0  # height of a person of scale 1
+
+Joint = Sequence[float] | NDArray[np.float64]
+"""x, y, visible."""
 
 Progress = Callable[[Sequence[str]], Iterable[str]]
 """Wraps the iteration over images, as a progress bar does."""
@@ -33,8 +37,8 @@ class MarkedPerson:
     """
 
     image: str
-    joints: np.ndarray
-    objpos: np.ndarray
+    joints: NDArray[np.float64]
+    objpos: NDArray[np.float64]
     scale: float
     annolist_index: int
     people_index: int
@@ -79,7 +83,7 @@ def usable(people: Iterable[MarkedPerson], skipped: Skipped) -> list[MarkedPerso
 
 
 def image_sizes(
-    images: Iterable[str], folder: str | os.PathLike, progress: Progress = lambda images: images
+    images: Iterable[str], folder: str | os.PathLike[str], progress: Progress = lambda images: images
 ) -> dict[str, tuple[int, int] | str]:
     """(width, height) in px of each image, or what is wrong with it."""
     sizes = {}
@@ -96,7 +100,7 @@ def annotations_of(
     people: Sequence[MarkedPerson],
     sizes: Mapping[str, tuple[int, int] | str],
     dataset: str,
-    source: str | os.PathLike,
+    source: str | os.PathLike[str],
     skipped: Skipped,
 ) -> list[Annotation]:
     """Annotations of the people, in their order; `sizes` as from `image_sizes`.
@@ -123,16 +127,15 @@ def annotations_of(
     return annotations
 
 
-def middle_of(joints: Sequence[np.ndarray]) -> np.ndarray:
+def middle_of(joints: Iterable[Joint]) -> NDArray[np.float64]:
     """(x, y) of the middle of the bounding box of `joints`, each x, y and perhaps more."""
     points = np.array([joint[:2] for joint in joints])
-    return (points.min(axis=0) + points.max(axis=0)) / 2
+    middle: NDArray[np.float64] = (points.min(axis=0) + points.max(axis=0)) / 2
+    return middle
 
 
-def with_middles(
-    joints: Mapping[str, Sequence[float]], middles: Mapping[str, tuple[str, str]]
-) -> dict[str, Sequence[float]]:
-    """`joints` (x, y, visible by name) and, for each name in `middles`, the point half-way between the two joints
+def with_middles(joints: Mapping[str, Joint], middles: Mapping[str, tuple[str, str]]) -> dict[str, Joint]:
+    """`joints` by name and, for each name in `middles`, the point half-way between the two joints
     there, where both are marked; visible if both are."""
     known = dict(joints)
     for name, (one, other) in middles.items():

@@ -10,13 +10,14 @@ import os
 
 import numpy as np
 import scipy.io
+from numpy.typing import NDArray
 
 from prototxt_import.files import InputError, read_bytes
 
 from .matlab_elements import BrokenMatlab, check_elements
 
 
-def read_variables(path: str | os.PathLike, *names: str) -> list[np.ndarray]:
+def read_variables(path: str | os.PathLike[str], *names: str) -> list[np.ndarray]:
     """The named variables; InputError if the file is no MATLAB file (versions 5 to 7), is broken, or lacks one of
     them."""
     content = read_bytes(path)
@@ -33,7 +34,7 @@ def read_variables(path: str | os.PathLike, *names: str) -> list[np.ndarray]:
     return [variables[name] for name in names]
 
 
-def variable_names(path: str | os.PathLike) -> set[str]:
+def variable_names(path: str | os.PathLike[str]) -> set[str]:
     """The variables of a MATLAB file; InputError if it is none (versions 5 to 7)."""
     content = read_bytes(path)
     try:
@@ -45,9 +46,14 @@ def variable_names(path: str | os.PathLike) -> set[str]:
         raise InputError(f"{path}: expected a MATLAB file: {type(error).__name__} on reading it") from None
 
 
+def fields(struct: np.void) -> tuple[str, ...]:
+    """The names of a struct's fields."""
+    return struct.dtype.names or ()
+
+
 def field(struct: np.void, name: str) -> np.ndarray:
     """A field of one struct; an empty array if the struct has no such field."""
-    if name not in struct.dtype.names:
+    if name not in fields(struct):
         return np.zeros((0, 0))
     value = struct[name]
     return value if isinstance(value, np.ndarray) else np.zeros((0, 0))
@@ -58,7 +64,7 @@ def structs(value: np.ndarray) -> list[np.void]:
     return list(value.ravel()) if value.dtype.names else []
 
 
-def numbers(value: np.ndarray) -> np.ndarray:
+def numbers(value: np.ndarray) -> NDArray[np.float64]:
     """The numbers of a numeric or logical array as float64 (n,); none if it is anything else."""
     return value.ravel().astype(np.float64) if value.dtype.kind in "buif" else np.zeros(0)
 

@@ -74,7 +74,8 @@ class _Compressed:
     """Bytes as zlib packed them, unpacked a block at a time."""
 
     def __init__(self, packed: memoryview):
-        self._packed, self._zlib = packed, zlib.decompressobj()
+        self._packed: bytes | memoryview = packed
+        self._zlib = zlib.decompressobj()
         self._block = b""
 
     def take(self, count: int) -> bytes:
@@ -182,9 +183,9 @@ class _Elements:
 
     def _values(self, room: "_Room", count: int, kind: int) -> None:
         tag = room.tag()
-        size = _VALUE_BYTES.get(tag.type)
+        size = _VALUE_BYTES.get(tag.type, 0)
         numeric = tag.type < _UTF8
-        self.need(size is not None and (numeric or kind == _CHAR), "values", f"an element of type {tag.type}")
+        self.need(size > 0 and (numeric or kind == _CHAR), "values", f"an element of type {tag.type}")
         longest = 4 if tag.type == _UTF8 else 1  # bytes of one character
         fits = size * count <= tag.length <= size * count * longest
         self.need(fits, f"{count} values of {size} bytes", f"{tag.length} bytes")

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation
 from data_lmdb.joints import STORED_16
@@ -25,9 +26,9 @@ DATASET = "MPI"
 
 
 def mpii_annotations(
-    path: str | os.PathLike,
-    images: str | os.PathLike,
-    validation: str | os.PathLike | None = None,
+    path: str | os.PathLike[str],
+    images: str | os.PathLike[str],
+    validation: str | os.PathLike[str] | None = None,
     progress: Progress = lambda images: images,
 ) -> tuple[list[Annotation], Skipped]:
     """Annotations of every person with joints in a training image, and who was skipped.
@@ -42,7 +43,7 @@ def mpii_annotations(
     return annotations_of(people, sizes, DATASET, path, skipped), skipped
 
 
-def validation_pairs(path: str | os.PathLike) -> set[tuple[float, float]]:
+def validation_pairs(path: str | os.PathLike[str]) -> set[tuple[float, float]]:
     """(annolist_index, people_index) of the persons in a detections file of Tompson et al.: the variables
     RELEASE_img_index and RELEASE_person_index, two equally long lists. InputError if they are not that."""
     names = ("RELEASE_img_index", "RELEASE_person_index")
@@ -53,10 +54,10 @@ def validation_pairs(path: str | os.PathLike) -> set[tuple[float, float]]:
     return set(zip(image_indices.tolist(), people_indices.tolist(), strict=True))
 
 
-def _people(path: str | os.PathLike, validation: set[tuple[float, float]]) -> Iterator[MarkedPerson]:
+def _people(path: str | os.PathLike[str], validation: set[tuple[float, float]]) -> Iterator[MarkedPerson]:
     release = structs(read_variables(path, "RELEASE")[0])
     annolist = structs(field(release[0], "annolist")) if release else []
-    img_train = numbers(field(release[0], "img_train")) if release else []
+    img_train = numbers(field(release[0], "img_train")) if release else np.zeros(0)
     if not annolist or len(annolist) != len(img_train):
         found = f"{len(annolist)} and {len(img_train)}"
         raise InputError(f"{path}: expected RELEASE.annolist and as many RELEASE.img_train, found {found}")
@@ -78,7 +79,7 @@ def _people(path: str | os.PathLike, validation: set[tuple[float, float]]) -> It
             )
 
 
-def _joints(person: np.void, where: str) -> np.ndarray:
+def _joints(person: np.void, where: str) -> NDArray[np.float64]:
     """(16, 3), (0, 0, 0) where there is no joint; InputError for an id that is none of the 16."""
     joints = np.zeros((len(STORED_16), 3))
     for annopoints in structs(field(person, "annopoints")):
@@ -90,7 +91,7 @@ def _joints(person: np.void, where: str) -> np.ndarray:
     return joints
 
 
-def _objpos(person: np.void) -> np.ndarray:
+def _objpos(person: np.void) -> NDArray[np.float64]:
     """(2,), NaN if it is not given."""
     given = structs(field(person, "objpos"))
     return np.array([number(given[0], "x"), number(given[0], "y")] if given else [np.nan, np.nan])

@@ -35,6 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation
 from data_lmdb.images import image_size
@@ -57,6 +58,8 @@ OPTIONAL_COLUMNS = {"scale", "height", "center_x", "center_y", "validation"}
 COORDINATE_COLUMNS = {f"{name}_{axis}" for name in PARTS_14 for axis in "xy"}
 VISIBLE_COLUMNS = {f"{name}_visible" for name in PARTS_14}
 
+_Joint = tuple[float, float, float]
+
 
 @dataclass
 class _OwnPerson:
@@ -67,10 +70,10 @@ class _OwnPerson:
     scale: float
     center: tuple[float, float] | None
     is_validation: bool
-    joints: dict[str, tuple[float, float, float]]
+    joints: dict[str, _Joint]
 
 
-def own_annotations(path: str | os.PathLike, images: str | os.PathLike) -> list[Annotation]:
+def own_annotations(path: str | os.PathLike[str], images: str | os.PathLike[str]) -> list[Annotation]:
     """Annotations of the persons in `path` (.csv or .json), in its order; `images` is the folder of
     photographs.
 
@@ -96,7 +99,7 @@ def own_annotations(path: str | os.PathLike, images: str | os.PathLike) -> list[
 
 def _sizes(people: list[_OwnPerson], folder: Path) -> dict[str, tuple[int, int]]:
     """(width, height) by image, in the order in which the table first names them."""
-    sizes = {}
+    sizes: dict[str, tuple[int, int]] = {}
     for person in people:
         try:
             sizes[person.image] = sizes.get(person.image) or image_size(folder / person.image)
@@ -111,7 +114,7 @@ def _marked(person: _OwnPerson, image_number: int, people_index: int) -> MarkedP
     return MarkedPerson(
         image=person.image,
         joints=_stored_joints(person),
-        objpos=np.array(middle_of(list(person.joints.values())) if person.center is None else person.center) + 1,
+        objpos=np.array(middle_of(person.joints.values()) if person.center is None else person.center) + 1,
         scale=person.scale,
         annolist_index=image_number,
         people_index=people_index,
@@ -119,7 +122,7 @@ def _marked(person: _OwnPerson, image_number: int, people_index: int) -> MarkedP
     )
 
 
-def _stored_joints(person: _OwnPerson) -> np.ndarray:
+def _stored_joints(person: _OwnPerson) -> NDArray[np.float64]:
     """(16, 3) in MPII's order, 1-based, (0, 0, 0) where there is no joint."""
     known = with_middles(person.joints, TRUNK)
     stored = np.zeros((len(STORED_16), 3))
@@ -165,16 +168,16 @@ def _person_of_row(row: list[str], columns: list[str], where: str) -> _OwnPerson
         x, y, visible = number(f"{name}_x"), number(f"{name}_y"), number(f"{name}_visible")
         if (x is None) != (y is None):
             raise InputError(f"{where}: {name}: expected both x and y or neither, found one of them")
-        if x is not None:
+        if x is not None and y is not None:
             joints[name] = (x, y, _flag(1.0 if visible is None else visible, where, f"{name}_visible"))
-    center = number("center_x"), number("center_y")
-    if (center[0] is None) != (center[1] is None):
+    center_x, center_y = number("center_x"), number("center_y")
+    if (center_x is None) != (center_y is None):
         raise InputError(f"{where}: expected both center_x and center_y or neither, found one of them")
     return _OwnPerson(
         where=where,
         image=_image_name(cells.get("image"), where),
         scale=_scale(number("scale"), number("height"), where),
-        center=None if center[0] is None else center,
+        center=None if center_x is None or center_y is None else (center_x, center_y),
         is_validation=bool(_flag(number("validation") or 0.0, where, "validation")),
         joints=_some_joints(joints, where),
     )
@@ -199,7 +202,6 @@ def _person_of_object(person: object, where: str) -> _OwnPerson:
     scale, height = (
         None if person.get(name) is None else _number(person[name], where, name) for name in ("scale", "height")
     )
-    center = person.get("center")
     validation = person.get("validation", False)
     if not isinstance(validation, bool):
         raise InputError(f"{where}: validation: expected true or false, found {json.dumps(validation)}")
@@ -207,13 +209,13 @@ def _person_of_object(person: object, where: str) -> _OwnPerson:
         where=where,
         image=_image_name(person.get("image"), where),
         scale=_scale(scale, height, where),
-        center=None if center is None else _numbers(center, (2,), where, "center"),
+        center=_center(person.get("center"), where),
         is_validation=validation,
         joints=_some_joints(_joints_of_json(person.get("joints"), where), where),
     )
 
 
-def _joints_of_json(joints: object, where: str) -> dict[str, tuple[float, float, float]]:
+def _joints_of_json(joints: object, where: str) -> dict[str, _Joint]:
     if isinstance(joints, list):
         if len(joints) != len(PARTS_14):
             raise InputError(f"{where}: joints: expected {len(PARTS_14)} joints, found {len(joints)}")
@@ -231,7 +233,7 @@ def _joints_of_json(joints: object, where: str) -> dict[str, tuple[float, float,
     return known
 
 
-def _some_joints(joints: dict, where: str) -> dict:
+def _some_joints(joints: dict[str, _Joint], where: str) -> dict[str, _Joint]:
     if not joints:
         raise InputError(f"{where}: expected at least one joint, found none")
     return joints
@@ -244,12 +246,22 @@ def _image_name(name: object, where: str) -> str:
 
 
 def _scale(scale: float | None, height: float | None, where: str) -> float:
-    if (scale is None) == (height is None):
+    if scale is not None and height is None:
+        given, value = scale, scale
+    elif height is not None and scale is None:
+        given, value = height, height / PIXELS_PER_SCALE
+    else:
         raise InputError(f"{where}: expected either scale or height, found {'neither' if scale is None else 'both'}")
-    value = scale if scale is not None else height / PIXELS_PER_SCALE
     if value <= 0:
-        raise InputError(f"{where}: expected a positive scale or height, found {scale if height is None else height}")
+        raise InputError(f"{where}: expected a positive scale or height, found {given}")
     return value
+
+
+def _center(value: object, where: str) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    x, y = _numbers(value, (2,), where, "center")
+    return x, y
 
 
 def _numbers(values: object, lengths: tuple[int, ...], where: str, name: str) -> tuple[float, ...]:
@@ -261,7 +273,7 @@ def _numbers(values: object, lengths: tuple[int, ...], where: str, name: str) ->
 
 def _number(value: object, where: str, name: str) -> float:
     try:
-        number = math.nan if isinstance(value, bool | list | dict) or value is None else float(value)
+        number = float(value) if isinstance(value, str | int | float) and type(value) is not bool else math.nan
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation, image_path
 from data_lmdb.images import WrongSize, decode_bgr
@@ -19,7 +20,13 @@ from .sources import Sources
 from .workers import in_order
 from .writer import SMALL_PAGES, growing
 
-Bar = Callable[[Iterable, str, int, int], Iterable]
+Item = TypeVar("Item")
+
+
+class Bar(Protocol):
+    """Wraps what takes long, as a progress bar does: its title, the number of items, how many are done before."""
+
+    def __call__(self, items: Iterable[Item], title: str, total: int, first: int, /) -> Iterable[Item]: ...
 
 
 class Problem(NamedTuple):
@@ -30,9 +37,9 @@ class Problem(NamedTuple):
 
 
 def make_lmdb(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     sources: Sources,
-    folders: Sequence[str | os.PathLike],
+    folders: Sequence[str | os.PathLike[str]],
     storage: str = "raw",
     jobs: int = 1,
     skip_bad: bool = False,
@@ -71,7 +78,7 @@ def make_lmdb(
     return count, problems
 
 
-def record_of(annotation: Annotation, image: np.ndarray, write_count: int, total_write_count: int) -> Record:
+def record_of(annotation: Annotation, image: NDArray[np.uint8], write_count: int, total_write_count: int) -> Record:
     """The LMDB record of one annotation and its image, uint8 (H, W, 3) BGR without padding."""
     others = zip(annotation.objpos_other, annotation.scale_provided_other, annotation.joint_others, strict=True)
     return Record(
@@ -89,7 +96,7 @@ def record_of(annotation: Annotation, image: np.ndarray, write_count: int, total
     )
 
 
-def _person(objpos: np.ndarray, scale: float, joints: np.ndarray) -> Person:
+def _person(objpos: NDArray[np.float64], scale: float, joints: NDArray[np.float64]) -> Person:
     return Person(objpos.astype(np.float32), float(scale), joints.astype(np.float32))
 
 
@@ -102,7 +109,7 @@ class BadRecord(InputError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return self.args[0]
+        return str(self.args[0])
 
 
 @dataclass(frozen=True)

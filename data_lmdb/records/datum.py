@@ -35,7 +35,8 @@ def view(value: bytes | memoryview) -> DatumView:
     something else.)
     """
     value = memoryview(value)
-    found = {}
+    numbers: dict[int, int] = {}
+    contents: dict[int, memoryview] = {}
     place = 0
     while place < len(value):
         tag, place = _varint(value, place)
@@ -44,11 +45,14 @@ def view(value: bytes | memoryview) -> DatumView:
         if not 0 < number < 1 << 29:
             raise BrokenDatum
         if _WIRE_TYPES.get(number) == wire_type:
-            found[number] = content
-    channels, height, width = (_int32(found.get(number, 0)) for number in (_CHANNELS, _HEIGHT, _WIDTH))
+            if isinstance(content, int):
+                numbers[number] = content
+            else:
+                contents[number] = content
+    channels, height, width = (_int32(numbers.get(number, 0)) for number in (_CHANNELS, _HEIGHT, _WIDTH))
     nothing = value[:0]
-    data, meta = found.get(_DATA, nothing), found.get(_META, nothing)
-    return DatumView(channels, height, width, data, bool(found.get(_ENCODED, 0)), meta)
+    data, meta = contents.get(_DATA, nothing), contents.get(_META, nothing)
+    return DatumView(channels, height, width, data, bool(numbers.get(_ENCODED, 0)), meta)
 
 
 def _content(value: memoryview, place: int, wire_type: int) -> tuple[int | memoryview, int]:

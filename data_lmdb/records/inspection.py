@@ -45,7 +45,7 @@ class Summary:
     """All records together, added one by one."""
 
     def __init__(self) -> None:
-        self.counts = {name: Counter() for name in ("dataset", "storage", "people")}
+        self.counts: dict[str, Counter[str | int]] = {name: Counter() for name in ("dataset", "storage", "people")}
         self.records = self.validation = self.bytes = 0
         self.ranges: dict[str, tuple[float, float]] = {}
 
@@ -60,7 +60,7 @@ class Summary:
             low, high = self.ranges.get(name, (value, value))
             self.ranges[name] = (min(low, value), max(high, value))
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, object]:
         """For json.dump: counts by data set, storage and people in the image; ranges as [lowest, highest]."""
         counts = {name: {str(key): counter[key] for key in sorted(counter)} for name, counter in self.counts.items()}
         whole = {"records": self.records, "validation": self.validation, "bytes": self.bytes}

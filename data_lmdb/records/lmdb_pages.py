@@ -58,7 +58,7 @@ def entries(data: bytes | memoryview) -> list[Entry]:
     return found
 
 
-def _newest_meta(data: bytes) -> tuple[int, int, int, int]:
+def _newest_meta(data: bytes | memoryview) -> tuple[int, int, int, int]:
     """(page size, last page, number of records, root page) after the last complete transaction."""
     first = _meta(data, 0)
     page_size = first[0]
@@ -69,7 +69,7 @@ def _newest_meta(data: bytes) -> tuple[int, int, int, int]:
     return page_size, *newest[1:4]
 
 
-def _meta(data: bytes, offset: int) -> tuple[int, int, int, int, int]:
+def _meta(data: bytes | memoryview, offset: int) -> tuple[int, int, int, int, int]:
     start = offset + HEADER_BYTES
     if start + _META.size > len(data):
         raise BrokenPages(f"expected an LMDB's two header pages, found {len(data)} bytes")
@@ -86,7 +86,7 @@ def _meta(data: bytes, offset: int) -> tuple[int, int, int, int, int]:
 class _Tree:
     """Walks branch and leaf pages of a file whose length covers all pages up to `last_page`."""
 
-    def __init__(self, data: bytes, page_size: int, last_page: int):
+    def __init__(self, data: bytes | memoryview, page_size: int, last_page: int):
         self.data, self.page_size, self.last_page = data, page_size, last_page
         self.visited: set[int] = set()
 
@@ -122,7 +122,8 @@ class _Tree:
 
     def _child(self, node: int) -> int:
         low, high, top = struct.unpack_from("<HHH", self.data, node)
-        return low | high << 16 | top << 32
+        child: int = low | high << 16 | top << 32
+        return child
 
     def _entry(self, page: int, node: int) -> Entry:
         low, high, flags, key_length = struct.unpack_from("<HHHH", self.data, node)

@@ -19,7 +19,7 @@ class LmdbReader:
     values taken before it stay good.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
         self._data = memoryview(_mapped(self.path))
         try:

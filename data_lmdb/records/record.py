@@ -24,9 +24,11 @@ what the network sees belong to the transformer.
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_lmdb.images import decode_bgr
 from prototxt_import.files import InputError
@@ -51,9 +53,9 @@ class Person:
     objpos: float32 (2,), x and y; scale_provided: height / 200 px; joints: float32 (n, 3), x, y, visible.
     """
 
-    objpos: np.ndarray
+    objpos: NDArray[np.float32]
     scale_provided: float
-    joints: np.ndarray
+    joints: NDArray[np.float32]
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Record:
 
     dataset: str
     is_validation: bool
-    image: np.ndarray
+    image: NDArray[np.uint8]
     img_width: float
     img_height: float
     self_person: Person
@@ -129,7 +131,7 @@ def storage(value: bytes | memoryview, where: str) -> str:
     return "file" if _datum(value, where).encoded else "raw"
 
 
-def pad_to_minimum_width(image: np.ndarray) -> np.ndarray:
+def pad_to_minimum_width(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """`image` (H, W, 3) with grey (128) on its right up to the width of 64 that META's rows need."""
     missing = max(MINIMUM_WIDTH - image.shape[1], 0)
     return np.pad(image, ((0, 0), (0, missing), (0, 0)), constant_values=128)
@@ -196,7 +198,7 @@ def _check_room(rows: list[bytes], record: Record, where: str) -> None:
     _require(len(rows) <= height, where, f"an image at least {len(rows)} px high {people}", f"{height} px")
 
 
-def _float_bytes(values: np.ndarray | list, where: str) -> bytes:
+def _float_bytes(values: Sequence[float] | NDArray[np.float32], where: str) -> bytes:
     with np.errstate(over="ignore"):
         stored = np.asarray(values).astype("<f4")
     _require(bool(np.isfinite(stored).all()), where, "finite numbers", f"{np.asarray(values).tolist()}")
@@ -210,7 +212,7 @@ def _datum(value: bytes | memoryview, where: str) -> DatumView:
         raise InputError(f"{where}: expected a serialized Datum, found {len(value)} bytes of something else") from None
 
 
-def _meta(datum: DatumView, number_of_joints: int, where: str) -> np.ndarray:
+def _meta(datum: DatumView, number_of_joints: int, where: str) -> NDArray[np.uint8]:
     """META as a table, uint8 (rows, bytes), large enough for what it says is in it."""
     channels, height, width = datum.channels, datum.height, datum.width
     _require(height > 0 and width > 0, where, "a positive height and width", f"{height} x {width}")
@@ -224,16 +226,16 @@ def _meta(datum: DatumView, number_of_joints: int, where: str) -> np.ndarray:
         f"{channels} x {height} x {width} = {needed} bytes of data",
         f"{len(datum.data)}",
     )
-    meta = _planes(datum)[3]
+    meta: NDArray[np.uint8] = _planes(datum)[3]
     _check_plane(meta, number_of_joints, where)
     return meta
 
 
-def _planes(datum: DatumView) -> np.ndarray:
+def _planes(datum: DatumView) -> NDArray[np.uint8]:
     return np.frombuffer(datum.data, np.uint8).reshape(CHANNELS, datum.height, datum.width)
 
 
-def _check_plane(meta: np.ndarray, number_of_joints: int, where: str) -> None:
+def _check_plane(meta: NDArray[np.uint8], number_of_joints: int, where: str) -> None:
     height, width = meta.shape
     _require(height >= FIRST_ROW_OF_OTHERS, where, f"at least {FIRST_ROW_OF_OTHERS} rows", f"{height}")
     needed = max(COUNTS_BYTES, 4 * number_of_joints)
@@ -244,7 +246,7 @@ def _check_plane(meta: np.ndarray, number_of_joints: int, where: str) -> None:
     _require(4 * count <= width, where, f"rows of {4 * count} bytes for {count} other people", f"{width} bytes")
 
 
-def _spread(meta: bytes, number_of_joints: int, where: str) -> np.ndarray:
+def _spread(meta: bytes, number_of_joints: int, where: str) -> NDArray[np.uint8]:
     """The rows of the field `meta` as a table like the plane's."""
     name = meta.find(b"\0") + 1
     expected = "a field meta that begins with a data set name"
@@ -264,14 +266,14 @@ def _spread(meta: bytes, number_of_joints: int, where: str) -> np.ndarray:
     return table
 
 
-def _image_of_file(datum: DatumView, record: Record, where: str) -> np.ndarray:
+def _image_of_file(datum: DatumView, record: Record, where: str) -> NDArray[np.uint8]:
     width, height = record.img_width, record.img_height
     expected, found = (max(width, MINIMUM_WIDTH), height), (datum.width, datum.height)
     _require(expected == found, where, f"a Datum of {expected[0]:g} x {height:g} px", f"{found[0]} x {found[1]} px")
     return pad_to_minimum_width(decode_bgr(datum.data, where, (width, height)))
 
 
-def _annotations(meta: np.ndarray, number_of_joints: int, where: str) -> Record:
+def _annotations(meta: NDArray[np.uint8], number_of_joints: int, where: str) -> Record:
     """Everything in META's table; the image is left empty."""
     is_validation, count, people_index = (int(byte) for byte in meta[2, :3])
     img_height, img_width = _numbers(meta[1, :8], where, 1)
@@ -292,13 +294,13 @@ def _annotations(meta: np.ndarray, number_of_joints: int, where: str) -> Record:
     )
 
 
-def _name(row: np.ndarray, where: str) -> str:
+def _name(row: NDArray[np.uint8], where: str) -> str:
     name = row.tobytes().split(b"\0", 1)[0]
     _require(name.isascii(), where, "an ASCII data set name in META row 0", repr(name[:20]))
     return name.decode("ascii")
 
 
-def _numbers(stored: np.ndarray, where: str, row: int) -> tuple[float, ...]:
+def _numbers(stored: NDArray[np.uint8], where: str, row: int) -> tuple[float, ...]:
     """The floats in the bytes of one row, or of a piece of it."""
     numbers = struct.unpack(f"<{stored.size // 4}f", stored.tobytes())
     if not all(map(math.isfinite, numbers)):
@@ -310,7 +312,7 @@ def _not_finite(where: str, row: int, numbers: tuple[float, ...]) -> InputError:
     return InputError(f"{where}: expected finite numbers in META row {row}, found {list(numbers)}")
 
 
-def _floats(meta: np.ndarray, first_row: int, rows: int, count: int, where: str) -> np.ndarray:
+def _floats(meta: NDArray[np.uint8], first_row: int, rows: int, count: int, where: str) -> NDArray[np.float32]:
     """float32 (rows, count), from `first_row` on."""
     stored = meta[first_row : first_row + rows, : 4 * count]
     values = stored.copy().view(_STORED_FLOAT).astype(np.float32, copy=False)
@@ -320,7 +322,7 @@ def _floats(meta: np.ndarray, first_row: int, rows: int, count: int, where: str)
     return values
 
 
-def _self_person(meta: np.ndarray, number_of_joints: int, where: str) -> Person:
+def _self_person(meta: NDArray[np.uint8], number_of_joints: int, where: str) -> Person:
     (scale,) = _numbers(meta[4, :4], where, 4)
     _require(scale > 0, where, "a positive scale in META row 4", f"{scale}")
     joints = _floats(meta, 5, 3, number_of_joints, where)
@@ -328,7 +330,7 @@ def _self_person(meta: np.ndarray, number_of_joints: int, where: str) -> Person:
     return Person(objpos, scale, np.ascontiguousarray(joints.T))
 
 
-def _other_people(meta: np.ndarray, count: int, number_of_joints: int, where: str) -> list[Person]:
+def _other_people(meta: NDArray[np.uint8], count: int, number_of_joints: int, where: str) -> list[Person]:
     if count == 0:
         return []
     first = FIRST_ROW_OF_OTHERS

@@ -4,17 +4,18 @@ import hashlib
 import json
 import os
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation, parse_record
 from data_lmdb.json_stream import records
 from prototxt_import.files import InputError
 
-VALIDATION = {
+VALIDATION: dict[str, Callable[[Annotation], bool]] = {
     "exclude": lambda annotation: not annotation.is_validation,
     "only": lambda annotation: annotation.is_validation,
     "include": lambda annotation: True,
@@ -40,7 +41,7 @@ class Sources:
     """
 
     paths: tuple[Path, ...]
-    places: np.ndarray
+    places: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.places)
@@ -74,16 +75,16 @@ class Sources:
         return content.hexdigest()
 
 
-def read_sources(paths: Iterable[str | os.PathLike], validation: str = "exclude") -> Sources:
+def read_sources(paths: Iterable[str | os.PathLike[str]], validation: str = "exclude") -> Sources:
     """The persons of all annotation files that `validation` (a key of `VALIDATION`) takes, in their order.
 
     Every record is checked as `annotations.read_json` does. InputError also if the files' numbers of joints differ, or
     if no person is left.
     """
-    paths = tuple(Path(path) for path in paths)
-    places = array("q")
+    files = tuple(Path(path) for path in paths)
+    places: array[int] = array("q")
     first = None
-    for file, path in enumerate(paths):
+    for file, path in enumerate(files):
         number = -1
         for number, record in enumerate(records(path)):
             where = f"{path}: record {number}"
@@ -95,8 +96,8 @@ def read_sources(paths: Iterable[str | os.PathLike], validation: str = "exclude"
         if number < 0:
             raise InputError(f"{path}: expected annotated persons, found an empty list")
     if not places:
-        raise InputError(f"{', '.join(map(str, paths))}: expected persons, found none with --validation {validation}")
-    return Sources(paths, np.array(places).reshape(-1, 4))
+        raise InputError(f"{', '.join(map(str, files))}: expected persons, found none with --validation {validation}")
+    return Sources(files, np.array(places).reshape(-1, 4))
 
 
 def ordered(sources: Sources, order: str = "shuffled", seed: int = 0) -> Sources:

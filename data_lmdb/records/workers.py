@@ -6,17 +6,18 @@ memory does not depend on the length of the list, and the results do not depend 
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _FEWEST = 50  # items per process; fewer do not pay for its start
 
 
-def in_order(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
+def in_order(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Generator[Result, None, None]:
     """work(item) of all items, in their order, made by up to `jobs` processes; with few items by this one alone.
 
     `work`, items and results have to be picklable. What `work` raises is raised here. RuntimeError if a process is
@@ -30,17 +31,22 @@ def in_order(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -
     try:
         for place in range(len(items) + jobs):
             worker = workers[place % jobs]
-            result = worker.receive() if place >= jobs else None
+            results = [worker.receive()] if place >= jobs else []
             if place < len(items):
                 worker.send(items[place])
-            if place >= jobs:
-                yield result
+            yield from results
     finally:
         for worker in workers:
             worker.stop()
 
 
-class _Worker:
+class _Raised(NamedTuple):
+    """What `work` raised, in place of a result."""
+
+    error: Exception
+
+
+class _Worker(Generic[Item, Result]):
     """One process and this end of its pipe."""
 
     def __init__(self, work: Callable[[Item], Result]):
@@ -49,18 +55,18 @@ class _Worker:
         self._process.start()
         theirs.close()
 
-    def send(self, item: object) -> None:
+    def send(self, item: Item) -> None:
         self._pipe.send(item)
 
-    def receive(self) -> object:
+    def receive(self) -> Result:
         try:
-            raised, result = self._pipe.recv()
+            answer: Result | _Raised = self._pipe.recv()
         except (EOFError, OSError):
             self._process.join()
             raise RuntimeError(f"a process that prepared records ended with {self._process.exitcode}") from None
-        if raised:
-            raise result
-        return result
+        if isinstance(answer, _Raised):
+            raise answer.error
+        return answer
 
     def stop(self) -> None:
         self._pipe.close()
@@ -77,9 +83,9 @@ def _serve(work: Callable[[Item], Result], pipe: Connection, parents_end: Connec
             pipe.send(_answer(work, pipe.recv()))
 
 
-def _answer(work: Callable[[Item], Result], item: Item) -> tuple[bool, Result | Exception]:
-    """Whether `work` raised, and what it raised or returned."""
+def _answer(work: Callable[[Item], Result], item: Item) -> Result | _Raised:
+    """What `work` returned or raised."""
     try:
-        return False, work(item)
+        return work(item)
     except Exception as error:
-        return True, error
+        return _Raised(error)

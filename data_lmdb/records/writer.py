@@ -34,7 +34,7 @@ class LmdbWriter:
 
     def __init__(self, folder: Path, path: Path, page_size: int | None):
         self._path = path
-        self._transaction = None
+        self._transaction: lmdb.Transaction | None = None
         self._bytes = 0  # in the transaction
         with _disk_errors(path):
             folder.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ class LmdbWriter:
             self._environment.set_mapsize(-(-needed // MAP_STEP) * MAP_STEP)
 
 
-def write_lmdb(path: str | os.PathLike, values: Iterable[bytes]) -> int:
+def write_lmdb(path: str | os.PathLike[str], values: Iterable[bytes]) -> int:
     """Write `values` as records 0000000, 0000001, … of a new LMDB folder at `path`; returns how many.
 
     An LMDB that is already there is replaced when the last record is written, and stays as it was if
@@ -93,7 +93,7 @@ def write_lmdb(path: str | os.PathLike, values: Iterable[bytes]) -> int:
 
 @contextmanager
 def growing(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     job: str | None = None,
     page_size: int | None = None,
     say: Callable[[str], None] = lambda sentence: None,

@@ -29,14 +29,14 @@ def output_size(window: Window, size: Pair) -> Pair:
 
 def _sizes(window: Window, group: int, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> _Sizes:
     """The struct of a convolution from x to y; ValueError unless their shapes belong together."""
-    images, channels, *size = x_shape
-    expected = (images, y_shape[1], *output_size(window, tuple(size)))
+    images, channels, height, width = x_shape
+    expected = (images, y_shape[1], *output_size(window, (height, width)))
     if tuple(y_shape) != expected:
         raise ValueError(f"the output must have shape {expected}, not {tuple(y_shape)}")
     if group < 1 or channels % group or y_shape[1] % group:
         raise ValueError(f"{group} groups do not divide {channels} and {y_shape[1]} channels")
     pairs = ((ctypes.c_int * 2)(*p) for p in (window.kernel, window.stride, window.pad, window.dilation))
-    return _Sizes(images, channels, *size, *y_shape[1:], *pairs, group)
+    return _Sizes(images, channels, height, width, *y_shape[1:], *pairs, group)
 
 
 def _weight_shape(sizes: _Sizes) -> tuple[int, ...]:

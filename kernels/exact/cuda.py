@@ -127,8 +127,8 @@ class _Sizes:
 
     def __init__(self, window: Window, group: int, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> None:
         self.window, self.group = window, group
-        self.images, self.channels, *size = x_shape
-        self.size, self.out_size, self.outputs = tuple(size), tuple(y_shape[2:]), y_shape[1]
+        self.images, self.channels, height, width = x_shape
+        self.size, self.out_size, self.outputs = (height, width), tuple(y_shape[2:]), y_shape[1]
         expected = (self.images, self.outputs, *output_size(window, self.size))
         if tuple(y_shape) != expected:
             raise ValueError(f"the output must have shape {expected}, not {tuple(y_shape)}")
@@ -167,7 +167,7 @@ def convolve(
     profile: GemmProfile = DEFAULT_PROFILE,
 ) -> Tensor:
     """x (N, C, H, W) with weight (C_out, C / group, kernel) and bias (C_out,): (N, C_out, H', W')."""
-    y_shape = (x.shape[0], weight.shape[0], *output_size(window, tuple(x.shape[2:])))
+    y_shape = (x.shape[0], weight.shape[0], *output_size(window, (x.shape[2], x.shape[3])))
     s = _Sizes(window, group, tuple(x.shape), y_shape)
     s.check(x=x, weight=weight, bias=bias)
     y = torch.empty(y_shape, dtype=torch.float32, device=x.device)
@@ -267,7 +267,7 @@ def _pooling(x: Tensor, window: Window, size: Pair) -> tuple[int, ...]:
 
 def max_pool(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
     """The first maximum of each window of x, and its int32 index in its plane (-1: none)."""
-    size = tuple(x.shape[2:])
+    size = x.shape[2], x.shape[3]
     out = torch.empty((*x.shape[:2], *window.pooled(size)), dtype=torch.float32, device=x.device)
     where = torch.empty(out.shape, dtype=torch.int32, device=x.device)
     _launch_elements("max_pool", out.numel(), 256, x, out, where, *_pooling(x, window, size))
@@ -284,7 +284,7 @@ def max_pool_gradient(dy: Tensor, where: Tensor, window: Window, size: Pair) -> 
 
 def ave_pool(x: Tensor, window: Window) -> Tensor:
     """Mean of each window of x."""
-    size = tuple(x.shape[2:])
+    size = x.shape[2], x.shape[3]
     out = torch.empty((*x.shape[:2], *window.pooled(size)), dtype=torch.float32, device=x.device)
     _launch_elements("ave_pool", out.numel(), 256, x, out, *_pooling(x, window, size))
     return out

@@ -29,7 +29,7 @@ TILE_VERSIONS = {"portable": 0, "avx2": 1, "avx512": 2}
 
 def best_version() -> int:
     """Number of the fastest version of the inner product that this CPU runs; all have the same bits."""
-    return library().cpm_cpu_version()
+    return int(library().cpm_cpu_version())
 
 
 def gemm(

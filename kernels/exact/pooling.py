@@ -92,4 +92,4 @@ def ave_pool_gradient(dy: np.ndarray, window: Window, size: Pair, threads: int |
 
 
 def _planes(x: np.ndarray) -> int:
-    return x.shape[0] * x.shape[1]
+    return int(x.shape[0] * x.shape[1])

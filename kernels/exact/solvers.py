@@ -73,6 +73,6 @@ def solver_update(
             continue
         if array.dtype != np.float32 or array.shape != weight.shape or not array.flags.c_contiguous:
             raise ValueError(f"{name} must be contiguous float32 of shape {weight.shape}")
-    addresses = [0 if arrays[name] is None else arrays[name].ctypes.data for name in _POINTERS]
+    addresses = [0 if (array := arrays[name]) is None else array.ctypes.data for name in _POINTERS]
     blob = np.array((*addresses, weight.size, step.row()), SOLVER_BLOB)
     library().cpm_solver_update(blob.ctypes.data, threads)

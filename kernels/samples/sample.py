@@ -131,7 +131,7 @@ def _check_samples(samples: np.ndarray) -> None:
 def set_regions(samples: np.ndarray, shape: SampleShape) -> int:
     """Fill in which region of its resized image each crop shows; returns the GPU's scratch pixels for them all."""
     _check_samples(samples)
-    return library().cpm_set_regions(samples.ctypes.data, len(samples), ctypes.byref(shape.struct()))
+    return int(library().cpm_set_regions(samples.ctypes.data, len(samples), ctypes.byref(shape.struct())))
 
 
 def transform_samples(

@@ -19,7 +19,7 @@ _RAW_TYPES = {
 }
 
 
-def _stored(blob: "schema.BlobProto") -> tuple[str, str, int]:
+def _stored(blob: schema.BlobProto) -> tuple[str, str, int]:
     """Which field holds the values, their dtype and number: `double_data` if there is any, as Caffe takes it, else
     `data`, else the `raw_data` of NVIDIA's fork."""
     if blob.double_data:
@@ -30,7 +30,7 @@ def _stored(blob: "schema.BlobProto") -> tuple[str, str, int]:
     return "raw_data", dtype, len(blob.raw_data) // np.dtype(dtype).itemsize
 
 
-def blob_shape(blob: "schema.BlobProto") -> tuple[int, ...]:
+def blob_shape(blob: schema.BlobProto) -> tuple[int, ...]:
     """The declared shape: `shape`, or the four legacy axes."""
     if blob.HasField("shape"):
         return tuple(blob.shape.dim)
@@ -39,7 +39,7 @@ def blob_shape(blob: "schema.BlobProto") -> tuple[int, ...]:
     return (_stored(blob)[2],)
 
 
-def check_blob(blob: "schema.BlobProto", where: str) -> None:
+def check_blob(blob: schema.BlobProto, where: str) -> None:
     """InputError unless the values fill the declared shape, which has at most 32 axes; `where` names the blob."""
     (_, _, count), shape = _stored(blob), blob_shape(blob)
     if len(shape) > _MOST_AXES:
@@ -48,7 +48,7 @@ def check_blob(blob: "schema.BlobProto", where: str) -> None:
         raise InputError(f"{where}: expected {'x'.join(map(str, shape))} values, found {count}")
 
 
-def blob_to_array(blob: "schema.BlobProto", where: str) -> np.ndarray:
+def blob_to_array(blob: schema.BlobProto, where: str) -> np.ndarray:
     """float32 array of the declared shape; InputError as from `check_blob`."""
     check_blob(blob, where)
     name, dtype, count = _stored(blob)
@@ -63,14 +63,14 @@ def blob_to_array(blob: "schema.BlobProto", where: str) -> np.ndarray:
         return array.astype(np.float32).reshape(blob_shape(blob))
 
 
-def diff_to_array(blob: "schema.BlobProto", where: str) -> np.ndarray:
+def diff_to_array(blob: schema.BlobProto, where: str) -> np.ndarray:
     """The `diff` of a blob as a float32 array of the declared shape; InputError as from `check_blob`."""
     as_data = schema.BlobProto(shape=blob.shape)
     as_data.data.MergeFrom(blob.diff)
     return blob_to_array(as_data, f"{where}, diff")
 
 
-def array_to_blob(array: np.ndarray, diff: np.ndarray | None = None) -> "schema.BlobProto":
+def array_to_blob(array: np.ndarray, diff: np.ndarray | None = None) -> schema.BlobProto:
     """BlobProto with `shape` and float `data`, as Caffe writes it, and `diff` if there is one."""
     blob = schema.BlobProto.FromString(_packed(5, array) + (b"" if diff is None else _packed(6, diff)))
     blob.shape.dim.extend(array.shape)

@@ -4,10 +4,11 @@ Weights stay a NetParameter, so that what this project does not know (unknown fi
 """
 
 import os
+from typing import TypeVar
 
 import h5py
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from prototxt_import.files import InputError, read_bytes, replacing
 
@@ -16,17 +17,19 @@ from .blobs import array_to_blob, blob_to_array, check_blob, diff_to_array
 from .hdf5 import MAGIC, Hdf5Reader, reading_hdf5, writing_hdf5
 from .upgrade import upgrade_net
 
+_Message = TypeVar("_Message", bound=Message)
 
-def read_caffemodel(path: str | os.PathLike) -> "schema.NetParameter":
+
+def read_caffemodel(path: str | os.PathLike[str]) -> schema.NetParameter:
     """The weights in a `.caffemodel` or `.caffemodel.h5` as a V2 NetParameter (`layer[].blobs`).
 
     Raises InputError for a file that is truncated, is no caffemodel, or declares shapes its values do not fill.
     """
     content = read_bytes(path)
-    net = _read_hdf5(path) if content.startswith(MAGIC) else parse_message(content, "NetParameter", path)
-    for index, layer in enumerate([*net.layer, *net.layers]):
-        if isinstance(layer.name, bytes):  # as protobuf gives a string that is not UTF-8
-            raise InputError(f"{path}: layer {index}: expected a name in UTF-8, found {layer.name[:40]!r}")
+    net = _read_hdf5(path) if content.startswith(MAGIC) else parse_message(content, schema.NetParameter, path)
+    for index, name in enumerate([layer.name for layer in net.layer] + [layer.name for layer in net.layers]):
+        if isinstance(name, bytes):  # as protobuf gives a string that is not UTF-8
+            raise InputError(f"{path}: layer {index}: expected a name in UTF-8, found {name[:40]!r}")
     upgrade_net(net, str(path), weights=True)
     if not any(layer.blobs for layer in net.layer):
         raise InputError(f"{path}: expected a .caffemodel, found no layer with weights")
@@ -36,13 +39,13 @@ def read_caffemodel(path: str | os.PathLike) -> "schema.NetParameter":
     return net
 
 
-def write_caffemodel(path: str | os.PathLike, net: "schema.NetParameter") -> None:
+def write_caffemodel(path: str | os.PathLike[str], net: schema.NetParameter) -> None:
     """The weights as a binary NetParameter that Caffe reads."""
     with replacing(path) as temporary:
         temporary.write_bytes(net.SerializeToString())
 
 
-def write_hdf5(path: str | os.PathLike, net: "schema.NetParameter") -> None:
+def write_hdf5(path: str | os.PathLike[str], net: schema.NetParameter) -> None:
     """The weights as `/data/<layer>/<i>`, as Caffe writes and reads them (Net::ToHDF5), and what blobs hold as diff as
     `/diff/<layer>/<i>`.
 
@@ -55,7 +58,7 @@ def write_hdf5(path: str | os.PathLike, net: "schema.NetParameter") -> None:
             _write_blobs(file.create_group(kind), net, kind)
 
 
-def _write_blobs(groups: h5py.Group, net: "schema.NetParameter", kind: str) -> None:
+def _write_blobs(groups: h5py.Group, net: schema.NetParameter, kind: str) -> None:
     for layer in net.layer:
         if not all(layer.name.split("/")):
             continue  # it has no blobs
@@ -65,7 +68,7 @@ def _write_blobs(groups: h5py.Group, net: "schema.NetParameter", kind: str) -> N
             group[str(index)] = blob_to_array(blob, where) if kind == "data" else diff_to_array(blob, where)
 
 
-def _check_hdf5_names(path: str | os.PathLike, net: "schema.NetParameter") -> None:
+def _check_hdf5_names(path: str | os.PathLike[str], net: schema.NetParameter) -> None:
     blobs = {f"{layer.name}/{index}" for layer in net.layer for index in range(len(layer.blobs))}
     for layer in net.layer:
         parts = layer.name.split("/")
@@ -75,17 +78,18 @@ def _check_hdf5_names(path: str | os.PathLike, net: "schema.NetParameter") -> No
             raise InputError(f"{path}: layer '{layer.name}': expected a name that HDF5 can hold, found {found}")
 
 
-def parse_message(content: bytes, message: str, path: str | os.PathLike) -> "schema.NetParameter":
-    """A binary protobuf message of schema class `message`; InputError if the bytes are not one."""
+def parse_message(content: bytes, message: type[_Message], path: str | os.PathLike[str]) -> _Message:
+    """A binary protobuf message of that class; InputError if the bytes are not one."""
     try:
-        return getattr(schema, message).FromString(content)
+        return message.FromString(content)
     except DecodeError:
         raise InputError(
-            f"{path}: expected a binary {message} message, found {len(content)} bytes that end too early or are not one"
+            f"{path}: expected a binary {message.__name__} message, "
+            f"found {len(content)} bytes that end too early or are not one"
         ) from None
 
 
-def _read_hdf5(path: str | os.PathLike) -> "schema.NetParameter":
+def _read_hdf5(path: str | os.PathLike[str]) -> schema.NetParameter:
     """`/data/<layer>/<i>`; Caffe escapes nothing, so a layer name may hold slashes."""
     net = schema.NetParameter()
     with reading_hdf5(path) as reader:
@@ -93,7 +97,7 @@ def _read_hdf5(path: str | os.PathLike) -> "schema.NetParameter":
     return net
 
 
-def _collect(reader: Hdf5Reader, group: h5py.Group, prefix: str, net: "schema.NetParameter") -> None:
+def _collect(reader: Hdf5Reader, group: h5py.Group, prefix: str, net: schema.NetParameter) -> None:
     members = {name: reader.once(member) for name, member in reader.members(group).items()}
     datasets = {int(n): m for n, m in members.items() if isinstance(m, h5py.Dataset) and n.isdecimal()}
     if datasets:

@@ -19,7 +19,7 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 class Hdf5Reader:
     """The groups and values of one file, each handed out once; InputError where the file is not what it should be."""
 
-    def __init__(self, path: str | os.PathLike, file: h5py.File) -> None:
+    def __init__(self, path: str | os.PathLike[str], file: h5py.File) -> None:
         self.path, self._file = path, file
         self._size = Path(path).stat().st_size
         self._left = 4 * self._size  # bytes of values that it may still declare
@@ -67,7 +67,7 @@ class Hdf5Reader:
 
 
 @contextmanager
-def reading_hdf5(path: str | os.PathLike) -> Iterator[Hdf5Reader]:
+def reading_hdf5(path: str | os.PathLike[str]) -> Iterator[Hdf5Reader]:
     """The file's reader; InputError for whatever h5py raises for broken files."""
     try:
         with h5py.File(path, "r") as file:
@@ -79,7 +79,7 @@ def reading_hdf5(path: str | os.PathLike) -> Iterator[Hdf5Reader]:
 
 
 @contextmanager
-def writing_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
+def writing_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """A file to fill, which takes the place of `path` when it is whole."""
     # In memory first: the library ends the process where the disk is full when it closes a file.
     with h5py.File(str(path), "w", driver="core", backing_store=False) as file:

@@ -23,7 +23,7 @@ _NAME_OR_TYPE = re.compile(r"""\b(name|type)\s*:\s*(["']?)([^"'\s]*)\2""")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how `surrogateescape` decodes such bytes
 
 
-def parse_net(text: str, where: str) -> "schema.NetParameter":
+def parse_net(text: str, where: str) -> schema.NetParameter:
     """A NetParameter from prototxt text, upgraded to V2 `layer`s and `input_shape`; `where` names it in errors."""
     net = schema.NetParameter()
     _parse(_LATER_FORK.sub("transform_param", text), net, where)
@@ -32,12 +32,12 @@ def parse_net(text: str, where: str) -> "schema.NetParameter":
     return upgrade_net(net, where)
 
 
-def read_net(path: str | os.PathLike) -> "schema.NetParameter":
+def read_net(path: str | os.PathLike[str]) -> schema.NetParameter:
     """A net's `.prototxt`, upgraded to V2 (Caffe: ReadNetParamsFromTextFileOrDie)."""
     return parse_net(read_text(path), str(path))
 
 
-def read_solver(path: str | os.PathLike) -> "schema.SolverParameter":
+def read_solver(path: str | os.PathLike[str]) -> schema.SolverParameter:
     """A solver's `.prototxt`; the deprecated enum `solver_type` becomes the string `type`, which may not stand beside
     it."""
     solver = schema.SolverParameter()
@@ -57,7 +57,7 @@ def format_prototxt(message: Message) -> str:
     return text_format.MessageToString(message, use_short_repeated_primitives=False)
 
 
-def read_text(path: str | os.PathLike) -> str:
+def read_text(path: str | os.PathLike[str]) -> str:
     """The file's text without its byte order mark. Comments may hold any byte, as protobuf skips them unread;
     InputError if the file is missing or is not UTF-8 elsewhere."""
     text = read_bytes(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="surrogateescape")

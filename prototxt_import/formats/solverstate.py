@@ -13,7 +13,7 @@ from .caffemodel import parse_message
 from .hdf5 import MAGIC, Hdf5Reader, reading_hdf5, writing_hdf5
 
 
-def read_solverstate(path: str | os.PathLike) -> "schema.SolverState":
+def read_solverstate(path: str | os.PathLike[str]) -> schema.SolverState:
     """A solver state: iter, learned_net, current_step and history, one blob per learnable parameter (AdaDelta and
     Adam: then a second one for each)."""
     content = read_bytes(path)
@@ -21,7 +21,7 @@ def read_solverstate(path: str | os.PathLike) -> "schema.SolverState":
         with reading_hdf5(path) as reader:
             state = _from_hdf5(reader)
     else:
-        state = parse_message(content, "SolverState", path)
+        state = parse_message(content, schema.SolverState, path)
     if not state.HasField("iter") or state.iter < 0:
         raise InputError(f"{path}: expected a .solverstate, found no iteration number in it")
     if isinstance(state.learned_net, bytes):  # as protobuf gives a string that is not UTF-8
@@ -29,7 +29,7 @@ def read_solverstate(path: str | os.PathLike) -> "schema.SolverState":
     return state
 
 
-def write_solverstate(path: str | os.PathLike, state: "schema.SolverState") -> None:
+def write_solverstate(path: str | os.PathLike[str], state: schema.SolverState) -> None:
     """The solver state as Caffe writes it, in HDF5 if the name ends in `.h5`."""
     if str(path).endswith(".h5"):
         _write_hdf5(path, state)
@@ -38,7 +38,7 @@ def write_solverstate(path: str | os.PathLike, state: "schema.SolverState") -> N
         temporary.write_bytes(state.SerializeToString())
 
 
-def _write_hdf5(path: str | os.PathLike, state: "schema.SolverState") -> None:
+def _write_hdf5(path: str | os.PathLike[str], state: schema.SolverState) -> None:
     """`/iter`, `/learned_net`, `/current_step` and `/history/<i>`."""
     with writing_hdf5(path) as file:
         file["iter"] = np.array([state.iter], "<i4")
@@ -51,7 +51,7 @@ def _write_hdf5(path: str | os.PathLike, state: "schema.SolverState") -> None:
             group[str(index)] = blob_to_array(blob, f"history blob {index}")
 
 
-def _from_hdf5(reader: Hdf5Reader) -> "schema.SolverState":
+def _from_hdf5(reader: Hdf5Reader) -> schema.SolverState:
     state = schema.SolverState()
     for name in ("iter", "current_step"):
         values = reader.values(reader.dataset(name), "i").ravel()
@@ -71,6 +71,7 @@ def _from_hdf5(reader: Hdf5Reader) -> "schema.SolverState":
 def _text(reader: Hdf5Reader) -> str:
     values = reader.values(reader.dataset("learned_net"), "S")
     try:
-        return values.item().split(b"\0")[0].decode()
+        text: bytes = values.item()
+        return text.split(b"\0")[0].decode()
     except (ValueError, UnicodeDecodeError):
         raise InputError(f"{reader.path}: /learned_net: expected a name in UTF-8, found another") from None

@@ -2,6 +2,8 @@
 upgrade_proto).
 """
 
+from collections.abc import Sequence
+
 from prototxt_import.files import InputError
 
 from . import schema
@@ -16,7 +18,7 @@ _V2_TYPES = {
 _SAME_IN_BOTH = ("name", "bottom", "top", "include", "exclude", "blobs", "loss_weight")
 
 
-def upgrade_net(net: "schema.NetParameter", where: str, weights: bool = False) -> "schema.NetParameter":
+def upgrade_net(net: schema.NetParameter, where: str, weights: bool = False) -> schema.NetParameter:
     """The net itself, with V0 or V1 layers and legacy inputs upgraded in place; a mix of V1 and V2 is an error.
 
     weights: what a file of weights says beside names and blobs may be incomplete, for nobody reads it: layers without
@@ -34,7 +36,7 @@ def upgrade_net(net: "schema.NetParameter", where: str, weights: bool = False) -
     return net
 
 
-def _upgrade_layer(old: "schema.V1LayerParameter", new: "schema.LayerParameter", where: str, weights: bool) -> None:
+def _upgrade_layer(old: schema.V1LayerParameter, new: schema.LayerParameter, where: str, weights: bool) -> None:
     for field, value in old.ListFields():
         if field.name in _SAME_IN_BOTH:
             target = getattr(new, field.name)
@@ -49,10 +51,14 @@ def _upgrade_layer(old: "schema.V1LayerParameter", new: "schema.LayerParameter",
     _upgrade_param_specs(old, new)
 
 
-def _upgrade_param_specs(old: "schema.V1LayerParameter", new: "schema.LayerParameter") -> None:
+def _upgrade_param_specs(old: schema.V1LayerParameter, new: schema.LayerParameter) -> None:
     """V1's parallel lists (param names, share modes, blobs_lr, weight_decay) become one ParamSpec per blob."""
-    lists = {"name": old.param, "share_mode": old.blob_share_mode, "lr_mult": old.blobs_lr}
-    lists["decay_mult"] = old.weight_decay
+    lists: dict[str, Sequence[str | int | float]] = {
+        "name": old.param,
+        "share_mode": old.blob_share_mode,
+        "lr_mult": old.blobs_lr,
+        "decay_mult": old.weight_decay,
+    }
     for _ in range(max(len(values) for values in lists.values())):
         new.param.add()
     for field, values in lists.items():
@@ -60,11 +66,11 @@ def _upgrade_param_specs(old: "schema.V1LayerParameter", new: "schema.LayerParam
             setattr(spec, field, value)
 
 
-def _shapes_missing(net: "schema.NetParameter") -> bool:
+def _shapes_missing(net: schema.NetParameter) -> bool:
     return len(net.input_shape) + len(net.input_dim) // 4 < len(net.input)
 
 
-def _upgrade_input(net: "schema.NetParameter", where: str) -> None:
+def _upgrade_input(net: schema.NetParameter, where: str) -> None:
     """`input` with `input_shape` or four `input_dim` each becomes one Input layer named "input", at the front."""
     shapes = [list(shape.dim) for shape in net.input_shape]
     shapes += [list(net.input_dim[first : first + 4]) for first in range(0, len(net.input_dim), 4)]

@@ -63,12 +63,12 @@ _FIELDS: dict[str, tuple[str, str, dict[str, str]]] = {
 _OF_EVERY_TYPE = {"name", "type", "blobs", "blobs_lr", "weight_decay", "hdf5_output_param"}
 
 
-def is_v0(net: "schema.NetParameter") -> bool:
+def is_v0(net: schema.NetParameter) -> bool:
     """Whether any layer wraps a V0 `layer` (Caffe: NetNeedsV0ToV1Upgrade)."""
     return any(connection.HasField("layer") for connection in net.layers)
 
 
-def upgrade_v0_net(net: "schema.NetParameter", where: str) -> None:
+def upgrade_v0_net(net: schema.NetParameter, where: str) -> None:
     """Moves V0 `layers` to V2 `layer` in place; padding layers go into the `pad` of the layers above them."""
     padding: dict[str, tuple[str, int]] = {}  # top of a padding layer -> its bottom, pixels
     for connection in net.layers:
@@ -83,7 +83,7 @@ def upgrade_v0_net(net: "schema.NetParameter", where: str) -> None:
     net.ClearField("layers")
 
 
-def _upgrade_fields(old: "schema.V0LayerParameter", new: "schema.LayerParameter", place: str) -> None:
+def _upgrade_fields(old: schema.V0LayerParameter, new: schema.LayerParameter, place: str) -> None:
     if old.type not in _FIELDS:
         raise InputError(f'{place}: expected a V0 type such as "conv" or "pool", found \'{old.type}\'')
     new.type, message, names = _FIELDS[old.type]
@@ -113,7 +113,7 @@ def _set(message: object, name: str, value: object) -> None:
         setattr(message, name, value)
 
 
-def _take_padding(new: "schema.LayerParameter", padding: dict[str, tuple[str, int]], place: str) -> None:
+def _take_padding(new: schema.LayerParameter, padding: dict[str, tuple[str, int]], place: str) -> None:
     for index, bottom in enumerate(new.bottom):
         if bottom not in padding:
             continue

@@ -100,7 +100,7 @@ def _run(path: Path, phase: str) -> None:
             attempt(net, inputs, names="")
 
 
-def _feed(layer: "schema.LayerParameter", folder: Path) -> None:
+def _feed(layer: schema.LayerParameter, folder: Path) -> None:
     param, source = layer.transform_param, layer.cpmdata_param
     pixels = source.batch_size * param.crop_size_x * param.crop_size_y * (2 * param.num_parts + 6)
     if not 0 <= pixels < FEW_PIXELS or max(param.scale_max, param.target_dist) > 4:
@@ -117,7 +117,7 @@ def _read_solver_text(path: Path) -> None:
         attempt(_check_rates, solver, str(path), names=path)
 
 
-def _check_rates(solver: "schema.SolverParameter", where: str) -> None:
+def _check_rates(solver: schema.SolverParameter, where: str) -> None:
     check_solver(solver, where)
     for iteration in (0, 1, 1000):
         learning_rate(solver, iteration)
@@ -147,7 +147,7 @@ def weights(folder: Path) -> list[Seed]:
     return seeds + [_solverstate_seed(path.name, path.read_bytes()) for path in golden("solver/replay*_10.solverstate")]
 
 
-def _weight_seeds(folder: Path, name: str, net: "schema.NetParameter") -> list[Seed]:
+def _weight_seeds(folder: Path, name: str, net: schema.NetParameter) -> list[Seed]:
     write_hdf5(folder / "good.h5", net)
     content = (folder / "good.h5").read_bytes()
     return [

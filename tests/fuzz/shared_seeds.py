@@ -23,7 +23,7 @@ def golden(pattern: str) -> list[Path]:
     return sorted(GOLDEN.glob(pattern))
 
 
-def tiny_transform(stored_joints: int = 16) -> "schema.TransformationParameter":
+def tiny_transform(stored_joints: int = 16) -> schema.TransformationParameter:
     """The release's augmentation with a crop of 40 x 40 px."""
     transform = release_transform()
     transform.crop_size_x = transform.crop_size_y = 40

@@ -44,7 +44,7 @@ def write_lmdb(path: Path, values: list[bytes]) -> None:
             transaction.put(b"%07d" % i, value)
 
 
-def data_layer(**changed: object) -> "schema.LayerParameter":
+def data_layer(**changed: object) -> schema.LayerParameter:
     source = {"source": "people", "batch_size": 3, "backend": 1, **changed}
     transform = {"stride": 8, "crop_size_x": 48, "crop_size_y": 40, "max_rotate_degree": 40}
     return schema.LayerParameter(

@@ -24,7 +24,7 @@ CONFIGURATIONS = ["default", "perturb", "np28", "stride4", "flic9", "flic9_notra
 NO_CHANGE = Augmentation()
 
 
-def golden_param(values: dict) -> "schema.TransformationParameter":
+def golden_param(values: dict) -> schema.TransformationParameter:
     """The transform_param of a golden file's `config`; truth values are written as text in some."""
     words = {"true": True, "false": False}
     return schema.TransformationParameter(
@@ -32,7 +32,7 @@ def golden_param(values: dict) -> "schema.TransformationParameter":
     )
 
 
-def param(**changed: object) -> "schema.TransformationParameter":
+def param(**changed: object) -> schema.TransformationParameter:
     values = {"stride": 8, "crop_size_x": 72, "crop_size_y": 56, "target_dist": 1.0, "center_perterb_max": 0}
     return schema.TransformationParameter(**{**values, **changed})
 

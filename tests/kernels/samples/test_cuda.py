@@ -190,7 +190,7 @@ def test_many_parts_and_many_people(device: str) -> None:
         assert_same_samples([random_piece(random, shape), piece], shape, device)
 
 
-def parameters(**changed: object) -> "schema.TransformationParameter":
+def parameters(**changed: object) -> schema.TransformationParameter:
     values = {"stride": 8, "crop_size_x": 104, "crop_size_y": 120, "target_dist": 1.0}
     return schema.TransformationParameter(**{**values, **changed})
 
