@@ -8,7 +8,7 @@ A test compares the file with what this writes.
 from collections.abc import Iterator
 from pathlib import Path
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto
 from google.protobuf.message import Message
 
 from . import schema
@@ -27,10 +27,11 @@ TRAIN: int
 TEST: int
 '''
 _SCALARS = {
-    FieldDescriptor.CPPTYPE_BOOL: "bool",
-    FieldDescriptor.CPPTYPE_ENUM: "int",
-    FieldDescriptor.CPPTYPE_DOUBLE: "float",
-    FieldDescriptor.CPPTYPE_FLOAT: "float",
+    FieldDescriptorProto.TYPE_BOOL: "bool",
+    FieldDescriptorProto.TYPE_BYTES: "bytes",
+    FieldDescriptorProto.TYPE_DOUBLE: "float",
+    FieldDescriptorProto.TYPE_FLOAT: "float",
+    FieldDescriptorProto.TYPE_STRING: "str",
 }
 
 
@@ -38,14 +39,16 @@ def stub() -> str:
     """The text of `schema.pyi`."""
     messages = [value for value in vars(schema).values() if isinstance(value, type) and issubclass(value, Message)]
     classes = {value.__name__: value for value in messages if value.DESCRIPTOR.file.package == "caffe"}
-    return _HEAD + "".join(f"\n{text}\n" for name in sorted(classes) for text in [_message(classes[name].DESCRIPTOR)])
+    return _HEAD + "".join(f"\n{text}\n" for name in sorted(classes) for text in [_message(classes[name])])
 
 
-def _message(message: Descriptor) -> str:
+def _message(message_class: type[Message]) -> str:
+    message = DescriptorProto()
+    message_class.DESCRIPTOR.CopyToProto(message)
     lines = [f"class {message.name}(Message):"]
-    for enum in message.enum_types:
+    for enum in message.enum_type:
         lines += _enum(enum)
-    lines += [f"    {line}" for field in message.fields for line in _field(field)]
+    lines += [f"    {line}" for field in message.field for line in _field(field)]
     lines += ["    def __init__(self, **fields: Any) -> None: ..."]
     lines += [
         "    @classmethod",
@@ -54,30 +57,29 @@ def _message(message: Descriptor) -> str:
     return "\n".join(lines)
 
 
-def _enum(enum: EnumDescriptor) -> Iterator[str]:
+def _enum(enum: EnumDescriptorProto) -> Iterator[str]:
     yield f"    {enum.name}: ClassVar[_EnumTypeWrapper[Any]]"
-    yield from (f"    {value.name}: ClassVar[int]" for value in enum.values)
+    yield from (f"    {value.name}: ClassVar[int]" for value in enum.value)
 
 
-def _field(field: FieldDescriptor) -> Iterator[str]:
+def _field(field: FieldDescriptorProto) -> Iterator[str]:
     kind = _type(field)
-    if field.is_repeated if hasattr(type(field), "is_repeated") else field.label == field.LABEL_REPEATED:
-        container = "Composite" if field.message_type else "Scalar"
+    is_message = field.type == FieldDescriptorProto.TYPE_MESSAGE
+    if field.label == FieldDescriptorProto.LABEL_REPEATED:
+        container = "Composite" if is_message else "Scalar"
         yield "@property"
         yield f"def {field.name}(self) -> Repeated{container}FieldContainer[{kind}]: ..."
-    elif field.message_type:
+    elif is_message:
         yield "@property"
         yield f"def {field.name}(self) -> {kind}: ..."
     else:
         yield f"{field.name}: {kind}"
 
 
-def _type(field: FieldDescriptor) -> str:
-    if field.message_type:
-        return str(field.message_type.name)
-    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-        return "bytes" if field.type == FieldDescriptor.TYPE_BYTES else "str"
-    return _SCALARS.get(field.cpp_type, "int")
+def _type(field: FieldDescriptorProto) -> str:
+    if field.type == FieldDescriptorProto.TYPE_MESSAGE:
+        return field.type_name.split(".")[-1]
+    return _SCALARS.get(field.type, "int")
 
 
 if __name__ == "__main__":
