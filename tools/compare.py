@@ -28,10 +28,11 @@ def main(arguments: argparse.Namespace) -> int:
         a = opened.enter_context(open_dump(arguments.a))
         solver, prototxt = read_solver(arguments)
         net = load_net(arguments, prototxt)
+        taken = () if arguments.b or arguments.input else recorded_inputs(net, a)
         b = opened.enter_context(open_dump(arguments.b)) if arguments.b else live_dump(arguments, net, a)
         order = NetworkOrder(a.names, b.names, net.param if net else read_layers(arguments, prototxt))
         limits = Limits(arguments.max_ulp, arguments.rtol, arguments.atol)
-        comparison = compare_dumps(a, b, order, limits, arguments.common)
+        comparison = compare_dumps(a, b, order, limits, arguments.common, taken)
         origins = Diagnosis(comparison, a, b, order, net, solver).origins()
         for line in lines(comparison, origins):
             print(line)
@@ -104,10 +105,21 @@ def live_dump(arguments: argparse.Namespace, net, a):
     from cpm_repro.npz import read_npz
 
     where = arguments.input or arguments.a
+    inputs = read_npz(where) if arguments.input else {name: a.read(name) for name in recorded_inputs(net, a)}
+    arrays = dump_net(net, inputs, arguments.gradients, str(where))
+    shown = ", ".join(described(name, arrays[name]) for name in net.input_shapes)
+    return dump_of(f"{arguments.prototxt}, run now on {shown} of {where}", arrays)
+
+
+def recorded_inputs(net, a) -> tuple[str, ...]:
+    """The arrays of A that the net can start from: input blobs, and the incoming gradients of outputs."""
     wanted = {*net.input_shapes, *(f"{name}.diff" for name in net.output_names)}
-    recorded = {} if arguments.input else {name: a.read(name) for name in a.names if name in wanted}
-    inputs = read_npz(where) if arguments.input else recorded
-    return dump_of(f"{arguments.prototxt}, run now", dump_net(net, inputs, arguments.gradients, str(where)))
+    return tuple(name for name in a.names if name in wanted)
+
+
+def described(name: str, array) -> str:
+    """An input as a reader can check it: shape and range."""
+    return f"{name} ({'×'.join(map(str, array.shape))}, {array.min():.4g} … {array.max():.4g})"
 
 
 def arguments_parser() -> argparse.ArgumentParser:

@@ -11,7 +11,10 @@ from .order import NetworkOrder
 
 @dataclass
 class Comparison:
-    """Two dumps: the blobs both have, in the order in which a run makes them, and the names only one has."""
+    """Two dumps: the blobs both have, in the order in which a run makes them, and the names only one has.
+
+    taken: inputs that B was computed from and that are A's own, so that they agree whether they are right or not.
+    """
 
     a: str
     b: str
@@ -20,6 +23,7 @@ class Comparison:
     only_a: list[str]
     only_b: list[str]
     common: bool = False
+    taken: tuple[str, ...] = ()
 
     @property
     def differing(self) -> list[ArrayComparison]:
@@ -38,8 +42,12 @@ def compare_dumps(
     order: NetworkOrder,
     limits: Limits,
     common: bool = False,
+    taken: tuple[str, ...] = (),
 ) -> Comparison:
-    """Every blob that both dumps have, one at a time. InputError if they have none in common."""
+    """Every blob that both dumps have, one at a time. InputError if they have none in common.
+
+    common, taken: see `Comparison`.
+    """
     shared = [name for name in a.names if name in set(b.names)]
     if not shared:
         raise InputError(
@@ -49,7 +57,7 @@ def compare_dumps(
     blobs.sort(key=lambda blob: order.moment(blob.name, blob.first))
     only_a = order.sorted([name for name in a.names if name not in set(b.names)])
     only_b = order.sorted([name for name in b.names if name not in set(a.names)])
-    return Comparison(a.where, b.where, limits, blobs, only_a, only_b, common)
+    return Comparison(a.where, b.where, limits, blobs, only_a, only_b, common, taken)
 
 
 def _some(names: tuple[str, ...]) -> str:

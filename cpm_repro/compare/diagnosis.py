@@ -1,24 +1,29 @@
 """From measured differences to where they start, and why: arrays that differ though all they were made from agree."""
 
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
 from cpm_repro.array_comparison import ArrayComparison
+from cpm_repro.compare.causes.arrangements import BLOB_AXES, WEIGHT_AXES
+from cpm_repro.compare.causes.arrays import by_size, damaged, recognised
+from cpm_repro.compare.causes.cause import EXPLAINED, OTHER_VALUES, ROUNDING, Cause, distance
+from cpm_repro.compare.causes.layer_runs import Bottoms, LayerRun
+from cpm_repro.compare.causes.layers import explain, layer_causes, pooling_causes, unexplained
+from cpm_repro.compare.causes.traces import parting, trace_causes, weight_decay
 from prototxt_import.formats import schema
 from prototxt_import.net import Net
 
-from .array_causes import OTHER_VALUES, ROUNDING, Cause, by_size, recognised
 from .blobs import Comparison
 from .dump_files import Dump
-from .layer_causes import other_weights, pooling_rounding
+from .missing import label, missing_arrays
 from .order import NetworkOrder, Phase
-from .trace_causes import parting, trace_causes
 
 _LEAST = 1e-6  # relative error that rounding may have
 _JUMP = 100  # times the error of all blobs before
+_UNRELATED = 0.1  # relative error, from which an array may be quite another one
 _MOST = 6  # places of origin that are explained
-_CANDIDATES = 40  # names that are tried for a blob that is missing
 
 
 @dataclass
@@ -60,7 +65,8 @@ class Diagnosis:
         """The first array that differs, others of that moment that no earlier difference accounts for, and then the
         first arrays that are on one side only."""
         differing = self.comparison.differing
-        return (self._differing_origins(differing) if differing else []) + self._missing_origins()
+        found = self._differing_origins(differing) if differing else []
+        return found + self._further_faults(found) + self._missing_origins()
 
     def _differing_origins(self, differing: list[ArrayComparison]) -> list[Origin]:
         first = differing[0]
@@ -79,26 +85,38 @@ class Diagnosis:
     def _missing_origins(self) -> list[Origin]:
         if self.comparison.common:
             return []
-        sides = (("A", self.comparison.only_b), ("B", self.comparison.only_a))
-        named = [(name, side) for side, names in sides for name in names[:_MOST]]
-        return [Origin(n, self.order.describe_makers(n), [self._missing_cause(n, side)]) for n, side in named]
+        found = missing_arrays(self.comparison, self.a, self.b, self.order)
+        return [Origin(label(names), self._makers_of(names), [cause]) for names, cause in found][: 2 * _MOST]
 
-    def _missing_cause(self, name: str, side: str) -> Cause:
-        candidates = self.comparison.only_a if side == "A" else self.comparison.only_b
-        lacking, having = (self.a, self.b) if side == "A" else (self.b, self.a)
-        array = having.read(name)
-        for other in candidates[:_CANDIDATES]:
-            if np.array_equal(array, lacking.read(other)):
-                return Cause(f"{side} lacks it under this name", f"{other} in {side} holds the same values")
-        moment = self.order.moment(name)
-        later = [blob for blob in self.comparison.blobs if self.order.moment(blob.name) > moment]
-        if later and all(blob.passes for blob in later):
-            return Cause(
-                f"{side} lacks it: made, but not written down", f"all {len(later)} blobs that are made later agree"
-            )
-        return Cause(
-            f"{side} lacks it: its net has no such blob, or its dump ends early", f"{array.dtype} {array.shape}"
-        )
+    def _makers_of(self, names: list[str]) -> str:
+        makers = [self.order.describe_makers(name) for name in names]
+        return " … ".join(dict.fromkeys(filter(None, (makers[0], makers[-1]))))
+
+    def _further_faults(self, found: list[Origin]) -> list[Origin]:
+        """Blobs that a side did not make of its own bottoms, though those differ already: a fault of its own."""
+        known = {origin.name for origin in found}
+        blobs = [blob for blob in self.comparison.differing if blob.name not in known and not self._is_copy(blob.name)]
+        runs = [run for blob in blobs for run in self._own_runs(blob)]
+        usual = {side: median([off for _, of, _, off in runs if of == side] or [0]) for side in "AB"}
+        worse = [(blob, side, run) for blob, side, run, off in runs if off > max(EXPLAINED, _JUMP * usual[side])]
+        return [self._further_fault(*one) for one in worse[: _MOST - 1]]
+
+    def _own_runs(self, blob: ArrayComparison) -> list[tuple[ArrayComparison, str, LayerRun, float]]:
+        """For each side: how far its blob is off what the layer makes of that side's bottoms, if it can run."""
+        run, bottoms = self._run(blob.name)
+        sides = {"A": self.a, "B": self.b} if run is not None and blob.measured else {}
+        made = ((side, dump, run.top(self._read(bottoms, dump))) for side, dump in sides.items())
+        return [(blob, side, run, distance(dump.read(blob.name), top)) for side, dump, top in made if top is not None]
+
+    def _further_fault(self, blob: ArrayComparison, side: str, run: LayerRun) -> Origin:
+        dump = self.a if side == "A" else self.b
+        bottoms = self._read(self._run(blob.name)[1], dump)
+        wrong, own = dump.read(blob.name), run.top(bottoms)
+        sides = (wrong, own) if side == "A" else (own, wrong)
+        causes = damaged(*sides) or explain(run, bottoms, side, wrong) or recognised(*sides) or by_size(*sides)
+        of_its_own = f"held against what {run.first.name} makes of {side}'s own inputs"
+        causes = [Cause(cause.what, f"{of_its_own}: {cause.evidence}") for cause in causes]
+        return Origin(blob.name, self.order.describe_makers(blob.name), causes, blob)
 
     def _jump(self, differing: list[ArrayComparison]) -> list[ArrayComparison]:
         """The first blob that is off by far more than the rounding that all before it show."""
@@ -138,13 +156,90 @@ class Diagnosis:
         phase = self.order.key(blob.name).phase
         if self._is_loss(blob) and (found := trace_causes(a, b, self.solver)):
             return found
-        pooled = self._pooling_cause(blob.name, a, b) if phase == Phase.FORWARD else None
-        if found := [pooled] if pooled else recognised(a, b):
+        of_layer = self._layer_causes(blob.name, a, b) if phase == Phase.FORWARD else []
+        found = damaged(a, b) or of_layer or self._recognised(blob.name, a, b) or self._same_as_another(blob, a, b)
+        if phase == Phase.FORWARD and (stale := self._stale(blob.name)):
+            return found + stale
+        if found:
             return found
         if phase == Phase.PARAMETERS and self.order.key(blob.name).updates:
             return [self._between_records(blob.name, cause) for cause in by_size(a, b)]
-        trials = self._weights_causes(blob.name, a, b) if phase == Phase.FORWARD else []
-        return trials or [self._with_inputs(blob.name, cause) for cause in by_size(a, b)]
+        run, bottoms = self._near_run(blob.name) if phase == Phase.FORWARD else (None, {})
+        known = unexplained(run, self._read(bottoms, self.a), a, b) if run else []
+        return known or [self._with_inputs(blob.name, cause) for cause in by_size(a, b)]
+
+    def _recognised(self, name: str, a: np.ndarray, b: np.ndarray) -> list[Cause]:
+        key = self.order.key(name)
+        if key.phase == Phase.UPDATE and (decay := self._weight_decay(key.subject, a, b)):
+            return [decay]
+        parameter = self.order.parameter(key.subject) is not None
+        is_input = key.phase == Phase.FORWARD and self._is_input(name)
+        return recognised(a, b, WEIGHT_AXES if parameter else BLOB_AXES, is_input)
+
+    def _is_input(self, name: str) -> bool:
+        if not self.order.layers:
+            return self.comparison.blobs[0].name == name
+        return not any(self.order.layers[layer].bottom for layer in self.order.makers(name))
+
+    def _weight_decay(self, subject: str, a: np.ndarray, b: np.ndarray) -> Cause | None:
+        name = f"iter0/{subject}"
+        both = name in self.a.names and name in self.b.names and self._passes[name]
+        return weight_decay(a, b, self.a.read(name)) if both else None
+
+    def _same_as_another(self, blob: ArrayComparison, a: np.ndarray, b: np.ndarray) -> list[Cause]:
+        """One side holds what another blob of the other side holds: names exchanged, or memory used twice."""
+        if distance(a, b) < _UNRELATED:
+            return []
+        others = [name for name, shape in self._shapes.items() if shape == blob.shapes[0] and name != blob.name]
+        others = [name for name in others if not self._is_copy(name)]
+        for side, array, dump in (("B", b, self.a), ("A", a, self.b)):
+            for other in others[:_MOST]:
+                if np.array_equal(array, dump.read(other)):
+                    what = f"{side} holds {other} under this name: names exchanged, or memory used again"
+                    return [Cause(what, f"every value is that of the other side's {other}")]
+        return []
+
+    def _is_copy(self, name: str) -> bool:
+        return any(self.order.layers[layer].type == "Split" for layer in self.order.makers(name) if self.order.layers)
+
+    def _stale(self, name: str) -> list[Cause]:
+        """If what is made of the blob agrees, then the blob was right when it was used."""
+        used = [user for user in self.order.users(name) if user in self._passes]
+        if not self.order.layers:
+            names = [blob.name for blob in self.comparison.blobs]
+            used = names[names.index(name) + 1 :]
+        if not used or not all(self._passes[user] for user in used):
+            return []
+        what = "it was right when it was used: stale, written down at another moment or overwritten since (in place?)"
+        shown = ", ".join(used[:4]) + (", …" if len(used) > 4 else "")
+        if self.order.layers:
+            return [Cause(what, f"what is made of it agrees ({shown})")]
+        return [Cause(f"nothing is made of it, or {what}", f"all later arrays agree ({shown})")]
+
+    def _layer_causes(self, name: str, a: np.ndarray, b: np.ndarray) -> list[Cause]:
+        if not self.order.layers:
+            bottom = next((other for other in self._earlier(name) if self._may_be_pooled(other, a.shape)), None)
+            return pooling_causes(self.a.read(bottom), a, b) if bottom else []
+        run, bottoms = self._near_run(name)
+        return layer_causes(run, self._read(bottoms, self.a), a, b) if run else []
+
+    def _run(self, name: str) -> tuple[LayerRun | None, dict[str, str]]:
+        """The layers that make a forward blob, and the recorded names of their bottoms; none if that is not known."""
+        makers = self.order.makers(name) if self.order.key(name).phase == Phase.FORWARD else []
+        bottoms = self.order.recorded_bottoms(name, set(self._passes)) if makers and self.order.layers else None
+        if not bottoms:
+            return None, {}
+        specs = [self.order.layers[layer] for layer in makers]
+        return LayerRun(specs, self.net, self.order.key(name).subject), bottoms
+
+    def _near_run(self, name: str) -> tuple[LayerRun | None, dict[str, str]]:
+        """`_run` if both sides have about the same bottoms."""
+        run, bottoms = self._run(name)
+        return (run, bottoms) if all(self._near[bottom] for bottom in bottoms.values()) else (None, {})
+
+    @staticmethod
+    def _read(bottoms: dict[str, str], dump: Dump) -> Bottoms:
+        return {bottom: dump.read(recorded) for bottom, recorded in bottoms.items()}
 
     def _between_records(self, name: str, cause: Cause) -> Cause:
         """Parameters that differ after some updates, and agreed where they were recorded before."""
@@ -156,15 +251,6 @@ class Diagnosis:
         evidence = f"{subject} agrees after {last} updates and not after {updates}; {cause.evidence}"
         return Cause(f"another update (data, rate, momentum, decay) between iterations {last} and {updates}", evidence)
 
-    def _pooling_cause(self, name: str, a: np.ndarray, b: np.ndarray) -> Cause | None:
-        makers = self.order.makers(name)
-        specs = [self.order.layers[layer] for layer in makers]
-        if specs and specs[0].type != "Pooling":
-            return None
-        names = self._inputs(name)[0] if specs else self._earlier(name)
-        bottom = next((other for other in names if self._may_be_pooled(other, a.shape)), None)
-        return pooling_rounding(self.a.read(bottom), a, b, specs[0] if specs else None) if bottom else None
-
     def _may_be_pooled(self, bottom: str, shape: tuple[int, ...]) -> bool:
         """Whether a map of that shape can come from pooling the bottom."""
         whole = self._shapes[bottom]
@@ -175,19 +261,6 @@ class Diagnosis:
         """The arrays before this one that agree, the nearest first: without a prototxt any could be its bottom."""
         names = [blob.name for blob in self.comparison.blobs]
         return [other for other in reversed(names[: names.index(name)]) if self._near[other]]
-
-    def _weights_causes(self, name: str, a: np.ndarray, b: np.ndarray) -> list[Cause]:
-        if self.net is None:
-            return []
-        inputs, layers = self._inputs(name)
-        makers = self.order.makers(name)
-        recorded = set(layers) - set(makers) <= self._splits()
-        if not recorded or not makers or not all(self._near[bottom] for bottom in inputs):
-            return []
-        return other_weights(self.net, makers, [self.a.read(bottom) for bottom in inputs], a, b)
-
-    def _splits(self) -> set[str]:
-        return {layer.name for layer in self.order.layers.values() if layer.type == "Split"}
 
     def _with_inputs(self, name: str, cause: Cause) -> Cause:
         """Adds whether the inputs of the layer that made the array agree: then the fault is the layer's."""

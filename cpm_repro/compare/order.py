@@ -139,6 +139,31 @@ class NetworkOrder:
             waiting += [other for layer in makers for other in self.layers[layer].bottom if other != bottom]
         return list(dict.fromkeys(found)), layers
 
+    def recorded_bottoms(self, name: str, present: set[str]) -> dict[str, str] | None:
+        """The name in `present` of each bottom of the layer that makes a forward blob, looked for through Splits;
+        None if one is not recorded."""
+        subject = self.key(name).subject
+        prefix = name.removesuffix(subject)
+        found = {}
+        for bottom in self.layers[self.makers(name)[0]].bottom:
+            source = bottom
+            while prefix + source not in present:
+                maker = next((self.layers[layer] for layer in self.makers(prefix + source)), None)
+                if maker is None or maker.type != "Split":
+                    return None
+                source = maker.bottom[0]
+            found[bottom] = prefix + source
+        return found
+
+    def users(self, name: str) -> list[str]:
+        """The forward blobs that are made directly from this one, Splits looked through."""
+        subject = self.key(name).subject
+        prefix = name.removesuffix(subject)
+        tops = [(layer, top) for layer in self.layers.values() if subject in layer.bottom for top in layer.top]
+        direct = [prefix + top for layer, top in tops if layer.type != "Split" and top != subject]
+        through = [user for layer, top in tops if layer.type == "Split" for user in self.users(prefix + top)]
+        return list(dict.fromkeys(direct + through))
+
     def describe_makers(self, name: str) -> str:
         """The makers as a reader wants them: `conv1 (Convolution) and relu1 (ReLU)`."""
         phase = self.key(name).phase

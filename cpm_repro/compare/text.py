@@ -16,13 +16,14 @@ _RUN = 6  # rows of blobs that are equal to the bit, above which they become one
 
 def verdict(comparison: Comparison, origins: list[Origin]) -> str:
     """One sentence: equal, or what differs first and which layer made it."""
-    count = len(comparison.blobs)
+    count = len(comparison.blobs) - len(comparison.taken)
+    taken = f"; computed from A's own {', '.join(comparison.taken)}, compared with nothing" if comparison.taken else ""
     if comparison.equal:
-        return f"EQUAL: {count} blobs, {comparison.limits}"
+        return f"EQUAL: {count} blobs, {comparison.limits}{taken}"
     differing = len(comparison.differing)
     only = len(comparison.only_a) + len(comparison.only_b)
     missing = f"; {_only(comparison)}" if only and not comparison.common else ""
-    found = f"DIFFERENT: {differing} of {count} blobs ({comparison.limits})"
+    found = f"DIFFERENT: {differing} of {count} blobs differ ({comparison.limits}{taken})"
     first = f"; first {first_difference(origins[0])}" if origins else ""
     return found + first + _larger(origins) + missing
 
@@ -145,6 +146,7 @@ def as_json(comparison: Comparison, origins: list[Origin]) -> dict:
         "a": comparison.a,
         "b": comparison.b,
         "limits": asdict(comparison.limits),
+        "taken_from_a": comparison.taken,
         "origins": [
             {
                 "blob": origin.name,

@@ -6,14 +6,15 @@ import torch
 from torch.nn import functional
 
 from cpm_repro.array_comparison import EQUAL_BITS, Limits
-from cpm_repro.compare.array_causes import by_size, recognised
 from cpm_repro.compare.blobs import compare_dumps
+from cpm_repro.compare.causes.arrays import by_size, recognised
+from cpm_repro.compare.causes.layer_runs import LayerRun
+from cpm_repro.compare.causes.layers import layer_causes
+from cpm_repro.compare.causes.traces import parting, trace_causes
 from cpm_repro.compare.diagnosis import Diagnosis
 from cpm_repro.compare.dump import dump_net
 from cpm_repro.compare.dump_files import dump_of
-from cpm_repro.compare.layer_causes import pooling_rounding
 from cpm_repro.compare.order import NetworkOrder
-from cpm_repro.compare.trace_causes import parting, trace_causes
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.formats.schema import SolverParameter
 from prototxt_import.net import Net
@@ -194,9 +195,9 @@ def test_pooling_that_rounds_up_where_the_layer_does_not():
         "net",
     ).layer
     for sides, side in (((up, down), "A"), ((down, up), "B")):
-        cause = pooling_rounding(bottom, *sides, layer)
+        (cause,) = layer_causes(LayerRun([layer]), {"x": bottom}, *sides)
         assert cause.what == f"{side} comes from pooling that rounds up (ceil); layer p rounds down"
-    assert pooling_rounding(bottom, down, down, layer) is None
+    assert layer_causes(LayerRun([layer]), {"x": bottom}, down, down) == []
 
 
 def test_pooling_over_the_whole_map():
@@ -216,8 +217,9 @@ def test_pooling_over_the_whole_map():
 def test_pooling_that_rounds_down_and_was_filled_up():
     blobs = dump_net(net(), {"data": DATA}, False)
     blobs["pool1"] = functional.pad(torch.from_numpy(blobs["pool1"][..., :-1, :-1]), (0, 1, 0, 1)).numpy()
-    (cause,) = origins(blobs, net())[0].causes
+    cause, stale = origins(blobs, net())[0].causes
     assert "only the last row and the last column differ" in cause.what and "floor" in cause.what
+    assert "right when it was used" in stale.what and stale.evidence == "what is made of it agrees (conv2)"
 
 
 def test_a_flipped_bit_after_a_pooling_is_not_its_rounding():
@@ -234,7 +236,7 @@ def test_a_flipped_bit_after_a_pooling_is_not_its_rounding():
         ("conv2", lambda w: w.flip(2, 3), "weight", "turned by 180°, a convolution"),
         ("conv1", lambda w: w.flip(1), "weight", "channels swapped, RGB against BGR"),
         ("conv1", lambda b: 0 * b, "bias", "without the bias"),
-        ("conv1", lambda w: 2 * w, "weight", "other weights or settings of layer conv1"),
+        ("conv1", lambda w: 2 * w, "weight", "other weights of layer conv1: scaled by 2"),
     ],
 )
 def test_the_weights_of_one_layer(layer, change, blob, said):

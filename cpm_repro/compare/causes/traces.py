@@ -9,7 +9,7 @@ import numpy as np
 from cpm_repro.training.solver import learning_rate
 from prototxt_import.formats import schema
 
-from .array_causes import Cause
+from .cause import Cause, evidence, explains
 
 _JUMP = 100  # times the error before: more than rounding grows by in an iteration
 _ROUNDING = 1e-6  # relative error of losses that two orders of summation leave
@@ -54,6 +54,18 @@ def trace_causes(a: np.ndarray, b: np.ndarray, solver: schema.SolverParameter | 
             f"{apart}; the rate stays at {now:.6g} there, so it is not the rate",
         )
     ]
+
+
+def weight_decay(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> Cause | None:
+    """The cause, if two first updates are apart by a multiple of the weights that they are made for."""
+    if not a.shape == b.shape == weights.shape or not weights.any():
+        return None
+    apart, w = b.astype(np.float64) - a, weights.astype(np.float64)
+    factor = float((apart * w).sum() / (w * w).sum())
+    if not explains(a + factor * w, a, b):
+        return None
+    what = "another weight decay: the updates are apart by a multiple of the weights"
+    return Cause(what, evidence(f"with {factor:.5g} (rate × decay) times the weights added to A", a + factor * w, a, b))
 
 
 def _shown(losses: np.ndarray) -> str:

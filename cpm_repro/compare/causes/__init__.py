@@ -1,0 +1,7 @@
+"""The likely causes of a difference: each suspicion is an operation that is tried, and named if it turns one side into
+the other.
+
+In reading order: cause (when an explanation is good enough), arrangements, scales, gaussians (the suspicions about two
+arrays), arrays (which of them fits); layer_runs, layer_settings, layer_weights (layers run again as others would have
+run them), layers (which of these fits); traces (of training).
+"""

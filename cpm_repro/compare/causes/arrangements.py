@@ -1,0 +1,182 @@
+"""The same values in another order or place: axes, channels, images, mirrored, shifted, or cut."""
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from data_lmdb.joints import PARTS, mirrored
+
+from .cause import EXPLAINED, Cause, distance, equal_bits, evidence, explains
+
+BLOB_AXES = ("image", "channel", "row", "column")
+WEIGHT_AXES = ("output", "input", "row", "column")
+_MOST_AXES = 5
+_WAYS = {-1: " from left to right", -2: " upside down"}
+
+
+class Arrangement(NamedTuple):
+    """What it means if one side is the other like that, how it was made, and the values."""
+
+    what: str
+    how: str
+    values: np.ndarray
+
+
+def arrangements(a: np.ndarray, shape: tuple[int, ...], axes: tuple[str, ...] = BLOB_AXES) -> Iterator[Arrangement]:
+    """`a` in other orders, as arrays of `shape`: channels, sides of the body, mirrored axes, exchanged axes."""
+    if a.shape == shape:
+        yield from _channels(a)
+        yield from _sides(a)
+        yield from _reversed(a, axes)
+    if a.size == np.prod(shape, dtype=np.int64) and a.ndim <= _MOST_AXES:
+        yield from _transposed(a, shape)
+
+
+def _channels(a: np.ndarray) -> Iterator[Arrangement]:
+    for axis, count in ((i, a.shape[i]) for i in range(min(a.ndim, 2))):
+        if count in (3, 4):
+            order = [2, 1, 0, *range(3, count)]
+            yield Arrangement(
+                "channels swapped, RGB against BGR", f"channels reversed on axis {axis}", np.take(a, order, axis)
+            )
+
+
+def _sides(a: np.ndarray) -> Iterator[Arrangement]:
+    """Belief maps, or labels and belief maps, with the parts of the left for those of the right."""
+    for parts in PARTS if a.ndim == 4 else ():
+        if a.shape[1] not in (parts, parts + 1, 2 * (parts + 1)):
+            continue
+        maps = parts if a.shape[1] == parts else parts + 1
+        order = [*mirrored(parts), *range(parts, maps)]
+        order = [start + part for start in range(0, a.shape[1], maps) for part in order]
+        exchanged = a[:, order]
+        yield Arrangement("left and right exchanged", "maps of left and right parts exchanged", exchanged)
+        how = "maps of left and right parts exchanged and reversed on axis 3"
+        yield Arrangement("mirrored, left and right parts with it", how, exchanged[..., ::-1])
+
+
+def _reversed(a: np.ndarray, axes: tuple[str, ...]) -> Iterator[Arrangement]:
+    for axis in range(a.ndim):
+        named = a.ndim == 4 and axis < 2
+        what = (
+            f"{axes[axis]}s in reversed order" if named else "mirrored" + _WAYS.get(axis - a.ndim, "") * (a.ndim == 4)
+        )
+        yield Arrangement(what, f"reversed on axis {axis}", np.flip(a, axis))
+    if a.ndim > 1:
+        last = (a.ndim - 2, a.ndim - 1)
+        what = "turned by 180°, a convolution against Caffe's correlation"
+        yield Arrangement(what, f"reversed on axes {last}", np.flip(a, last))
+
+
+def _transposed(a: np.ndarray, shape: tuple[int, ...]) -> Iterator[Arrangement]:
+    for order in itertools.permutations(range(a.ndim)):
+        moved = a.transpose(order)
+        if moved.shape == shape and order != tuple(range(a.ndim)):
+            yield Arrangement(f"axes transposed{_layout(order)}", f"transposed to axes {order}", moved)
+        elif moved.shape != shape:
+            how = f"transposed to axes {order} and read as {shape}"
+            what = f"axes transposed{_layout(order)} and the memory read in the old shape"
+            yield Arrangement(what, how, moved.reshape(shape))
+
+
+def _layout(order: tuple[int, ...]) -> str:
+    names = {
+        (0, 2, 3, 1): ", channels last (NHWC) against Caffe's NCHW",
+        (0, 3, 1, 2): ", channels last (NHWC) against Caffe's NCHW",
+        (0, 1, 3, 2): ", height and width (rows and columns) exchanged",
+        (1, 0, 2, 3): ", inputs and outputs exchanged",
+        (1, 0): ", rows and columns (inputs and outputs) exchanged",
+    }
+    return names.get(order, "")
+
+
+def rearranged(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES) -> Cause | None:
+    """B holds A's values in another order."""
+    if a.size != b.size or not a.size or not _same_values(a, b):
+        return None
+    fitting = ((distance(new.values, b), new) for new in arrangements(a, b.shape, axes) if explains(new.values, a, b))
+    _, best = min(fitting, key=lambda fit: fit[0], default=(0, None))
+    if best is not None:
+        return Cause(best.what, evidence(f"with A {best.how}", best.values, a, b))
+    return next(filter(None, (_slices_in_another_order(a, b, axis, axes) for axis in (1, 0))), None)
+
+
+def _same_values(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether both may hold the same values in some order."""
+    return all(np.isclose(f(a), f(b), rtol=EXPLAINED, atol=0) for f in (np.linalg.norm, lambda v: np.abs(v).sum()))
+
+
+def _slices_in_another_order(a: np.ndarray, b: np.ndarray, axis: int, axes: tuple[str, ...]) -> Cause | None:
+    if a.shape != b.shape or a.ndim < 2 or a.shape[axis] < 2:
+        return None
+    places = {np.ascontiguousarray(one).tobytes(): i for i, one in enumerate(np.moveaxis(a, axis, 0))}
+    order = [places.get(np.ascontiguousarray(one).tobytes()) for one in np.moveaxis(b, axis, 0)]
+    if None in order or order == sorted(order) or len(set(order)) < len(order):
+        return None
+    shown = str(order[:16]) if len(order) <= 16 else f"{order[:16]} …"
+    what = f"{axes[axis]}s"
+    return Cause(f"{what} in another order", f"B's {what} are A's {what} {shown}, every bit equal")
+
+
+def part(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES) -> Cause | None:
+    """One side is the other without some rows, columns, channels or images."""
+    if a.ndim != b.ndim or a.shape == b.shape or not a.ndim:
+        return None
+    for side, small, large in (("A", a, b), ("B", b, a)):
+        extra = [t - s for s, t in zip(small.shape, large.shape, strict=True)]
+        for ends in itertools.product((False, True), repeat=a.ndim) if min(extra) >= 0 else ():
+            if any(end and not more for end, more in zip(ends, extra, strict=True)):
+                continue  # the same part as without `end`
+            begin = [more if end else 0 for end, more in zip(ends, extra, strict=True)]
+            cut = large[tuple(slice(s, s + n) for s, n in zip(begin, small.shape, strict=True))]
+            if distance(small, cut) <= EXPLAINED:
+                lacking = f"the other side's part of shape {small.shape} from {tuple(begin)} on"
+                what = f"{side} lacks {_missing_part(small.shape, large.shape, ends, axes)}"
+                return Cause(what, f"{equal_bits(small, cut):.4g} % of its bits are those of {lacking}")
+    return None
+
+
+def _missing_part(small: tuple[int, ...], large: tuple[int, ...], ends: tuple[bool, ...], axes: tuple[str, ...]) -> str:
+    if len(small) == 4 and (small[1], large[1]) == (3, 4) and small[2:] == large[2:]:
+        return "the centre map"
+    names = axes if len(small) == 4 else tuple(f"of axis {i}" for i in range(len(small)))
+    parts = []
+    for name, s, t, end in zip(names, small, large, ends, strict=True):
+        if s < t:
+            which = "first" if end else "last"
+            parts.append(f"the {which} {name}" if t - s == 1 else f"the {which} {t - s} {name}s")
+    rounded = set(parts) <= {"the last row", "the last column"}
+    return " and ".join(parts) + (", which pooling that rounds down (floor) leaves out" if rounded else "")
+
+
+def shifted(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """B's maps are A's, moved by whole pixels."""
+    if a.shape != b.shape or a.ndim < 3 or not np.isfinite([a.sum(), b.sum()]).all():
+        return None
+    for steps in dict.fromkeys((*itertools.product((0, 1, -1), repeat=2), _likely_shift(a, b))):
+        back = (-steps[0], -steps[1])
+        moved, still, target = _staying(a, steps), _staying(a, back), _staying(b, back)
+        if any(steps) and moved.size and explains(moved, still, target):
+            along = " and ".join(f"{step:+d} along {name}" for step, name in zip(steps, "HW", strict=True) if step)
+            by = "one" if max(map(abs, steps)) == 1 else f"{max(map(abs, steps))} pixels"
+            return Cause(f"shifted by {by} ({along})", evidence(f"with A moved by {along}", moved, still, target))
+    return None
+
+
+def _likely_shift(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
+    """(rows, columns) at which the liveliest map of both correlates best; (0, 0) beyond a quarter of the map."""
+    flat_a, flat_b = a.reshape(-1, *a.shape[-2:]), b.reshape(-1, *b.shape[-2:])
+    liveliest = int(flat_a.var(axis=(1, 2)).argmax())
+    one, other = (flat[liveliest] - flat[liveliest].mean() for flat in (flat_a, flat_b))
+    correlation = np.fft.irfft2(np.fft.rfft2(other) * np.conj(np.fft.rfft2(one)), s=one.shape)
+    peak = np.unravel_index(correlation.argmax(), one.shape)
+    steps = tuple(int(p) - n if p > n // 2 else int(p) for p, n in zip(peak, one.shape, strict=True))
+    return steps if all(4 * abs(step) <= n for step, n in zip(steps, one.shape, strict=True)) else (0, 0)
+
+
+def _staying(array: np.ndarray, steps: tuple[int, int]) -> np.ndarray:
+    """The part of the maps that stays within them if they are moved by `steps` (rows, columns)."""
+    rows, columns = (slice(max(-s, 0), n - max(s, 0)) for s, n in zip(steps, array.shape[-2:], strict=True))
+    return array[..., rows, columns]

@@ -1,0 +1,285 @@
+"""Names what is likely wrong with an array that differs from its counterpart, by trying it.
+
+Each suspicion (another order, a shift, a scale, fewer rows, another precision …) is an operation; if it turns one side
+into the other, that is measured and said. What two dumps of a net, its layers and its weights can tell beyond two
+arrays is in `layers`; what a trace can, in `traces`.
+"""
+
+import itertools
+
+import numpy as np
+
+from cpm_repro.array_comparison import common_dtype
+
+from .arrangements import BLOB_AXES, part, rearranged, shifted
+from .cause import LOW_PRECISION, OTHER_VALUES, ROUNDING, Cause, distance, evidence, explains
+from .gaussians import other_peak
+from .scales import rearranged_and_scaled, scaled, scaled_per_channel
+
+_SMALL = 0.35  # negative values relative to the positive ones (root mean square): leaky, rather than not rectified
+_FUNCTIONS = {
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "absolute value": np.abs,
+    "square": np.square,
+    "logarithm": np.log,
+    "softmax over the channels": lambda x: _softmax(x),
+}
+
+
+def recognised(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES, is_input: bool = False) -> list[Cause]:
+    """What is likely wrong between two arrays of one name that differ; empty if nothing known fits.
+
+    axes: what the four axes of such an array are called. is_input: whether nothing but a data layer made it; pixels of
+    8 bits have few digits of themselves.
+    """
+    if not all(array.dtype.kind in "fiub" for array in (a, b)):
+        return [Cause("not numbers on both sides", f"{a.dtype} and {b.dtype}")]
+    if found := damaged(a, b):
+        return found
+    x, y = (np.asarray(array, common_dtype(a.dtype, b.dtype)).astype(np.float64) for array in (a, b))
+    if found := _centre_map(x, y):
+        return [found]
+    if x.shape == y.shape and x.ndim == 4 and x.shape[1] == 4 and np.array_equal(x[:, 3], y[:, 3]):
+        x, y = x[:, :3], y[:, :3]  # a CPM's input whose centre map is as it should be
+    suspicions = (
+        _one_sided,
+        lambda a, b: rearranged(a, b, axes),
+        lambda a, b: part(a, b, axes),
+        shifted,
+        _rectified,
+        scaled,
+        scaled_per_channel,
+        lambda a, b: None if is_input else _precision(a, b),
+        _other_constant,
+        _border,
+        _dropped,
+        _function,
+        other_peak,
+    )
+    for suspicion in suspicions:
+        if found := suspicion(x, y):
+            return [found]
+    return rearranged_and_scaled(x, y, axes)
+
+
+def damaged(a: np.ndarray, b: np.ndarray) -> list[Cause]:
+    """A single element, or values that are not finite on one side only."""
+    if a.shape != b.shape or not all(array.dtype.kind in "fiub" for array in (a, b)):
+        return []
+    dtype = common_dtype(a.dtype, b.dtype)
+    a, b = (np.asarray(array, dtype) for array in (a, b))
+    return _single(a, b) + _not_finite(a, b)
+
+
+def _not_finite(a: np.ndarray, b: np.ndarray) -> list[Cause]:
+    bad = [~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool) for array in (a, b)]
+    causes = []
+    for side, other, where, fine in (("A", "B", *bad), ("B", "A", *bad[::-1])):
+        only = where & ~fine
+        if only.any():
+            values = (a if side == "A" else b)[only]
+            kind = "NaN" if np.isnan(values).any() else "Inf"
+            index = tuple(int(i) for i in np.unravel_index(only.argmax(), a.shape))
+            count = f"{only.sum():,} of {a.size:,} values"
+            causes.append(Cause(f"{kind} in {side}", f"{count}, first at {index}; {other} is finite there"))
+    return causes
+
+
+def _single(a: np.ndarray, b: np.ndarray) -> list[Cause]:
+    bits = np.dtype(f"u{a.dtype.itemsize}")
+    x, y = (np.ascontiguousarray(array).reshape(-1).view(bits) for array in (a, b))
+    differing = np.flatnonzero(x != y)
+    if differing.size != 1:
+        return []
+    place = int(differing[0])
+    index = tuple(int(i) for i in np.unravel_index(place, a.shape))
+    changed = int(x[place] ^ y[place])
+    if changed.bit_count() > 1:
+        values = f"{a[index]!s} in A, {b[index]!s} in B"
+        finite = np.isfinite(a[index]) and np.isfinite(b[index])
+        return [Cause("a single element", f"only element {index} differs: {values}")] if finite else []
+    bit, width = changed.bit_length() - 1, 2 * a.dtype.itemsize
+    shown = f"0x{int(x[place]):0{width}x} in A, 0x{int(y[place]):0{width}x} in B"
+    return [Cause("a single flipped bit", f"only element {index} differs, by bit {bit}{_role(a.dtype, bit)}: {shown}")]
+
+
+def _role(dtype: np.dtype, bit: int) -> str:
+    if dtype.kind != "f":
+        return ""
+    mantissa, width = np.finfo(dtype).nmant, 8 * dtype.itemsize
+    return " (the sign)" if bit == width - 1 else " (mantissa)" if bit < mantissa else " (exponent)"
+
+
+def _one_sided(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    for side, array, other in (("A", a, b), ("B", b, a)):
+        if array.size and other.size and not array.any() and other.any():
+            return Cause(f"{side} is all zero", f"{array.size:,} zeros against values up to {np.abs(other).max():.4g}")
+    return None
+
+
+def _centre_map(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Of a CPM's input only the fourth channel differs."""
+    if a.shape != b.shape or a.ndim != 4 or a.shape[1] != 4 or not np.array_equal(a[:, :3], b[:, :3]):
+        return None
+    one, other = a[:, 3], b[:, 3]
+    for side, array in (("A", one), ("B", other)):
+        if not array.any():
+            return Cause(f"{side} lacks the centre map", "its channel 3 is all zero, the three of the image are equal")
+    found = rearranged(one, other) or scaled(one, other) or other_peak(one, other)
+    within = Cause("other values, of which no one Gaussian's peak, sigma or height is the reason", "")
+    what, measured = found or within
+    return Cause(f"the centre map alone differs: {what}", measured or f"relative error {distance(one, other):.2g}")
+
+
+def _precision(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """One side holds the other's values rounded to fewer bits."""
+    if a.shape != b.shape or not a.size:
+        return None
+    for side, coarse, fine in (("A", a, b), ("B", b, a)):
+        for name, rounded in (("float16", _as_float16(fine)), ("bfloat16", _as_bfloat16(fine))):
+            if np.array_equal(coarse, rounded):
+                return Cause(
+                    f"{side} is rounded to {name}", f"with the other side rounded to {name} all values are equal"
+                )
+        low_bits = fine.astype(np.float32).view(np.uint32), coarse.astype(np.float32).view(np.uint32)
+        near = (np.abs(coarse - fine) <= 2.0**-9 * np.abs(fine)).mean() > 0.99  # but near 0, where sums cancel
+        if near and not (low_bits[1] & 0x1FFF).any() and (low_bits[0] & 0x1FFF).any():
+            return Cause(
+                f"{side} has the precision of TF32, float16 or less",
+                f"the lowest 13 bits of all its {coarse.size:,} values are zero, the relative error is "
+                f"{distance(coarse, fine):.2g}",
+            )
+    return None
+
+
+def _as_float16(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16).astype(np.float64)
+
+
+def _as_bfloat16(values: np.ndarray) -> np.ndarray:
+    bits = values.astype(np.float32).view(np.uint32)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
+    return rounded.view(np.float32).astype(np.float64)
+
+
+def _rectified(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    for side, other, array, target in (("B", "A", a, b), ("A", "B", b, a)):
+        rectified = np.maximum(array, 0)
+        if explains(rectified, array, target):
+            measured = evidence(f"with {other} rectified, max(x, 0) as in {side}", rectified, array, target)
+            negative, positive = (np.sqrt(np.square(part).mean()) for part in (array[array < 0], array[array > 0]))
+            small = negative / positive
+            if small > _SMALL:
+                return Cause(f"a ReLU that {other} lacks", measured)
+            return Cause(
+                f"a ReLU that {other} lacks, or {other}'s is leaky",
+                f"{measured}; {other}'s negative values are {small:.2g} of its positive ones in size",
+            )
+    return None
+
+
+def _dropped(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """One side's values are zero here and there, and times 1 / (1 − ratio) elsewhere."""
+    if a.shape != b.shape or a.size < 50:
+        return None
+    for side, dropped, whole in (("A", a, b), ("B", b, a)):
+        zero, kept = (dropped == 0) & (whole != 0), (dropped != 0) & (whole != 0)
+        if not kept.any() or not zero.any():
+            continue
+        ratio = zero.sum() / (zero.sum() + kept.sum())
+        scale = float(dropped[kept] @ whole[kept] / (whole[kept] @ whole[kept]))
+        fits = distance(scale * whole[kept], dropped[kept]) < 1e-5 and not dropped[whole == 0].any()
+        if fits and 0.02 < ratio < 0.98 and min(abs(scale * (1 - ratio) - 1), abs(scale - 1)) < 0.1:
+            return Cause(
+                f"dropout is at work in {side}",
+                f"{ratio:.1%} of the other side's values are zero in {side}, the rest is {scale:.4g} times as large",
+            )
+    return None
+
+
+def _function(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    if a.shape != b.shape:
+        return None
+    for other, array, target in (("A", a, b), ("B", b, a)):
+        for name, function in _FUNCTIONS.items():
+            with np.errstate(all="ignore"):
+                made = function(array)
+            if np.isfinite(made).all() and explains(made, array, target):
+                what = f"a {name} that {other} lacks" if name[0] != "a" else f"an {name} that {other} lacks"
+                return Cause(what, evidence(f"with the {name} of {other}", made, array, target))
+    return None
+
+
+def _softmax(x: np.ndarray) -> np.ndarray:
+    if x.ndim < 2:
+        return np.full_like(x, np.nan)
+    shifted_to_0 = np.exp(x - x.max(axis=1, keepdims=True))
+    return shifted_to_0 / shifted_to_0.sum(axis=1, keepdims=True)
+
+
+def _other_constant(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """All differences are where both sides are constant, each with its own value."""
+    if a.shape != b.shape:
+        return None
+    differs = a != b
+    one, other = a[differs], b[differs]
+    if not 1 < one.size < a.size or np.ptp(one) or np.ptp(other):
+        return None
+    return Cause(
+        "another constant where there is nothing, as padding has",
+        f"all {one.size:,} differences are {one[0]:.6g} in A and {other[0]:.6g} in B, the other {a.size - one.size:,} "
+        "values are equal",
+    )
+
+
+def _border(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Only rows and columns at the edges of the maps differ."""
+    if a.shape != b.shape or a.ndim != 4 or min(a.shape[2:]) < 4:
+        return None
+    differs = (a != b).any((0, 1))
+    if not differs.any():
+        return None
+    if not differs[:-1, :-1].any():
+        parts = [name for name, part in (("row", differs[-1, :-1]), ("column", differs[:-1, -1])) if part.any()]
+        what = f"only the last {' and the last '.join(parts) or 'corner'} differ: windows over the edge were left out"
+        measured = f"all {int((a != b).sum()):,} differences are there, the rest is equal"
+        return Cause(f"{what} (pooling that rounds down, floor, and was filled up?)", measured)
+    height, width = differs.shape
+    depth = next(d for d in itertools.count(1) if 2 * d >= min(height, width) or not differs[d:-d, d:-d].any())
+    if 4 * depth > min(height, width):
+        return None
+    measured = f"all {int((a != b).sum()):,} differences are within {depth} of the edge, the rest is equal"
+    return Cause("only the edges of the maps differ: another padding, or another fill of it", measured)
+
+
+def by_size(a: np.ndarray, b: np.ndarray) -> list[Cause]:
+    """What place and size of the error alone suggest."""
+    if a.shape != b.shape:
+        return [Cause("another shape", f"{a.shape} against {b.shape}")]
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    apart = distance(a, b)
+    cosine = float((a * b).sum() / max(np.linalg.norm(a.ravel()) * np.linalg.norm(b.ravel()), 1e-300))
+    measured = f"the relative error is {apart:.2g}, the cosine {cosine:.6f}"
+    if apart < ROUNDING:
+        return [
+            Cause("rounding: the same sums in another order (another engine, library or number of threads)", measured)
+        ]
+    causes = localised(a, b)
+    if apart < LOW_PRECISION:
+        causes.append(Cause("arithmetic of low precision (TF32, float16), or a small change of the inputs", measured))
+    return causes or [Cause(OTHER_VALUES, measured)]
+
+
+def localised(a: np.ndarray, b: np.ndarray) -> list[Cause]:
+    """One index of an axis that holds all differences, such as one channel."""
+    differs = a != b
+    names = {0: "image", 1: "channel"} if a.ndim == 4 else {}
+    for axis in range(a.ndim):
+        where = np.flatnonzero(differs.any(tuple(i for i in range(a.ndim) if i != axis)))
+        if a.shape[axis] > 2 and where.size == 1:
+            name = names.get(axis, f"index of axis {axis}:")
+            share = f"all {differs.sum():,} differences are in it; the other {a.shape[axis] - 1} are equal"
+            return [Cause(f"only {name} {where[0]} differs", share)]
+    return []

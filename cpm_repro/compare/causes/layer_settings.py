@@ -1,0 +1,256 @@
+"""What a layer makes of its bottoms with other settings, those that ports of Caffe's nets get wrong.
+
+Pooling that rounds down (Caffe's rounds up) or by the other method, padding and dilation of a convolution, a leaky
+ReLU, LRN whose alpha is not divided by the window, batch statistics in place of the global ones, deconvolution against
+interpolation by half pixels …
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from prototxt_import.formats import schema
+
+from .layer_runs import Bottoms, LayerRun, changed
+
+
+class Alternative(NamedTuple):
+    """What a side comes from if it holds `made`; None where the layer cannot run like that."""
+
+    what: str
+    made: np.ndarray | None
+
+
+def alternatives(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    """The blob as other settings of its first layer make it."""
+    if run.first.type in _SETTINGS:
+        yield from _SETTINGS[run.first.type](run, bottoms)
+    if len(bottoms) == len(run.layers) == 1:
+        (bottom,) = bottoms.values()
+        yield Alternative(f"a net without {_named(run.first)}", np.array(bottom, np.float32))
+    for layer in run.layers[1:]:
+        yield Alternative(f"a net without {_named(layer)}", run.top(bottoms, without=layer))
+
+
+def _named(layer: "schema.LayerParameter") -> str:
+    return f"layer {layer.name} ({layer.type})"
+
+
+def _owner(layer: "schema.LayerParameter") -> str:
+    return f"layer {layer.name}" if layer.name else "Caffe's"
+
+
+def _pooling(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    layer, built = run.first, run.built(bottoms)
+    if built is None:
+        return
+    for deviations in _pooling_deviations(layer, built.window):
+        theirs, own = " and ".join(d.theirs for d in deviations), " and ".join(d.own for d in deviations)
+        fields = {field: value for d in deviations for field, value in d.fields.items()}
+        yield Alternative(f"pooling {theirs}; {_owner(layer)} {own}", run.top(bottoms, changed(layer, **fields)))
+
+
+class _Deviation(NamedTuple):
+    theirs: str
+    own: str
+    fields: dict[str, object]
+
+
+def _pooling_deviations(layer: "schema.LayerParameter", window: object) -> Iterator[tuple[_Deviation, ...]]:
+    """Fewest first."""
+    param = layer.pooling_param
+    kinds = [_methods(param)] if window is None else [_methods(param), _roundings(window), *_windows(window)]
+    for count in (1, 2, 3):
+        for chosen in itertools.combinations(kinds, count):
+            yield from itertools.product(*chosen)
+
+
+def _methods(param: "schema.PoolingParameter") -> list[_Deviation]:
+    own, other = ("MAX", "AVE") if param.pool == param.MAX else ("AVE", "MAX")
+    return [_Deviation(f"by {other} in place of {own}", f"takes {own}", {"pooling__pool": getattr(param, other)})]
+
+
+def _roundings(window: object) -> list[_Deviation]:
+    floor, ceil = (schema.PoolingParameter.RoundMode.Value(name) for name in ("FLOOR", "CEIL"))
+    down = _Deviation("that rounds down (floor)", "rounds up", {"pooling__round_mode": floor})
+    up = _Deviation("that rounds up (ceil)", "rounds down", {"pooling__round_mode": ceil, "pooling__ceil_mode": True})
+    return [down if window.ceil else up]
+
+
+def _windows(window: object) -> Iterator[list[_Deviation]]:
+    kernel, stride, pad = window.kernel[0], window.stride[0], window.pad[0]
+    if window.kernel != (kernel,) * 2 or window.stride != (stride,) * 2 or window.pad != (pad,) * 2:
+        return
+    pads = [p for p in dict.fromkeys((0, kernel // 2)) if p != pad and p < kernel]
+    yield [_Deviation(f"with padding {p}", f"has {pad}", {"pooling__pad": p, **_squared("pad")}) for p in pads]
+    kernels = [k for k in (kernel - 1, kernel + 1) if k > pad]
+    fields = _squared("kernel")
+    yield [
+        _Deviation(f"over {k}×{k}", f"over {kernel}×{kernel}", {"pooling__kernel_size": k, **fields}) for k in kernels
+    ]
+
+
+def _squared(name: str) -> dict[str, None]:
+    """Without the fields for each axis, which would win."""
+    return {f"pooling__{name}_h": None, f"pooling__{name}_w": None}
+
+
+def _convolution(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    layer, built = run.first, run.built(bottoms)
+    if built is None or any(array.ndim != 4 for array in bottoms.values()):
+        return
+    window, name = built.window, _owner(layer)
+    unpadded = changed(layer, convolution__pad=[0], convolution__pad_h=None, convolution__pad_w=None)
+    own = tuple((pad, pad) for pad in window.pad)
+    for pads in _other_pads(window, next(iter(bottoms.values())).shape[2:], own):
+        if min(min(axis) for axis in pads) >= 0 and pads != own:
+            what = f"{_pads(pads)}; {name} has {_pads(own)}"
+            yield Alternative(f"a convolution with {what}", run.top(_padded(bottoms, pads), unpadded))
+    for mode, means in (("reflect", "reflected"), ("edge", "repeated"), ("wrap", "wrapped around")):
+        if any(window.pad) and max(window.pad) < min(min(array.shape[2:]) for array in bottoms.values()):
+            what = f"a convolution whose padding is the map {means}; {name} pads with zeros"
+            yield Alternative(what, run.top(_padded(bottoms, own, mode), unpadded))
+    yield from _dilated(run, bottoms, window, unpadded)
+
+
+def _other_pads(window: object, size: tuple[int, ...], own: tuple) -> Iterator[tuple]:
+    """((top, bottom), (left, right)): none, that of TensorFlow's SAME, moved by one, one more or less."""
+    yield ((0, 0), (0, 0))
+    same = []
+    for n, k, s, d in zip(size, window.kernel, window.stride, window.dilation, strict=True):
+        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+        same.append((total // 2, total - total // 2))
+    yield tuple(same)
+    for down, right in itertools.product((0, 1, -1), repeat=2):
+        yield tuple((a - step, b + step) for (a, b), step in zip(own, (down, right), strict=True))
+    for more in (1, -1):
+        yield tuple((a + more, b + more) for a, b in own)
+
+
+def _pads(pads: tuple) -> str:
+    (top, bottom), (left, right) = pads
+    if top == bottom == left == right:
+        return f"padding {top}"
+    return f"padding {top} above, {bottom} below, {left} left, {right} right"
+
+
+def _padded(bottoms: Bottoms, pads: tuple, mode: str = "constant") -> Bottoms:
+    return {name: np.pad(array, ((0, 0), (0, 0), *pads), mode=mode) for name, array in bottoms.items()}
+
+
+def _dilated(
+    run: LayerRun, bottoms: Bottoms, window: object, unpadded: "schema.LayerParameter"
+) -> Iterator[Alternative]:
+    """Another dilation, with the padding that keeps the size; another stride is another shape."""
+    if window.dilation[0] != window.dilation[1] or max(window.kernel) == 1:
+        return
+    own = window.dilation[0]
+    for dilation in (d for d in (1, 2, 4) if d != own):
+        more = tuple((dilation - own) * (k - 1) for k in window.kernel)
+        pads = tuple((pad + m // 2, pad + m - m // 2) for pad, m in zip(window.pad, more, strict=True))
+        if min(min(axis) for axis in pads) >= 0:
+            what = f"a convolution with dilation {dilation}; {_owner(run.first)} has {own}"
+            yield Alternative(
+                what, run.top(_padded(bottoms, pads), changed(unpadded, convolution__dilation=[dilation]))
+            )
+
+
+def _lrn(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    layer, p = run.first, run.first.lrn_param
+    across = p.norm_region == p.ACROSS_CHANNELS
+    area = p.local_size if across else p.local_size**2
+    region = p.WITHIN_CHANNEL if across else p.ACROSS_CHANNELS
+    tried = [
+        (f"alpha {p.alpha:g} not divided by the window's {area} values", {"lrn__alpha": p.alpha * area}),
+        (f"alpha {p.alpha:g} divided twice by the window's {area} values", {"lrn__alpha": p.alpha / area}),
+        ("the other norm_region", {"lrn__norm_region": region}),
+        *((f"local_size {n}", {"lrn__local_size": n}) for n in (p.local_size - 2, p.local_size + 2) if n > 0),
+        *((f"k {k}", {"lrn__k": k}) for k in (1, 2) if k != p.k),
+        *((f"beta {beta}", {"lrn__beta": beta}) for beta in (0.5, 0.75, 1) if beta != p.beta),
+    ]
+    for what, fields in tried:
+        yield Alternative(f"LRN with {what}, unlike layer {layer.name}", run.top(bottoms, changed(layer, **fields)))
+
+
+def _batch_norm(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    layer, p = run.first, run.first.batch_norm_param
+    for eps in (1e-5, 1e-3, 1e-2, 1e-4, 1e-6, 1e-12):
+        if not np.isclose(eps, p.eps, rtol=1e-6, atol=0):
+            what = f"batch normalisation with eps {eps:g}; layer {layer.name} has {p.eps:g}"
+            yield Alternative(what, run.top(bottoms, changed(layer, batch_norm__eps=eps)))
+    for stored, whose in ((False, "batch's own"), (True, "stored")):
+        made = run.top(bottoms, changed(layer, batch_norm__use_global_stats=stored))
+        what = f"batch normalisation by the {whose} mean and variance, unlike layer {layer.name}"
+        yield Alternative(what, made)
+
+
+def _eltwise(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    layer, p = run.first, run.first.eltwise_param
+    for name in (name for name in ("SUM", "PROD", "MAX") if p.EltwiseOp.Value(name) != p.operation):
+        other = changed(layer, eltwise__operation=p.EltwiseOp.Value(name), eltwise__coeff=None)
+        what = f"{name} of the bottoms; layer {layer.name} takes their {p.EltwiseOp.Name(p.operation)}"
+        yield Alternative(what, run.top(bottoms, other))
+    if p.coeff:
+        what = f"the sum of the bottoms without the coeff of layer {layer.name}"
+        yield Alternative(what, run.top(bottoms, changed(layer, eltwise__coeff=None)))
+
+
+def _concat(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    layer = run.first
+    for order in itertools.islice(itertools.permutations(range(len(layer.bottom))), 1, 24):
+        other = schema.LayerParameter()
+        other.CopyFrom(layer)
+        other.bottom[:] = [layer.bottom[i] for i in order]
+        shown = ", ".join(str(i + 1) for i in order)
+        yield Alternative(f"the bottoms of layer {layer.name} joined in the order {shown}", run.top(bottoms, other))
+
+
+def _inner_product(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    (name, array), *_ = bottoms.items()
+    if array.ndim == 4:
+        flat = np.ascontiguousarray(array.transpose(0, 2, 3, 1)).reshape(array.shape)
+        what = f"layer {run.first.name} of its bottom flattened channels last (H, W, C)"
+        yield Alternative(what, run.top({name: flat}))
+
+
+def _deconvolution(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    own = run.top(bottoms)
+    (array,) = list(bottoms.values())[:1]
+    if own is None or array.ndim != 4 or own.ndim != 4:
+        return
+    x, size = torch.from_numpy(np.array(array, np.float32)), own.shape[2:]
+    for what, options in (
+        ("bilinear interpolation, half-pixel (align_corners=False)", {"mode": "bilinear", "align_corners": False}),
+        (
+            "bilinear interpolation, corners aligned (align_corners=True)",
+            {"mode": "bilinear", "align_corners": True},
+        ),
+        ("nearest-neighbour interpolation", {"mode": "nearest"}),
+    ):
+        made = functional.interpolate(x, size, **options).numpy()
+        yield Alternative(f"{what} in place of layer {run.first.name}", made)
+
+
+def _softmax(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    layer, own = run.first, run.first.softmax_param.axis
+    count = next(iter(bottoms.values())).ndim
+    for axis in (axis for axis in range(count) if axis not in (own, own + count)):
+        what = f"softmax along axis {axis}; layer {layer.name} has {own}"
+        yield Alternative(what, run.top(bottoms, changed(layer, softmax__axis=axis)))
+
+
+_SETTINGS: dict[str, Callable[[LayerRun, Bottoms], Iterator[Alternative]]] = {
+    "Pooling": _pooling,
+    "Convolution": _convolution,
+    "LRN": _lrn,
+    "BatchNorm": _batch_norm,
+    "Eltwise": _eltwise,
+    "Concat": _concat,
+    "InnerProduct": _inner_product,
+    "Deconvolution": _deconvolution,
+    "Softmax": _softmax,
+}

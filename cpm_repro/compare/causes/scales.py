@@ -1,0 +1,169 @@
+"""Another unit: a factor, an offset, or both, of the whole array or of each channel; and which normalisation of a
+picture has just that one."""
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .arrangements import BLOB_AXES, arrangements
+from .cause import EXPLAINED, Cause, evidence, explains
+
+_NAMED_SCALES = {
+    -1.0: "the opposite sign",
+    256 / 255: "a division by 255 in place of 256 on one side",
+    255 / 256: "a division by 255 in place of 256 on one side",
+    256.0: "a division by 256 that one side lacks",
+    1 / 256: "a division by 256 that one side lacks",
+    255.0: "a division by 255 that one side lacks",
+    1 / 255: "a division by 255 that one side lacks",
+    2.0: "a factor of 2, such as that of dropout or of a batch counted twice",
+    0.5: "a factor of 2, such as that of dropout or of a batch counted twice",
+}
+_FEWEST = 8  # values of a channel, from which two numbers are fitted
+_SAMPLE = 4096  # values, on which a fit must hold before it is tried on all
+
+
+class Normalisation(NamedTuple):
+    """What a network is given of a pixel p, 0 … 255, of each channel: factor · p + offset."""
+
+    name: str
+    factor: np.ndarray
+    offset: np.ndarray
+
+
+def _normalisations() -> Iterator[Normalisation]:
+    ones = np.ones(3)
+    yield Normalisation("pixels 0 … 255 as they are", ones, 0 * ones)
+    yield Normalisation("pixels / 255, 0 … 1", ones / 255, 0 * ones)
+    yield Normalisation("pixels / 256, 0 … 1", ones / 256, 0 * ones)
+    yield Normalisation("pixels / 127.5 − 1", ones / 127.5, -ones)
+    yield Normalisation("pixels / 255 − 0.5", ones / 255, -ones / 2)
+    for mean in (np.array([103.939, 116.779, 123.68]), np.array([104, 117, 123]), np.array([104.0, 116.7, 122.7])):
+        for order, pixels in (("BGR", mean), ("RGB", mean[::-1])):
+            yield Normalisation(f"pixels less ImageNet's mean ({order})", ones, -pixels)
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    for order, step in (("RGB", 1), ("BGR", -1)):
+        m, d = mean[::step], deviation[::step]
+        yield Normalisation(f"ImageNet's mean and standard deviation ({order}, torchvision's)", 1 / (255 * d), -m / d)
+
+
+_CPM = Normalisation("(p − 128) / 256", np.full(3, 1 / 256), np.full(3, -0.5))
+_NORMALISATIONS = tuple(_normalisations())
+
+
+def _normalised(factors: np.ndarray, offsets: np.ndarray) -> str:
+    """The normalisation that one side has in place of the CPM's, if B = factors · A + offsets (three of each)."""
+    for side, one, other in ((s, *pair) for n in _NORMALISATIONS for s, pair in (("B", (_CPM, n)), ("A", (n, _CPM)))):
+        factor = other.factor / one.factor
+        offset = other.offset - factor * one.offset
+        close = np.allclose(factors, factor, rtol=2e-4, atol=0)
+        if close and np.allclose(offsets, offset, rtol=1e-3, atol=1e-3 * float(np.abs(factor).max())):
+            name = other.name if side == "B" else one.name
+            return f"{side} has {name}, in place of {_CPM.name}"
+    return ""
+
+
+def scaled(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """b = scale · a + offset, by least squares."""
+    if a.shape != b.shape or a.size < 3 or not np.isfinite(a).all() or not np.isfinite(b).all():
+        return None
+    mean_a, mean_b = a.mean(), b.mean()
+    spread = float(((a - mean_a) ** 2).sum())
+    if not spread:
+        return None
+    slope = float(((a - mean_a) * (b - mean_b)).sum() / spread)
+    for scale, offset in (
+        (float((a * b).sum() / (a * a).sum()), 0.0),
+        (1.0, float(mean_b - mean_a)),
+        (slope, float(mean_b - slope * mean_a)),
+    ):
+        fitted = scale * a + offset
+        if explains(fitted, a, b) and _follows(fitted, b, mean_b):
+            pictures = a.ndim == 4 and a.shape[1] == 3
+            named = _normalised(np.full(3, scale), np.full(3, offset)) if pictures else ""
+            measured = evidence(f"with {scale:.7g} · A {offset:+.5g}", fitted, a, b)
+            return Cause(_scale_name(scale, offset, named), measured)
+    return None
+
+
+def _follows(fitted: np.ndarray, b: np.ndarray, mean: np.ndarray) -> bool:
+    """Whether the fit leaves little even of how b varies about its mean."""
+    return bool(np.linalg.norm((fitted - b).ravel()) <= EXPLAINED * np.linalg.norm((b - mean).ravel()))
+
+
+def _scale_name(scale: float, offset: float, normalised: str) -> str:
+    named = next((f": {name}" for value, name in _NAMED_SCALES.items() if abs(scale / value - 1) < 1e-4), "")
+    named += f"; {normalised}" if normalised else ""
+    if abs(offset) < 1e-6:
+        return f"a constant factor of {scale:.6g}{named}"
+    if abs(scale - 1) < 1e-6:
+        halves = ": the 128/256 that Caffe's input has subtracted" if abs(abs(offset) - 0.5) < 1e-4 else ""
+        return f"a constant offset of {offset:.6g}{halves}"
+    return f"a factor of {scale:.6g} and an offset of {offset:.6g}{named}"
+
+
+def scaled_per_channel(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Another factor and offset, or one of them, in each channel."""
+    if a.shape != b.shape or a.ndim < 3 or a.shape[1] < 2 or not np.isfinite(a - b).all():
+        return None
+    axes = (0, *range(2, a.ndim))
+    mean_b = b.mean(axes, keepdims=True)
+    for what, factors, offsets in _channel_fits(a, b, axes):
+        fitted = factors * a + offsets
+        if explains(fitted, a, b) and _follows(fitted, b, mean_b):
+            factors, offsets = factors.ravel(), offsets.ravel()
+            normalised = _normalised(factors, offsets) if a.shape[1] == 3 and a.ndim == 4 else ""
+            measured = evidence(f"with {_shown(factors, offsets)}", fitted, a, b)
+            return Cause(normalised or what, measured)
+    return None
+
+
+def _channel_fits(a: np.ndarray, b: np.ndarray, axes: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    mean_a, mean_b = a.mean(axes, keepdims=True), b.mean(axes, keepdims=True)
+    ones = np.ones_like(mean_a)
+    yield "a constant per channel, such as a bias or a mean image", ones, mean_b - mean_a
+    if a.size // a.shape[1] < _FEWEST:
+        return
+    squares, spread = (a * a).sum(axes, keepdims=True), ((a - mean_a) ** 2).sum(axes, keepdims=True)
+    factors = np.divide((a * b).sum(axes, keepdims=True), squares, out=ones.copy(), where=squares > 0)
+    yield "a factor per channel, such as another scale of a batch normalisation", factors, 0 * ones
+    covered = ((a - mean_a) * (b - mean_b)).sum(axes, keepdims=True)
+    factors = np.divide(covered, spread, out=ones.copy(), where=spread > 0)
+    what = "a factor and an offset per channel, such as batch normalisation left out or folded otherwise"
+    yield what, factors, mean_b - factors * mean_a
+
+
+def _shown(factors: np.ndarray, offsets: np.ndarray) -> str:
+    more = ", …" if factors.size > 4 else ""
+    added = ", ".join(f"{offset:.4g}" for offset in offsets[:4])
+    if (factors == 1).all():
+        return f"{added}{more} added to A's channels"
+    times = ", ".join(f"{factor:.5g}" for factor in factors[:4])
+    return f"A's channels times {times}{more}" + (f" plus {added}{more}" if offsets.any() else "")
+
+
+def rearranged_and_scaled(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES) -> list[Cause]:
+    """Two causes at once: the values in another order, and in another unit."""
+    if a.shape != b.shape or a.size < _FEWEST or not np.isfinite([a.sum(), b.sum()]).all():
+        return []
+    sample = np.unravel_index(np.random.default_rng(0).integers(0, a.size, _SAMPLE), a.shape)
+    for new in arrangements(a, b.shape, axes):
+        if _may_be_scaled(new.values[sample], b[sample], sample):
+            cause = scaled(new.values, b) or scaled_per_channel(new.values, b)
+            if cause:
+                return [Cause(new.what, f"with A {new.how}, together with the next cause"), cause]
+    return []
+
+
+def _may_be_scaled(a: np.ndarray, b: np.ndarray, sample: tuple[np.ndarray, ...]) -> bool:
+    """Whether a straight line per channel goes through the sampled values (one line for all is one of these)."""
+    channel = sample[1] if len(sample) > 2 else np.zeros(a.size, np.int64)
+    left = 0.0
+    for _, group in itertools.groupby(np.argsort(channel, kind="stable"), key=lambda i: channel[i]):
+        rows = np.fromiter(group, np.int64)
+        x, y = a[rows] - a[rows].mean(), b[rows] - b[rows].mean()
+        slope = float(x @ y / (x @ x)) if x.any() else 0.0
+        left += float(((y - slope * x) ** 2).sum())
+    return left <= (10 * EXPLAINED) ** 2 * float((b**2).sum())
