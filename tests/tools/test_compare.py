@@ -53,6 +53,7 @@ def test_a_difference_is_named_and_the_limits_decide(tiny, tmp_path):
     files = (theirs, tiny / "ours.npz", "--prototxt", tiny / "tiny.prototxt", "--json", tmp_path / "r.json")
     result = run_tool("compare", *files)
     assert result.returncode == 1
+    assert "DIFFERENT: 1 of 11 blobs differ (equal bits); first conv2_stage1" in result.stdout
     assert "first conv2_stage1, made by conv2_stage1 (Convolution)" in result.stdout
     assert "only element (0, 3, 4, 5) differs, by bit 21" in result.stdout
     report = json.loads((tmp_path / "r.json").read_text())
@@ -78,7 +79,11 @@ def test_a_dump_against_the_net(tiny, tmp_path, with_input):
     """Without --input the net runs on the inputs recorded in the dump."""
     net = ["--prototxt", tiny / "tiny.prototxt", "--weights", tiny / "tiny.caffemodel"]
     net += ["--input", tiny / "input.npz"] if with_input else []
-    assert run_tool("compare", tiny / "ours.npz", *net).returncode == 0
+    result = run_tool("compare", tiny / "ours.npz", *net)
+    verdict = result.stdout.splitlines()[-1]
+    assert result.returncode == 0 and re.search(r"run now on data \(1×4×64×64, -0\.\d+ … 0\.\d+\) of", result.stdout)
+    own = "EQUAL: 10 blobs, equal bits; computed from A's own data, compared with nothing"
+    assert verdict == ("EQUAL: 11 blobs, equal bits" if with_input else own)
     swapped = load_net(tiny / "tiny.prototxt", tiny / "tiny.caffemodel")
     data = read_npz(tiny / "input.npz")["data"][:, [2, 1, 0, 3]]
     write_npz(tmp_path / "rgb.npz", dump_net(swapped, {"data": data}, False))
