@@ -91,9 +91,9 @@ def test_two_causes_of_the_input_at_once():
     assert "a division by 255 in place of 256" in origin.causes[1].what
 
 
-def convolved(x, pads, mode="constant", **options):
-    """What conv2 and its ReLU make of a bottom that is padded like that."""
-    layer = net().layer("conv2")
+def convolved(x, pads, mode="constant", name="conv2", **options):
+    """What a convolution and its ReLU make of a bottom that is padded like that."""
+    layer = net().layer(name)
     return functional.relu(functional.conv2d(functional.pad(x, pads, mode=mode), layer.weight, layer.bias, **options))
 
 
@@ -236,7 +236,7 @@ def test_without_the_weights():
 
 def test_dropout_that_was_left_on():
     torch.manual_seed(1)
-    wrong = with_layer("relu_conv3", lambda x: functional.dropout(functional.relu(x), 0.5))
+    wrong = with_layer("conv3", lambda x: functional.dropout(convolved(x, (1, 1, 1, 1), name="conv3"), 0.5))
     for known in ({}, {"weights": False}, {"prototxt": False}):
         assert first_cause(wrong, **known) == ("conv3", "dropout is at work in B")
 
