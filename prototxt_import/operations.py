@@ -19,6 +19,10 @@ from cpm_kernels.window import Window
 from .share import Share
 
 
+def _missing(engine: "Operations") -> NotImplementedError:
+    return NotImplementedError(f"engine {engine}: one of the operations that it lacks")
+
+
 class Operations(Protocol):
     """Caffe's operations, and what else differs from engine to engine. `str(engine)` is its name."""
 
@@ -107,15 +111,15 @@ class Operations(Protocol):
 
     def bnll(self, x: Tensor) -> Tensor:
         """log(1 + exp(x))."""
-        raise NotImplementedError
+        raise _missing(self)
 
     def axpy(self, a: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """a · x + y."""
-        raise NotImplementedError
+        raise _missing(self)
 
     def reduction(self, x: Tensor, operation: str, coefficient: float) -> Tensor:
         """coefficient · SUM, ASUM (of magnitudes), SUMSQ (of squares) or MEAN over the last axis."""
-        raise NotImplementedError
+        raise _missing(self)
 
     @abstractmethod
     def scale(self, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
@@ -147,7 +151,7 @@ class Operations(Protocol):
 
     def l2_normalize(self, x: Tensor, scale: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
         """scale · x / sqrt(Σ over the axes of x² + eps); scale per channel, (C,), or one for all, ()."""
-        raise NotImplementedError
+        raise _missing(self)
 
     @abstractmethod
     def softmax(self, x: Tensor, axis: int) -> Tensor:

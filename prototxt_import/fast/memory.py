@@ -29,8 +29,8 @@ class Recycled:
             return np.empty(shape, np.float32)
         with self._lock:
             memory = self._taken(count + LINE)
-        # What is made of `lent` refers to it: NumPy looks for whose memory it is in arrays only, not in a memoryview.
-        lent = np.frombuffer(memoryview(memory), np.float32)
+        # What is made of `lent` refers to it: NumPy looks for whose memory it is in arrays only, not in a buffer.
+        lent = np.frombuffer(memory.data, np.float32)
         finalize(lent, self._returned.append, memory).atexit = False
         return from_cache_line(lent, count).reshape(shape)
 

@@ -50,6 +50,8 @@ def test_what_engines_say_about_themselves():
     for engine in engines.values():
         own = {name for name in OPTIONAL if getattr(type(engine), name) is not getattr(Operations, name)}
         assert engine.lacks == OPTIONAL - own
+    with pytest.raises(NotImplementedError, match="engine exact: one of the operations that it lacks"):
+        engines["exact"].bnll(torch.ones(1))
 
 
 def test_plans_are_the_fast_engines_alone(tmp_path):
