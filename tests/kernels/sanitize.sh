@@ -28,15 +28,17 @@ esac
 suffix=$("$python" -c 'import importlib.machinery; print(importlib.machinery.EXTENSION_SUFFIXES[0])')
 flags="-std=c++17 -O1 -g -fPIC -fno-omit-frame-pointer -ffp-contract=off -fno-math-errno -fno-trapping-math"
 newest=$(ls -t kernels/src/*/* | head -1)
+objects=()
 for source in kernels/src/*/*.cpp; do
     object=build/sanitize/$kind/$(echo "$source" | tr / .).o
+    objects+=("$object")
     [ "$object" -nt "$newest" ] && continue
     # shellcheck disable=SC2086
     "$compiler" $flags ${portable-} -fsanitize="$checks" -Ikernels/src -c "$source" -o "$object"
 done
 linked=(-shared)
 [ "$kind" = thread ] || linked+=(-fsanitize="$checks" -shared-libsan)
-"$compiler" "${linked[@]}" build/sanitize/"$kind"/*.o -ldl -o "$package/_host$suffix"
+"$compiler" "${linked[@]}" "${objects[@]}" -ldl -o "$package/_host$suffix"
 
 found=$PWD/build/sanitize/$kind/found
 rm -f "$found".*
@@ -56,8 +58,9 @@ if [ "$kind" = thread ]; then
     PYTHONPATH=$PYTHONPATH:$(config '":".join(sys.path)') PYTHONHOME=$(config sys.base_prefix) \
         "build/sanitize/$kind/python" -m tests.kernels.test_threads || status=$?
 else
+    # test_cuda_module asks NVRTC alone, which does not find its own parts beside a preloaded runtime.
     LD_PRELOAD=$("$compiler" -print-runtime-dir)/libclang_rt.$runtime-x86_64.so "$python" -m pytest \
-        -p no:cacheprovider -q -m "not slow and not gpu" tests/kernels "$@" || status=$?
+        -p no:cacheprovider -q -m "not slow and not gpu" tests/kernels --ignore tests/kernels/test_cuda_module.py "$@" || status=$?
 fi
 if compgen -G "$found.*" >/dev/null; then
     cat "$found".*
