@@ -1,11 +1,13 @@
 """Where the golden files (what the original computed), the real photographs and a card are found, if they are there."""
 
+import ctypes
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.kernels.cuda_on_host import compile_kernels
 from tests.tool import ROOT, run_command
 
 DEMO_ITERATIONS = {20: 750, 40: 1500}  # of the tests' demo, and those that the examples name
@@ -57,3 +59,15 @@ def demo_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for suffix in ("caffemodel", "solverstate", "solverstate.npz"):
             shutil.copy(models / f"people_iter_{iteration}.{suffix}", models / f"people_iter_{named}.{suffix}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def kernels_on_host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The kernels of exact.cu as host functions."""
+    return compile_kernels("exact/exact.cu", tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture(scope="session")
+def sample_kernels_on_host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The kernels of sample.cu as host functions."""
+    return compile_kernels("samples/sample.cu", tmp_path_factory.mktemp("kernels"))

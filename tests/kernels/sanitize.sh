@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The kernels' tests on a library with clang's sanitizers: tests/kernels/sanitize.sh {undefined,address,thread} [pytest…]
 #
-# undefined and address run tests/kernels; thread runs tests/kernels/test_threads.py, which calls every function
+# undefined and address run tests/kernels; thread runs tests/whole/test_threads.py, which calls every function
 # that shares work among threads and has no torch in its process, whose OpenMP the sanitizer cannot see into. It needs
 # clang with its runtimes (Debian: clang libclang-rt-*-dev), and PYTHON with the packages of the tests.
 set -euo pipefail
@@ -56,11 +56,12 @@ if [ "$kind" = thread ]; then
         "$compiler" -fsanitize=thread -x c++ - -L"$library" -Wl,-rpath,"$library" \
             -l"python$(config 'sysconfig.get_config_var("LDVERSION")')" -o "build/sanitize/$kind/python"
     PYTHONPATH=$PYTHONPATH:$(config '":".join(sys.path)') PYTHONHOME=$(config sys.base_prefix) \
-        "build/sanitize/$kind/python" -m tests.kernels.test_threads || status=$?
+        "build/sanitize/$kind/python" -m tests.whole.test_threads || status=$?
 else
     # test_cuda_module asks NVRTC alone, which does not find its own parts beside a preloaded runtime.
     LD_PRELOAD=$("$compiler" -print-runtime-dir)/libclang_rt.$runtime-x86_64.so "$python" -m pytest \
-        -p no:cacheprovider -q -m "not slow and not gpu" tests/kernels --ignore tests/kernels/test_cuda_module.py "$@" || status=$?
+        -p no:cacheprovider -q -m "not slow and not gpu" tests/kernels tests/whole/test_{threads,cuda_golden}.py \
+        --ignore tests/kernels/test_cuda_module.py "$@" || status=$?
 fi
 if compgen -G "$found.*" >/dev/null; then
     cat "$found".*

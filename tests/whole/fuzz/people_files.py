@@ -29,9 +29,9 @@ from data_lmdb.records.record import decode, decode_annotations, storage
 from data_lmdb.records.sources import read_sources
 from prototxt_import.formats import schema
 from tests.annotated_people import annotation, write_people
-from tests.fuzz.mutations import broken_bytes, broken_json, broken_text
-from tests.fuzz.shared_seeds import golden, message_bytes, tiny_transform, write_lmdb
-from tests.fuzz.watched import Seed, attempt
+from tests.whole.fuzz.mutations import broken_bytes, broken_json, broken_text
+from tests.whole.fuzz.shared_seeds import golden, message_bytes, tiny_transform, write_lmdb
+from tests.whole.fuzz.watched import Seed, attempt
 
 # --- LMDBs and their records
 

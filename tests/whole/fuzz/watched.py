@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from prototxt_import.files import InputError
-from tests.fuzz.mutations import Mutation, pick
+from tests.whole.fuzz.mutations import Mutation, pick
 
 SECONDS = 1.0  # of the processor, for one file
 ALLOWANCE = 24 << 20  # bytes that do not depend on the file

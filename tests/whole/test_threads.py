@@ -1,6 +1,6 @@
 """How many threads share the work never shows in a result, nor does who else calls at the same time.
 
-`python -m tests.kernels.test_threads` does the same without pytest and torch: `sanitize.sh thread` runs it on a library
+`python -m tests.whole.test_threads` does the same without pytest and torch: `sanitize.sh thread` runs it on a library
 that watches its threads.
 """
 

@@ -17,8 +17,8 @@ from cpm_repro.evaluation.predictions import SUFFIXES, Predictions, read_predict
 from cpm_repro.training.log import iteration_lines, parse_log
 from prototxt_import.fast.measured_plans import MeasuredPlans
 from tests.foreign_nets import foreign_net
-from tests.fuzz.mutations import broken_bytes, broken_json, broken_text
-from tests.fuzz.watched import Seed, attempt
+from tests.whole.fuzz.mutations import broken_bytes, broken_json, broken_text
+from tests.whole.fuzz.watched import Seed, attempt
 
 
 def results(folder: Path) -> list[Seed]:

@@ -11,10 +11,10 @@ from data_lmdb.records.conversion import make_lmdb
 from data_lmdb.records.sources import read_sources
 from prototxt_import.formats import schema
 from tests.annotated_people import write_people
-from tests.fuzz.mutations import Mutation, broken_message
-from tests.fuzz.watched import Seed
+from tests.whole.fuzz.mutations import Mutation, broken_message
+from tests.whole.fuzz.watched import Seed
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
+GOLDEN = Path(__file__).resolve().parents[4] / "shared" / "golden"
 Kind = Callable[[Path], list[Seed]]
 
 

@@ -1,9 +1,9 @@
 """The kinds of files that people hand in."""
 
-from tests.fuzz.caffe_files import prototxts, weights
-from tests.fuzz.people_files import annotations, databases, matlab, records
-from tests.fuzz.result_files import results
-from tests.fuzz.shared_seeds import Kind
+from tests.whole.fuzz.caffe_files import prototxts, weights
+from tests.whole.fuzz.people_files import annotations, databases, matlab, records
+from tests.whole.fuzz.result_files import results
+from tests.whole.fuzz.shared_seeds import Kind
 
 KINDS: dict[str, Kind] = {
     "prototxts": prototxts,

@@ -23,9 +23,9 @@ from prototxt_import.formats.prototxt import format_prototxt, read_net, read_sol
 from prototxt_import.formats.solverstate import read_solverstate
 from prototxt_import.net import Net, load_net
 from tests.foreign_nets import WITH_OPENCV, WITHOUT_OPENCV, foreign_net
-from tests.fuzz.mutations import Mutation, broken_bytes, broken_message, broken_text
-from tests.fuzz.shared_seeds import golden, message_bytes, tiny_transform, write_lmdb
-from tests.fuzz.watched import Seed, attempt
+from tests.whole.fuzz.mutations import Mutation, broken_bytes, broken_message, broken_text
+from tests.whole.fuzz.shared_seeds import golden, message_bytes, tiny_transform, write_lmdb
+from tests.whole.fuzz.watched import Seed, attempt
 
 FEW_VALUES = 200_000  # parameters, and blob values, of nets that are built and run, not only laid out
 FEW_STEPS = 20_000_000  # multiplications of such nets

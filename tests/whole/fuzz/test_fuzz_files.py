@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.fuzz import watched
-from tests.fuzz.file_kinds import KINDS
-from tests.fuzz.watched import fault, watch
+from tests.whole.fuzz import watched
+from tests.whole.fuzz.file_kinds import KINDS
+from tests.whole.fuzz.watched import fault, watch
 
 MANY = 3000  # of each of the 7 kinds
 FEW = 25
