@@ -6,6 +6,7 @@ writes them out.
 
 from dataclasses import dataclass, field
 
+from cpm_repro.network.builder import Builder
 from prototxt_import.formats import schema
 
 
@@ -38,103 +39,43 @@ PRESETS = {"mpi": CPM(parts=14, stages=6), "leeds": CPM(parts=14, stages=6), "fl
 """The release's trained CPMs."""
 
 
-class _Builder:
-    """Appends layers to a NetParameter; `lr` is the lr_mult of the weights, biases get twice that and no decay."""
-
-    def __init__(self, spec: CPM) -> None:
-        self.net = schema.NetParameter()
-        self.spec = spec
-
-    def layer(
-        self, name: str, type_name: str, bottoms: list[str], tops: list[str] | None = None
-    ) -> schema.LayerParameter:
-        return self.net.layer.add(name=name, type=type_name, bottom=bottoms, top=tops or [name])
-
-    def slice(self, name: str, bottom: str, tops: list[str], point: int) -> None:
-        parameter = self.layer(name, "Slice", [bottom], tops).slice_param
-        parameter.axis = 1
-        parameter.slice_point.append(point)
-
-    def pool(self, name: str, bottom: str, kernel: int, stride: int, method: str = "MAX") -> str:
-        parameter = self.layer(name, "Pooling", [bottom]).pooling_param
-        parameter.pool = getattr(parameter, method)
-        parameter.kernel_size, parameter.stride = kernel, stride
-        return name
-
-    def convolution(self, name: str, bottom: str, outputs: int, kernel: int, lr: float, relu: str | None = None) -> str:
-        layer = self.layer(name, "Convolution", [bottom])
-        layer.param.add(lr_mult=lr, decay_mult=1)
-        layer.param.add(lr_mult=2 * lr, decay_mult=0)
-        parameter = layer.convolution_param
-        parameter.num_output = outputs
-        parameter.kernel_size.append(kernel)
-        parameter.pad.append(kernel // 2)
-        parameter.weight_filler.type = self.spec.filler
-        if self.spec.filler == "gaussian":
-            parameter.weight_filler.std = self.spec.filler_std
-        parameter.bias_filler.type = "constant"
-        if relu:
-            self.layer(relu, "ReLU", [name], [name])
-        return name
-
-    def concat(self, stage: int, bottoms: list[str]) -> str:
-        name = f"concat_stage{stage}"
-        self.layer(name, "Concat", bottoms).concat_param.axis = 1
-        return name
-
-    def split_input(self) -> None:
-        """`data` becomes the image and the centre map, which is pooled to the size of the belief maps."""
-        self.slice("image", "data", ["image", "center_map"], 3)
-        self.pool("pool_center_lower", "center_map", 9, 8, "AVE")
-
-
 def cpm_deploy(spec: CPM, size: tuple[int, int] = (368, 368), batch: int = 1) -> schema.NetParameter:
     """The CPM that makes belief maps: input `data` (batch, 4, height, width), one map blob per stage."""
-    builder = _Builder(spec)
-    _input(builder, "data", (batch, 4, *size))
+    builder = Builder(spec.filler, spec.filler_std)
+    builder.input("data", (batch, 4, *size))
     builder.split_input()
-    _cpm_stages(builder, losses=False)
+    _cpm_stages(builder, spec, losses=False)
     return builder.net
 
 
 def cpm_train(spec: CPM, source: str, batch: int, transform: schema.TransformationParameter) -> schema.NetParameter:
     """The CPM with its CPMData layer and a loss per stage: stage 1 against everybody's joints, the later ones
     against the centred person's (paper, section 3.3)."""
-    builder = _Builder(spec)
-    data = builder.layer("data", "CPMData", [], ["data", "label"])
-    data.cpmdata_param.source, data.cpmdata_param.batch_size = source, batch
-    data.cpmdata_param.backend = data.cpmdata_param.LMDB
-    data.transform_param.CopyFrom(transform)
-    builder.slice("vec_label", "label", ["label_lower", "label_1st_lower"], spec.parts + 1)
+    builder = Builder(spec.filler, spec.filler_std)
+    builder.data(source, batch, transform, spec.parts)
     builder.split_input()
-    _cpm_stages(builder, losses=True)
+    _cpm_stages(builder, spec, losses=True)
     return builder.net
 
 
-def _input(builder: _Builder, name: str, shape: tuple[int, ...]) -> None:
-    builder.net.input.append(name)
-    builder.net.input_shape.add(dim=shape)
+def _cpm_stages(builder: Builder, spec: CPM, losses: bool) -> None:
+    maps = _stage_one(builder, spec, losses)
+    for stage in range(2, spec.stages + 1):
+        maps = _later_stage(builder, spec, stage, maps, losses)
 
 
-def _cpm_stages(builder: _Builder, losses: bool) -> None:
-    maps = _stage_one(builder, losses)
-    for stage in range(2, builder.spec.stages + 1):
-        maps = _later_stage(builder, stage, maps, losses)
-
-
-def _features(builder: _Builder, stage: int, lr: float) -> str:
+def _features(builder: Builder, width: int, stage: int, lr: float) -> str:
     """Three times 9x9 convolution and pooling: the image features of stages 1 and 2 (x and x' in the paper)."""
     top = "image"
     for i in (1, 2, 3):
-        width = builder.spec.widths.features
         top = builder.convolution(f"conv{i}_stage{stage}", top, width, 9, lr, relu=f"relu{i}_stage{stage}")
         top = builder.pool(f"pool{i}_stage{stage}", top, 3, 2)
     return top
 
 
-def _stage_one(builder: _Builder, losses: bool) -> str:
-    spec, lr = builder.spec, 5
-    top = _features(builder, 1, lr)
+def _stage_one(builder: Builder, spec: CPM, losses: bool) -> str:
+    lr = 5
+    top = _features(builder, spec.widths.features, 1, lr)
     top = builder.convolution("conv4_stage1", top, spec.widths.shared, 5, lr, relu="relu4_stage1")
     for i, kernel in ((5, 9), (6, 1)):
         top = builder.convolution(f"conv{i}_stage1", top, spec.widths.local, kernel, lr, relu=f"relu{i}_stage1")
@@ -143,16 +84,16 @@ def _stage_one(builder: _Builder, losses: bool) -> str:
             drop.dropout_param.dropout_ratio = spec.dropout
     top = builder.convolution("conv7_stage1", top, spec.parts + 1, 1, lr)
     if losses:
-        builder.layer("loss_stage1", "EuclideanLoss", [top, "label_1st_lower"])
+        builder.euclidean_loss(1, top, "label_1st_lower")
     return top
 
 
-def _later_stage(builder: _Builder, stage: int, maps: str, losses: bool) -> str:
+def _later_stage(builder: Builder, spec: CPM, stage: int, maps: str, losses: bool) -> str:
     """Image features, the previous stage's maps and the centre map, through a receptive field that sees all parts.
 
     Stage 2 has features of its own; every later stage shares them (`pool3_stage2`)."""
-    spec, lr = builder.spec, 1
-    shared = _features(builder, 2, lr) if stage == 2 else "pool3_stage2"
+    lr = 1
+    shared = _features(builder, spec.widths.features, 2, lr) if stage == 2 else "pool3_stage2"
     i = 4 if stage == 2 else 1
     top = builder.convolution(f"conv{i}_stage{stage}", shared, spec.widths.shared, 5, lr, relu=f"relu{i}_stage{stage}")
     top = builder.concat(stage, [top, maps, "pool_center_lower"])
@@ -161,7 +102,7 @@ def _later_stage(builder: _Builder, stage: int, maps: str, losses: bool) -> str:
         top = builder.convolution(name, top, spec.widths.stage, kernel, lr, relu=f"Mrelu{i}_stage{stage}")
     top = builder.convolution(f"Mconv5_stage{stage}", top, spec.parts + 1, 1, lr)
     if losses:
-        builder.layer(f"loss_stage{stage}", "EuclideanLoss", [top, "label_lower"])
+        builder.euclidean_loss(stage, top, "label_lower")
     return top
 
 
@@ -169,7 +110,7 @@ _VGG = ((1, 2, 64), (2, 2, 128), (3, 4, 256))
 """VGG-19's first three blocks: block, convolutions, channels; each ends in a 2x2 pooling."""
 
 
-def _vgg(builder: _Builder, widths: list[tuple[str, int]]) -> str:
+def _vgg(builder: Builder, widths: list[tuple[str, int]]) -> str:
     """VGG-19 up to pool3, then 3x3 convolutions of the given names (without `conv`) and channels."""
     top = "image"
     for block, count, width in _VGG:
@@ -181,12 +122,13 @@ def _vgg(builder: _Builder, widths: list[tuple[str, int]]) -> str:
     return top
 
 
-def _vgg_stages(builder: _Builder, features: str, first: str, centre: list[str], relu_offset: int) -> None:
+def _vgg_stages(
+    builder: Builder, stages: int, outputs: int, features: str, first: str, centre: list[str], relu_offset: int
+) -> None:
     """Stage 1 (two 1x1 convolutions, `conv<first>_1_CPM` and `_2_CPM`) and the later stages on shared features."""
-    outputs = builder.spec.parts + 1 if centre else 1
     top = builder.convolution(f"conv{first}_1_CPM", features, 512, 1, 1, relu=f"relu{first}_1_CPM")
     top = builder.convolution(f"conv{first}_2_CPM", top, outputs, 1, 1)
-    for stage in range(2, builder.spec.stages + 1):
+    for stage in range(2, stages + 1):
         top = builder.concat(stage, [top, features, *centre])
         for i in range(1, 7):
             kernel = 7 if i < 6 else 1
@@ -197,21 +139,21 @@ def _vgg_stages(builder: _Builder, features: str, first: str, centre: list[str],
 
 def vgg_deploy(parts: int = 14, stages: int = 6, size: tuple[int, int] = (368, 368)) -> schema.NetParameter:
     """CPM-VGG, the release's later model: VGG-19 features shared by all stages."""
-    builder = _Builder(CPM(parts, stages))
-    _input(builder, "data", (1, 4, *size))
+    builder = Builder()
+    builder.input("data", (1, 4, *size))
     builder.split_input()
     own = [("4_1", 512), ("4_2", 512)] + [(f"4_{i}_CPM", 128 if i == 7 else 256) for i in range(3, 8)]
-    _vgg_stages(builder, _vgg(builder, own), "5", ["pool_center_lower"], relu_offset=0)
+    _vgg_stages(builder, stages, parts + 1, _vgg(builder, own), "5", ["pool_center_lower"], relu_offset=0)
     return builder.net
 
 
 def person_deploy(stages: int = 4, size: tuple[int, int] = (376, 656)) -> schema.NetParameter:
     """The person detector: one map whose peaks are people's centres; input `image` (1, 3, height, width)."""
-    builder = _Builder(CPM(parts=1, stages=stages))
-    _input(builder, "image", (1, 3, *size))
+    builder = Builder()
+    builder.input("image", (1, 3, *size))
     own = [(f"4_{i}", 512) for i in range(1, 5)] + [("5_1", 512), ("5_2_CPM", 128)]
     # The release numbers these ReLUs one higher than the convolutions they follow.
-    _vgg_stages(builder, _vgg(builder, own), "6", [], relu_offset=1)
+    _vgg_stages(builder, stages, 1, _vgg(builder, own), "6", [], relu_offset=1)
     return builder.net
 
 
