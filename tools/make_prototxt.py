@@ -5,13 +5,15 @@ Of CPM-VGG and of the person detector: deploy.
 
 import argparse
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from cpm_repro import command_line
-from cpm_repro.network import specification
+from cpm_repro.network import small, specification
 from cpm_repro.network.specification import CPM, PRESETS, Widths
-from prototxt_import.files import replacing
+from prototxt_import.files import InputError, replacing
+from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import format_prototxt
 
 EXAMPLE = """
@@ -19,23 +21,46 @@ python tools/make_prototxt.py mpi --out build/models/mpi --lmdb build/demo/lmdb/
 python tools/make_prototxt.py mpi --out build/models/narrow --lmdb build/demo/lmdb/train --stages 3 \\
     --widths 32,16,64,32 --crop-size 184 --target-dist 0.6 --batch-size 8 --max-iter 2000 --stepsize 1500
 python tools/make_prototxt.py vgg --out build/models/vgg
+python tools/make_prototxt.py small --out build/models/small --lmdb build/demo/lmdb/train --target-dist 0.65
 """
 
 
 def main(arguments: argparse.Namespace) -> None:
+    if arguments.crop_size is None:
+        arguments.crop_size = 184 if arguments.net == "small" else 368
     size = (arguments.crop_size, arguments.crop_size)
     if arguments.net == "vgg":
         write(arguments.out, deploy=specification.vgg_deploy(arguments.parts or 14, arguments.stages or 6, size))
     elif arguments.net == "person":
         write(arguments.out, deploy=specification.person_deploy(arguments.stages or 4))
+    elif arguments.net == "small":
+        write_small(arguments, size)
     else:
         spec = machine(arguments)
         write(
             arguments.out,
             deploy=specification.cpm_deploy(spec, size),
-            train=specification.cpm_train(spec, source(arguments), arguments.batch_size, transform(arguments, spec)),
-            solver=solver(arguments),
+            train=specification.cpm_train(
+                spec, source(arguments), arguments.batch_size, transform(arguments, spec.parts)
+            ),
+            solver=solver(arguments, specification.release_solver),
         )
+
+
+def write_small(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
+    """The small CPM's prototxts; its widths, fillers and dropout are its own."""
+    if arguments.widths or arguments.dropout or arguments.filler != "gaussian":
+        raise InputError(
+            "small: expected none of --widths, --filler and --dropout, which it has no place for, found one"
+        )
+    spec = small.SmallCPM(arguments.parts or 14, arguments.stages or 3)
+    asked = transform(arguments, spec.parts)
+    write(
+        arguments.out,
+        deploy=small.small_deploy(spec, size),
+        train=small.small_train(spec, source(arguments), arguments.batch_size, asked),
+        solver=solver(arguments, small.small_solver),
+    )
 
 
 def machine(arguments: argparse.Namespace) -> CPM:
@@ -57,7 +82,7 @@ def source(arguments: argparse.Namespace) -> str:
     return os.path.relpath(arguments.lmdb, arguments.out)
 
 
-def transform(arguments: argparse.Namespace, spec: CPM) -> object:
+def transform(arguments: argparse.Namespace, parts: int) -> schema.TransformationParameter:
     parameter = specification.release_transform()
     parameter.crop_size_x = parameter.crop_size_y = arguments.crop_size
     parameter.target_dist = arguments.target_dist or round(parameter.target_dist * arguments.crop_size / 368, 4)
@@ -67,13 +92,15 @@ def transform(arguments: argparse.Namespace, spec: CPM) -> object:
         parameter.sigma = arguments.sigma
     if arguments.sigma_center is not None:
         parameter.sigma_center = arguments.sigma_center
-    if spec.parts != 14:
-        parameter.num_parts = parameter.np_in_lmdb = spec.parts
+    if parts != 14:
+        parameter.num_parts = parameter.np_in_lmdb = parts
     return parameter
 
 
-def solver(arguments: argparse.Namespace) -> object:
-    parameter = specification.release_solver("train.prototxt", arguments.snapshot_prefix)
+def solver(
+    arguments: argparse.Namespace, default: Callable[[str, str], schema.SolverParameter]
+) -> schema.SolverParameter:
+    parameter = default("train.prototxt", arguments.snapshot_prefix)
     for name in ("base_lr", "max_iter", "stepsize", "gamma", "snapshot", "display", "random_seed", "clip_gradients"):
         value = getattr(arguments, name)
         if value is not None:
@@ -103,7 +130,9 @@ def widths(text: str) -> Widths:
 
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
-    parser.add_argument("net", choices=(*PRESETS, "vgg", "person"), help="the release's model to start from")
+    parser.add_argument(
+        "net", choices=(*PRESETS, "vgg", "person", "small"), help="the release's model to start from, or a small one"
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the prototxts")
     parser.add_argument("--lmdb", default="lmdb", help="the training LMDB")
     parser.add_argument("--stages", metavar="T", type=command_line.positive_integer, help="number of stages")
@@ -113,7 +142,9 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--filler-std", metavar="S", type=float, default=0.01, help="of the gaussian filler (0.01)")
     parser.add_argument("--dropout", metavar="R", type=float, default=0.0, help="after conv5 and conv6 of stage 1")
     parser.add_argument("--batch-size", metavar="N", type=command_line.positive_integer, default=16)
-    parser.add_argument("--crop-size", metavar="PX", type=command_line.positive_integer, default=368, help="net input")
+    parser.add_argument(
+        "--crop-size", metavar="PX", type=command_line.positive_integer, help="net input (368; small: 184)"
+    )
     parser.add_argument(
         "--target-dist", metavar="D", type=float, help="person height / 200 px in the crop (1.171 at 368)"
     )

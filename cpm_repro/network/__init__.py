@@ -1,5 +1,6 @@
 """The pose machine itself (the paper's section 3): its nets written down, and what they can see.
 
-In reading order: specification (CPM, CPM-VGG and the person detector as Caffe nets, stage by stage), stages (which
-blobs are a stage's), receptive_field (which pixels a belief depends on), summary (shapes, parameters, work).
+In reading order: builder (nets put together layer by layer), specification (CPM, CPM-VGG and the person detector as
+Caffe nets, stage by stage), small (a CPM that a CPU learns in hours), stages (which blobs are a stage's),
+receptive_field (which pixels a belief depends on), summary (shapes, parameters, work).
 """

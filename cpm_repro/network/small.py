@@ -44,6 +44,26 @@ def small_train(
     return builder.net
 
 
+def small_solver(net: str, snapshot_prefix: str) -> schema.SolverParameter:
+    """Adam whose rate falls in a straight line to 0 at `max_iter`."""
+    return schema.SolverParameter(
+        net=net,
+        type="Adam",
+        base_lr=2e-3,
+        momentum=0.9,
+        momentum2=0.999,
+        delta=1e-8,
+        lr_policy="poly",
+        power=1,
+        average_loss=50,
+        display=10,
+        max_iter=10000,
+        snapshot=500,
+        snapshot_prefix=snapshot_prefix,
+        solver_mode=schema.SolverParameter.GPU,
+    )
+
+
 def _stages(builder: Builder, spec: SmallCPM, losses: bool) -> None:
     features = _features(builder, spec.features)
     top = _normalized(builder, "conv9_stage1", features, spec.features, 1)

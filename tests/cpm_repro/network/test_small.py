@@ -1,0 +1,44 @@
+"""The small CPM: sizes, what its stages see, and that it can be trained and run."""
+
+import pytest
+
+from cpm_repro.network.receptive_field import receptive_fields
+from cpm_repro.network.small import SmallCPM, small_deploy, small_train
+from cpm_repro.network.specification import release_transform
+from cpm_repro.network.stages import stage_blobs
+from prototxt_import.formats.prototxt import format_prototxt, parse_net
+from prototxt_import.net import Net
+
+
+def built(param):
+    """The net as it reads back from its own prototxt text."""
+    return parse_net(format_prototxt(param), "built")
+
+
+@pytest.mark.parametrize("spec", [SmallCPM(), SmallCPM(parts=9, stages=2, features=32, stage=16)])
+def test_every_stage_makes_maps_at_an_eighth(spec):
+    net = Net(built(small_deploy(spec, (184, 168), batch=2)))
+    blobs = stage_blobs(net)
+    assert [net.blob_shapes[name] for name in blobs] == [(2, spec.parts + 1, 23, 21)] * spec.stages
+
+
+def test_the_second_stage_sees_the_whole_person():
+    net = Net(built(small_deploy(SmallCPM())))
+    fields = receptive_fields(net, "image")
+    sizes = [fields[name][0].size for name in stage_blobs(net)]
+    assert sizes == [87, 231, 375]
+
+
+def test_only_convolutions_that_make_maps_have_biases():
+    for layer in small_deploy(SmallCPM()).layer:
+        if layer.type == "Convolution":
+            assert layer.convolution_param.bias_term == (layer.convolution_param.num_output == 15), layer.name
+
+
+def test_training_and_testing_share_all_layers_with_weights():
+    train = small_train(SmallCPM(), "lmdb", 4, release_transform())
+    weights = [layer for layer in train.layer if layer.type in ("Convolution", "BatchNorm", "Scale")]
+    assert weights == [
+        layer for layer in small_deploy(SmallCPM()).layer if layer.type in ("Convolution", "BatchNorm", "Scale")
+    ]
+    assert [layer.type for layer in train.layer].count("EuclideanLoss") == 3
