@@ -18,6 +18,7 @@ LAYER_TYPES = re.compile(r'"(Convolution|Pooling|ReLU|Dropout|Concat|BatchNorm|E
 NAME_LAYER_TYPES = {
     "prototxt_import/formats",
     "prototxt_import/layers",
+    "cpm_repro/network/builder.py",
     "cpm_repro/network/specification.py",
     "cpm_repro/compare/causes",
 }
