@@ -1,8 +1,7 @@
 """Decodes images to the pixels OpenCV's `imread` gave the original converter: uint8 (H, W, 3), BGR.
 
-EXIF orientation is ignored (the annotations count stored pixels), grey becomes three equal planes, alpha is
-dropped, 16-bit samples keep their high byte. JPEGs go through libjpeg-turbo in both, with the same
-defaults.
+EXIF orientation is ignored if not asked for (the annotations count stored pixels), grey becomes three equal planes,
+alpha is dropped, 16-bit samples keep their high byte. JPEGs go through libjpeg-turbo in both, with the same defaults.
 """
 
 import io
@@ -14,7 +13,7 @@ from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
@@ -34,16 +33,20 @@ class WrongSize(InputError):
     """An image of another size than expected."""
 
 
-def read_bgr(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def read_bgr(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, upright: bool = False) -> NDArray[np.uint8]:
     """The image's pixels, uint8 (H, W, 3), BGR; InputError if it is missing, no image, cut short, has more than
-    `max_pixels`, or is of a kind whose pixels OpenCV would read otherwise."""
+    `max_pixels`, or is of a kind whose pixels OpenCV would read otherwise.
+
+    upright: turn them as the EXIF orientation says, which viewers do and annotations do not.
+    """
     with _opened(path, path) as image:
         if image.width * image.height > max_pixels:
             raise InputError(
                 f"{path}: expected an image of at most {max_pixels} pixels (--max-pixels raises that), "
                 f"found {image.width} x {image.height}"
             )
-        return _pixels(image, path)
+        pixels = _pixels(image, path)
+        return _upright(pixels, _orientation(image)) if upright else pixels
 
 
 def decode_bgr(file: bytes | memoryview, where: str | os.PathLike[str], size: tuple[float, float]) -> NDArray[np.uint8]:
@@ -107,6 +110,26 @@ def _pixels(image: Image.Image, where: str | os.PathLike[str]) -> NDArray[np.uin
         return np.repeat(grey[..., None], 3, axis=2)
     rgb = image if image.mode == "RGB" else image.convert("RGB")
     return np.frombuffer(bytearray(rgb.tobytes("raw", "BGR")), np.uint8).reshape(image.height, image.width, 3)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's, 1 to 8; 1, as stored, where it says nothing that can be read."""
+    try:
+        with _quietly():
+            return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except (ValueError, TypeError, SyntaxError, OSError, EOFError, ZeroDivisionError):
+        return 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """What EXIF's orientation asks of a viewer: 2 to 4 mirror and turn by half, 5 to 8 exchange the sides."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def _check_kind(image: Image.Image, where: str | os.PathLike[str]) -> None:

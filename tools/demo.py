@@ -1,13 +1,14 @@
 """Finds people's poses in pictures.
 
 Written: the poses drawn on the pictures, the belief maps of every stage, and all joints as JSON and CSV. Each picture
-shows one person, where --center and --scale say, or everybody whom a person detector (--person-prototxt,
---person-weights) finds in it. Networks get BGR, as Caffe's do; weights that were trained on RGB go through
-`tools/convert.py --channel-order rgb` first.
+shows one person, where --center and --scale say, or those in --boxes, or everybody whom a person detector
+(--person-prototxt, --person-weights) finds in it. Pictures are turned upright first, as their EXIF says. Networks get
+BGR, as Caffe's do; weights that were trained on RGB go through `tools/convert.py --channel-order rgb` first.
 """
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from cpm_repro import command_line
 from cpm_repro.inference.options import add_testing_options, network, numbers, positive_number, protocol
-from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv
+from cpm_repro.inference.pose_files import FoundPose, part_names, write_coco, write_csv, write_openpose
 from cpm_repro.inference.protocol import BATCH
 from data_lmdb import joints
 from data_lmdb.images import MAX_PIXELS, image_size
@@ -25,7 +26,8 @@ from prototxt_import.files import InputError
 
 if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to do, not for --help
     from cpm_repro.inference.beliefs import Beliefs
-    from cpm_repro.inference.pictures import Picture
+    from cpm_repro.inference.pictures import Picture, PictureFile
+    from cpm_repro.inference.protocol import Protocol
     from prototxt_import.net import Net
 
 EXAMPLE = """
@@ -64,63 +66,104 @@ def show_people(picture: "Picture", beliefs: "Sequence[Beliefs]", arguments: arg
     poses = []
     for index, (person, belief) in enumerate(zip(picture.people, beliefs, strict=True), start=1):
         pose = belief.pose()
-        asked = picture.path.name, picture.image_id, index, person.center, person.scale
+        asked = picture.file.path.name, picture.image_id, index, person.center, person.scale
         poses.append(FoundPose(*asked, pose.joints, pose.scores))
-        figure = figures.stages_figure(belief.crops[nearest].pixels(), [stage[nearest] for stage in belief.stages])
-        number = f"_{index}" if picture.found else ""
-        sheet.save(figure, arguments.out / f"{picture.path.stem}{number}_stages.png")
+        maps = [stage[nearest] for stage in belief.stages]
+        figure = figures.stages_figure(belief.crops[nearest].pixels(), maps, shown_parts(arguments, len(maps[0]) - 1))
+        number = f"_{index}" if picture.found or len(picture.people) > 1 else ""
+        sheet.save(figure, arguments.out / f"{picture.file.name}{number}_stages.png")
     return poses
 
 
-def show_picture(picture: "Picture", poses: Sequence[FoundPose], out: Path) -> None:
-    """Draws everybody's pose, and where the person detector found them; prints a line."""
-    from cpm_repro.figures import poses as figures
-    from cpm_repro.figures import sheet
+def shown_parts(arguments: argparse.Namespace, number_of_parts: int) -> list[int] | None:
+    """Which maps --parts asks for; None for the telling few."""
+    if arguments.parts is None:
+        return None
+    names = [*part_names(number_of_parts), "background"]
+    wanted = names if arguments.parts == "all" else arguments.parts.split(",")
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise InputError(f"--parts: expected `all` or some of {', '.join(names)}, found {unknown[0]}")
+    return [names.index(name) for name in wanted]
 
-    people = [pose.joints for pose in poses]
-    limbs = joints.LIMBS.get(len(people[0]) if people else 14)
+
+def show_picture(picture: "Picture", poses: Sequence[FoundPose], arguments: argparse.Namespace) -> None:
+    """Draws everybody's pose, and where the person detector found them; prints a line."""
+    from cpm_repro.figures import drawing, sheet
+    from cpm_repro.figures import poses as figures
+
+    out = arguments.out / picture.file.name
+    limbs = joints.LIMBS.get(len(poses[0].joints) if poses else 14)
     if limbs:
-        states = [np.ones(len(pose)) for pose in people]
-        figure = figures.people_figure(picture.pixels, people, states, limbs, stress_first=False)
-        sheet.save(figure, out / f"{picture.path.stem}_pose.png")
+        drawn = drawing.draw_poses(picture.pixels, poses, limbs, arguments.min_score)
+        drawing.save(drawn, out.parent / f"{out.name}_pose.png")
     if picture.found:
         centers = np.array([person.center for person in picture.people]).reshape(-1, 2)
         figure = figures.person_map_figure(picture.pixels, picture.found.person_map, centers)
-        sheet.save(figure, out / f"{picture.path.stem}_people.png")
+        sheet.save(figure, out.parent / f"{out.name}_people.png")
+    write_openpose(out.parent / f"{out.name}_keypoints.json", poses)
     count = "1 person" if len(poses) == 1 else f"{len(poses) or 'no'} people"
     score = f", mean score {np.mean([pose.score for pose in poses]):.3f}" if poses else ""
-    tqdm.write(f"{picture.path}: {count}{score}, drawn in {out / picture.path.stem}_*.png")
+    tqdm.write(f"{picture.file.path}: {count}{score}, drawn in {out}_*.png")
+
+
+def reader(arguments: argparse.Namespace, asked: "Protocol") -> "Callable[[PictureFile, int], Picture]":
+    """How a picture is read, and who is looked for in it."""
+    from cpm_repro.inference.boxes import read_boxes
+    from cpm_repro.inference.person_detection import find_people
+    from cpm_repro.inference.pictures import with_boxes, with_everybody, with_one_person
+
+    limit = {"max_pixels": arguments.max_pixels}
+    detector = person_detector(arguments)
+    if detector is not None:
+        find = partial(find_people, person_net=detector, protocol=asked, scale=arguments.scale)
+        return partial(with_everybody, find=find, **limit)
+    if arguments.boxes:
+        if arguments.center:
+            raise InputError("--center: expected no --boxes beside it, which say where people are, found both")
+        return partial(with_boxes, boxes=read_boxes(arguments.boxes), scale=arguments.scale, **limit)
+    return partial(with_one_person, center=arguments.center, scale=arguments.scale, **limit)
+
+
+def find_files(arguments: argparse.Namespace) -> "list[PictureFile]":
+    """The pictures to look at; says what is left out, and that one --center is not everybody's."""
+    from cpm_repro.inference.pictures import image_files
+
+    files, left_out = image_files(arguments.images, arguments.recursive)
+    if left_out:
+        print(
+            f"left out: {left_out} {'file that is no picture' if left_out == 1 else 'files that are no pictures'}",
+            file=sys.stderr,
+        )
+    if arguments.center and len(files) > 1:
+        print(f"warning: one --center for {len(files)} pictures (--boxes says it of each)", file=sys.stderr)
+    if not arguments.skip_bad:
+        for file in files:
+            image_size(file.path)  # before anything is computed
+    return files
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from cpm_repro.inference.person_detection import find_people
-    from cpm_repro.inference.pictures import good_pictures, image_files, with_beliefs, with_everybody, with_one_person
+    from cpm_repro.inference.pictures import good_pictures, with_beliefs
     from cpm_repro.network.stages import stage_blobs
 
     arguments.out = Path(arguments.out)
-    files = image_files(arguments.images)
-    if not arguments.skip_bad:
-        for path in files:
-            image_size(path)  # before anything is computed
+    files = find_files(arguments)
     net = network(arguments)
     asked = protocol(arguments, net, batch=arguments.batch_size)
-    detector = person_detector(arguments)
-    limit = {"max_pixels": arguments.max_pixels}
-    read = partial(with_one_person, center=arguments.center, scale=arguments.scale, **limit)
-    if detector is not None:
-        find = partial(find_people, person_net=detector, protocol=asked, scale=arguments.scale)
-        read = partial(with_everybody, find=find, **limit)
-    pictures = good_pictures(files, read, arguments.skip_bad)
+    number_of_parts = net.blob_shapes[stage_blobs(net)[-1]][1] - 1
+    shown_parts(arguments, number_of_parts)
+    pictures = good_pictures(files, reader(arguments, asked), arguments.skip_bad)
     shown, poses = 0, []
     for picture, beliefs in with_beliefs(pictures, net, asked):
         found = show_people(picture, beliefs, arguments)
-        show_picture(picture, found, arguments.out)
+        show_picture(picture, found, arguments)
         poses += found
         shown += 1
     if not shown:
         raise InputError(f"{arguments.images[0]}: expected a picture that can be used, found none")
     write_coco(arguments.out / "poses.json", poses)
-    write_csv(arguments.out / "poses.csv", poses, net.blob_shapes[stage_blobs(net)[-1]][1] - 1)
+    write_csv(arguments.out / "poses.csv", poses, number_of_parts)
     print(f"{arguments.out}: pictures {shown}, people {len(poses)}, in poses.json and poses.csv")
     return 0
 
@@ -145,6 +188,7 @@ def add_people_options(to: argparse.ArgumentParser) -> None:
         help="a person's height in the picture / 200 px (default: the picture's height / 200, for a person as tall as "
         "the picture; with a person detector, what makes the picture as high as the network's input)",
     )
+    to.add_argument("--boxes", metavar="F", type=Path, help="CSV or JSON of boxes around the people: look for these")
     to.add_argument("--person-prototxt", metavar="P", type=Path, help="a person detector: find everybody")
     to.add_argument("--person-weights", metavar="W", type=Path, help="its weights, .caffemodel or .caffemodel.h5")
 
@@ -181,9 +225,21 @@ def arguments_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="name pictures that cannot be used and go on (default: the first of them ends the run)",
     )
+    parser.add_argument("--recursive", action="store_true", help="pictures in sub-folders too")
+    parser.add_argument(
+        "--min-score",
+        metavar="S",
+        type=float,
+        default=0.1,
+        help="joints believed in less fade in the drawing, and vanish at half of it (default: 0.1)",
+    )
+    parser.add_argument(
+        "--parts", metavar="NAME,...", help="whose belief maps are drawn, `all` for every one (default: a telling few)"
+    )
     command_line.add_out(
         parser,
-        "folder for poses.json (COCO's results), poses.csv, and of every picture NAME_pose.png and NAME_stages.png; "
+        "folder for poses.json (COCO's results), poses.csv, and of every picture NAME_pose.png, NAME_stages.png and "
+        "NAME_keypoints.json (OpenPose's); "
         "with a person detector NAME_people.png and NAME_1_stages.png, NAME_2_stages.png, ...",
     )
     return parser

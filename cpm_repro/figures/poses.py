@@ -40,9 +40,8 @@ def draw_people(
     states: Sequence[np.ndarray],
     limbs: Limbs,
     line_width: float = 3.2,
-    stress_first: bool = True,
 ) -> None:
-    """People on their picture: the first of them drawn stronger than the others, or each by his or her size.
+    """People on their picture, the first of them drawn stronger than the others.
 
     joints: (P, 2) of each person; states: (P,) of each: 1 visible, a white dot; 0 occluded, a black one; 2 missing, not
     drawn. limbs: pairs of joints and their colours, as in `joints.LIMBS`. line_width in points.
@@ -50,14 +49,7 @@ def draw_people(
     draw_picture(axes, image_bgr)
     for person in reversed(range(len(joints))):
         width, strength = (line_width, 1.0) if person == 0 else (0.5 * line_width, 0.75)
-        if not stress_first:
-            width, strength = line_width * _size(joints[person], image_bgr), 1.0
         _draw_person(axes, joints[person], np.asarray(states[person]), limbs, width, strength)
-
-
-def _size(joints: np.ndarray, image: np.ndarray) -> float:
-    """1 for a person of half the picture and more, down to 0.25."""
-    return float(np.clip(2 * np.ptp(joints, axis=0).max() / max(image.shape[:2]), 0.25, 1))
 
 
 def _draw_person(
@@ -95,11 +87,10 @@ def people_figure(
     states: Sequence[np.ndarray],
     limbs: Limbs,
     title: str = "",
-    stress_first: bool = True,
 ) -> Figure:
     """One picture with all its people, see `draw_people`; its longer side about 7 inches."""
     figure, axes = _picture_figure(image_bgr, title)
-    draw_people(axes, image_bgr, joints, states, limbs, line_width=4.5, stress_first=stress_first)
+    draw_people(axes, image_bgr, joints, states, limbs, line_width=4.5)
     return figure
 
 
@@ -135,10 +126,11 @@ def overlay(image_bgr: np.ndarray, belief: np.ndarray) -> np.ndarray:
 def stages_figure(crop_bgr: np.ndarray, maps: Sequence[np.ndarray], parts: Sequence[int] | None = None) -> Figure:
     """The paper's figure 7: a row per stage, a column per part, each belief map over the crop.
 
-    crop_bgr: uint8 (box, box, 3); maps: per stage (P+1, h, w). parts: 0-based (default: a telling few).
+    crop_bgr: uint8 (box, box, 3); maps: per stage (P+1, h, w). parts: 0-based, P is the
+    background (default: a telling few).
     """
     number_of_parts = len(maps[0]) - 1
-    names = part_names(number_of_parts)
+    names = (*part_names(number_of_parts), "background")
     if parts is None:
         parts = SHOWN_PARTS.get(number_of_parts, tuple(range(min(number_of_parts, 6))))
     side = 1.55

@@ -1,10 +1,11 @@
 """Pictures of files and folders with the people to find in them, and what a network believes of them."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, tee
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -14,6 +15,7 @@ from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
 from .beliefs import Beliefs, estimate_beliefs
+from .boxes import Box
 from .crops import Person, check_picture
 from .person_detection import FoundPeople
 from .protocol import Protocol
@@ -21,36 +23,58 @@ from .protocol import Protocol
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
+class PictureFile(NamedTuple):
+    """A picture's file, and its name without suffix, below the folder that it was searched in."""
+
+    path: Path
+    name: str
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture, uint8 (H, W, 3) BGR, and the people to look at; `found` is what the person detector said."""
 
-    path: Path
+    file: PictureFile
     image_id: int
     pixels: np.ndarray
     people: list[Person]
     found: FoundPeople | None = None
 
 
-def image_files(given: Sequence[Path]) -> list[Path]:
-    """The pictures as given; instead of a folder those in it, by name."""
-    files: list[Path] = []
+def image_files(given: Sequence[Path], recursive: bool = False) -> tuple[list[PictureFile], int]:
+    """The pictures as given; instead of a folder those in it, by name, with `recursive` those in its sub-folders too.
+    And how many files of the folders are left out, by their suffix."""
+    files: list[PictureFile] = []
+    left_out = 0
     for path in given:
-        inside = [path]
-        if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not path.is_dir():
+            files.append(PictureFile(path, path.stem))
+            continue
+        every = sorted(file for file in (path.rglob("*") if recursive else path.iterdir()) if not file.is_dir())
+        inside = [file for file in every if file.suffix.lower() in SUFFIXES]
         if not inside:
             raise InputError(f"{path}: expected a folder with pictures ({', '.join(SUFFIXES)}), found none")
-        files += inside
-    stems = [file.stem for file in files]
-    if len(set(stems)) < len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        left_out += len(every) - len(inside)
+        files += [PictureFile(file, file.relative_to(path).with_suffix("").as_posix()) for file in inside]
+    _check_names([file.name for file in files])
+    return files, left_out
+
+
+def _check_names(names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{twice}: expected pictures of different names, found two that would be written as one")
-    return files
+
+
+def read_upright(path: Path, max_pixels: int) -> np.ndarray:
+    """The picture as a viewer shows it, turned as its EXIF orientation says."""
+    pixels = read_bgr(path, max_pixels, upright=True)
+    check_picture(pixels, str(path))
+    return pixels
 
 
 def with_one_person(
-    path: Path,
+    file: PictureFile,
     image_id: int,
     center: tuple[float, float] | None = None,
     scale: float | None = None,
@@ -58,27 +82,46 @@ def with_one_person(
 ) -> Picture:
     """The picture with one person: `center` (x, y) in 0-based pixels, by default the picture's middle; `scale`, height
     / 200 px, by default for a person as tall as the picture."""
-    pixels = read_bgr(path, max_pixels)
-    check_picture(pixels, str(path))
+    pixels = read_upright(file.path, max_pixels)
     height, width = pixels.shape[:2]
-    person = Person(pixels, center or ((width - 1) / 2, (height - 1) / 2), scale or height / 200, str(path))
-    return Picture(path, image_id, pixels, [person])
+    x, y = center = center or ((width - 1) / 2, (height - 1) / 2)
+    if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+        raise InputError(
+            f"{file.path}: expected --center inside the picture of {width} x {height} px, found {x:g},{y:g}"
+        )
+    return Picture(file, image_id, pixels, [Person(pixels, center, scale or height / 200, str(file.path))])
+
+
+def with_boxes(
+    file: PictureFile,
+    image_id: int,
+    boxes: Mapping[str, Sequence[Box]],
+    scale: float | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Picture:
+    """The picture with the people in its boxes, who are as tall as their boxes if `scale` says nothing else."""
+    pixels = read_upright(file.path, max_pixels)
+    mine = boxes.get(file.name + file.path.suffix) or boxes.get(file.path.name) or ()
+    people = [Person(pixels, box.center, scale or box.height / 200, str(file.path)) for box in mine]
+    return Picture(file, image_id, pixels, people)
 
 
 def with_everybody(
-    path: Path, image_id: int, find: Callable[..., FoundPeople], max_pixels: int = MAX_PIXELS
+    file: PictureFile, image_id: int, find: Callable[..., FoundPeople], max_pixels: int = MAX_PIXELS
 ) -> Picture:
     """The picture with everybody whom the person detector finds."""
-    pixels = read_bgr(path, max_pixels)
-    found = find(pixels, where=str(path))
-    return Picture(path, image_id, pixels, found.people, found)
+    pixels = read_upright(file.path, max_pixels)
+    found = find(pixels, where=str(file.path))
+    return Picture(file, image_id, pixels, found.people, found)
 
 
-def good_pictures(files: Sequence[Path], read: Callable[[Path, int], Picture], skip_bad: bool) -> Iterator[Picture]:
+def good_pictures(
+    files: Sequence[PictureFile], read: Callable[[PictureFile, int], Picture], skip_bad: bool
+) -> Iterator[Picture]:
     """The pictures one after the other; with `skip_bad` without those that cannot be used, which are named."""
-    for image_id, path in enumerate(tqdm(files, unit="picture", disable=None), start=1):
+    for image_id, file in enumerate(tqdm(files, unit="picture", disable=None), start=1):
         try:
-            picture = read(path, image_id)
+            picture = read(file, image_id)
         except InputError as error:
             if not skip_bad:
                 raise

@@ -1,4 +1,4 @@
-"""Poses as files that other programs read: COCO's keypoint results as JSON, and a table as CSV.
+"""Poses as files that other programs read: COCO's keypoint results, a table, and OpenPose's files.
 
 JSON: a list with an object for each person, as COCO's evaluation reads it (`tools/evaluate.py --predictions` too):
 
@@ -12,6 +12,9 @@ their order, `joints.PARTS`; COCO's own 17 are others), `center` and `scale` tha
 
 CSV: a line for each person with `image`, `person`, `center_x`, `center_y`, `scale`, `score`, and `<part>_x`, `<part>_y`
 and `<part>_score` of each part.
+
+OpenPose's JSON, a file for each picture: `people`, each with `pose_keypoints_2d`: x, y, score of each part in the order
+of OpenPose's MPI model, which begins with this project's 14 parts; its 15th, the chest, is not found: 0, 0, 0.
 
 Coordinates are 0-based pixels, x right, y down; scores are the averaged belief maps' peaks; scale is height / 200 px.
 """
@@ -30,6 +33,7 @@ from prototxt_import.files import replacing
 
 PERSON_CATEGORY = 1
 DECIMALS = 4
+OPENPOSE_PARTS = 14  # of the MPI model, in front of its chest
 
 
 @dataclass(frozen=True)
@@ -107,3 +111,14 @@ def write_csv(path: str | os.PathLike[str], poses: Sequence[FoundPose], number_o
             numbers = _rounded([*pose.center, pose.scale, pose.score])
             parts = _rounded(np.column_stack([pose.joints, pose.scores]).ravel())
             table.writerow([pose.image, pose.people_index, *numbers, *parts])
+
+
+def write_openpose(path: str | os.PathLike[str], poses: Sequence[FoundPose]) -> None:
+    """OpenPose's file of one picture's poses; whole or not at all."""
+    people = []
+    for pose in poses:
+        keypoints = _rounded(np.column_stack([pose.joints, pose.scores]).ravel())
+        chest = [0.0, 0.0, 0.0] if len(pose.joints) == OPENPOSE_PARTS else []
+        people.append({"person_id": [pose.people_index], "pose_keypoints_2d": keypoints + chest})
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps({"version": 1.3, "people": people}) + "\n", encoding="utf-8")

@@ -43,7 +43,7 @@ def test_every_picture_gives_pose_stages_and_joints(tmp_path, net):
     out = tmp_path / "out"
     result = run_tool("demo", *images, *net, "--out", out, "--scales", "0.9,1")
     assert result.returncode == 0, result.stderr
-    names = {f"{stem}{ending}" for stem in "ab" for ending in ("_pose.png", "_stages.png")}
+    names = {f"{stem}{ending}" for stem in "ab" for ending in ("_pose.png", "_stages.png", "_keypoints.json")}
     assert {path.name for path in out.iterdir()} == names | {"poses.json", "poses.csv"}
     first, second = json.loads((out / "poses.json").read_text())
     assert first["file_name"] == "a.png" and (second["file_name"], second["image_id"]) == ("b.jpg", 2)
@@ -73,7 +73,7 @@ def test_networks_of_other_parts_have_maps_but_no_limbs(tmp_path):
     image, out = picture(tmp_path / "a.png"), tmp_path / "out"
     result = run_tool("demo", image, "--prototxt", prototxt, "--weights", weights, "--fast", "--out", out)
     assert result.returncode == 0, result.stderr
-    assert {path.name for path in out.iterdir()} == {"a_stages.png", "poses.json", "poses.csv"}
+    assert {path.name for path in out.iterdir()} == {"a_stages.png", "a_keypoints.json", "poses.json", "poses.csv"}
     assert json.loads((out / "poses.json").read_text())[0]["parts"] == ["part_0", "part_1", "part_2"]
 
 
@@ -91,6 +91,7 @@ def test_everybody_in_a_folder_is_found_whatever_the_batch(tmp_path, net):
     assert "a.png: no people" in result.stdout and "b.png: 2 people" in result.stdout
     names = {"a_pose.png", "a_people.png", "b_pose.png", "b_people.png", "b_1_stages.png", "b_2_stages.png"}
     names |= {"c_pose.png", "c_people.png", "c_1_stages.png", "poses.json", "poses.csv"}
+    names |= {f"{stem}_keypoints.json" for stem in "abc"}
     assert {path.name for path in (tmp_path / "all").iterdir()} == names
     rows = table(tmp_path / "all" / "poses.csv")
     assert [(row["image"], row["person"]) for row in rows] == [("b.png", "1"), ("b.png", "2"), ("c.jpg", "1")]
@@ -99,6 +100,61 @@ def test_everybody_in_a_folder_is_found_whatever_the_batch(tmp_path, net):
     assert {row["scale"] for row in rows} == {str(round(41 / 35 * 64 / 368, 4))}
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "all" / name).read_bytes()
+
+
+def test_the_drawing_has_the_pictures_size_and_openpose_reads_the_joints(tmp_path, net):
+    out = tmp_path / "out"
+    result = run_tool("demo", picture(tmp_path / "a.png", 91, 73), *net, "--fast", "--out", out, "--parts", "all")
+    assert result.returncode == 0, result.stderr
+    assert Image.open(out / "a_pose.png").size == (73, 91)
+    (person,) = json.loads((out / "a_keypoints.json").read_text())["people"]
+    (result,) = json.loads((out / "poses.json").read_text())
+    assert person["pose_keypoints_2d"] == [*result["keypoints"], 0, 0, 0]
+
+
+def test_pictures_are_turned_upright(tmp_path, net):
+    pixels = np.random.default_rng(3).integers(0, 256, (60, 90, 3)).astype(np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a viewer turns it to the right
+    Image.fromarray(np.rot90(pixels)).save(tmp_path / "a.png", exif=turned)
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    result = run_tool("demo", tmp_path / "a.png", tmp_path / "b.png", *net, "--fast", "--out", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    turned, plain = json.loads((tmp_path / "out" / "poses.json").read_text())
+    assert turned["keypoints"] == plain["keypoints"]
+    assert Image.open(tmp_path / "out" / "a_pose.png").size == (90, 60)
+
+
+def test_boxes_say_who_is_looked_for(tmp_path, net):
+    (tmp_path / "pictures" / "sub").mkdir(parents=True)
+    picture(tmp_path / "pictures" / "a.png")
+    picture(tmp_path / "pictures" / "sub" / "a.png", 60, 50)
+    (tmp_path / "pictures" / "notes.txt").write_text("none")
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("image,x,y,width,height\nsub/a.png,10,10,20,41\na.png,1,2,30,40\na.png,20,20,31,60\n")
+    given = [tmp_path / "pictures", "--recursive", *net, "--fast", "--boxes", boxes, "--out", tmp_path / "out"]
+    result = run_tool("demo", *given)
+    assert result.returncode == 0, result.stderr
+    assert "left out: 1 file that is no picture" in result.stderr
+    people = json.loads((tmp_path / "out" / "poses.json").read_text())
+    assert [(p["center"], p["scale"]) for p in people] == [
+        ([15.5, 21.5], 0.2),
+        ([35.0, 49.5], 0.3),
+        ([19.5, 30.0], 0.205),
+    ]
+    assert (tmp_path / "out" / "a_2_stages.png").exists() and (tmp_path / "out" / "sub" / "a_pose.png").exists()
+
+
+def test_centres_are_inside_and_one_for_many_is_said(tmp_path, net):
+    images = [picture(tmp_path / "a.png"), picture(tmp_path / "b.png", 60, 50)]
+    out = ["--fast", "--out", tmp_path / "out"]
+    refused = run_tool("demo", images[1], *net, *out, "--center", "60,20")
+    assert_refused(refused, "b.png: expected --center inside the picture of 50 x 60 px, found 60,20")
+    result = run_tool("demo", *images, *net, *out, "--center", "20,20")
+    assert result.returncode == 0 and "one --center for 2 pictures" in result.stderr
+    assert_refused(
+        run_tool("demo", *images, *net, *out, "--parts", "head,nose"), "expected `all` or some of head, neck"
+    )
 
 
 def test_bad_pictures_of_a_folder_end_the_run_or_are_skipped(tmp_path, net):

@@ -30,7 +30,7 @@ def test_present_parts_only_are_drawn(tmp_path, number_of_parts):
     pose = RNG.uniform(10, 70, (number_of_parts, 2))
     limbs = joints.LIMBS[number_of_parts]
     for state, name in ((1, "pose.png"), (2, "nobody.png")):
-        figure = figures.people_figure(grey, [pose], [np.full(number_of_parts, state)], limbs, stress_first=False)
+        figure = figures.people_figure(grey, [pose], [np.full(number_of_parts, state)], limbs)
         sheet.save(figure, tmp_path / name)
     drawn, empty = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("pose.png", "nobody.png"))
     assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 50
@@ -50,14 +50,6 @@ def test_people_figure_draws_what_is_there_and_the_first_person_stronger(tmp_pat
     nobody = figures.people_figure(grey, poses, [np.full(16, 2)] * 3, joints.LIMBS[16])
     assert not nobody.axes[0].lines
     assert sum(len(dots.get_offsets()) for dots in nobody.axes[0].collections) == 0
-
-
-def test_people_may_be_drawn_by_their_size():
-    small = RNG.uniform(0, 1, (14, 2)) * [10, 30] + 20
-    pose = np.concatenate([small * 2, small * 0.5]).reshape(2, 14, 2)
-    figure = figures.people_figure(picture(120, 160), pose, np.ones((2, 14)), joints.LIMBS[14], stress_first=False)
-    widths = [line.get_linewidth() for line in figure.axes[0].lines]
-    assert min(widths[26:]) > 1.5 * min(widths[:26])  # the first person lies on top
 
 
 def test_person_map_figure_marks_the_centres(tmp_path):

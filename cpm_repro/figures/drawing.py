@@ -1,0 +1,149 @@
+"""Poses drawn on the photograph itself, at its own size, for people who want to keep the photograph.
+
+Pictures are uint8 (H, W, 3) BGR; joints (P, 2) in 0-based pixels. Lines and dots are blended by how much of a pixel
+they cover; writing is Pillow's.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from cpm_repro.inference.pose_files import FoundPose, part_names
+from prototxt_import.files import replacing
+
+MIN_SCORE = 0.1
+"""From this belief on a joint is drawn in full; below it fades, and is gone at half of it."""
+
+Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
+Pixels = NDArray[np.uint8]
+
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+
+
+def strengths(scores: NDArray[np.float64], min_score: float) -> NDArray[np.float64]:
+    """How strongly each joint is drawn, 0 to 1."""
+    if min_score <= 0:
+        return np.ones(len(scores))
+    return np.asarray(np.clip(2 * scores / min_score - 1, 0, 1))
+
+
+def draw_poses(image_bgr: Pixels, poses: Sequence[FoundPose], limbs: Limbs, min_score: float = MIN_SCORE) -> Pixels:
+    """The picture with everybody's limbs and joints, number and mean score, and a legend of the sides."""
+    drawn = image_bgr.copy()
+    for pose in poses:
+        _draw_person(drawn, pose.joints, strengths(pose.scores, min_score), limbs)
+    if not poses:
+        return drawn
+    sides = side_colours(limbs, part_names(len(poses[0].joints)))
+    return _written(drawn, [(_place(pose, min_score), _title(pose)) for pose in poses], sides)
+
+
+def side_colours(limbs: Limbs, names: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+    """What a legend says: `right` and `left` (the person's own) with that side's brightest colour."""
+    sides = {}
+    for side in ("right", "left"):
+        mine = [colour for ends, colour in limbs.items() if all(names[end].startswith(f"{side[0]}_") for end in ends)]
+        if mine:
+            sides[side] = max(mine, key=sum)
+    return sides
+
+
+def save(image_bgr: Pixels, path: str | os.PathLike[str]) -> None:
+    """Write the picture in the format of the name's ending, whole or not at all."""
+    with replacing(path) as temporary:
+        Image.fromarray(np.ascontiguousarray(image_bgr[..., ::-1])).save(temporary, format=_format(path), quality=95)
+
+
+def _format(path: str | os.PathLike[str]) -> str:
+    return {".jpg": "JPEG", ".jpeg": "JPEG"}.get(Path(path).suffix.lower(), "PNG")
+
+
+def _draw_person(image: Pixels, joints: NDArray[np.float64], strength: NDArray[np.float64], limbs: Limbs) -> None:
+    seen = joints[strength > 0]
+    size = float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
+    radius = max(size / 70, 1.0)
+    for (start, end), colour in limbs.items():
+        here = float(min(strength[start], strength[end]))
+        _draw_line(image, joints[start], joints[end], 1.45 * radius, _BLACK, 0.55 * here)
+        _draw_line(image, joints[start], joints[end], radius, colour, here)
+    for joint, here in zip(joints, strength, strict=True):
+        _draw_line(image, joint, joint, 1.35 * radius, _BLACK, float(here))
+        _draw_line(image, joint, joint, 0.95 * radius, _WHITE, float(here))
+
+
+def _draw_line(
+    image: Pixels,
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    radius: float,
+    colour: tuple[int, int, int],
+    strength: float,
+) -> None:
+    """A line with round ends, or a dot where both ends are one, into `image`; colour is (R, G, B)."""
+    low = np.maximum(np.floor(np.minimum(start, end) - radius - 1), 0).astype(int)
+    high = np.minimum(np.ceil(np.maximum(start, end) + radius + 2), image.shape[1::-1]).astype(int)
+    if strength <= 0 or (low >= high).any():
+        return
+    box = image[low[1] : high[1], low[0] : high[0]]
+    cover = strength * np.clip(radius + 0.5 - _distances(low, high, start, end), 0, 1)[..., None]
+    box[...] = np.rint(box * (1 - cover) + cover * np.array(colour[::-1]))
+
+
+def _distances(
+    low: NDArray[np.int_], high: NDArray[np.int_], start: NDArray[np.float64], end: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Of each pixel of a box from the line between two points, px."""
+    x, y = np.arange(low[0], high[0])[None] - start[0], np.arange(low[1], high[1])[:, None] - start[1]
+    along = np.asarray(end, float) - start
+    squared = along @ along
+    share = np.clip((x * along[0] + y * along[1]) / squared, 0, 1) if squared > 0 else 0.0 * x
+    return np.asarray(np.hypot(x - share * along[0], y - share * along[1]), float)
+
+
+def _title(pose: FoundPose) -> str:
+    return f"{pose.people_index}: {pose.score:.2f}"
+
+
+def _place(pose: FoundPose, min_score: float) -> tuple[float, float]:
+    """Above the topmost joint that is drawn."""
+    seen = pose.joints[strengths(pose.scores, min_score) > 0]
+    if not len(seen):
+        return pose.center
+    x, y = seen[seen[:, 1].argmin()]
+    return float(x), float(y)
+
+
+def _written(
+    image_bgr: Pixels, titles: Sequence[tuple[tuple[float, float], str]], sides: Mapping[str, tuple[int, int, int]]
+) -> Pixels:
+    """The picture with titles above their places, and the legend in its lower left corner."""
+    picture = Image.fromarray(np.ascontiguousarray(image_bgr[..., ::-1]))
+    draw = ImageDraw.Draw(picture, "RGBA")
+    size = float(np.clip(min(picture.size) / 30, 9, 60))
+    font = ImageFont.load_default(size)
+    for (x, y), text in titles:
+        width = draw.textlength(text, font=font)
+        left = float(np.clip(x - width / 2, 0, max(picture.width - width, 0)))
+        _write(draw, (left, max(y - 2.2 * size, 0)), text, font, size, _WHITE)
+    for line, (text, colour) in enumerate(reversed([*sides.items()])):
+        _write(draw, (0.4 * size, picture.height - (1.5 * line + 1.7) * size), text, font, size, colour)
+    return np.ascontiguousarray(np.asarray(picture)[..., ::-1])
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    size: float,
+    colour: tuple[int, int, int],
+) -> None:
+    """A line of text on a dark ground."""
+    left, top, right, bottom = draw.textbbox(place, text, font=font)
+    margin = 0.2 * size
+    draw.rectangle((left - margin, top - margin, right + margin, bottom + margin), fill=(0, 0, 0, 140))
+    draw.text(place, text, font=font, fill=(*colour, 255))

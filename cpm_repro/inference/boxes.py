@@ -1,0 +1,84 @@
+"""Boxes around people, as another program's detector writes them: who is to be looked at in which picture.
+
+CSV with the columns image, x, y, width, height, a line per person; or JSON, a list of objects with `bbox` [x, y, width,
+height] and `image` or `file_name`, as COCO's results have them. Coordinates are 0-based pixels, x right, y down; (x, y)
+is the upper left corner. Other columns and fields are ignored. `image` is a picture's file name, or its path below the
+folder that the pictures are searched in.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from prototxt_import.files import InputError
+
+COLUMNS = ("x", "y", "width", "height")
+
+
+class Box(NamedTuple):
+    """A person's box, 0-based pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Its middle (x, y)."""
+        return self.x + (self.width - 1) / 2, self.y + (self.height - 1) / 2
+
+
+def read_boxes(path: str | os.PathLike[str]) -> dict[str, list[Box]]:
+    """The boxes of each picture, in the file's order; InputError names the line or the object that is wrong."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: expected a readable file of boxes: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected boxes as CSV or JSON, found bytes that are no text") from None
+    read = _json if text.lstrip().startswith(("[", "{")) else _csv
+    boxes: dict[str, list[Box]] = {}
+    for image, box in read(text, str(path)):
+        boxes.setdefault(image, []).append(box)
+    return boxes
+
+
+def _csv(text: str, where: str) -> Iterator[tuple[str, Box]]:
+    table = csv.DictReader(io.StringIO(text))
+    missing = [column for column in ("image", *COLUMNS) if column not in (table.fieldnames or ())]
+    if missing:
+        raise InputError(f"{where}: line 1: expected the columns image, {', '.join(COLUMNS)}, found no {missing[0]}")
+    for row in table:
+        place = f"{where}: line {table.line_num}"
+        yield str(row["image"]), _box([row[column] for column in COLUMNS], place)
+
+
+def _json(text: str, where: str) -> Iterator[tuple[str, Box]]:
+    try:
+        people = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: expected JSON: {error}") from None
+    if not isinstance(people, list):
+        raise InputError(f"{where}: expected a list of people, found an object")
+    for number, person in enumerate(people):
+        place = f"{where}: person {number}"
+        image = person.get("image", person.get("file_name")) if isinstance(person, dict) else None
+        if not isinstance(image, str):
+            raise InputError(f"{place}: expected the picture's name as `image` or `file_name`, found {image!r}")
+        yield image, _box(person.get("bbox"), place)
+
+
+def _box(values: object, where: str) -> Box:
+    try:
+        box = Box(*map(float, values))  # type: ignore[call-overload]  # what is no list of numbers is caught
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: expected a box of four numbers x, y, width, height, found {values!r}") from None
+    if not (all(map(math.isfinite, box)) and box.width > 0 and box.height > 0):
+        raise InputError(f"{where}: expected a box with width and height above 0, found {box}")
+    return box

@@ -1,0 +1,64 @@
+"""Poses on the photograph itself: its own size, its own pixels elsewhere, and joints that fade with their score."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cpm_repro.figures import drawing
+from cpm_repro.inference.pose_files import FoundPose
+from data_lmdb import joints
+
+LIMBS = joints.LIMBS[14]
+GREY = np.full((140, 190, 3), 128, np.uint8)
+
+
+def person(scores=0.8, seed=0, index=1):
+    rng = np.random.default_rng(seed)
+    return FoundPose("a.png", 1, index, (80, 60), 0.5, rng.uniform(30, 110, (14, 2)), np.broadcast_to(scores, 14))
+
+
+def test_the_picture_keeps_its_size_and_its_pixels_far_from_people():
+    picture = np.random.default_rng(1).integers(0, 256, (150, 201, 3)).astype(np.uint8)
+    before = picture.copy()
+    drawn = drawing.draw_poses(picture, [person()], LIMBS)
+    assert drawn.shape == picture.shape and (picture == before).all()
+    np.testing.assert_array_equal(drawn[:, 125:], picture[:, 125:])
+    assert (drawn[30:110, 30:110] != picture[30:110, 30:110]).any()
+    np.testing.assert_array_equal(drawing.draw_poses(picture, [], LIMBS), picture)
+
+
+@pytest.mark.parametrize(("score", "seen"), [(0.1, 1.0), (0.075, 0.5), (0.05, 0.0), (-0.2, 0.0), (0.9, 1.0)])
+def test_joints_fade_below_the_least_score(score, seen):
+    np.testing.assert_allclose(drawing.strengths(np.array([score]), 0.1), [seen])
+
+
+def test_a_least_score_of_zero_shows_everything():
+    assert (drawing.strengths(np.array([-1.0, 0.0, 1.0]), 0) == 1).all()
+
+
+def test_what_is_not_believed_is_not_drawn():
+    nobody = drawing.draw_poses(GREY, [person(0.01)], {})
+    body = nobody[45:110, 110:]  # between title and legend
+    assert (body == 128).all()
+
+
+def test_a_line_covers_its_pixels_and_half_of_its_edge():
+    image = np.zeros((9, 20, 3), np.uint8)
+    drawing._draw_line(image, np.array([4.0, 4.0]), np.array([15.0, 4.0]), 2.0, (255, 128, 0), 1.0)
+    assert image[4, 10].tolist() == [0, 128, 255] and image[3, 10, 2] == 255
+    assert image[6, 10].tolist() == [0, 64, 128] and image[7, 10].max() == 0
+    drawing._draw_line(image, np.array([-90.0, -90.0]), np.array([-70.0, -80.0]), 2.0, (255, 255, 255), 1.0)
+    assert image[0, 0].max() == 0
+
+
+def test_the_legend_has_a_bright_colour_of_each_side():
+    sides = drawing.side_colours(LIMBS, joints.PARTS_14)
+    assert list(sides) == ["right", "left"] and sides["right"][0] > sides["right"][2]
+    assert drawing.side_colours({}, ()) == {}
+
+
+@pytest.mark.parametrize("name", ["a.png", "b.jpg"])
+def test_pictures_are_saved_at_their_size(tmp_path, name):
+    drawing.save(drawing.draw_poses(GREY, [person(), person(seed=1, index=2)], LIMBS), tmp_path / name)
+    with Image.open(tmp_path / name) as image:
+        assert image.size == (190, 140)
