@@ -14,8 +14,10 @@ from torch import Tensor
 from cpm_kernels import cuda_module
 from cpm_kernels.window import Pair, Window
 
+from . import profiles
 from .convolution import output_size
 from .gemm import DEFAULT_PROFILE, GemmProfile
+from .profiles import Profile
 from .solvers import SOLVER_BLOB, SolverStep
 
 SMALL = 1_000_000  # multiplications up to which OpenBLAS has kernels of their own (gemm.h: gemm_is_small)
@@ -246,7 +248,7 @@ def add_weight_gradient(
         _launch_elements("weight_gradient_lanes", gradient.numel(), 128, *arguments, *rest)
 
 
-def add_bias_gradient(y: Tensor, gradient: Tensor) -> None:
+def add_bias_gradient(y: Tensor, gradient: Tensor, profile: Profile = profiles.DEFAULT_PROFILE) -> None:
     """Adds, image by image, the sum of each map of y (N, C, H, W) to `gradient` (C,)."""
     _same_device(y=y, gradient=gradient)
     images, maps, area = y.shape[0], y.shape[1], y.shape[2] * y.shape[3]
@@ -254,9 +256,10 @@ def add_bias_gradient(y: Tensor, gradient: Tensor) -> None:
         raise ValueError(f"gradient must have shape {(maps,)}, not {tuple(gradient.shape)}")
     blocks = -(-(area // 4 * 4) // GEMV_BLOCK)
     sums = torch.empty((images * maps, blocks), dtype=torch.float32, device=y.device)
+    rest = (maps, area, blocks, images, *profile.numbers)
     if blocks:
-        _launch_elements("block_sums", sums.numel() * 8, 256, y, sums, maps, area, blocks, images)
-    _launch_elements("add_block_sums", maps, 128, y, sums, gradient, maps, area, blocks, images)
+        _launch_elements("block_sums", sums.numel() * 8, 256, y, sums, *rest)
+    _launch_elements("add_block_sums", maps, 128, y, sums, gradient, *rest)
 
 
 def _pooling(x: Tensor, window: Window, size: Pair) -> tuple[int, ...]:

@@ -134,7 +134,7 @@ weight_gradient_lanes(const float* top, const float* bottom, float* weight, cons
 // Sums of the output gradient's maps by blocks of gemv (blas.h): sums (images * maps, blocks). Eight threads to a
 // sum, one per lane, 32 sums to a thread block.
 CPM_KERNEL(256, 1)
-block_sums(const float* dy, float* sums, int maps, int area, int blocks, int images) {
+block_sums(const float* dy, float* sums, int maps, int area, int blocks, int images, int family, int gemv_threads) {
     CPM_SHARED float lanes[256];
     ThreadBlock<float, 256> threads;
     const long long first = (long long)blockIdx.x * 32;
@@ -153,23 +153,33 @@ block_sums(const float* dy, float* sums, int maps, int area, int blocks, int ima
         const long long at = first + id / 8;
         if (id % 8 || at >= (long long)images * maps * blocks) return;
         const int map = at / blocks % maps, start = at % blocks * GEMV_BLOCK, left = area / 4 * 4 - start;
-        const bool narrow = map >= maps / 4 * 4 && maps % 4 >= 2 && !(maps % 4 == 3 && map == maps - 1);
+        const Profile profile{family, gemv_threads};
+        const GemvPart part = gemv_part(map, maps, (long long)maps * area, profile);
+        const RowLanes kind = gemv_row_lanes(map - part.first, part.count, profile);
         const float* from = dy + at / blocks * area + start;
-        sums[at] = narrow ? gemv_narrow_sum(from, left < GEMV_BLOCK ? left : GEMV_BLOCK) : fold_8_lanes(lanes + id);
+        sums[at] = kind == ROW_WIDE ? fold_8_lanes(lanes + id)
+                                    : gemv_row_sum(from, left < GEMV_BLOCK ? left : GEMV_BLOCK, kind);
     });
 }
 
 // Bias gradient, onto what is there, image by image: the map's block sums, then what is left over from fours.
 CPM_KERNEL(128, 1)
-add_block_sums(const float* dy, const float* sums, float* bias, int maps, int area, int blocks, int images) {
+add_block_sums(const float* dy, const float* sums, float* bias, int maps, int area, int blocks, int images, int family,
+               int gemv_threads) {
     const long long map = element_number();
     if (map >= maps) return;
+    const Profile profile{family, gemv_threads};
+    const int fours = area / 4 * 4;
     float total = bias[map];
     for (int image = 0; image < images; image++) {
         const long long from = image * (long long)maps + map;
+        const float* row = dy + from * area;
+        if (gemv_is_short(area, profile)) {
+            total = gemv_add_row(row, area, (int)map, maps, 1.0f, total, profile);
+            continue;
+        }
         for (int i = 0; i < blocks; i++) total = total + sums[from * blocks + i];
-        const float* rest = dy + from * area + area / 4 * 4;
-        total = gemv_add_row(rest, area % 4, (int)map, maps, 1.0f, total);
+        if (fours < area) total = gemv_add_rest(row + fours, area - fours, 1.0f, total, profile);
     }
     bias[map] = total;
 }

@@ -1,51 +1,110 @@
-"""Sums in OpenBLAS's order, against the OpenBLAS that scipy ships where it takes its AVX-512 kernels."""
+"""Sums in OpenBLAS's order, by rules written out and by values; test_live_openblas asks the library itself."""
+
+import hashlib
 
 import numpy as np
 import pytest
 
 from cpm_kernels.exact.blas import add_column_sums, add_row_sums, axpy, dot, fused
-from cpm_kernels.exact.gemm import TILE_VERSIONS, best_version
+from cpm_kernels.exact.profiles import FAMILIES, Profile
 from tests.bits import assert_same_bits
 
-blas = pytest.importorskip("scipy.linalg.blas")
-openblas = pytest.mark.skipif(best_version() != TILE_VERSIONS["avx512"], reason="OpenBLAS has other kernels here")
 
-
-def normals(*shape, seed=0):
+def normals(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *shape]).standard_normal(shape, np.float32)
 
 
-@openblas
-def test_dot():
-    for count in [*range(1, 200), 1000, 2116, 4097, 9999]:  # from 10,000 on OpenBLAS may share the work among threads
-        x, y = normals(count), normals(count, seed=1)
-        assert_same_bits(dot(x, y), np.float32(blas.sdot(x, y)), f"{count} values")
+VALUES = {
+    "cooperlake": "46128ecf4b43bfe8",
+    "skylakex": "46128ecf4b43bfe8",
+    "haswell": "b3c9058d9f70c7c4",
+    "sandybridge": "2ace5cbe4c68a21f",
+    "nehalem": "2efdd14ede584b0e",
+}
+"""By family: the first digits of the SHA-256 of test_values_of_every_family's sums."""
 
 
-@openblas
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 7, 14, 15])
-def test_row_sums(rows):
-    for length in [*range(9, 50), 168, 169, 225, 529] + ([2116, 4097] if rows < 3 else []):
-        a, sums = normals(rows, length), normals(rows)
-        for scale in (1.0, 0.3):
-            scale = float(np.float32(scale))
-            expected = blas.sgemv(scale, a.T, np.ones(length, np.float32), 1, sums.copy(), trans=1)
-            actual = sums.copy()
-            add_row_sums(a, actual, scale)
-            assert_same_bits(actual, expected, f"{rows} x {length}, scale {scale}")
+def short_rows_added(rows: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """AVX-512's bias gradients of maps with 4 to 8 positions, output by output."""
+    count, length = rows.shape
+    added = sums.copy()
+    for i, v in enumerate(rows):
+        in_twos, in_fours, in_eights = (i < count // size * size for size in (2, 4, 8))
+        left_to_right = v[0]
+        for value in v[1:]:
+            left_to_right = left_to_right + value
+        if length == 4 and in_twos:
+            total = (v[0] + v[1]) + (v[2] + v[3])
+        elif length == 6 and in_fours and not in_eights:
+            total = (v[0] + (v[1] + v[2])) + (v[3] + (v[4] + v[5]))
+        elif length == 7 and in_fours and not in_eights:
+            total = ((v[0] + v[1]) + (v[4] + v[5])) + ((v[2] + v[3]) + v[6])
+        elif length in (6, 7) and not in_fours:
+            for value in v:
+                added[i] = added[i] + value
+            continue
+        elif length == 8 and in_fours:
+            total = ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]))
+        elif length == 8 and in_twos:
+            total = ((v[0] + v[1]) + (v[4] + v[5])) + ((v[2] + v[3]) + (v[6] + v[7]))
+        elif length == 8:
+            total = (((v[0] + v[4]) + (v[1] + v[5])) + (v[2] + v[6])) + (v[3] + v[7])
+        else:
+            total = left_to_right
+        added[i] = added[i] + total
+    return added
 
 
-@openblas
-@pytest.mark.parametrize("columns", [1, 2, 3, 4, 7, 8, 12, 16, 17, 29, 100])
-def test_column_sums(columns):
-    for rows in (1, 2, 3, 5, 8, 15, 48, 49, 60, 63):
-        a, sums = normals(rows, columns), normals(columns)
-        expected = blas.sgemv(1, a.T, np.ones(rows, np.float32), 1, sums.copy())
-        add_column_sums(a, sums)
-        assert_same_bits(sums, expected, f"{rows} x {columns}")
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 12, 23])
+@pytest.mark.parametrize("length", range(1, 9))
+def test_short_rows_with_avx512(count: int, length: int) -> None:
+    rows, sums = normals(count, length), normals(count)
+    expected = short_rows_added(rows, sums)
+    add_row_sums(rows, sums)
+    assert_same_bits(sums, expected, f"{count} x {length}")
 
 
-def test_axpy_and_fused_round_once():
+def test_four_rows_have_columns_summed_in_pairs() -> None:
+    """InnerProduct's bias gradient at batch 4 with AVX-512."""
+    a, sums = normals(4, 29), normals(29)
+    apart = (a[0] + a[2]) + (a[1] + a[3])
+    expected = sums + np.where(np.arange(29) < 12, apart, ((a[0] + a[1]) + a[2]) + a[3])
+    add_column_sums(a, sums)
+    assert_same_bits(sums, expected.astype(np.float32), "29 columns")
+
+
+def test_threads_share_rows_and_columns() -> None:
+    """From 9,216 elements on every thread's share is a product of its own; a few columns are shared by their rows."""
+    for family in FAMILIES:
+        profile, alone = Profile(family, 3), Profile(family)
+        a, sums = normals(20, 600), normals(20)
+        expected = sums.copy()
+        for part in (slice(0, 7), slice(7, 14), slice(14, 20)):
+            add_row_sums(a[part], expected[part], profile=alone)
+        add_row_sums(a, sums, profile=profile)
+        assert_same_bits(sums, expected, f"rows, {profile}")
+        b, sums = normals(3000, 4), normals(4)
+        expected = sums.copy()
+        for start in (0, 1000, 2000):
+            share = np.zeros(4, np.float32)
+            add_column_sums(b[start : start + 1000], share, alone)
+            expected = expected + share
+        add_column_sums(b, sums, profile)
+        assert_same_bits(sums, expected, f"columns, {profile}")
+
+
+def test_values_of_every_family() -> None:
+    """What OpenBLAS 0.3.21 gave for these numbers: dot product of 1,000 values, rows of 200, columns of 15."""
+    x, y, a = normals(1000), normals(1000, seed=1), normals(8, 200)
+    for family in FAMILIES:
+        rows, columns = np.zeros(8, np.float32), np.zeros(20, np.float32)
+        add_row_sums(a, rows, float(np.float32(0.3)), Profile(family))
+        add_column_sums(normals(15, 20), columns, Profile(family))
+        found = np.concatenate([[dot(x, y, Profile(family))], rows, columns]).astype(np.float32)
+        assert hashlib.sha256(found.tobytes()).hexdigest()[:16] == VALUES[family], family
+
+
+def test_axpy_and_fused_round_once() -> None:
     x, y, z = normals(1001), normals(1001, seed=1), normals(1001, seed=2)
     exact = (x.astype(np.longdouble) * y + z).astype(np.float32)
     assert_same_bits(fused(x, y, z), exact, "x y + z")
@@ -54,7 +113,21 @@ def test_axpy_and_fused_round_once():
     assert_same_bits(y, expected, "0.3 x + y")
 
 
-def test_wrong_sizes_are_refused():
+def test_axpy_rounds_twice_without_avx512_but_in_whole_32s_of_haswell() -> None:
+    factor, count = np.float32(0.3), 10_050
+    x, y = normals(count), normals(count, seed=1)
+    once, twice = (np.longdouble(factor) * x + y).astype(np.float32), y + factor * x
+    shares = {1: [10_050], 2: [5025, 5025], 3: [3350, 3350, 3350]}
+    for threads, parts in shares.items():
+        fused_of_haswell = np.concatenate([np.arange(part) < part // 32 * 32 for part in parts])
+        for family in FAMILIES:
+            expected = {"haswell": np.where(fused_of_haswell, once, twice), "sandybridge": twice, "nehalem": twice}
+            found = y.copy()
+            axpy(float(factor), x, found, Profile(family, threads))
+            assert_same_bits(found, expected.get(family, once), f"{family}, {threads} threads")
+
+
+def test_wrong_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="y must have 3 values"):
         dot(normals(3), normals(4))
     with pytest.raises(ValueError, match="the sums must be float32 of shape 2"):

@@ -12,6 +12,7 @@ import torch
 from cpm_kernels import cuda_module
 from cpm_kernels.exact import blas, convolution, cuda, elementary, gemm, pooling, solvers
 from cpm_kernels.exact.gemm import GEMM_PROFILES, GemmProfile
+from cpm_kernels.exact.profiles import FAMILIES, Profile
 from cpm_kernels.window import Window
 from tests.bits import assert_same_bits
 from tests.kernels.cuda_on_host import HostLauncher
@@ -160,15 +161,17 @@ def test_convolution(
     assert_same_bits(on_gradient.cpu().numpy(), gradient, "weight gradient")
 
 
-@pytest.mark.parametrize("maps", [3, 6, 7, 8, 33])
-@pytest.mark.parametrize("size", [(1, 3), (5, 7), (23, 23), (12, 12), (68, 61), (91, 93)])
+@pytest.mark.parametrize("maps", [1, 3, 6, 7, 8, 33])
+@pytest.mark.parametrize("size", [(1, 1), (1, 3), (2, 3), (2, 4), (5, 7), (23, 23), (12, 12), (68, 61), (91, 93)])
 def test_bias_gradient(device: str, maps: int, size: tuple[int, int]) -> None:
-    y, gradient = values(3, maps, *size), values(maps, seed=1)
-    on_y, on_gradient = on(device, y, gradient)
-    cuda.add_bias_gradient(on_y, on_gradient)
-    for image in y:
-        blas.add_row_sums(image.reshape(maps, -1), gradient)
-    assert_same_bits(on_gradient.cpu().numpy(), gradient, "bias gradient")
+    y, start = values(3, maps, *size), values(maps, seed=1)
+    for profile in [Profile(family, threads) for family in FAMILIES for threads in (1, 2, 4)]:
+        gradient = start.copy()
+        on_y, on_gradient = on(device, y, gradient)
+        cuda.add_bias_gradient(on_y, on_gradient, profile)
+        for image in y:
+            blas.add_row_sums(image.reshape(maps, -1), gradient, profile=profile)
+        assert_same_bits(on_gradient.cpu().numpy(), gradient, f"bias gradient, {profile}")
 
 
 POOLINGS = {

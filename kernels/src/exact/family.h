@@ -1,0 +1,17 @@
+// What decides the bits of OpenBLAS: the family of its kernels and the number of its threads (profiles.py names them).
+
+#pragma once
+#include "common/device.h"
+
+enum Family { COOPERLAKE, SKYLAKEX, HASWELL, SANDYBRIDGE, NEHALEM };
+
+struct Profile {
+    int family, threads;
+};
+
+CPM_FN bool has_avx512(Profile profile) { return profile.family <= SKYLAKEX; }
+
+// Whether its kernels multiply and add with one rounding.
+CPM_FN bool is_fused(Profile profile) { return profile.family <= HASWELL; }
+
+CPM_FN float multiply_add(bool fused, float a, float b, float c) { return fused ? fmaf(a, b, c) : a * b + c; }
