@@ -3,6 +3,7 @@ are put in where a blob feeds several layers, and the order of the layers is che
 """
 
 from collections import Counter
+from collections.abc import Sequence
 
 from .files import InputError
 from .formats import schema
@@ -40,13 +41,8 @@ def _meets(state: "schema.NetState", rule: "schema.NetStateRule") -> bool:
 
 def check_order(net: "schema.NetParameter") -> None:
     """InputError, naming the layer, unless every bottom has an earlier maker and every top is new or in place."""
-    names = Counter(layer.name for layer in net.layer)
     available: set[str] = set()
     for index, layer in enumerate(net.layer):
-        if names[layer.name] > 1:
-            raise InputError(
-                f"layer '{layer.name}': expected a name of its own, found {names[layer.name]} of that name"
-            )
         for bottom in layer.bottom:
             if bottom not in available:
                 raise InputError(_missing_bottom(net, index, bottom))
@@ -59,29 +55,46 @@ def check_order(net: "schema.NetParameter") -> None:
 def _missing_bottom(net: "schema.NetParameter", index: int, bottom: str) -> str:
     layer = net.layer[index]
     start = f"layer '{layer.name}' ({layer.type}): bottom '{bottom}'"
-    makers = [later for later in net.layer[index:] if bottom in later.top]
-    if not makers:
+    maker = next((later for later in range(index, len(net.layer)) if bottom in net.layer[later].top), None)
+    if maker is None:
         return f"{start}: expected a blob that an earlier layer makes, found none of that name"
-    if _depends(net, makers[0], layer):
-        return f"{start}: expected an order without cycles, found that '{makers[0].name}' needs this layer to make it"
-    return f"{start}: expected an earlier layer to make it, found that the later layer '{makers[0].name}' does"
+    name = net.layer[maker].name
+    if _depends(net, maker, index):
+        return f"{start}: expected an order without cycles, found that '{name}' needs this layer to make it"
+    return f"{start}: expected an earlier layer to make it, found that the later layer '{name}' does"
 
 
-def _depends(net: "schema.NetParameter", layer: "schema.LayerParameter", on: "schema.LayerParameter") -> bool:
-    """Whether `layer` needs, directly or through others, a top of `on`."""
-    if layer.name == on.name:
-        return True
-    makers = {top: maker for maker in net.layer for top in maker.top}
-    seen: set[str] = set()
-    waiting = list(layer.bottom)
+def _depends(net: "schema.NetParameter", layer: int, on: int) -> bool:
+    """Whether the layer at one place needs, directly or through others, a top of the one at another."""
+    makers = {top: place for place, maker in enumerate(net.layer) for top in maker.top}
+    seen: set[int] = set()
+    waiting = [layer]
     while waiting:
-        maker = makers.get(waiting.pop())
-        if maker is not None and maker.name not in seen:
-            if maker.name == on.name:
-                return True
-            seen.add(maker.name)
-            waiting.extend(maker.bottom)
+        place = waiting.pop()
+        if place == on:
+            return True
+        if place not in seen:
+            seen.add(place)
+            waiting += [makers[bottom] for bottom in net.layer[place].bottom if bottom in makers]
     return False
+
+
+def names_apart(net: "schema.NetParameter") -> list[str]:
+    """A name for each layer that no other has. Caffe lets layers have equal names and empty ones: the first keeps its
+    own, later ones get a number behind it, and one without a name is called by its type."""
+    return apart([layer.name or layer.type for layer in net.layer])
+
+
+def apart(names: Sequence[str]) -> list[str]:
+    """The names, with `_2`, `_3`, … behind those that stood before."""
+    taken, seen, different = set(names), set(), []
+    for name in names:
+        new, number = name, 2
+        while new in seen or (new != name and new in taken):
+            new, number = f"{name}_{number}", number + 1
+        seen.add(new)
+        different.append(new)
+    return different
 
 
 def insert_splits(net: "schema.NetParameter") -> "schema.NetParameter":

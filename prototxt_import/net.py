@@ -3,7 +3,7 @@
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -15,17 +15,17 @@ from cpm_kernels.exact.random import CaffeRandom
 
 from . import layers as _registered_layers  # noqa: F401  importing it registers every layer type
 from .engine import make_engine
-from .files import InputError, first_five
+from .files import InputError
 from .formats import schema
-from .formats.blobs import array_to_blob, blob_shape, blob_to_array, fits
 from .formats.caffemodel import read_caffemodel
 from .formats.prototxt import read_net
-from .graph import check_order, filter_net, insert_splits
+from .graph import apart, check_order, filter_net, insert_splits, names_apart
 from .layers.fillers import fill
-from .layers.layer import Layer, Shape, make_layer
+from .layers.layer import Layer, Shape, automatic_tops, make_layer
 from .operations import Operations
 from .recomputation import segments
 from .share import Share
+from .weights import check_weights, copy_weights, stored_blobs
 
 _NO_MEMORY = "can't allocate memory"  # torch has no class of error for it on the CPU
 
@@ -46,7 +46,7 @@ class Net(nn.Module):
 
     `net(inputs)` takes the tops of Input and data layers by name and returns every blob by name, as they stand after
     the last layer (an in-place layer's result replaces the blob it overwrote). `state_dict` keys are
-    `layers.<layer>.<blob>`, e.g. `layers.conv1_stage1.weight`.
+    `layers.<layer>.<blob>`, e.g. `layers.conv1_stage1.weight`; a dot in a layer's name becomes `_`.
 
     Args:
         param: the net, V2 (see `prototxt.read_net`).
@@ -73,6 +73,7 @@ class Net(nn.Module):
         self.phase, self.engine = phase, make_engine(engine)
         self.layers = nn.ModuleDict()
         self.blob_shapes: dict[str, Shape] = {}
+        self._automatic: list[str] = []
         self._make_layers()
         self._fold_layers()
         self._share_blobs()
@@ -88,7 +89,7 @@ class Net(nn.Module):
         self.learnable = [replace(blob, parameter=made[id(blob.parameter)]) for blob in self.learnable]
         for layer in self._layers():
             for name in layer.blob_names:
-                setattr(layer, name, made[id(getattr(layer, name))])
+                layer.take(name, made[id(layer.owner(name))])
         self.random = CaffeRandom(0 if seed is None else seed)
         for layer in self._layers():
             layer.random = self.random
@@ -96,11 +97,21 @@ class Net(nn.Module):
             self._fill()
 
     def _make_layers(self) -> None:
-        for spec in self.param.layer:
+        names = names_apart(self.param)
+        keys = apart([name.replace(".", "_") for name in names])  # in state_dict a dot separates modules
+        self._keys = dict(zip(names, keys, strict=True))
+        for name, spec in zip(names, self.param.layer, strict=True):
+            self._add_automatic_tops(spec)
             layer = make_layer(spec, [self.blob_shapes[bottom] for bottom in spec.bottom], self.engine)
-            layer.require(_key(spec.name) not in self.layers, "a name that differs by more than dots", spec.name)
-            self.layers._modules[_key(spec.name)] = layer  # not add_module: a layer may be called "forward"
+            layer.own_name = name
+            self.layers._modules[self._keys[name]] = layer  # not add_module: a layer may be called "forward"
             self.blob_shapes.update(zip(spec.top, layer.shapes_of_tops, strict=True))
+
+    def _add_automatic_tops(self, spec: "schema.LayerParameter") -> None:
+        """A loss whose top has no name in the prototxt gets one all the same (Net::Init, AutoTopBlobs)."""
+        while len(spec.top) < automatic_tops(spec.type):
+            self._automatic.append(f"(automatic {len(self._automatic) + 1})")
+            spec.top.append(self._automatic[-1])
 
     def _fold_layers(self) -> None:
         """Where one layer follows another in place, the engine may do both in one pass over the blob."""
@@ -121,28 +132,25 @@ class Net(nn.Module):
             for index, name in enumerate(layer.blob_names):
                 spec = layer.spec.param[index] if index < len(layer.spec.param) else schema.ParamSpec()
                 blob = getattr(layer, name)
-                if spec.name and spec.name in owners:
-                    setattr(layer, name, self._shared(layer, spec, blob, owners[spec.name]))
+                if spec.name in owners:
+                    layer.take(name, self._shared(layer, spec, blob, owners[spec.name]))
                     continue
-                owners[spec.name or f"{layer.spec.name}/{index}"] = (layer.spec.name, index, blob)
+                if spec.name:
+                    owners[spec.name] = (layer.own_name, index, blob)
                 blob.requires_grad_(blob.requires_grad and spec.lr_mult != 0)
-                self.learnable.append(
-                    LearnableBlob(
-                        layer.spec.name, index, blob, spec.lr_mult if blob.requires_grad else 0, spec.decay_mult
-                    )
-                )
+                lr_mult = spec.lr_mult if blob.requires_grad else 0
+                self.learnable.append(LearnableBlob(layer.own_name, index, blob, lr_mult, spec.decay_mult))
 
     def _shared(
         self, layer: Layer, spec: "schema.ParamSpec", blob: nn.Parameter, owner: tuple[str, int, nn.Parameter]
     ) -> nn.Parameter:
+        """The owner's blob; InputError unless shapes, or with PERMISSIVE counts, are equal."""
         name, index, parameter = owner
         same = (
             parameter.numel() == blob.numel() if spec.share_mode == spec.PERMISSIVE else parameter.shape == blob.shape
         )
         expected = f"param '{spec.name}' of shape {tuple(parameter.shape)}, as layer '{name}' has it (blob {index})"
         layer.require(same, expected, str(tuple(blob.shape)))
-        if parameter.shape != blob.shape:
-            layer.require(False, f"a shared blob of the same shape {tuple(parameter.shape)}", str(tuple(blob.shape)))
         return parameter
 
     def _fill(self) -> None:
@@ -153,7 +161,7 @@ class Net(nn.Module):
             self.random.draws(layer.threads)
             for index, name in enumerate(layer.blob_names):
                 blob = getattr(layer, name)
-                own = (layer.spec.name, index) in owned
+                own = (layer.own_name, index) in owned
                 fill(blob if own else torch.empty_like(blob), layer.fillers[name], self.random, layer.where)
 
     def _layers(self) -> Iterator[Layer]:
@@ -165,8 +173,9 @@ class Net(nn.Module):
             layer.share = share
 
     def layer(self, name: str) -> Layer:
-        """The layer of that name; KeyError if there is none."""
-        return self.layers[_key(name)]
+        """The layer of that name, of several the first; KeyError if there is none."""
+        own_name = next((layer.own_name for layer in self._layers() if layer.spec.name == name), name)
+        return self.layers[self._keys[own_name]]
 
     @property
     def input_shapes(self) -> dict[str, Shape]:
@@ -181,12 +190,13 @@ class Net(nn.Module):
 
     @property
     def output_names(self) -> list[str]:
-        """The blobs that no later layer takes, in Caffe's order: by name."""
+        """The blobs that no later layer takes, in Caffe's order: by name; without those that have no name in the
+        prototxt."""
         waiting: set[str] = set()
         for layer in self.param.layer:
             waiting.difference_update(layer.bottom)
             waiting.update(layer.top)
-        return sorted(waiting)
+        return sorted(waiting.difference(self._automatic))
 
     @property
     def loss_weights(self) -> dict[str, float]:
@@ -204,7 +214,7 @@ class Net(nn.Module):
         blobs = self._inputs(inputs)
         for layer in self._computing():
             layer.compute(blobs)
-            for name in self._last_used_by[layer.spec.name] if wanted is not None else ():
+            for name in self._last_used_by[layer.own_name] if wanted is not None else ():
                 if name not in wanted:
                     del blobs[name]
         return blobs
@@ -212,8 +222,8 @@ class Net(nn.Module):
     @cached_property
     def _last_used_by(self) -> dict[str, list[str]]:
         """By layer, the blobs that no later layer takes: its own tops may be among them."""
-        last = {name: layer.name for layer in self.param.layer for name in (*layer.bottom, *layer.top)}
-        names: dict[str, list[str]] = {layer.name: [] for layer in self.param.layer}
+        last = {name: layer.own_name for layer in self._layers() for name in (*layer.spec.bottom, *layer.spec.top)}
+        names: dict[str, list[str]] = {layer.own_name: [] for layer in self._layers()}
         for blob, layer in last.items():
             names[layer].append(blob)
         return names
@@ -249,79 +259,27 @@ class Net(nn.Module):
         """Copies blobs by layer name, as Caffe does: layers of other names are left alone, a shape that differs is
         an error (Net::CopyTrainedLayersFrom), as is, with `every_layer`, a layer without weights. Nothing is copied
         then; the InputError lists the first five differences. Returns the names of the layers that got theirs."""
-        named = self.check_weights(weights, where, every_layer)
-        for key, source in named.items():
-            for name, blob in zip(self.layers[key].blob_names, source.blobs, strict=True):
-                _copy_blob(blob, getattr(self.layers[key], name), f"{where}: layer '{key}'")
-        return [source.name for source in named.values()]
+        pairs = self.check_weights(weights, where, every_layer)
+        copy_weights(pairs, where)
+        return [source.name for source, _ in pairs]
 
     def check_weights(
         self, weights: "schema.NetParameter", where: str, every_layer: bool = False
-    ) -> dict[str, "schema.LayerParameter"]:
-        """What `load_weights` would copy, by key in `layers`; its InputErrors."""
-        named = {_key(source.name): source for source in weights.layer if source.blobs}
-        learned = {key: layer for key, layer in self.layers.items() if layer.blob_names}
-        known = [key for key in named if key in self.layers]
-        if not known:
-            raise InputError(
-                f"{where}: expected weights for the layers of this net ({_first_names(learned)}), "
-                f"found none of their names ({_first_names(named)})"
-            )
-        differences = [d for key in known for d in _differences(named[key], self.layers[key])]
-        if every_layer:
-            missing = [layer.spec.name for key, layer in learned.items() if key not in named]
-            differences += [f"expected weights for layer '{name}', found none" for name in missing]
-        if differences:
-            raise InputError(f"{where}: {first_five(differences)}")
-        return {key: named[key] for key in known}
+    ) -> "list[tuple[schema.LayerParameter, Layer]]":
+        """What `load_weights` would copy, stored layers and those of the net; its InputErrors."""
+        return check_weights(list(self._layers()), weights, where, every_layer)
 
     def to_caffemodel(self, diff: bool = False) -> "schema.NetParameter":
         """The net with its blobs, as Caffe writes it to a `.caffemodel` (Net::ToProto); `diff`: and their gradients."""
-        param = schema.NetParameter()
-        param.CopyFrom(self.param)
-        param.name = self.param.name  # Caffe sets it even if empty
-        for spec in param.layer:
-            layer = self.layer(spec.name)
+        param = schema.NetParameter(name=self.param.name)  # Caffe sets it even if empty
+        for layer in self._layers():
+            spec = param.layer.add()
+            spec.CopyFrom(layer.spec)
             del spec.blobs[:]
-            for name in layer.blob_names:
-                spec.blobs.append(_blob(getattr(layer, name), diff))
+            spec.blobs.extend(stored_blobs(layer, diff))
+            tops = [top for top in spec.top if top not in self._automatic]
+            del spec.top[len(tops) :]
         return param
-
-
-def _key(layer: str) -> str:
-    """A layer's name in `state_dict` keys, where a dot separates modules."""
-    return layer.replace(".", "_")
-
-
-def _first_names(layers: Mapping) -> str:
-    names = ", ".join(f"'{name}'" for name in list(layers)[:3])
-    return names + (", …" if len(layers) > 3 else "")
-
-
-def _differences(source: "schema.LayerParameter", layer: Layer) -> list[str]:
-    """Why the stored blobs cannot be this layer's; empty if they can."""
-    place = f"layer '{source.name}'"
-    if len(source.blobs) != len(layer.blob_names):
-        return [f"{place}: expected {len(layer.blob_names)} blobs, as the prototxt has, found {len(source.blobs)}"]
-    pairs = [
-        (tuple(getattr(layer, name).shape), blob) for name, blob in zip(layer.blob_names, source.blobs, strict=True)
-    ]
-    return [
-        f"{place}, blob {index}: expected shape {wanted}, as the prototxt has, found {blob_shape(blob)}"
-        for index, (wanted, blob) in enumerate(pairs)
-        if not fits(blob_shape(blob), wanted, legacy=not blob.HasField("shape"))
-    ]
-
-
-def _blob(parameter: nn.Parameter, diff: bool) -> "schema.BlobProto":
-    gradient = (torch.zeros_like(parameter) if parameter.grad is None else parameter.grad) if diff else None
-    values = parameter.detach().cpu().numpy()
-    return array_to_blob(values, None if gradient is None else gradient.detach().cpu().numpy())
-
-
-def _copy_blob(blob: "schema.BlobProto", parameter: nn.Parameter, where: str) -> None:
-    with torch.no_grad():
-        parameter.copy_(torch.from_numpy(blob_to_array(blob, where).reshape(tuple(parameter.shape))))
 
 
 def _check_memory(blobs: Sequence[Tensor]) -> None:

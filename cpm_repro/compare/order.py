@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from prototxt_import.formats import schema
+from prototxt_import.graph import names_apart
 
 _TRACE_KEY = re.compile(r"(iter|blob|blobdiff|update)(\d+)/(.+)", re.DOTALL)
 _PARAMETER = re.compile(r"(.+)/(\d+)", re.DOTALL)
@@ -60,10 +61,10 @@ class NetworkOrder:
     def __init__(self, a: Sequence[str], b: Sequence[str], net: schema.NetParameter | None = None) -> None:
         names = _merged(a, b)
         self.is_trace = any(_TRACE_KEY.fullmatch(name) for name in names)
-        self.layers = {layer.name: layer for layer in net.layer} if net else {}
+        self.layers = dict(zip(names_apart(net), net.layer, strict=True)) if net else {}
         self._places: dict[str, int] = {}
-        for layer in self.layers.values():
-            for subject in (*layer.top, layer.name):
+        for name, layer in self.layers.items():
+            for subject in (*layer.top, name):
                 self._places.setdefault(subject, len(self._places))
         for name in names:
             self._places.setdefault(self._of_layer(self.key(name).subject), len(self._places))
@@ -114,10 +115,10 @@ class NetworkOrder:
         if parameter is not None:
             return [parameter[0]]
         if phase == Phase.BACKWARD:
-            return [layer.name for layer in self.layers.values() if subject in layer.bottom]
+            return [name for name, layer in self.layers.items() if subject in layer.bottom]
         if phase == Phase.LOSS:
-            return [layer.name for layer in self.layers.values() if any(layer.loss_weight) or "Loss" in layer.type]
-        return [layer.name for layer in self.layers.values() if subject in layer.top]
+            return [name for name, layer in self.layers.items() if any(layer.loss_weight) or "Loss" in layer.type]
+        return [name for name, layer in self.layers.items() if subject in layer.top]
 
     def inputs(self, name: str, present: set[str]) -> tuple[list[str], list[str]]:
         """The names in `present` that a forward blob was made from, and the layers in between, last first.

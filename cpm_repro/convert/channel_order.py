@@ -31,15 +31,15 @@ def swap_red_and_blue(net: Net) -> list[str]:
         if not orders.keys().isdisjoint(layer.spec.bottom):
             blobs, tops = layer.reorder(orders.get(layer.spec.bottom[0], ()))
             for name, values in blobs.items():
-                _set_once(getattr(layer, name), values, seen)
-            swapped += [layer.spec.name] if blobs else []
+                _set_once(layer.owner(name), values, seen)
+            swapped += [layer.own_name] if blobs else []
         for top, order in zip(layer.spec.top, tops, strict=True):
             orders.pop(top, None)
             if order is not None and order != tuple(sorted(order)):
                 orders[top] = order
     for layer in net.layers.values():
-        shared = any(id(getattr(layer, name)) in seen for name in layer.blob_names)
-        fits = not shared or layer.spec.name in swapped
+        shared = any(id(layer.owner(name)) in seen for name in layer.blob_names)
+        fits = not shared or layer.own_name in swapped
         layer.require(fits, "blobs that no layer on the image shares, to swap red and blue", "shared ones")
     return swapped
 
@@ -49,4 +49,4 @@ def _set_once(blob: Tensor, values: Tensor, seen: set[int]) -> None:
     if id(blob) not in seen:
         seen.add(id(blob))
         with torch.no_grad():
-            blob.copy_(values)
+            blob.copy_(values.reshape(blob.shape))

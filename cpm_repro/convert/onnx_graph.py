@@ -66,7 +66,7 @@ class LayerExport:
         return self.constant(values if shape is None else values.reshape(shape))
 
     def _name(self, what: str, index: int) -> str:
-        return f"{self.layer.spec.name}/{what}_{index}"
+        return f"{self.layer.own_name}/{what}_{index}"
 
 
 Converter = Callable[[LayerExport], str | list[str]]
@@ -102,10 +102,10 @@ class OnnxGraph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.value_of = {blob: blob for blob in net.input_shapes}
-        last_maker = {top: layer.spec.name for layer in net.layers.values() for top in layer.spec.top}
+        last_maker = {top: layer.own_name for layer in net.layers.values() for top in layer.spec.top}
         for layer in net.layers.values():
             if not layer.is_source:
-                final = [last_maker[top] == layer.spec.name and top not in net.input_shapes for top in layer.spec.top]
+                final = [last_maker[top] == layer.own_name and top not in net.input_shapes for top in layer.spec.top]
                 self._add(layer, final)
         self._name_outputs()
 

@@ -68,14 +68,14 @@ def summarize_layers(net: Net) -> list[LayerSummary]:
             continue
         layers.append(
             LayerSummary(
-                name=spec.name,
+                name=layer.own_name,
                 type=spec.type,
                 bottoms=[real_name.get(blob, blob) for blob in spec.bottom],
                 tops=list(spec.top),
                 shapes=[net.blob_shapes[blob] for blob in spec.top],
                 stage=stage_of(spec.name) if stages else None,
                 window=_window_text(layer),
-                parameters=owned[spec.name],
+                parameters=owned[layer.own_name],
                 flop=layer.flop([net.blob_shapes[blob] for blob in spec.bottom]),
                 fields=fields.get(spec.top[0]) if spec.top else None,
                 short_name=layer.short_name or spec.type,

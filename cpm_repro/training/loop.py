@@ -98,8 +98,8 @@ class Training:
         self.solver.clear_gradients()
         loss, outputs = 0.0, {}
         for number in range(self.param.iter_size):
-            outputs = self.forward_backward(hooks, number)
-            loss += sum(outputs[name] * weight for name, weight in self.net.loss_weights.items() if name in outputs)
+            outputs, loss_of_pass = self._pass(hooks, number)
+            loss += loss_of_pass
         with self.timeline.span(UPDATE):
             for exchange in self.exchanges:
                 exchange.finish()
@@ -111,6 +111,10 @@ class Training:
 
     def forward_backward(self, hooks: Sequence[Hook] = (), number: int = 0) -> dict[str, float]:
         """Adds the gradients of one batch; returns the net's outputs by name (Net::ForwardBackward)."""
+        return self._pass(hooks, number)[0]
+
+    def _pass(self, hooks: Sequence[Hook], number: int) -> tuple[dict[str, float], float]:
+        """`forward_backward`, with Σ loss_weight · loss beside the outputs: a loss need not be one."""
         with self.timeline.span(WAITING):
             batch = self.data.next_batch()
         for hook in hooks:
@@ -118,10 +122,12 @@ class Training:
         with self.timeline.span(FORWARD_BACKWARD):
             blobs = self.forward(batch)
             self.net.loss(blobs).backward()
-            outputs = {name: float(blobs[name].detach().sum()) for name in self.net.output_names}
+            names = (*self.net.output_names, *self.net.loss_weights)
+            sums = {name: float(blobs[name].detach().sum()) for name in dict.fromkeys(names)}
         for hook in hooks:
             hook.after_pass(self, number, blobs)
-        return outputs
+        outputs = {name: sums[name] for name in self.net.output_names}
+        return outputs, sum(sums[name] * weight for name, weight in self.net.loss_weights.items())
 
     def snapshot(self) -> tuple[Path, Path]:
         """Writes weights, run state and solver state; returns the paths of the first and the last."""

@@ -26,15 +26,17 @@ class Gradient:
     def __init__(self, parameter: Tensor | None, needed: bool) -> None:
         self.needed = needed
         self._result: Tensor | None = None
+        shape = None if parameter is None else parameter.shape
+        parameter = getattr(parameter, "owner", parameter)  # a blob that another layer has in another shape
         self._relay = getattr(parameter, "relay", None) if needed else None
         if not needed:
             return
         if isinstance(parameter, nn.Parameter):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
-            self.values = parameter.grad
             if self._relay is not None:
-                self._relay.receive(self.values)
+                self._relay.receive(parameter.grad)
+            self.values = parameter.grad.view(shape)
         else:
             self.values = self._result = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
 

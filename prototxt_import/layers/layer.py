@@ -8,6 +8,7 @@ where it depends on the layer's parameters; `Layer` has them all, with the value
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,11 @@ def make_layer(spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: O
     return CONVERTERS[spec.type](spec, bottom_shapes, ops)
 
 
+def automatic_tops(type_name: str) -> int:
+    """How many tops a layer of that type has even if the prototxt names none."""
+    return CONVERTERS[type_name].automatic_tops if type_name in CONVERTERS else 0
+
+
 class Layer(nn.Module):
     """One Caffe layer.
 
@@ -63,6 +69,8 @@ class Layer(nn.Module):
 
     bottoms: range = range(1, 2)
     tops: range = range(1, 2)
+    automatic_tops: int = 0
+    """Tops that it makes where the prototxt names fewer: losses (Caffe: AutoTopBlobs)."""
     operations: tuple[str, ...] = ()
     """Operations that it needs and not every engine has."""
     threads: int = 0
@@ -85,6 +93,7 @@ class Layer(nn.Module):
     """The colour of its box in drawings."""
     folded: bool = False
     """Whether the layer before does its work, in place, where no gradient is wanted: see `fold`."""
+    own_name: str  # which no other layer of the net has, set by Net
     random: CaffeRandom  # the net's, set by Net
     share: Share = WHOLE_BATCH  # of the batch, set by Net.share_batch
 
@@ -92,6 +101,7 @@ class Layer(nn.Module):
         super().__init__()
         self.spec, self.ops = spec, ops
         self.fillers: dict[str, schema.FillerParameter] = {}
+        self._reshaped: dict[str, tuple[nn.Parameter, Shape]] = {}
         computed = ops.lacks.isdisjoint(self.operations)
         self.require(computed, "a type that this engine computes", f"one that only the fast engine does ({spec.type})")
         self._check_count("bottom", len(spec.bottom), self.bottoms)
@@ -165,6 +175,29 @@ class Layer(nn.Module):
         self.check_size(f"blob '{name}'", shape)
         setattr(self, name, nn.Parameter(torch.empty(shape, device="meta"), requires_grad=learnable))
         self.fillers[name] = filler if filler is not None else schema.FillerParameter()
+
+    def owner(self, name: str) -> nn.Parameter:
+        """The parameter that holds a blob's values: another layer's where the two share it."""
+        return self._reshaped[name][0] if name in self._reshaped else getattr(self, name)
+
+    def take(self, name: str, parameter: nn.Parameter) -> None:
+        """A blob is that parameter from now on. If its shape is another, as `share_mode: PERMISSIVE` allows, the layer
+        sees its values in the blob's shape."""
+        shape = tuple(getattr(self, name).shape)
+        if tuple(parameter.shape) == shape:
+            setattr(self, name, parameter)
+        else:
+            self._parameters.pop(name, None)
+            self._reshaped[name] = (parameter, shape)
+
+    def __getattr__(self, name: str) -> Any:
+        reshaped = self.__dict__.get("_reshaped", {})
+        if name not in reshaped:
+            return super().__getattr__(name)
+        parameter, shape = reshaped[name]
+        blob = parameter.reshape(shape)
+        blob.owner = parameter  # the exact engine adds gradients there
+        return blob
 
     @property
     def blob_names(self) -> list[str]:

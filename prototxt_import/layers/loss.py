@@ -1,4 +1,6 @@
-"""EuclideanLoss: the L2 loss that every stage of a pose machine has (Caffe: euclidean_loss_layer.cpp; paper, §3.3)."""
+"""Losses; EuclideanLoss is the L2 loss that every stage of a pose machine has (Caffe: loss_layer.cpp,
+euclidean_loss_layer.cpp; paper, §3.3).
+"""
 
 import math
 
@@ -7,8 +9,18 @@ from torch import Tensor
 from .layer import Layer, Shape, register
 
 
+class Loss(Layer):
+    """A layer whose first top is a loss, of weight 1 unless the prototxt says otherwise, named in the prototxt or not."""
+
+    automatic_tops = 1
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        if not self.spec.loss_weight:
+            self.spec.loss_weight.append(1)  # Caffe writes it into the net, and so into its snapshots
+
+
 @register("EuclideanLoss")
-class EuclideanLoss(Layer):
+class EuclideanLoss(Loss):
     """Σ (x − y)² / N / 2 over both bottoms, a 0-axis blob."""
 
     bottoms = range(2, 3)
@@ -16,8 +28,7 @@ class EuclideanLoss(Layer):
     repeatable = False  # it adds up over the processes
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        if not self.spec.loss_weight:
-            self.spec.loss_weight.append(1)  # Caffe writes it into the net, and so into its snapshots
+        super().setup(bottom_shapes)
         x, y = bottom_shapes
         same = x[0] == y[0] and math.prod(x) == math.prod(y)
         self.require(same, "two bottoms of as many images and values", f"{x} and {y}")

@@ -116,7 +116,6 @@ def test_lr_mult_zero_freezes_a_blob():
         (relu("a", "c", "a") + relu("b", "a", "b") + relu("c", "b", "c"), "layer 'a' .*without cycles, found that 'c'"),
         (relu("a", "a", "a"), "layer 'a' .*without cycles"),
         (relu("a", "x", "t") + relu("b", "x", "t"), "layer 'b': expected a new top, found 't'"),
-        (relu("a", "x", "t") + relu("a", "t", "u"), "layer 'a': expected a name of its own"),
         (relu("a", "x", "a", "include { phase: TEST } exclude { phase: TRAIN }"), "found both"),
         (convolution("c", "x", "c", more="param {} param {} param {}"), "layer 'c' .*at most 2 `param`"),
     ],
@@ -147,6 +146,89 @@ def test_a_missing_input_and_an_unknown_engine_are_named():
         net_of(relu("r", "x", "r"))({"y": torch.zeros(1)})
     with pytest.raises(InputError, match=r"engine: expected one of .*fast.*, found 'slow'"):
         net_of(relu("r", "x", "r"), engine="slow")
+
+
+def test_layers_may_have_equal_names_and_none() -> None:
+    """As in Caffe, where blobs connect layers and names do not."""
+    crop = (
+        'layer { name: "crop" type: "Crop" bottom: "%s" bottom: "like" top: "%s" crop_param { axis: 2 offset: 1 } }\n'
+    )
+    like = 'input: "like" input_shape { dim: 1 dim: 1 dim: 4 dim: 4 }'
+    text = like + convolution("conv", "x", "conv", 3) + crop % ("conv", "a") + crop % ("x", "b") + relu("", "b", "c")
+    net = net_of(text + 'layer { name: "cat" type: "Concat" bottom: "a" bottom: "c" top: "cat" }', seed=1)
+    x = torch.randn(1, 2, 6, 6)
+    blobs = net({"x": x, "like": torch.zeros(1, 1, 4, 4)}, ["cat"])
+    assert torch.equal(blobs["cat"][:, 3:], x[:, :, 1:5, 1:5].relu()) and blobs["cat"].shape == (1, 5, 4, 4)
+    written = net.to_caffemodel()
+    assert [layer.name for layer in written.layer if layer.type in ("Crop", "ReLU")] == ["crop", "crop", ""]
+
+
+def test_learned_layers_of_one_name_keep_their_own_weights() -> None:
+    text = convolution("c", "x", "a") + convolution("c", "a", "b") + convolution("c_2", "b", "d") + relu("c", "d", "e")
+    net, other = net_of(text, seed=1), net_of(text)
+    assert {key.split(".")[1] for key in net.state_dict()} == {"c", "c_3", "c_2"}
+    assert [(blob.layer, blob.index) for blob in net.learnable[::2]] == [("c", 0), ("c_3", 0), ("c_2", 0)]
+    assert other.load_weights(net.to_caffemodel(), every_layer=True) == ["c", "c", "c_2"]
+    for name, value in net.state_dict().items():
+        assert_same_bits(other.state_dict()[name].numpy(), value.numpy(), name)
+
+
+def test_names_that_differ_by_dots_only() -> None:
+    net = net_of(convolution("a.b", "x", "a") + convolution("a_b", "a", "b"), seed=1)
+    assert net.layer("a.b") is net.layers["a_b"] and net.layer("a_b") is net.layers["a_b_2"]
+
+
+def test_a_name_of_a_layer_and_index_is_no_name_of_a_param() -> None:
+    net = net_of(convolution("a", "x", "a") + convolution("b", "a", "b", more='param { name: "a/0" }'), seed=1)
+    assert net.layer("a").weight is not net.layer("b").weight
+
+
+PERMISSIVE = """
+input: "data" input_shape { dim: 2 dim: 1 dim: 9 dim: 9 }
+layer { name: "v" type: "Convolution" bottom: "data" top: "v" param { name: "w" }
+  convolution_param { num_output: 1 kernel_h: 5 kernel_w: 1 bias_term: false weight_filler { type: "xavier" } } }
+layer { name: "h" type: "Convolution" bottom: "v" top: "h" param { name: "w" share_mode: PERMISSIVE }
+  convolution_param { num_output: 1 kernel_h: 1 kernel_w: 5 bias_term: false } }
+"""
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_blobs_shared_permissively_need_only_equal_counts(engine: str) -> None:
+    net = Net(parse_net(PERMISSIVE, "n"), seed=1, engine=engine)
+    data = torch.randn(2, 1, 9, 9)
+    blobs = net({"data": data})
+    weight = net.layer("v").weight.detach().clone().requires_grad_()
+    expected = torch.nn.functional.conv2d(torch.nn.functional.conv2d(data, weight), weight.reshape(1, 1, 1, 5))
+    torch.testing.assert_close(blobs["h"], expected)
+    for result in (blobs["h"], expected):
+        result.square().sum().backward()
+    torch.testing.assert_close(net.layer("v").weight.grad, weight.grad)
+    assert [(blob.layer, blob.index) for blob in net.learnable] == [("v", 0)]
+    stored = net.to_caffemodel(diff=True)
+    assert [tuple(layer.blobs[0].shape.dim) for layer in stored.layer if layer.blobs] == [(1, 1, 5, 1), (1, 1, 1, 5)]
+    other = Net(parse_net(PERMISSIVE, "n"), engine=engine)
+    other.load_weights(stored, every_layer=True)
+    assert torch.equal(other.layer("h").weight, net.layer("h").weight) and list(net.state_dict()) == ["layers.v.weight"]
+    with pytest.raises(InputError, match=r"layer 'h' .*param 'w' of shape \(1, 1, 5, 1\), as layer 'v'"):
+        Net(parse_net(PERMISSIVE.replace("share_mode: PERMISSIVE", ""), "n"))
+
+
+def test_losses_make_their_own_top() -> None:
+    """Net::Init's AutoTopBlobs: it has weight 1, is no output, and is not named in what is written."""
+    loss = 'layer { name: "%s" type: "EuclideanLoss" bottom: "x" bottom: "y" %s }'
+    net = net_of('input: "y" input_shape { dim: 1 dim: 2 dim: 6 dim: 6 }' + loss % ("one", "") + loss % ("two", ""))
+    blobs = net({"x": torch.ones(1, 2, 6, 6), "y": torch.zeros(1, 2, 6, 6)})
+    assert float(net.loss(blobs)) == 2 * 36.0 and net.output_names == []
+    assert [list(layer.top) for layer in net.to_caffemodel().layer if layer.type == "EuclideanLoss"] == [[], []]
+    assert [list(layer.loss_weight) for layer in net.to_caffemodel().layer if layer.type == "EuclideanLoss"] == [
+        [1]
+    ] * 2
+
+
+def test_what_is_written_is_name_and_layers() -> None:
+    """Net::ToProto starts from an empty message."""
+    written = net_of('force_backward: true debug_info: true state { stage: "s" }' + convolution("c", "x", "c"))
+    assert [field.name for field, _ in written.to_caffemodel().ListFields()] == ["name", "layer"]
 
 
 def test_filling_is_deterministic_and_follows_net_order():
