@@ -10,10 +10,13 @@ from typing import NoReturn
 
 from prototxt_import.files import InputError
 
+from . import streams
+
 DATA_SET_NEEDED = "# with the data set's own files:"
 """In an example: what follows works once these are there; what comes before works after `make demo`."""
 BAD_INPUT = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141  # as shells say of a process that SIGPIPE ended
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:
@@ -109,24 +112,45 @@ def run(
 ) -> NoReturn:
     """Parse, call `main`, and leave with its exit code (None is 0).
 
-    InputError becomes its one sentence on stderr and exit code 2, without traceback; Ctrl-C "interrupted"
-    and 130; a reader that goes away early (`| head`) ends the tool quietly.
+    InputError, and what the system refuses, become one sentence on stderr and exit code 2, without traceback; Ctrl-C
+    "interrupted" and 130; a reader that goes away early (`| head`) ends the tool without a word, as SIGPIPE does.
     """
     parsed = arguments_parser.parse_args(arguments)
+    streams.make_usable()
+    code = _code_of(main, parsed, arguments_parser.prog)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        streams.silence(sys.stdout)
+        code = code or _code_of_output(error, arguments_parser.prog)
+    sys.exit(code)
+
+
+def _code_of(main: Callable[[argparse.Namespace], int | None], parsed: argparse.Namespace, prog: str) -> int:
+    """The exit code of `main`, whatever it raised told; other errors than those that a person causes pass."""
     try:
         _apply_common(parsed)
-        code = main(parsed) or 0
-        sys.stdout.flush()
+        return main(parsed) or 0
     except InputError as error:
-        print(f"{arguments_parser.prog}: {error}", file=sys.stderr)
-        code = BAD_INPUT
+        streams.last_words(f"{prog}: {error}")
+        return BAD_INPUT
     except KeyboardInterrupt:
-        print(f"{arguments_parser.prog}: interrupted", file=sys.stderr)
-        code = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at exit
-        code = 0
-    sys.exit(code)
+        streams.last_words(f"{prog}: interrupted")
+        return INTERRUPTED
+    except OSError as error:
+        if error.filename is None:
+            return _code_of_output(error, prog)
+        streams.last_words(f"{prog}: {InputError(f'{error.filename}: {error.strerror}')}")
+        return BAD_INPUT
+
+
+def _code_of_output(error: OSError, prog: str) -> int:
+    """An error of stdout's, as it has no name: the reader is gone, or the disk behind it is full."""
+    streams.silence(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    streams.last_words(f"{prog}: stdout: cannot be written: {error.strerror or error}")
+    return BAD_INPUT
 
 
 def _apply_common(parsed: argparse.Namespace) -> None:

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from cpm_repro.samples.timeline import Timeline
 
 EXAMPLE = """
-python tools/train.py --solver build/demo/models/solver.prototxt
+python tools/train.py --solver build/demo/models/solver.prototxt --overwrite
 python tools/train.py --solver build/demo/models/solver.prototxt \\
     --snapshot build/demo/models/people_iter_750.solverstate
-python tools/train.py --solver build/demo/models/solver.prototxt --engine exact \\
-    --trace build/trace.npz
-torchrun --nproc-per-node 2 tools/train.py --solver build/demo/models/solver.prototxt
+python tools/train.py --solver build/demo/models/solver.prototxt --overwrite \\
+    --engine exact --trace build/trace.npz
+torchrun --nproc-per-node 2 tools/train.py --solver build/demo/models/solver.prototxt --overwrite
 """
 
 
@@ -37,6 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
         resume_like_caffe=arguments.resume_like_caffe,
         recompute=arguments.checkpoint_activations,
         timeline=arguments.timeline is not None,
+        overwrite=arguments.overwrite,
     )
     written = train(arguments.solver, options, _picture_of(arguments.timeline))
     if written is not None:
@@ -67,6 +68,11 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--resume-like-caffe",
         action="store_true",
         help="with --snapshot: data and random numbers start over, as the original's do",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="start anew where snapshots of another run have the same snapshot_prefix",
     )
     parser.add_argument("--trace", metavar="T.npz", type=Path, help="record losses, parameters and first blobs here")
     parser.add_argument(

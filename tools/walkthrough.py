@@ -65,7 +65,7 @@ def train_and_score(out: Path, iterations: int) -> None:
     models = out / "models"
     score = ["lsp", "--prototxt", models / "deploy.prototxt", "--lmdb", out / "lmdb/held_out", "--scales", "1.0"]
     score += [*PERSON, "--stages", "--baseline", out / "lmdb/train"]
-    step(5, "Train", "train", "--solver", models / "solver.prototxt")
+    step(5, "Train", "train", "--solver", models / "solver.prototxt", "--overwrite")
     step(6, "Plot the losses", "plot_log", models / "people.log", "--out", out / "loss.png", "--smooth", 5)
     weights = models / f"people_iter_{iterations}.caffemodel"
     for when, start in (("before", ["--seed", SEED]), ("after", ["--weights", weights])):

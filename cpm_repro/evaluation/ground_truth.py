@@ -77,7 +77,7 @@ def read_people(
     number_of_joints = 9 if number_of_parts == 9 else 16
     for index in range(len(reader) if limit is None else min(limit, len(reader))):
         where = reader.where(index)
-        record = decode(reader.value(index), number_of_joints, where)
+        record = decode(reader.read(index), number_of_joints, where)
         stored = STORED_JOINTS.get(record.dataset, number_of_joints)
         if stored != number_of_joints:
             raise InputError(

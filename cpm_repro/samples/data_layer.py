@@ -250,7 +250,7 @@ class CPMData:
             candidate %= len(self._reader)
             where = f"{self._where}: {self._reader.where(candidate)}"
             try:
-                record = decode(self._reader.value(candidate), self.transformer.param.np_in_lmdb, where)
+                record = decode(self._reader.read(candidate), self.transformer.param.np_in_lmdb, where)
                 return batch.add(row, record, augmentation, where)
             except InputError as error:
                 if not self._options.skip_bad:

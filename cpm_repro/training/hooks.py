@@ -10,38 +10,60 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import NoReturn
 
 import numpy as np
 from tqdm import tqdm
 
+from cpm_repro import streams
 from cpm_repro.samples.timeline import Timeline
+from prototxt_import.files import InputError
 
 from . import log as caffe_log
 from .loop import Blobs, Hook, Step, Training
 from .trace import BlobRecorder, Trace
+from .watch.output import LogFile, Screen
 
 
 class Log(Hook):
-    """Says what the solver does, in Caffe's words, on stdout and in a file; None: another process says it."""
+    """Says what the solver does, in Caffe's words, on stdout and in a file; None: another process says it.
 
-    def __init__(self, file: TextIO | None, engine: str, device: str, resumed: bool, skip_bad: bool) -> None:
+    A run goes on without stdout. One whose log cannot be written stops, with its snapshot, and then says so.
+    """
+
+    def __init__(self, file: LogFile | None, engine: str, device: str, resumed: bool, skip_bad: bool) -> None:
         self._file, self._skip_bad = file, skip_bad
+        self._screen = Screen()
         self._engine, self._resumed = f"Engine: {engine} on {device}", resumed
         self._told: set[str] = set()
+        self._failure: InputError | None = None
 
     def say(self, lines: list[str]) -> None:
         """The lines, at once."""
         if self._file is None:
             return
-        for line in lines:
-            tqdm.write(line)
-            self._file.write(line + "\n")
-        self._file.flush()
+        there = self._screen.gone is None
+        self._screen.write(lines)
+        self._write(lines)
+        if there and self._screen.gone is not None:
+            gone = f"stdout takes no more lines ({self._screen.gone}): the run goes on, its log is {self._file.path}"
+            self._write([caffe_log.glog_line(gone)])
+            streams.last_words(gone)
+
+    def _write(self, lines: list[str]) -> None:
+        if self._file is None or self._failure is not None:
+            return
+        try:
+            self._file.write(lines)
+        except InputError as failure:
+            self._failure, self.stops = failure, True
+            streams.last_words(f"{failure}: the run stops after this iteration, with a snapshot")
 
     def before_training(self, training: Training) -> None:
         param = training.param
-        self.say(caffe_log.header_lines() + caffe_log.solving_lines(training.net_name, param.lr_policy))
+        if self._file is not None and not self._file.begun:
+            self.say(caffe_log.header_lines())
+        self.say(caffe_log.solving_lines(training.net_name, param.lr_policy))
         self.say([caffe_log.glog_line(self._engine)])
         if self._resumed:
             how = "where the snapshot left them" if training.resumed_exactly else "from their start, as Caffe does"
@@ -52,6 +74,8 @@ class Log(Hook):
 
     def after_training(self, training: Training, stopped: bool) -> None:
         self.say([caffe_log.glog_line("Optimization stopped early.") if stopped else caffe_log.done_line()])
+        if self._failure is not None:
+            raise self._failure
 
     def _newly_skipped(self, training: Training) -> list[str]:
         """A line for each record that skip_bad left out, in any process, and that was not told of yet."""
@@ -74,15 +98,16 @@ class Log(Hook):
 
 
 class Snapshots(Hook):
-    """Writes a snapshot every `snapshot` iterations and at the end; `model`: the weights of the last one."""
+    """Writes a snapshot every `snapshot` iterations, at the end and when a signal asks for one; `model`: the weights
+    of the last one."""
 
-    def __init__(self, log: Log) -> None:
-        self._log = log
+    def __init__(self, log: Log, interruption: "Interruption") -> None:
+        self._log, self._interruption = log, interruption
         self.model: Path | None = None
 
     def after_step(self, training: Training, step: Step, stopped: bool) -> None:
         param, iteration = training.param, training.solver.iteration
-        due = bool(param.snapshot) and iteration % param.snapshot == 0
+        due = self._interruption.takes_snapshot() or (bool(param.snapshot) and iteration % param.snapshot == 0)
         last = param.snapshot_after_train and iteration == param.max_iter
         if training.share.rank == 0 and (due or last or stopped):
             self.model, state = training.snapshot()
@@ -94,7 +119,7 @@ class Progress(Hook):
 
     def __init__(self, shown: bool) -> None:
         self._shown = shown
-        self._bar: tqdm | None = None
+        self._bar: tqdm[NoReturn] | None = None
 
     def before_training(self, training: Training) -> None:
         silent = None if self._shown else True  # None: where stderr is no terminal
@@ -102,13 +127,19 @@ class Progress(Hook):
         self._bar = tqdm(total=whole, initial=done, unit="it", disable=silent, file=sys.stderr)
 
     def after_step(self, training: Training, step: Step, stopped: bool) -> None:
-        if self._bar is not None:
-            self._bar.update()
+        self._drawn(lambda bar: bar.update())
 
     def close(self) -> None:
         """Leaves the bar as it is."""
-        if self._bar is not None:
-            self._bar.close()
+        self._drawn(lambda bar: bar.close())
+
+    def _drawn(self, draw: "Callable[[tqdm[NoReturn]], object]") -> None:
+        """Draws, as long as there is a terminal."""
+        try:
+            if self._bar is not None:
+                draw(self._bar)
+        except OSError:
+            self._bar = None
 
 
 class Tracing(Hook):
@@ -157,12 +188,27 @@ class TimelineReport(Hook):
 
 
 class Interruption(Hook):
-    """The first Ctrl-C or SIGTERM lets the iteration end and stops the run; a second one interrupts at once."""
+    """The first Ctrl-C or SIGTERM lets the iteration end and stops the run; a Ctrl-C after it interrupts at once. (Of
+    SIGTERM several may come: one for each thread of a parent that dies.)
+
+    SIGHUP, which a terminal that is closed sends too, asks for a snapshot, and the run goes on, as Caffe's does.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def takes_snapshot(self) -> bool:
+        """Whether a signal asked for a snapshot since this was asked last."""
+        asked, self._asked = self._asked, False
+        return asked
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self.stops:
+        if self.stops and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.stops = True
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
 
     @contextmanager
     def listening(self) -> Iterator["Interruption"]:
@@ -170,7 +216,8 @@ class Interruption(Hook):
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {signal.SIGINT: self._stop, signal.SIGTERM: self._stop, signal.SIGHUP: self._ask}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield self
         finally:

@@ -4,8 +4,10 @@ Each process computes its share of every batch; `Share` (prototxt_import/share.p
 processes' gradients become one is in gradient_exchange.py.
 """
 
+import ctypes
 import os
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,6 +23,7 @@ from prototxt_import.share import WHOLE_BATCH, Share
 
 _OUT_OF_TOUCH = re.compile(r"gloo/transport/|ncclRemoteError")
 """What torch's errors say, which have no class of their own, if a connection breaks: gloo's name their source file."""
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PATIENCE = timedelta(minutes=10)  # with a process that neither answers nor hangs up
 
 
@@ -92,6 +95,7 @@ def joined(device: str) -> Iterator[Share]:
     if not dist.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
         yield WHOLE_BATCH
         return
+    _end_with_parent()
     if device == "cuda":
         _take_card(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo", timeout=_PATIENCE)
@@ -99,6 +103,11 @@ def joined(device: str) -> Iterator[Share]:
         yield ProcessShare()
     finally:
         dist.destroy_process_group()
+
+
+def _end_with_parent() -> None:
+    """torchrun's death, however it comes, is to this process what Ctrl-C is: it snapshots and stops."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _take_card(number: int) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from cpm_repro.npz import writing_npz
 from cpm_repro.samples.timeline import Timeline
@@ -12,10 +11,13 @@ from .hooks import Interruption, Log, Progress, Snapshots, TimelineReport, Traci
 from .loop import Hook, Training, solve
 from .processes import joined
 from .setup import Options, prepare
+from .watch.output import LogFile
+from .watch.own_files import own_log
 
 
 def train(solver_path: Path, options: Options, draw_timeline: Callable[[Timeline], None] | None = None) -> Path | None:
-    """Trains to the solver's max_iter, logging to stdout and to `<snapshot_prefix>.log`; Ctrl-C snapshots and stops.
+    """Trains to the solver's max_iter, logging to stdout and to `<snapshot_prefix>.log`; Ctrl-C snapshots and stops,
+    SIGHUP snapshots.
 
     Returns the last snapshot's `.caffemodel`, or the log's path if none was due. Of several processes the first writes
     log, snapshots and trace, and the others return None. draw_timeline: gets the timeline that options ask for.
@@ -29,23 +31,22 @@ def train(solver_path: Path, options: Options, draw_timeline: Callable[[Timeline
         Interruption().listening() as interruption,
     ):
         log = Log(file, str(options.engine), options.device, options.snapshot is not None, options.skip_bad)
-        snapshots = Snapshots(log)
+        snapshots = Snapshots(log, interruption)
         hooks: list[Hook] = [*tracing, log, progress, snapshots, interruption]
         if draw_timeline is not None:
             hooks.append(TimelineReport(log, draw_timeline))
         solve(training, hooks)
-        return snapshots.model if snapshots.model or file is None else Path(file.name)
+        return snapshots.model if snapshots.model or file is None else file.path
 
 
 @contextmanager
-def _log_file(training: Training, options: Options) -> Iterator[TextIO | None]:
+def _log_file(training: Training, options: Options) -> Iterator[LogFile | None]:
     """The log; None where another process writes it."""
     if training.share.rank:
         yield None
         return
     path = training.solver.folder / f"{training.param.snapshot_prefix}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a" if options.snapshot else "w", encoding="utf-8") as file:
+    with own_log(path, options.snapshot, options.overwrite) as file:
         yield file
 
 

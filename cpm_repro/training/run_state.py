@@ -44,14 +44,7 @@ def restore_run_state(solverstate: Path, solver: SGDSolver, data: CPMData) -> li
     InputError if the file is damaged or was written with another solver state.
     """
     path = run_state_path(solverstate)
-    arrays = read_npz(path)
-    for name, dtype, size in _NEEDED:
-        array = arrays.get(name)
-        if array is None or array.dtype != dtype or (size is not None and array.size != size):
-            found = "none" if array is None else f"{array.size} of {array.dtype}"
-            raise InputError(f"{path}: {name}: expected {size or 'any'} values of {np.dtype(dtype)}, found {found}")
-    if not np.array_equal(arrays["fingerprint"], _fingerprint(solver)):
-        raise InputError(f"{path}: expected the run state of {solverstate}, found that of other weights or history")
+    arrays = _checked(path, solverstate, solver)
     try:
         solver.net.random.restore(arrays["mt19937"])
     except ValueError as error:
@@ -60,6 +53,27 @@ def restore_run_state(solverstate: Path, solver: SGDSolver, data: CPMData) -> li
     data.restore({"cursor": cursor, "epoch": epoch, "rand": arrays["rand"].tolist()})
     _restore_torch(solver.net, arrays, path)
     return arrays["losses"].ravel().tolist()
+
+
+def check_run_state(solverstate: Path, solver: SGDSolver) -> None:
+    """InputError unless the run state beside the restored solver state was written with its weights and history."""
+    _checked(run_state_path(solverstate), solverstate, solver)
+
+
+def _checked(path: Path, solverstate: Path, solver: SGDSolver) -> dict[str, np.ndarray]:
+    """The arrays of the run state at `path`, which is the restored solver state's."""
+    arrays = read_npz(path)
+    for name, dtype, size in _NEEDED:
+        array = arrays.get(name)
+        if array is None or array.dtype != dtype or (size is not None and array.size != size):
+            found = "none" if array is None else f"{array.size} of {array.dtype}"
+            raise InputError(f"{path}: {name}: expected {size or 'any'} values of {np.dtype(dtype)}, found {found}")
+    if not np.array_equal(arrays["fingerprint"], _fingerprint(solver)):
+        raise InputError(
+            f"{path}: expected the run state of {solverstate} and its weights, found that of other weights or history: "
+            "the three files are not of one run"
+        )
+    return arrays
 
 
 _NEEDED = [

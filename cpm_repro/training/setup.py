@@ -22,7 +22,7 @@ from prototxt_import.share import WHOLE_BATCH, Share
 from .gradient_exchange import exchange_gradients
 from .loop import Training
 from .processes import check_shareable
-from .run_state import restore_run_state, run_state_path
+from .run_state import check_run_state, restore_run_state, run_state_path
 from .solver import SGDSolver, check_solver
 
 DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time of day
@@ -37,7 +37,7 @@ class Options:
     trace: a `.npz` to record the run in. A run that continues goes on with the data and random numbers where the
     snapshot left them; resume_like_caffe: both start over, as the original's do. recompute: backward computes the
     feature extractors' blobs again, which takes less memory and more time. timeline: whether to record what the
-    threads do in a few iterations.
+    threads do in a few iterations. overwrite: start anew although snapshots of another run have the same prefix.
     """
 
     weights: Path | None = None
@@ -52,6 +52,7 @@ class Options:
     resume_like_caffe: bool = False
     recompute: bool = False
     timeline: bool = False
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,12 @@ def _build_data(plan: Plan, options: Options, share: Share, timeline: Timeline) 
 def _restore_run_state(solver: SGDSolver, data: CPMData, options: Options) -> list[float] | None:
     """The losses of before, if data and random numbers go on from where the snapshot left them; None: they start over,
     because its run state is not there or not wanted."""
-    if options.snapshot is None or options.resume_like_caffe or not run_state_path(Path(options.snapshot)).exists():
+    if options.snapshot is None or not run_state_path(Path(options.snapshot)).exists():
         return None
     try:
+        if options.resume_like_caffe:
+            check_run_state(Path(options.snapshot), solver)
+            return None
         return restore_run_state(Path(options.snapshot), solver, data)
     except InputError:
         data.close()

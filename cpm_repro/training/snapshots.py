@@ -55,8 +55,9 @@ def restore_history(state: schema.SolverState, history: list[Tensor], path: Path
 
 
 def learned_net(state: schema.SolverState, path: Path, folder: Path) -> Path:
-    """The weights a solver state names, looked for from the solver's folder and beside the state."""
-    for place in (folder / state.learned_net, path.parent / Path(state.learned_net).name):
+    """The weights a solver state names, looked for beside the state, where a copied snapshot has them, and then from
+    the solver's folder."""
+    for place in (path.parent / Path(state.learned_net).name, folder / state.learned_net):
         if state.learned_net and place.is_file():
             return place
     raise InputError(f"{path}: learned_net: expected the weights '{state.learned_net}', found no such file")

@@ -44,6 +44,24 @@ def check_solver(param: schema.SolverParameter, where: str) -> None:
     _check_net(param, where)
     _check_momentum(param, where)
     _check_tests(param, where)
+    _check_numbers(param, where)
+
+
+def _check_numbers(param: schema.SolverParameter, where: str) -> None:
+    """No field is NaN or infinite, and none negative where that has no meaning."""
+    for field, values in param.ListFields():
+        if field.cpp_type not in (field.CPPTYPE_FLOAT, field.CPPTYPE_INT32):
+            continue
+        for value in [values] if isinstance(values, int | float) else values:
+            if not np.isfinite(value):
+                raise InputError(f"{where}: {field.name}: expected a finite number, found {value}")
+            negative = _MAY_BE_NEGATIVE.get(field.name, ())
+            if value < 0 and param.lr_policy not in negative:
+                raise InputError(f"{where}: {field.name}: expected 0 or more, found {value:g}")
+
+
+_MAY_BE_NEGATIVE = {"clip_gradients": NEEDED_FIELDS, "gamma": ("sigmoid",)}
+"""By field: the learning-rate policies with which a negative value means something."""
 
 
 def _check_net(param: schema.SolverParameter, where: str) -> None:

@@ -117,4 +117,4 @@ def test_a_reader_that_goes_away_early():
     )
     tool.stdout.read(5)
     tool.stdout.close()
-    assert tool.stderr.read() == b"" and tool.wait() == 0
+    assert tool.stderr.read() == b"" and tool.wait() == 141

@@ -1,5 +1,6 @@
 """What watches a run: when snapshots are due, what the first and the second Ctrl-C do, who draws the timeline."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 from cpm_repro.samples.timeline import Timeline
 from cpm_repro.training.hooks import Interruption, Log, Snapshots, TimelineReport
 from cpm_repro.training.loop import Step
+from cpm_repro.training.watch.output import LogFile
+from cpm_repro.training.watch.own_files import own_log
+from prototxt_import.files import InputError
 
 
 def training(iteration=0, rank=0, **param):
@@ -37,7 +41,7 @@ def silent():
 
 def snapshot_after(iteration, stopped=False, **run):
     """Whether there is one after that iteration."""
-    run, hook = training(iteration, **run), Snapshots(silent())
+    run, hook = training(iteration, **run), Snapshots(silent(), Interruption())
     hook.after_step(run, Step(iteration - 1, 0.1, 1.0, {}), stopped)
     assert (hook.model is not None) == bool(run.written)
     return bool(run.written)
@@ -59,10 +63,36 @@ def test_the_first_signal_stops_and_the_second_interrupts():
     with Interruption().listening() as interruption:
         assert not interruption.stops
         os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
         assert interruption.stops
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_sighup_asks_for_one_snapshot():
+    with Interruption().listening() as interruption:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not interruption.stops and interruption.takes_snapshot() and not interruption.takes_snapshot()
+
+
+def test_a_run_outlives_stdout_but_not_its_log(tmp_path, capfd):
+    """Without stdout it goes on and says so; without its log it stops, snapshots, and ends with the reason."""
+    with own_log(tmp_path / "s.log", None, overwrite=False) as file, open("/dev/full", "w") as full:
+        log = Log(file, "fast", "cpu", resumed=False, skip_bad=False)
+        with contextlib.redirect_stdout(full):
+            log.say(["one"])
+            log.say(["two"])
+        lines = file.path.read_text().splitlines()
+        gone = f"stdout takes no more lines (No space left on device): the run goes on, its log is {file.path}"
+        assert lines[0] == "one" and lines[1].endswith(f"] {gone}") and lines[2:] == ["two"] and not log.stops
+        assert capfd.readouterr().err == f"{gone}\n"
+    with open("/dev/full", "wb", buffering=0) as full:
+        log = Log(LogFile(tmp_path / "s.log", full.fileno()), "fast", "cpu", resumed=False, skip_bad=False)
+        log.say(["one"])
+        assert log.stops and "the run stops after this iteration, with a snapshot" in capfd.readouterr().err
+        with pytest.raises(InputError, match=r"s\.log: cannot be written: No space left on device"):
+            log.after_training(training(), stopped=True)
 
 
 @pytest.mark.parametrize(("rank", "drawn"), [(0, 1), (1, 0)])

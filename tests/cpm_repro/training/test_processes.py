@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_the_fast_engine_is_within_a_millionth(golden, tmp_path):
     torch.set_num_threads(1)
     train(solver, Options(trace=tmp_path / "one.npz"))
     torch.set_num_threads(threads)
-    done = run(2, solver, "--trace", tmp_path / "two.npz")
+    done = run(2, solver, "--overwrite", "--trace", tmp_path / "two.npz")
     assert done.returncode == 0, done.stderr
     one, two = (read_npz(tmp_path / name) for name in ("one.npz", "two.npz"))
     np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-6)
@@ -108,6 +109,24 @@ def test_a_killed_process_ends_the_others_with_a_sentence(endless):
     assert re.search(
         r"^train\.py: process \d of 2: expected the others to go on, found that one has ended", stderr, re.M
     )
+
+
+def test_the_processes_end_when_torchrun_is_killed(endless, tmp_path):
+    """And leave a snapshot."""
+    children = Path(f"/proc/{endless.pid}/task/{endless.pid}/children").read_text().split()
+    workers = [child for child in children if "--solver" in Path(f"/proc/{child}/cmdline").read_text()]
+    endless.kill()
+    deadline = time.monotonic() + 60
+    while any(running(child) for child in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(workers) == 2 and len(list(tmp_path.glob("*.solverstate"))) == 1
+
+
+def running(process: str) -> bool:
+    """Whether there is such a process, and not only its exit code."""
+    status = Path(f"/proc/{process}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """Training against the original's traces, and what stays when it is stopped, resumed or given wrong files."""
 
+import contextlib
 import os
+import shutil
 import signal
 import threading
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -131,7 +134,7 @@ def test_a_run_leaves_log_and_snapshots_and_repeats_to_the_bit(golden, tmp_path,
     np.testing.assert_allclose(log.loss, sum(log.losses.values()), rtol=1e-4)
     assert "Optimization Done." in capsys.readouterr().out
     first = weights_of(tmp_path / "out/s_iter_4.caffemodel")
-    train(solver, Options(device=device, threads=1))
+    train(solver, Options(device=device, threads=1, overwrite=True))
     assert weights_of(tmp_path / "out/s_iter_4.caffemodel") == first
 
 
@@ -155,15 +158,79 @@ def test_resuming_continues_weights_history_and_rate(golden, tmp_path):
     assert list(parse_log(tmp_path / "out/s.log").iterations) == [0, 1, 2, 3]
 
 
+@contextlib.contextmanager
+def sending(folder, *signals):
+    """Signals to this process: the first when the log tells of an iteration, each other after one more snapshot."""
+
+    def send():
+        log = folder / "s.log"
+        while not (log.exists() and "Iteration 0, loss" in log.read_text()):
+            time.sleep(0.02)
+        for snapshots, number in enumerate(signals):
+            while len(list(folder.glob("*.solverstate"))) < snapshots:
+                time.sleep(0.02)
+            os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    yield
+    thread.join()
+
+
 def test_ctrl_c_snapshots_and_stops(golden, tmp_path):
     solver = write_solver(golden, tmp_path, max_iter=100000, snapshot=100000)
-    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    model = train(solver, Options())
-    timer.join()
+    with sending(tmp_path / "out", signal.SIGINT):
+        model = train(solver, Options())
     assert model.is_file() and model.with_suffix(".solverstate").is_file()
     assert "stopped early" in (tmp_path / "out/s.log").read_text()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_starting_anew_needs_a_word_and_keeps_the_old_log(golden, tmp_path):
+    solver = write_solver(golden, tmp_path, max_iter=2)
+    train(solver, Options())
+    before = (tmp_path / "out/s.log").read_text()
+    with pytest.raises(InputError, match=r"found s_iter_2\.caffemodel; s_iter_2\.solverstate: --snapshot goes on"):
+        train(solver, Options())
+    train(solver, Options(snapshot=tmp_path / "out/s_iter_2.solverstate"))
+    train(solver, Options(overwrite=True))
+    log = (tmp_path / "out/s.log").read_text()
+    assert log.startswith(before) and log.count("Log file created") == 1 and log.count("Solving train") == 3
+
+
+def test_sighup_snapshots_and_the_run_goes_on(golden, tmp_path):
+    solver = write_solver(golden, tmp_path, max_iter=100000, snapshot=100000)
+    with sending(tmp_path / "out", signal.SIGHUP, signal.SIGTERM):
+        last = train(solver, Options())
+    assert len(list((tmp_path / "out").glob("s_iter_*.solverstate"))) == 2 and last.is_file()
+
+
+def test_files_of_two_runs_are_told_apart(golden, tmp_path):
+    """A state with another run's weights, however the run is to go on; a snapshot that was copied has its own."""
+    for seed in (7, 8):
+        (tmp_path / str(seed)).mkdir()
+        train(write_solver(golden, tmp_path / str(seed), max_iter=2), Options(srand=seed))
+    shutil.copytree(tmp_path / "7/out", tmp_path / "copy")
+    state = tmp_path / "copy/s_iter_2.solverstate"
+    with prepare(tmp_path / "8/solver.prototxt", Options(snapshot=state)) as resumed:
+        assert resumed.resumed_exactly
+    shutil.copy(tmp_path / "8/out/s_iter_2.caffemodel", tmp_path / "copy")
+    for like_caffe in (False, True):
+        with pytest.raises(InputError, match="the three files are not of one run"):
+            prepare(tmp_path / "7/solver.prototxt", Options(snapshot=state, resume_like_caffe=like_caffe))
+
+
+def test_an_lmdb_that_is_cut_short_meanwhile_is_told(golden, tmp_path):
+    solver = write_solver(golden, tmp_path)
+    shutil.copytree(golden / "transform/mpi16_lmdb", tmp_path / "lmdb")
+    net = tmp_path / "train.prototxt"
+    net.write_text(net.read_text().replace(str((golden / "transform/mpi16_lmdb").resolve()), "lmdb"))
+    with prepare(solver, Options(threads=1)) as training:
+        training.step()
+        os.truncate(tmp_path / "lmdb/data.mdb", 100_000)
+        with pytest.raises(InputError, match=r"data.mdb: expected \d+ bytes as when it was opened, found 100000"):
+            for _ in range(10):
+                training.step()
 
 
 def test_finetuning_starts_from_weights(golden, tmp_path):

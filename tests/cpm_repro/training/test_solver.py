@@ -190,3 +190,22 @@ def test_snapshots_in_hdf5_with_diffs(tmp_path, kind):
     for one, other in zip(again.history, solver.history, strict=True):
         assert_same_bits(one.numpy(), other.numpy(), "history")
     assert_same_bits(again.net.layer("f").weight.detach().numpy(), net.layer("f").weight.detach().numpy(), "weight")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"base_lr": float("nan")}, "base_lr: expected a finite number, found nan"),
+        ({"momentum": float("inf")}, "momentum: expected a finite number, found inf"),
+        ({"clip_gradients": float("nan")}, "clip_gradients: expected a finite number"),
+        ({"weight_decay": -0.5}, "weight_decay: expected 0 or more, found -0.5"),
+        ({"base_lr": -0.1}, "base_lr: expected 0 or more, found -0.1"),
+        ({"max_iter": -1}, "max_iter: expected 0 or more, found -1"),
+        ({"lr_policy": "multistep", "gamma": 0.5, "stepvalue": [3, -2]}, "stepvalue: expected 0 or more, found -2"),
+        ({"lr_policy": "exp", "gamma": -0.5}, "gamma: expected 0 or more, found -0.5"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(fields, said):
+    with pytest.raises(InputError, match=f"solver: {said}"):
+        solver_param(**fields)
+    solver_param(clip_gradients=-1, random_seed=-1)

@@ -1,5 +1,6 @@
 """Writing and reading LMDB folders: LMDB's own library agrees, broken files raise, nothing is half-written."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -79,6 +80,18 @@ def test_values_outlive_their_reader(tmp_path):
     with pytest.raises(ValueError, match="released"):
         reader.value(0)
     assert (len(reader), reader.key(1)) == (2, "0000001")
+
+
+def test_a_file_that_is_cut_short_while_it_is_read(tmp_path):
+    write_lmdb(tmp_path / "lmdb", [bytes([number]) * 9000 for number in range(30)])
+    with LmdbReader(tmp_path / "lmdb") as reader:
+        assert reader.read(3) == reader.value(3) == bytes([3]) * 9000
+        os.truncate(tmp_path / "lmdb/data.mdb", 50_000)
+        for look in (reader.read, reader.value):
+            with pytest.raises(InputError, match=r"data\.mdb: expected .* bytes as when it was opened, found 50000"):
+                look(29)
+    with pytest.raises(ValueError, match="after close"):
+        reader.read(0)
 
 
 def test_a_folder_without_an_lmdb(tmp_path):

@@ -1,0 +1,4 @@
+"""What a training run leaves to be looked at, beside its snapshots.
+
+In reading order: own_files (which files are this run's: nobody writes over them), output (screen and log file).
+"""

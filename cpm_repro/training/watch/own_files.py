@@ -1,0 +1,83 @@
+"""Which files are a run's own: the log `<snapshot_prefix>.log`, which it holds a lock on, and its snapshots.
+
+Two runs of one prefix, or a run and workers that a killed torchrun left behind, would write over each other.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prototxt_import.files import InputError, first_five
+
+from .output import LogFile
+
+_SNAPSHOT = re.compile(r"_iter_(\d+)\.(caffemodel|solverstate)(\.h5)?")
+
+
+@contextmanager
+def own_log(path: Path, going_on: Path | None, overwrite: bool) -> Iterator[LogFile]:
+    """The log at `path`, `<snapshot_prefix>.log`, to append to; other runs of that prefix are refused as long as this
+    one has it.
+
+    InputError if another run has it or if snapshots of another run are there, unless `overwrite`; those that
+    `going_on`, the solver state to continue from, is one of are this run's.
+    """
+    descriptor = _opened(path)
+    try:
+        _lock(descriptor, path)
+        if not overwrite:
+            _check_nobody_elses(path, going_on, descriptor)
+        yield LogFile(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def snapshots_beside(log: Path) -> list[Path]:
+    """The weights and solver states of that log's prefix, by iteration; none if all there is are weights of one
+    iteration, as a run leaves them that was killed in its first snapshot."""
+    prefix, found = log.name.removesuffix(".log"), []
+    for path in log.parent.iterdir():
+        match = _SNAPSHOT.fullmatch(path.name[len(prefix) :]) if path.name.startswith(prefix) else None
+        if match:
+            found.append((int(match[1]), path))
+    return [path for _, path in sorted(found)] if len(found) > 1 else []
+
+
+def _opened(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        raise InputError(f"{error.filename or path}: cannot be written: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(f"{path}: cannot be written: expected a file or nothing there, found a device or a pipe")
+    return descriptor
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            return  # a file system without locks
+        raise InputError(
+            f"{path}: expected to be the only run with this snapshot_prefix, found another one at it"
+        ) from None
+
+
+def _check_nobody_elses(log: Path, going_on: Path | None, descriptor: int) -> None:
+    found = snapshots_beside(log)
+    if not found or (going_on is not None and going_on.resolve() in [path.resolve() for path in found]):
+        return
+    if os.fstat(descriptor).st_size == 0:
+        log.unlink(missing_ok=True)
+    raise InputError(
+        f"{log.parent}: expected no snapshots of another run with this snapshot_prefix, found "
+        f"{first_five([path.name for path in found])}: --snapshot goes on from a solver state, --overwrite starts anew"
+    )
