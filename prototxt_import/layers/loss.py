@@ -10,7 +10,7 @@ from .layer import Layer, Shape, register
 
 
 class Loss(Layer):
-    """A layer whose first top is a loss, of weight 1 unless the prototxt says otherwise, named in the prototxt or not."""
+    """A layer whose first top is a loss: of weight 1 unless the prototxt says otherwise, whether it names it or not."""
 
     automatic_tops = 1
 
