@@ -3,7 +3,7 @@
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -52,8 +52,9 @@ class Net(nn.Module):
         param: the net, V2 (see `prototxt.read_net`).
         phase: "TRAIN" or "TEST"; keeps the layers whose include/exclude rules admit it.
         engine: that the layers compute with, or its name (see `engine.py`); `net.engine` is the engine.
-        seed: of the fillers; None leaves every blob at zero, to be loaded.
+        seed: of the fillers, or the generator that they draw from; None leaves every blob at zero, to be loaded.
         only_shapes: leaves the blobs without memory, for their shapes to be checked before `allocate` asks for it.
+        data_shapes: by layer, the tops' shapes of data layers whose files say them (see `layer.DATA_TYPES`).
 
     `net.random` is the one stream of Caffe's process: the fillers draw from it first, then every pass's dropout.
     """
@@ -63,8 +64,9 @@ class Net(nn.Module):
         param: "schema.NetParameter",
         phase: str = "TEST",
         engine: str | Operations = "fast",
-        seed: int | None = None,
+        seed: int | CaffeRandom | None = None,
         only_shapes: bool = False,
+        data_shapes: Mapping[str, Sequence[Shape]] | None = None,
     ) -> None:
         super().__init__()
         filtered = filter_net(param, phase)
@@ -74,14 +76,14 @@ class Net(nn.Module):
         self.layers = nn.ModuleDict()
         self.blob_shapes: dict[str, Shape] = {}
         self._automatic: list[str] = []
-        self._make_layers()
+        self._make_layers(data_shapes or {})
         self._fold_layers()
         self._share_blobs()
         self.to(memory_format=self.engine.memory_format)
         if not only_shapes:
             self.allocate(seed)
 
-    def allocate(self, seed: int | None = None) -> None:
+    def allocate(self, seed: int | CaffeRandom | None = None) -> None:
         """Memory for the blobs of a net that was made of shapes only, and their first values. InputError if this
         machine has not that much."""
         _check_memory([blob.parameter for blob in self.learnable])
@@ -90,19 +92,20 @@ class Net(nn.Module):
         for layer in self._layers():
             for name in layer.blob_names:
                 layer.take(name, made[id(layer.owner(name))])
-        self.random = CaffeRandom(0 if seed is None else seed)
+        self.random = seed if isinstance(seed, CaffeRandom) else CaffeRandom(seed or 0)
         for layer in self._layers():
             layer.random = self.random
         if seed is not None:
             self._fill()
 
-    def _make_layers(self) -> None:
+    def _make_layers(self, data_shapes: Mapping[str, Sequence[Shape]]) -> None:
         names = names_apart(self.param)
         keys = apart([name.replace(".", "_") for name in names])  # in state_dict a dot separates modules
         self._keys = dict(zip(names, keys, strict=True))
         for name, spec in zip(names, self.param.layer, strict=True):
             self._add_automatic_tops(spec)
-            layer = make_layer(spec, [self.blob_shapes[bottom] for bottom in spec.bottom], self.engine)
+            shapes = data_shapes.get(name, [self.blob_shapes[bottom] for bottom in spec.bottom])
+            layer = make_layer(spec, list(shapes), self.engine)
             layer.own_name = name
             self.layers._modules[self._keys[name]] = layer  # not add_module: a layer may be called "forward"
             self.blob_shapes.update(zip(spec.top, layer.shapes_of_tops, strict=True))
@@ -154,11 +157,11 @@ class Net(nn.Module):
         return parameter
 
     def _fill(self) -> None:
-        """Sets the layers up as Caffe does, in net order: a data layer's threads take a draw each, and every blob is
-        filled as its filler says (a shared one too, into nothing: Caffe shares it afterwards)."""
+        """Sets the layers up as Caffe does, in net order: a data layer takes its draws, and every blob is filled as its
+        filler says (a shared one too, into nothing: Caffe shares it afterwards)."""
         owned = {(blob.layer, blob.index) for blob in self.learnable}
         for layer in self._layers():
-            self.random.draws(layer.threads)
+            layer.drawn = self.random.draws(layer.draws)
             for index, name in enumerate(layer.blob_names):
                 blob = getattr(layer, name)
                 own = (layer.own_name, index) in owned

@@ -1,6 +1,6 @@
 """From records to training batches: the augmentation and the data layer of the CPM fork.
 
 In reading order: transformer (a record and its dice become a sample), placement (where the people are after each step),
-table (dice from files), clahe; batch (samples on their way into tensors), data_layer (batches ahead of the training),
-timeline (who waits for whom).
+table (dice from files), clahe; batch (samples on their way into tensors), data_layer (batches ahead of the training);
+hdf5_data, memory_data (Caffe's own data layers), data_layers (all of a net); timeline (who waits for whom).
 """

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -95,6 +96,8 @@ class CPMData:
     skipped: with skip_bad, what was wrong with each record that was replaced, by its key.
     """
 
+    whole = False  # where several processes share the batch, it makes its own rows only
+
     def __init__(
         self,
         layer: schema.LayerParameter,
@@ -133,6 +136,9 @@ class CPMData:
         """Shape of each top here: (n, 4, crop_y, crop_x) and (n, 2 (P+1), crop_y/stride, crop_x/stride)."""
         shapes = (self.transformer.shape.data_shape, self.transformer.shape.label_shape)
         return {top: (len(self._rows), *shape) for top, shape in zip(self._tops, shapes, strict=False)}
+
+    def start(self, drawn: np.ndarray) -> None:
+        """The original's threads seed generators of their own with what the net drew, and never ask them."""
 
     def next_batch(self) -> dict[str, Tensor]:
         """The next batch, float32 tensors by top; what went wrong with a record is raised here.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from cpm_repro.samples.data_layer import CPMData
+from cpm_repro.samples.data_layers import DataLayers
 from cpm_repro.samples.timeline import FORWARD_BACKWARD, UPDATE, WAITING, Timeline
 from prototxt_import.formats import schema
 from prototxt_import.net import Net
@@ -68,7 +68,7 @@ class Hook:
 @dataclass
 class Training:
     """A solver, its net and its data, ready to step: see `setup.prepare`. A context manager, which ends the data
-    layer's threads.
+    layers' threads.
 
     forward: the net, or what recomputes blobs in backward; exchanges: what makes several processes' gradients one;
     smoothed: the last average_loss losses; resumed_exactly: data and random numbers go on where a snapshot left them.
@@ -79,7 +79,7 @@ class Training:
     net: Net
     forward: Callable[[Blobs], Blobs]
     solver: SGDSolver
-    data: CPMData
+    data: DataLayers
     share: Share
     exchanges: Sequence[Relay | Bucket]
     timeline: Timeline

@@ -1,4 +1,4 @@
-"""What a `.solverstate` leaves out and a run needs to go on bit for bit: random numbers, the data layer's position.
+"""What a `.solverstate` leaves out and a run needs to go on bit for bit: random numbers, the data layers' positions.
 
 Caffe restarts both when it resumes. This project writes them beside each solver state, as `<state>.npz`, and before
 it, so that wherever a run is killed every solver state that is there has its own.
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from cpm_repro.npz import read_npz, write_npz
-from cpm_repro.samples.data_layer import CPMData
+from cpm_repro.samples.data_layers import DataLayers
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
@@ -23,22 +23,19 @@ def run_state_path(solverstate: Path) -> Path:
     return solverstate.with_name(f"{solverstate.name}.npz")
 
 
-def write_run_state(solverstate: Path, solver: SGDSolver, data: CPMData, losses: list[float]) -> None:
+def write_run_state(solverstate: Path, solver: SGDSolver, data: DataLayers, losses: list[float]) -> None:
     """The state after `solver.iteration` iterations; `losses` are those that the next displayed loss averages."""
-    position = data.state()
     arrays = {
         "fingerprint": _fingerprint(solver),
         "mt19937": solver.net.random.state(),
-        "rand": np.array(position["rand"], np.uint32),
-        "cursor": np.int64(position["cursor"]),
-        "epoch": np.int64(position["epoch"]),
         "losses": np.array(losses, np.float64),
         **{f"torch_{kind}": state for kind, state in _torch_states(solver.net).items()},
+        **{f"{_DATA}{key}": state for key, state in data.state().items()},
     }
     write_npz(run_state_path(solverstate), arrays)
 
 
-def restore_run_state(solverstate: Path, solver: SGDSolver, data: CPMData) -> list[float]:
+def restore_run_state(solverstate: Path, solver: SGDSolver, data: DataLayers) -> list[float]:
     """Puts the state back after the solver state itself was restored; returns the losses.
 
     InputError if the file is damaged or was written with another solver state.
@@ -49,8 +46,11 @@ def restore_run_state(solverstate: Path, solver: SGDSolver, data: CPMData) -> li
         solver.net.random.restore(arrays["mt19937"])
     except ValueError as error:
         raise InputError(f"{path}: mt19937: {error}") from None
-    cursor, epoch = (int(arrays[name].item()) for name in ("cursor", "epoch"))
-    data.restore({"cursor": cursor, "epoch": epoch, "rand": arrays["rand"].tolist()})
+    positions = {key.removeprefix(_DATA): array for key, array in arrays.items() if key.startswith(_DATA)}
+    try:
+        data.restore(positions)
+    except InputError as error:
+        raise InputError(f"{path}: {_DATA}{error}") from None
     _restore_torch(solver.net, arrays, path)
     return arrays["losses"].ravel().tolist()
 
@@ -76,12 +76,10 @@ def _checked(path: Path, solverstate: Path, solver: SGDSolver) -> dict[str, np.n
     return arrays
 
 
+_DATA = "data/"  # before the keys of the data layers' positions
 _NEEDED = [
     ("fingerprint", np.uint8, 32),
     ("mt19937", np.uint32, 625),
-    ("rand", np.uint32, 31),
-    ("cursor", np.int64, 1),
-    ("epoch", np.int64, 1),
     ("losses", np.float64, None),
     ("torch_cpu", np.uint8, None),
 ]

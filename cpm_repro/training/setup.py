@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.data_layer import CPMData, DataOptions, data_layer_of
+from cpm_repro.samples.data_layer import DataOptions
+from cpm_repro.samples.data_layers import DataLayers, Opening, open_data_layers
 from cpm_repro.samples.timeline import Timeline
 from prototxt_import.engine import make_engine
 from prototxt_import.files import InputError
@@ -15,7 +16,7 @@ from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import read_net, read_solver
 from prototxt_import.graph import check_order, filter_net
-from prototxt_import.net import Net, load_net
+from prototxt_import.net import Net
 from prototxt_import.operations import Operations
 from prototxt_import.share import WHOLE_BATCH, Share
 
@@ -59,13 +60,14 @@ class Options:
 class Plan:
     """What a solver prototxt and the net that it names say, checked; nothing is built yet.
 
-    folder: the solver's, where its relative names start from; net_path: the training net's file; data: its data layer.
+    folder: the solver's, where its relative names start from; net_path: the training net's file; net: its layers of the
+    TRAIN phase.
     """
 
     param: schema.SolverParameter
     folder: Path
     net_path: Path
-    data: schema.LayerParameter
+    net: schema.NetParameter
 
 
 def prepare(solver_path: Path, options: Options, share: Share = WHOLE_BATCH) -> Training:
@@ -83,7 +85,7 @@ def _read(solver_path: Path) -> Plan:
     check_solver(param, str(solver_path))
     folder = solver_path.resolve().parent
     net_path = _net_path(param, folder, solver_path)
-    return Plan(param, folder, net_path, _data_layer(net_path))
+    return Plan(param, folder, net_path, _training_net(net_path))
 
 
 def _engine(options: Options) -> Operations:
@@ -104,25 +106,29 @@ def _net_path(param: schema.SolverParameter, folder: Path, solver_path: Path) ->
     return path
 
 
-def _data_layer(net_path: Path) -> schema.LayerParameter:
-    """The training net's one data layer, in a net whose layers come in an order that can be computed."""
+def _training_net(net_path: Path) -> schema.NetParameter:
+    """The layers of the TRAIN phase, in an order that can be computed."""
     net = read_net(net_path)
     try:
         training = filter_net(net, "TRAIN")
         check_order(training)
     except InputError as error:
         raise InputError(f"{net_path}: {error}") from None
-    return data_layer_of(training, str(net_path), "TRAIN")
+    return training
 
 
 def _build(plan: Plan, engine: Operations, options: Options, share: Share) -> Training:
-    net = _build_net(plan, engine, options.device, share)
-    exchanges = exchange_gradients(net, share, plan.param.iter_size)
-    solver = SGDSolver(plan.param, net, plan.folder)
-    _start_from(solver, options)
     timeline = Timeline(options.timeline)
-    data = _build_data(plan, options, share, timeline)
-    losses = _restore_run_state(solver, data, options)
+    data = _open_data(plan, options, share, timeline)
+    try:
+        net = _build_net(plan, data, engine, options.device, share)
+        exchanges = exchange_gradients(net, share, plan.param.iter_size)
+        solver = SGDSolver(plan.param, net, plan.folder)
+        _start_from(solver, options)
+        losses = _restore_run_state(solver, data, options)
+    except InputError:
+        data.close()
+        raise
     return Training(
         param=plan.param,
         net_name=plan.net_path.stem,
@@ -138,11 +144,21 @@ def _build(plan: Plan, engine: Operations, options: Options, share: Share) -> Tr
     )
 
 
-def _build_net(plan: Plan, engine: Operations, device: str, share: Share) -> Net:
-    """The training net, with its fillers' weights."""
+def _open_data(plan: Plan, options: Options, share: Share, timeline: Timeline) -> DataLayers:
+    how = DataOptions(options.threads, options.device, options.profile, options.skip_bad, share, timeline)
+    opening = Opening(plan.net_path.parent, "TRAIN", options.srand, GlibcRand(options.srand), how)
+    return open_data_layers(plan.net, opening, str(plan.net_path))
+
+
+def _build_net(plan: Plan, data: DataLayers, engine: Operations, device: str, share: Share) -> Net:
+    """The training net, with its fillers' weights; its data layers are ready."""
     seed = plan.param.random_seed if plan.param.random_seed >= 0 else DEFAULT_SEED
     torch.manual_seed(seed)
-    net = load_net(plan.net_path, phase="TRAIN", engine=engine, seed=seed).to(device)
+    try:
+        net = Net(plan.net, "TRAIN", engine, seed, data_shapes=data.shapes).to(device)
+    except InputError as error:
+        raise InputError(f"{plan.net_path}: {error}") from None
+    data.start(net)
     check_shareable(net, share, str(plan.net_path))
     net.share_batch(share)
     return net
@@ -155,21 +171,12 @@ def _start_from(solver: SGDSolver, options: Options) -> None:
         solver.restore(options.snapshot)
 
 
-def _build_data(plan: Plan, options: Options, share: Share, timeline: Timeline) -> CPMData:
-    how = DataOptions(options.threads, options.device, options.profile, options.skip_bad, share, timeline)
-    return CPMData(plan.data, plan.net_path.parent, GlibcRand(options.srand), "TRAIN", how)
-
-
-def _restore_run_state(solver: SGDSolver, data: CPMData, options: Options) -> list[float] | None:
+def _restore_run_state(solver: SGDSolver, data: DataLayers, options: Options) -> list[float] | None:
     """The losses of before, if data and random numbers go on from where the snapshot left them; None: they start over,
     because its run state is not there or not wanted."""
     if options.snapshot is None or not run_state_path(Path(options.snapshot)).exists():
         return None
-    try:
-        if options.resume_like_caffe:
-            check_run_state(Path(options.snapshot), solver)
-            return None
-        return restore_run_state(Path(options.snapshot), solver, data)
-    except InputError:
-        data.close()
-        raise
+    if options.resume_like_caffe:
+        check_run_state(Path(options.snapshot), solver)
+        return None
+    return restore_run_state(Path(options.snapshot), solver, data)

@@ -4,6 +4,8 @@ glibc's additive generator: r[i] = r[i-3] + r[i-31] mod 2**32, a draw is r[i] >>
 words by a multiplicative generator, and 310 draws are thrown away.
 """
 
+from typing import Any
+
 import numpy as np
 
 RAND_MAX = 2**31 - 1
@@ -40,6 +42,13 @@ class GlibcRand:
     def dice(self) -> np.float32:
         """The next number from 0 to 1, float32(rand()) / float32(RAND_MAX); RAND_MAX rounds up to 2**31."""
         return np.float32(self.rand()) / np.float32(RAND_MAX)
+
+    def shuffle(self, values: list[Any]) -> None:
+        """Shuffles in place as libstdc++'s std::random_shuffle does: from the second on, each changes places with one
+        of those up to itself."""
+        for last in range(1, len(values)):
+            other = self.rand() % (last + 1)
+            values[last], values[other] = values[other], values[last]
 
     def state(self) -> list[int]:
         """31 words, oldest first: what `restore` takes."""

@@ -57,7 +57,7 @@ class Hdf5Reader:
         elsewhere = dataset.external is not None or dataset.is_virtual
         empty = dataset.shape is None  # HDF5's null dataspace
         if dataset.dtype.kind not in kinds or empty or elsewhere or dataset.nbytes > self._left:
-            kind = {"f": "float", "i": "integer", "S": "character"}[kinds]
+            kind = {"f": "float", "i": "integer", "S": "character"}.get(kinds, "number")
             raise InputError(
                 f"{self.path}: {dataset.name}: expected {kind} values that the file's {self._size} bytes can hold, "
                 f"found {dataset.dtype} of shape {dataset.shape}{' in other files' if elsewhere else ''}"

@@ -1,9 +1,15 @@
-"""Layers whose tops come from outside: Input, and CPMData, the original fork's data layer.
+"""Layers whose tops come from outside: Input, Caffe's data layers, and CPMData, the original fork's.
 
-Here they only say the shapes; the caller of `Net` hands in the blobs. CPMData's batches are made by
-`cpm_repro.samples.data_layer`.
+Here they only say the shapes, and how many random numbers Caffe's layer takes when it is set up; the caller of `Net`
+hands in the blobs, which `cpm_repro.samples.data_layers` makes. DummyData alone makes its blobs itself.
 """
 
+import torch
+from torch import Tensor
+
+from prototxt_import.formats import schema
+
+from .fillers import fill
 from .layer import ANY, Layer, Shape, register
 
 
@@ -38,7 +44,7 @@ class CPMData(Source):
 
     tops = range(1, 3)
     image_by_image = True
-    threads = 2  # one reads the LMDB, one transforms
+    draws = 2  # a thread reads the LMDB, one transforms
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         transform = self.spec.transform_param
@@ -49,3 +55,100 @@ class CPMData(Source):
         maps = 2 * (transform.num_parts + 1)
         data = (source.batch_size, 4 if transform.put_gaussian else 3, height, width)
         return [data, (source.batch_size, maps, height // stride, width // stride)][: len(self.spec.top)]
+
+
+class FileData(Source):
+    """A data layer whose tops' shapes lie in its files: whoever read these hands them in as the bottoms' shapes."""
+
+    tops = range(1, 3)
+    image_by_image = True
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return bottom_shapes
+
+    @property
+    def cuts(self) -> int:
+        """1 if Caffe's DataTransformer draws, and so takes a number as its seed; else 0."""
+        param = self.spec.transform_param
+        return int(param.mirror or (self.spec.phase == schema.TRAIN and param.crop_size > 0))
+
+
+@register("HDF5Data")
+class HDF5Data(FileData):
+    """The rows of HDF5 files, a dataset for each top."""
+
+    tops = ANY
+
+
+@register("Data")
+class Data(FileData):
+    """Datums of an LMDB or LevelDB, and their labels."""
+
+    @property
+    def draws(self) -> int:
+        return 1 + self.cuts + 1  # a thread reads the database, one transforms
+
+
+@register("ImageData")
+class ImageData(FileData):
+    """Images that a text file lists, and their labels."""
+
+    @property
+    def draws(self) -> int:
+        param = self.spec.image_data_param
+        return self.cuts + int(param.shuffle) + int(param.rand_skip > 0) + 1
+
+
+@register("MemoryData")
+class MemoryData(Source):
+    """data N×C×H×W and label N×1×1×1, which a program hands in."""
+
+    tops = range(2, 3)
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        p = self.spec.memory_data_param
+        data = (p.batch_size, p.channels, p.height, p.width)
+        self.require(min(data) > 0, "batch_size, channels, height and width above 0", str(data))
+        return [data, (p.batch_size, 1, 1, 1)]
+
+
+@register("DummyData")
+class DummyData(Layer):
+    """Blobs that fillers fill: constants once, all others anew in every pass, from the net's generator."""
+
+    bottoms = range(0, 1)
+    tops = ANY
+    repeatable = False  # it draws random numbers
+    fill = Source.fill
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, count = self.spec.dummy_data_param, len(self.spec.top)
+        given = len(p.data_filler)
+        self.require(given in (0, 1, count), f"no data_filler, one or {count}", str(given))
+        fillers = list(p.data_filler) or [schema.FillerParameter()]
+        self._fillers_of_tops = fillers * count if len(fillers) == 1 else fillers
+        self.register_buffer("_place", torch.zeros(0), persistent=False)  # moves with the net: says on which device
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        p, count = self.spec.dummy_data_param, len(self.spec.top)
+        old = (p.num, p.channels, p.height, p.width)
+        if any(old):
+            self.require(not p.shape, "either shape or the old num, channels, height and width", "both")
+            self.require(
+                all(len(sizes) in (1, count) for sizes in old), f"num, channels, … once or {count} times", "not"
+            )
+            sides = [list(sizes) * count if len(sizes) == 1 else list(sizes) for sizes in old]
+            return [(n, c, h, w) for n, c, h, w in zip(*sides, strict=True)]
+        self.require(len(p.shape) in (1, count), f"one shape or {count}", str(len(p.shape)))
+        shapes = [tuple(shape.dim) for shape in p.shape]
+        return shapes * count if len(shapes) == 1 else shapes
+
+    def forward(self) -> tuple[Tensor, ...]:
+        return tuple(self._filled(*top) for top in zip(self._fillers_of_tops, self.shapes_of_tops, strict=True))
+
+    def _filled(self, filler: "schema.FillerParameter", shape: Shape) -> Tensor:
+        blob = torch.empty(shape)
+        fill(blob, filler, self.random, self.where)
+        place = self._place
+        assert isinstance(place, Tensor)
+        return blob.to(place.device)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,8 +28,8 @@ POINT = Window(kernel=(1, 1))
 """What a unit sees that looks at its own place only."""
 INT_MAX = 2**31 - 1  # the most values that Caffe lets a blob have
 CONVERTERS: dict[str, type["Layer"]] = {}
-DATA_TYPES = ("Data", "ImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData")
-"""Caffe's data layers that only training nets have; their shapes lie in other files."""
+DATA_TYPES = ("Data", "ImageData", "HDF5Data", "WindowData")
+"""Caffe's data layers whose shapes lie in other files; `cpm_repro.samples.data_layers` reads them."""
 
 
 def register(type_name: str) -> Callable[[type["Layer"]], type["Layer"]]:
@@ -44,8 +45,11 @@ def register(type_name: str) -> Callable[[type["Layer"]], type["Layer"]]:
 
 
 def make_layer(spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: Operations) -> "Layer":
-    """The layer for `spec` (Caffe: LayerRegistry::CreateLayer); InputError names an unknown type."""
-    if spec.type in DATA_TYPES:
+    """The layer for `spec` (Caffe: LayerRegistry::CreateLayer); InputError names an unknown type.
+
+    A data layer whose shapes lie in its files takes its tops' in place of bottoms', which it has none of.
+    """
+    if spec.type in DATA_TYPES and not bottom_shapes:
         raise InputError(
             f"layer '{spec.name}': expected a net whose inputs have shapes (a deploy prototxt with `input` or an Input "
             f"layer), found the data layer type '{spec.type}'"
@@ -73,8 +77,8 @@ class Layer(nn.Module):
     """Tops that it makes where the prototxt names fewer: losses (Caffe: AutoTopBlobs)."""
     operations: tuple[str, ...] = ()
     """Operations that it needs and not every engine has."""
-    threads: int = 0
-    """Threads that Caffe's layer starts; each seeds a generator of its own with a draw from the net's."""
+    drawn: np.ndarray = np.zeros(0, np.uint32)
+    """The numbers that it took of the net's generator when it was set up, `draws` of them."""
     is_source: bool = False
     """Whether its tops are handed to the net by its caller: Input and data layers."""
     image_by_image: bool = False
@@ -153,6 +157,12 @@ class Layer(nn.Module):
 
     def flop(self, bottom_shapes: list[Shape]) -> int:
         """Multiplications and additions of its weights, one each; 0 where that is little."""
+        return 0
+
+    @property
+    def draws(self) -> int:
+        """How many numbers of the net's generator Caffe's layer takes when it is set up, to seed generators of its own:
+        those of its threads, its shuffling and its cropping."""
         return 0
 
     def fold(self, after: "Layer") -> None:

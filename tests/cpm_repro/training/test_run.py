@@ -249,7 +249,10 @@ def test_finetuning_starts_from_weights(golden, tmp_path):
             'net: "nowhere.prototxt" base_lr: 1 max_iter: 1 lr_policy: "fixed"',
             r"net: expected the file 'nowhere\.prototxt'",
         ),
-        ('net: "deploy.prototxt" base_lr: 1 max_iter: 1 lr_policy: "fixed"', "expected one CPMData layer .* found 0"),
+        (
+            'net: "deploy.prototxt" base_lr: 1 max_iter: 1 lr_policy: "fixed"',
+            "expected data layers in the TRAIN phase .* found Input",
+        ),
         ('net: "broken.prototxt" base_lr: 1 max_iter: 1 lr_policy: "fixed"', r"broken\.prototxt: layer 'a'"),
         ('net: "train.prototxt" base_lr: 1 max_iter: 1 lr_polcy: "fixed"', r"solver\.prototxt:1:.*lr_polcy"),
     ],
