@@ -84,6 +84,19 @@ def add_threads(to: argparse.ArgumentParser) -> None:
     to.add_argument("--threads", metavar="N", type=positive_integer, help="CPU threads (default: all cores)")
 
 
+def add_state(to: argparse.ArgumentParser) -> None:
+    """--stage and --level: of the net's state, which include and exclude rules ask for (`caffe` has the same)."""
+    to.add_argument(
+        "--stage",
+        metavar="NAME[,NAME…]",
+        type=lambda text: text.split(","),
+        action="extend",
+        default=[],
+        help="stages of the net's state, for layers with include { stage: … } rules",
+    )
+    to.add_argument("--level", metavar="N", type=int, help="level of the net's state, for min_level and max_level")
+
+
 def add_profile(to: argparse.ArgumentParser) -> None:
     """--profile: whose OpenCV's bits the data layer's images have."""
     from cpm_kernels.host import PROFILES

@@ -37,6 +37,8 @@ def main(arguments: argparse.Namespace) -> None:
         resume_like_caffe=arguments.resume_like_caffe,
         recompute=arguments.checkpoint_activations,
         timeline=arguments.timeline is not None,
+        stages=arguments.stage,
+        level=arguments.level,
         overwrite=arguments.overwrite,
     )
     written = train(arguments.solver, options, _picture_of(arguments.timeline))
@@ -86,6 +88,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="compute the feature extractors' blobs again in backward instead of keeping them: less memory, more time",
     )
+    command_line.add_state(parser)
     command_line.add_profile(parser)
     command_line.add_device(parser)
     command_line.add_engine(parser)

@@ -1,6 +1,7 @@
 """From a solver prototxt to a training run: everything is read and checked first, then built (Caffe: Solver::Init)."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +13,17 @@ from cpm_repro.samples.data_layers import DataLayers, Opening, open_data_layers
 from cpm_repro.samples.timeline import Timeline
 from prototxt_import.engine import make_engine
 from prototxt_import.files import InputError
-from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel
-from prototxt_import.formats.prototxt import read_net, read_solver
-from prototxt_import.graph import check_order, filter_net
 from prototxt_import.net import Net
 from prototxt_import.operations import Operations
 from prototxt_import.share import WHOLE_BATCH, Share
 
 from .gradient_exchange import exchange_gradients
 from .loop import Training
+from .plan import Plan, read_plan
 from .processes import check_shareable
 from .run_state import check_run_state, restore_run_state, run_state_path
-from .solver import SGDSolver, check_solver
+from .solver import SGDSolver
 
 DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time of day
 
@@ -33,12 +32,14 @@ DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time o
 class Options:
     """How to train, beyond what the solver prototxt says.
 
-    weights: a `.caffemodel` to start from; snapshot: a `.solverstate` to continue; srand: seed of the data layer's
-    rand() (the original's is never seeded: 1); threads, profile and skip_bad: the data layer's, see DataOptions.
-    trace: a `.npz` to record the run in. A run that continues goes on with the data and random numbers where the
-    snapshot left them; resume_like_caffe: both start over, as the original's do. recompute: backward computes the
-    feature extractors' blobs again, which takes less memory and more time. timeline: whether to record what the
-    threads do in a few iterations. overwrite: start anew although snapshots of another run have the same prefix.
+    weights: a `.caffemodel` to start from, instead of those that the solver names; snapshot: a `.solverstate` to
+    continue, whose weights come before either; srand: seed of the data layer's rand() (the original's is never seeded:
+    1); threads, profile and skip_bad: the data layer's, see DataOptions. trace: a `.npz` to record the run in. A run
+    that continues goes on with the data and random numbers where the snapshot left them; resume_like_caffe: both start
+    over, as the original's do. recompute: backward computes the feature extractors' blobs again, which takes less
+    memory and more time. timeline: whether to record what the threads do in a few iterations. overwrite: start anew
+    although snapshots of another run have the same prefix. stages and level: of the net's state, besides what the
+    solver's train_state says.
     """
 
     weights: Path | None = None
@@ -54,20 +55,8 @@ class Options:
     recompute: bool = False
     timeline: bool = False
     overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a solver prototxt and the net that it names say, checked; nothing is built yet.
-
-    folder: the solver's, where its relative names start from; net_path: the training net's file; net: its layers of the
-    TRAIN phase.
-    """
-
-    param: schema.SolverParameter
-    folder: Path
-    net_path: Path
-    net: schema.NetParameter
+    stages: Sequence[str] = ()
+    level: int | None = None
 
 
 def prepare(solver_path: Path, options: Options, share: Share = WHOLE_BATCH) -> Training:
@@ -76,16 +65,8 @@ def prepare(solver_path: Path, options: Options, share: Share = WHOLE_BATCH) -> 
     Paths in the solver and the net are relative to the file that names them. Where several processes train together,
     each with its share of the batch, all do the same steps and have the same blobs, losses and random numbers.
     """
-    plan, engine = _read(Path(solver_path)), _engine(options)
+    plan, engine = read_plan(Path(solver_path), options.stages, options.level), _engine(options)
     return _build(plan, engine, options, share)
-
-
-def _read(solver_path: Path) -> Plan:
-    param = read_solver(solver_path)
-    check_solver(param, str(solver_path))
-    folder = solver_path.resolve().parent
-    net_path = _net_path(param, folder, solver_path)
-    return Plan(param, folder, net_path, _training_net(net_path))
 
 
 def _engine(options: Options) -> Operations:
@@ -95,28 +76,6 @@ def _engine(options: Options) -> Operations:
     return engine
 
 
-def _net_path(param: schema.SolverParameter, folder: Path, solver_path: Path) -> Path:
-    """The training net's file: `net` or `train_net`, relative to the solver's folder."""
-    name = param.train_net or param.net
-    if not name:
-        raise InputError(f"{solver_path}: expected the field net (or train_net), found neither")
-    path = folder / name
-    if not path.is_file():
-        raise InputError(f"{solver_path}: net: expected the file '{name}' beside the solver, found none at {path}")
-    return path
-
-
-def _training_net(net_path: Path) -> schema.NetParameter:
-    """The layers of the TRAIN phase, in an order that can be computed."""
-    net = read_net(net_path)
-    try:
-        training = filter_net(net, "TRAIN")
-        check_order(training)
-    except InputError as error:
-        raise InputError(f"{net_path}: {error}") from None
-    return training
-
-
 def _build(plan: Plan, engine: Operations, options: Options, share: Share) -> Training:
     timeline = Timeline(options.timeline)
     data = _open_data(plan, options, share, timeline)
@@ -124,14 +83,14 @@ def _build(plan: Plan, engine: Operations, options: Options, share: Share) -> Tr
         net = _build_net(plan, data, engine, options.device, share)
         exchanges = exchange_gradients(net, share, plan.param.iter_size)
         solver = SGDSolver(plan.param, net, plan.folder)
-        _start_from(solver, options)
+        _start_from(solver, plan, options)
         losses = _restore_run_state(solver, data, options)
     except InputError:
         data.close()
         raise
     return Training(
         param=plan.param,
-        net_name=plan.net_path.stem,
+        net_name=plan.name,
         net=net,
         forward=net.forward_recomputing if options.recompute else net,
         solver=solver,
@@ -146,8 +105,8 @@ def _build(plan: Plan, engine: Operations, options: Options, share: Share) -> Tr
 
 def _open_data(plan: Plan, options: Options, share: Share, timeline: Timeline) -> DataLayers:
     how = DataOptions(options.threads, options.device, options.profile, options.skip_bad, share, timeline)
-    opening = Opening(plan.net_path.parent, "TRAIN", options.srand, GlibcRand(options.srand), how)
-    return open_data_layers(plan.net, opening, str(plan.net_path))
+    opening = Opening(plan.net_folder, "TRAIN", options.srand, GlibcRand(options.srand), how)
+    return open_data_layers(plan.net, opening, plan.where)
 
 
 def _build_net(plan: Plan, data: DataLayers, engine: Operations, device: str, share: Share) -> Net:
@@ -157,16 +116,17 @@ def _build_net(plan: Plan, data: DataLayers, engine: Operations, device: str, sh
     try:
         net = Net(plan.net, "TRAIN", engine, seed, data_shapes=data.shapes).to(device)
     except InputError as error:
-        raise InputError(f"{plan.net_path}: {error}") from None
+        raise InputError(f"{plan.where}: {error}") from None
     data.start(net)
-    check_shareable(net, share, str(plan.net_path))
+    check_shareable(net, share, plan.where)
     net.share_batch(share)
     return net
 
 
-def _start_from(solver: SGDSolver, options: Options) -> None:
-    if options.weights is not None:
-        solver.net.load_weights(read_caffemodel(options.weights), str(options.weights))
+def _start_from(solver: SGDSolver, plan: Plan, options: Options) -> None:
+    weights = plan.weights if options.weights is None else [options.weights]
+    for path in weights if options.snapshot is None else []:
+        solver.net.load_weights(read_caffemodel(path), str(path))
     if options.snapshot is not None:
         solver.restore(options.snapshot)
 

@@ -39,6 +39,8 @@ def check_solver(param: schema.SolverParameter, where: str) -> None:
             raise InputError(f"{where}: {name}: expected 1 or more, found {getattr(param, name)}")
     if param.regularization_type not in ("L1", "L2"):
         raise InputError(f"{where}: regularization_type: expected L1 or L2, found '{param.regularization_type}'")
+    if param.debug_info:
+        raise InputError(f"{where}: debug_info: expected false (--trace records every value of a run), found true")
     if param.snapshot and not param.HasField("snapshot_prefix"):
         raise InputError(f"{where}: expected the field snapshot_prefix (snapshot {param.snapshot}), found none")
     _check_net(param, where)
@@ -67,8 +69,8 @@ _MAY_BE_NEGATIVE = {"clip_gradients": NEEDED_FIELDS, "gamma": ("sigmoid",)}
 def _check_net(param: schema.SolverParameter, where: str) -> None:
     given = [name for name in ("net", "train_net", "net_param", "train_net_param") if param.HasField(name)]
     if len(given) != 1:
-        found = " and ".join(given) or "neither"
-        raise InputError(f"{where}: expected the field net (or train_net), found {found}")
+        found = " and ".join(given) or "none"
+        raise InputError(f"{where}: expected one of net, train_net, net_param and train_net_param, found {found}")
 
 
 def _check_momentum(param: schema.SolverParameter, where: str) -> None:

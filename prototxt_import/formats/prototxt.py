@@ -26,7 +26,12 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how `surrogateescape` decodes such 
 def parse_net(text: str, where: str) -> schema.NetParameter:
     """A NetParameter from prototxt text, upgraded to V2 `layer`s and `input_shape`; `where` names it in errors."""
     net = schema.NetParameter()
-    _parse(_LATER_FORK.sub("transform_param", text), net, where)
+    _parse(text, net, where)
+    return checked_net(net, where)
+
+
+def checked_net(net: schema.NetParameter, where: str) -> schema.NetParameter:
+    """The parsed net itself, upgraded; InputError if it has no layer."""
     if not net.layer and not net.layers:
         raise InputError(f"{where}: expected a net, found no layer in it")
     return upgrade_net(net, where)
@@ -70,7 +75,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 def _parse(text: str, message: Message, where: str) -> None:
     try:
-        text_format.Parse(text, message)
+        text_format.Parse(_LATER_FORK.sub("transform_param", text), message)
     except (text_format.ParseError, RecursionError, ValueError) as error:
         reason = str(error) or "nested too deeply"
         if place := _LINE_COLUMN.match(reason):
