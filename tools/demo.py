@@ -20,6 +20,7 @@ from cpm_repro import command_line
 from cpm_repro.inference.options import add_testing_options, network, numbers, positive_number, protocol
 from cpm_repro.inference.pose_files import FoundPose, part_names, write_coco, write_csv, write_openpose
 from cpm_repro.inference.protocol import BATCH
+from cpm_repro.models import zoo
 from data_lmdb import joints
 from data_lmdb.images import MAX_PIXELS, image_size
 from prototxt_import.files import InputError
@@ -148,6 +149,8 @@ def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.network.stages import stage_blobs
 
     arguments.out = Path(arguments.out)
+    if all(getattr(arguments, name) is None for name in ("model", "prototxt", "weights", "seed")):
+        arguments.model = zoo.DEFAULT
     files = find_files(arguments)
     net = network(arguments)
     asked = protocol(arguments, net, batch=arguments.batch_size)
