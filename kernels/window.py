@@ -5,39 +5,38 @@ import math
 from dataclasses import dataclass
 
 Pair = tuple[int, int]
+Sizes = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Window:
-    """Kernel, stride, padding and dilation of a sliding window, each (height, width), in pixels."""
+    """Kernel, stride, padding and dilation of a sliding window, in pixels: each (height, width), or a value for each of
+    as many spatial axes as there are."""
 
-    kernel: Pair
-    stride: Pair = (1, 1)
-    pad: Pair = (0, 0)
-    dilation: Pair = (1, 1)
+    kernel: Sizes
+    stride: Sizes = (1, 1)
+    pad: Sizes = (0, 0)
+    dilation: Sizes = (1, 1)
     ceil: bool = True  # of a pooling
 
-    def convolved(self, size: Pair) -> Pair:
+    def convolved(self, size: Sizes) -> Sizes:
         """Output size of a convolution; below 1 where the window does not fit."""
-        rows, columns = (
+        return tuple(
             (n + 2 * p - (d * (k - 1) + 1)) // s + 1
             for n, k, s, p, d in zip(size, self.kernel, self.stride, self.pad, self.dilation, strict=True)
         )
-        return rows, columns
 
-    def deconvolved(self, size: Pair) -> Pair:
+    def deconvolved(self, size: Sizes) -> Sizes:
         """Output size of a deconvolution: of the images that a convolution gives this size, the smallest one's."""
-        rows, columns = (
+        return tuple(
             s * (n - 1) + d * (k - 1) + 1 - 2 * p
             for n, k, s, p, d in zip(size, self.kernel, self.stride, self.pad, self.dilation, strict=True)
         )
-        return rows, columns
 
-    def pooled(self, size: Pair) -> Pair:
-        """Output size of a pooling; Caffe rounds it up (`round_mode: FLOOR` does not), and with padding on either
+    def pooled(self, size: Sizes) -> Sizes:
+        """Output size of a pooling; Caffe rounds it up (`round_mode: FLOOR` does not), and with padding on any
         axis drops a window that starts beyond it."""
-        rows, columns = (self._pooled(*axis) for axis in zip(size, self.kernel, self.stride, self.pad, strict=True))
-        return rows, columns
+        return tuple(self._pooled(*axis) for axis in zip(size, self.kernel, self.stride, self.pad, strict=True))
 
     def _pooled(self, size: int, kernel: int, stride: int, pad: int) -> int:
         steps = (size + 2 * pad - kernel) / stride

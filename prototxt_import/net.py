@@ -20,7 +20,6 @@ from .formats import schema
 from .formats.caffemodel import read_caffemodel
 from .formats.prototxt import read_net
 from .graph import apart, check_order, filter_net, insert_splits, names_apart
-from .layers.fillers import fill
 from .layers.layer import Layer, Shape, automatic_tops, make_layer
 from .operations import Operations
 from .recomputation import segments
@@ -79,7 +78,7 @@ class Net(nn.Module):
         self._make_layers(data_shapes or {})
         self._fold_layers()
         self._share_blobs()
-        self.to(memory_format=self.engine.memory_format)
+        self._arrange_blobs()
         if not only_shapes:
             self.allocate(seed)
 
@@ -115,6 +114,12 @@ class Net(nn.Module):
         while len(spec.top) < automatic_tops(spec.type):
             self._automatic.append(f"(automatic {len(self._automatic) + 1})")
             spec.top.append(self._automatic[-1])
+
+    def _arrange_blobs(self) -> None:
+        """Those of four axes in the engine's memory order; torch has it for no others."""
+        for blob in self.learnable:
+            if blob.parameter.dim() == 4:
+                blob.parameter.data = blob.parameter.data.to(memory_format=self.engine.memory_format)
 
     def _fold_layers(self) -> None:
         """Where one layer follows another in place, the engine may do both in one pass over the blob."""
@@ -162,10 +167,8 @@ class Net(nn.Module):
         owned = {(blob.layer, blob.index) for blob in self.learnable}
         for layer in self._layers():
             layer.drawn = self.random.draws(layer.draws)
-            for index, name in enumerate(layer.blob_names):
-                blob = getattr(layer, name)
-                own = (layer.own_name, index) in owned
-                fill(blob if own else torch.empty_like(blob), layer.fillers[name], self.random, layer.where)
+            names = enumerate(layer.blob_names)
+            layer.fill_blobs(self.random, [name for index, name in names if (layer.own_name, index) in owned])
 
     def _layers(self) -> Iterator[Layer]:
         return iter(self.layers.values())

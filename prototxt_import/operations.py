@@ -16,6 +16,7 @@ from torch import Tensor
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
 
+from .labels import Normalization
 from .share import Share
 
 
@@ -54,8 +55,8 @@ class Operations(Protocol):
     def convolution(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, rectified: bool = False
     ) -> Tensor:
-        """Cross-correlation; weight (C_out, C_in / group, kernel height, kernel width). `rectified`: then ReLU, which
-        has no gradient here."""
+        """Cross-correlation over the axes that follow the channels; weight (C_out, C_in / group, kernel height, kernel
+        width). `rectified`: then ReLU, which has no gradient here."""
 
     @abstractmethod
     def deconvolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
@@ -66,8 +67,16 @@ class Operations(Protocol):
         """(M, K) times the transpose of weight (N, K), or, with `transposed`, times weight (K, N), plus (N,)."""
 
     @abstractmethod
+    def embed(self, indices: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The rows of weight (K, N) that the indices (int64) name, plus (N,)."""
+
+    @abstractmethod
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
         """Maximum over each window, clipped at the edge; the gradient goes to the first maximum."""
+
+    @abstractmethod
+    def max_pool_with_mask(self, x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+        """The same, and where in its plane each maximum is (row · width + column; −1: nowhere), as floats."""
 
     @abstractmethod
     def ave_pool(self, x: Tensor, window: Window) -> Tensor:
@@ -102,24 +111,24 @@ class Operations(Protocol):
         """(shift + scale · x) ^ power."""
 
     @abstractmethod
-    def exp(self, x: Tensor, scale: float, shift: float) -> Tensor:
-        """exp(shift + scale · x)."""
+    def exp(self, x: Tensor, scale: float, factor: float) -> Tensor:
+        """exp(scale · x) · factor."""
 
     @abstractmethod
     def log(self, x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
         """base_scale · ln(shift + scale · x)."""
 
+    @abstractmethod
     def bnll(self, x: Tensor) -> Tensor:
-        """log(1 + exp(x))."""
-        raise _missing(self)
+        """log(1 + exp(x)); above 50 its gradient is that at 50."""
 
     def axpy(self, a: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """a · x + y."""
         raise _missing(self)
 
+    @abstractmethod
     def reduction(self, x: Tensor, operation: str, coefficient: float) -> Tensor:
         """coefficient · SUM, ASUM (of magnitudes), SUMSQ (of squares) or MEAN over the last axis."""
-        raise _missing(self)
 
     @abstractmethod
     def scale(self, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
@@ -166,8 +175,8 @@ class Operations(Protocol):
         """Σ coefficient · bottom."""
 
     @abstractmethod
-    def eltwise_product(self, bottoms: Sequence[Tensor]) -> Tensor:
-        """Product of all."""
+    def eltwise_product(self, bottoms: Sequence[Tensor], by_division: bool = False) -> Tensor:
+        """Product of all; gradients by the product of the others, or by division of the whole one."""
 
     def eltwise_max(self, x: Tensor, y: Tensor) -> Tensor:
         """Elementwise maximum; at a tie value and gradient are those of y, as in Caffe."""
@@ -181,6 +190,37 @@ class Operations(Protocol):
     @abstractmethod
     def euclidean_loss(self, x: Tensor, y: Tensor, share: Share) -> Tensor:
         """Σ (x − y)² / N / 2, a 0-axis tensor (paper, equation 5, averaged over the batch)."""
+
+    @abstractmethod
+    def softmax_loss(self, x: Tensor, labels: Tensor, axis: int, normalization: Normalization) -> Tensor:
+        """−Σ log softmax(x)[label] over the places of all images, divided as `normalization` says, a 0-axis tensor, as
+        every loss; labels: int64, as x without the axis."""
+
+    @abstractmethod
+    def sigmoid_cross_entropy_loss(self, x: Tensor, y: Tensor, normalization: Normalization) -> Tensor:
+        """−Σ [y log σ(x) + (1 − y) log(1 − σ(x))], divided as `normalization` says."""
+
+    @abstractmethod
+    def hinge_loss(self, x: Tensor, labels: Tensor, squared: bool) -> Tensor:
+        """Σ max(0, 1 + x), or 1 − x for the label's own value, or their squares, / N; x (N, K), labels (N,) int64."""
+
+    @abstractmethod
+    def multinomial_logistic_loss(self, x: Tensor, labels: Tensor) -> Tensor:
+        """−Σ log x[label] / N of probabilities x (N, K), at least 1e-20; labels (N,) int64."""
+
+    @abstractmethod
+    def infogain_loss(self, x: Tensor, labels: Tensor, gains: Tensor) -> Tensor:
+        """−Σ gains[label, k] · log x[k] / N of probabilities x (N, K), at least 1e-20; gains (K, K)."""
+
+    @abstractmethod
+    def contrastive_loss(self, x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool) -> Tensor:
+        """Σ over the rows of d² where similar, else max(margin − d, 0)², or with `legacy` max(margin − d², 0), / N / 2,
+        d being the distance of the rows of x and y (N, K)."""
+
+    @abstractmethod
+    def lstm_unit(self, cell: Tensor, gates: Tensor, carries_on: Tensor) -> tuple[Tensor, Tensor]:
+        """The next cell (1, N, D) and hidden state, from the gates' values (1, N, 4 D): input, forget, output and
+        candidate. carries_on (1, N): 0 where a sequence begins, 1 elsewhere."""
 
     @abstractmethod
     def squared_norm(self, gradient: Tensor) -> np.float32:

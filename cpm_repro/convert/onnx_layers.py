@@ -51,6 +51,7 @@ def deconvolution(e: LayerExport) -> list[str]:
 def _convolutional(e: LayerExport, operator: str) -> list[str]:
     """Every bottom with the same weights."""
     layer, window = e.layer, e.layer.window
+    layer.require(layer.channel_axis == 1, "axis 1 for the channels, for an ONNX export", str(layer.param.axis))
     blobs = [e.blob(name) for name in layer.blob_names]
     geometry = {
         "kernel_shape": window.kernel,
@@ -74,6 +75,7 @@ def inner_product(e: LayerExport) -> str:
 @exports(Pooling)
 def pooling(e: LayerExport) -> str:
     """MaxPool or AveragePool with padding that gives Caffe's size, and the mean's divisor put right at the border."""
+    e.layer.require(len(e.top_shapes) == 1, "one top, for an ONNX export", "a second one, the mask")
     size, out = e.shapes[0][2:], e.top_shapes[0][2:]
     window = e.layer.window or Window(kernel=tuple(size))
     beyond = [

@@ -15,6 +15,17 @@ def dot(x: np.ndarray, y: np.ndarray, profile: Profile = DEFAULT_PROFILE) -> np.
     return np.float32(library().cpm_dot(x.ctypes.data, y.ctypes.data, x.size, profile.numbers[0]))
 
 
+BLOB_OFFSET = 8
+"""How many floats beyond a cache line's boundary the original's blobs began where its golden files tell."""
+
+
+def asum(x: np.ndarray, profile: Profile = DEFAULT_PROFILE, offset: int = BLOB_OFFSET) -> np.float32:
+    """Sum of the magnitudes of a float32 array (cblas_sasum) that begins so many floats beyond a cache line's boundary:
+    SkylakeX's and Haswell's bits depend on it."""
+    x = checked(np.ravel(x), np.float32, (None,), "x")
+    return np.float32(library().cpm_asum(x.ctypes.data, x.size, offset % 16, profile.numbers[0]))
+
+
 def _checked_sums(sums: np.ndarray, count: int) -> np.ndarray:
     if not sums.flags.c_contiguous:
         raise ValueError("the sums must be contiguous")

@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 
 from cpm_kernels.host import available_cores, checked, empty, library
-from cpm_kernels.window import Pair, Window
+from cpm_kernels.window import Pair, Sizes, Window
 
 from .gemm import DEFAULT_PROFILE, GemmProfile, best_version
 
@@ -19,7 +19,7 @@ class _Sizes(ctypes.Structure):
     ]
 
 
-def output_size(window: Window, size: Pair) -> Pair:
+def output_size(window: Window, size: Sizes) -> Sizes:
     """Of a convolution over an image of that (height, width); ValueError if the window does not fit."""
     out_size = window.convolved(size)
     if min(out_size) < 1:

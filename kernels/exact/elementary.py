@@ -37,6 +37,11 @@ def tanh(x: np.ndarray) -> np.ndarray:
     return _map("cpm_tanh", x)
 
 
+def logistic_tanh(x: np.ndarray) -> np.ndarray:
+    """2 / (1 + exp(−2 x)) − 1 of a float32 array, in double by libm's exp (Caffe's LSTM has it for tanh)."""
+    return _map("cpm_logistic_tanh", x)
+
+
 def power(x: np.ndarray, exponent: float) -> np.ndarray:
     """libm's powf of a float32 array and one exponent."""
     return _map("cpm_pow", x, float(exponent))

@@ -38,7 +38,8 @@ class PlainConvolution:
     @property
     def out_size(self) -> Pair:
         """The output's size."""
-        return self.window.convolved(self.size)
+        rows, columns = self.window.convolved(self.size)
+        return rows, columns
 
     def turned(self: Plan) -> Plan:
         """The convolution that gives the gradient by the input, from the output's and the turned weights."""

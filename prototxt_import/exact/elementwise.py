@@ -1,4 +1,4 @@
-"""Elementwise layers, pooling and the loss of the exact engine, each with Caffe's own backward.
+"""Elementwise layers and pooling of the exact engine, each with Caffe's own backward.
 
 torch's elementwise kernels round every operation once, as Caffe's loops do, so most of these are torch expressions in
 Caffe's order; what needs the C library's functions, one rounding for a · x + y, or an order of sums, asks cpm_kernels.
@@ -11,9 +11,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact import elementary
-from cpm_kernels.exact.blas import axpy, dot
+from cpm_kernels.exact.blas import axpy
 from cpm_kernels.window import Window
-from prototxt_import.share import Share
 from prototxt_import.tensors import array, tensor
 
 from .gradients import Gradient
@@ -21,20 +20,22 @@ from .kernels import kernels_of
 
 
 class MaxPool(Function):
-    """(x, window) -> maxima."""
+    """(x, window, with mask) -> maxima, and where in its plane each is, as floats (nothing if not asked)."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, window: Window) -> Tensor:
+    def forward(ctx, x: Tensor, window: Window, with_mask: bool) -> tuple[Tensor, Tensor]:
         y, where = kernels_of(x).max_pool(x.contiguous(), window)
         ctx.save_for_backward(where)
         ctx.window, ctx.size = window, tuple(x.shape[2:])
-        return y
+        mask = where.float() if with_mask else y.new_empty(0)
+        ctx.mark_non_differentiable(mask)
+        return y, mask
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor):
+    def backward(ctx, dy: Tensor, _: Tensor):
         (where,) = ctx.saved_tensors
-        return kernels_of(dy).max_pool_gradient(dy.contiguous(), where, ctx.window, ctx.size), None
+        return kernels_of(dy).max_pool_gradient(dy.contiguous(), where, ctx.window, ctx.size), None, None
 
 
 class AvePool(Function):
@@ -199,12 +200,12 @@ class Power(Function):
 
 
 class Exp(Function):
-    """(x, scale, shift) -> exp(scale · x) · exp(shift)."""
+    """(x, scale, factor) -> exp(scale · x) · factor."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, scale: float, shift: float) -> Tensor:
+    def forward(ctx, x: Tensor, scale: float, factor: float) -> Tensor:
         y = tensor(elementary.exp(array(x * scale)), x)
-        y = y * float(elementary.exp(np.float32([shift]))[0]) if shift != 0 else y
+        y = y * factor if factor != 1 else y
         ctx.save_for_backward(y)
         ctx.scale = scale
         return y
@@ -232,6 +233,27 @@ class Log(Function):
         return dy * (inverse * float(np.float32(scale) * np.float32(base_scale))), None, None, None
 
 
+BNLL_LIMIT = 50.0
+"""Above it the gradient is that at it."""
+
+
+class BNLL(Function):
+    """x -> log(1 + exp(x)), from the side where exp does not overflow; sums in double, as `1.` makes them."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        sums = 1 + tensor(elementary.exp(array(-x.abs())), x).double()
+        return (x.clamp(min=0).double() + sums.log()).float()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor):
+        (x,) = ctx.saved_tensors
+        e = tensor(elementary.exp(array(x.clamp(max=BNLL_LIMIT))), x)
+        return ((dy * e).double() / (e.double() + 1)).float()
+
+
 class EltwiseSum(Function):
     """(coefficients, *bottoms) -> their sum, from 0 on, each term added with one rounding."""
 
@@ -250,18 +272,23 @@ class EltwiseSum(Function):
 
 
 class EltwiseProduct(Function):
-    """(*bottoms) -> their product; a gradient is the product of the others, then dy."""
+    """(by division, *bottoms) -> their product; a gradient is the product of the others, or the whole product divided
+    by its own bottom (`stable_prod_grad: false`), then dy."""
 
     @staticmethod
-    def forward(ctx, *bottoms: Tensor) -> Tensor:
-        ctx.save_for_backward(*bottoms)
-        return _product(bottoms)
+    def forward(ctx, by_division: bool, *bottoms: Tensor) -> Tensor:
+        y = _product(bottoms)
+        ctx.by_division = by_division
+        ctx.save_for_backward(y, *bottoms)
+        return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor):
-        bottoms = ctx.saved_tensors
-        return tuple(_product(bottoms[:i] + bottoms[i + 1 :]) * dy for i in range(len(bottoms)))
+        y, *bottoms = ctx.saved_tensors
+        if ctx.by_division:
+            return None, *(y / x * dy for x in bottoms)
+        return None, *(_product((*bottoms[:i], *bottoms[i + 1 :])) * dy for i in range(len(bottoms)))
 
 
 def _product(factors: tuple[Tensor, ...]) -> Tensor:
@@ -302,24 +329,3 @@ class Dropout(Function):
     @once_differentiable
     def backward(ctx, dy: Tensor):
         return dy * ctx.saved_tensors[0] * ctx.scale, None, None
-
-
-class EuclideanLoss(Function):
-    """(x, y, share) -> Σ (x − y)² / N / 2 of the whole batch; N counts all its images."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, y: Tensor, share: Share) -> Tensor:
-        difference = x - y
-        ctx.save_for_backward(difference)
-        values = array(share.whole(difference))
-        ctx.images = len(values)
-        loss = dot(values, values) / np.float32(len(values)) / np.float32(2)
-        return torch.tensor(loss, device=x.device)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, loss_weight: Tensor):
-        (difference,) = ctx.saved_tensors
-        factor = loss_weight / torch.full_like(loss_weight, ctx.images)  # a card multiplies by the inverse of a number
-        of_x, of_y, _ = ctx.needs_input_grad
-        return difference * factor if of_x else None, difference * -factor if of_y else None, None

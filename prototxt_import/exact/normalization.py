@@ -228,21 +228,26 @@ class MVN(Function):
         return (dy + total * -ctx.share) / deviation, None, None
 
 
+def softmax(x: np.ndarray) -> np.ndarray:
+    """exp(x − max) / Σ over the channels of x (images, channels, places), the sum by gemv."""
+    values = exp(x - x.max(axis=1, keepdims=True))
+    out = np.empty_like(values)
+    for image, to in zip(values, out, strict=True):
+        sums = np.zeros(image.shape[1], np.float32)
+        add_column_sums(image, sums)
+        np.divide(image, sums, out=to)
+    return out
+
+
 class Softmax(Function):
-    """(x, axis): exp(x − max) / Σ, the sum by gemv over the channels."""
+    """(x, axis) -> softmax along it."""
 
     @staticmethod
     def forward(ctx, x: Tensor, axis: int) -> Tensor:
         shape = tuple(x.shape)
         outer = int(np.prod(shape[:axis], dtype=np.int64))
         values = array(x).reshape(outer, shape[axis], -1)
-        values = exp(values - values.max(axis=1, keepdims=True))
-        out = np.empty_like(values)
-        for image, to in zip(values, out, strict=True):
-            sums = np.zeros(image.shape[1], np.float32)
-            add_column_sums(image, sums)
-            np.divide(image, sums, out=to)
-        y = tensor(out.reshape(shape), x)
+        y = tensor(softmax(values).reshape(shape), x)
         ctx.save_for_backward(y)
         ctx.axis, ctx.outer = axis, outer
         return y
@@ -260,7 +265,9 @@ class Softmax(Function):
 
 def _strided_dots(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Σ over axis 1 of (outer, channels, inner) arrays, as cblas_sdot with steps: pairs, each with one rounding saved
-    by a fused multiply-add, added up in double."""
+    by a fused multiply-add, added up in double. Without steps it is the contiguous dot."""
+    if x.shape[2] == 1:
+        return np.array([[dot(a, b)] for a, b in zip(x, y, strict=True)], np.float32)
     total = np.zeros((x.shape[0], x.shape[2]), np.float64)
     channels = x.shape[1]
     for channel in range(0, channels - 1, 2):

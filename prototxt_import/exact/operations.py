@@ -16,12 +16,14 @@ from cpm_kernels.exact.blas import dot
 from cpm_kernels.exact.gemm import DEFAULT_PROFILE, GEMM_PROFILES, GemmProfile
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
+from prototxt_import.labels import Normalization
 from prototxt_import.operations import Operations
 from prototxt_import.share import Share
 from prototxt_import.tensors import array, tensor
 
-from . import elementwise, normalization, products
+from . import elementwise, losses, normalization, products, recurrent
 from .kernels import kernels_of
+from .reduction import Reduction
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Exact(Operations):
     memory_format = torch.contiguous_format
     adds_parameter_gradients = True
     only_launches = False
-    lacks = frozenset({"axpy", "bnll", "l2_normalize", "reduction"})
+    lacks = frozenset({"axpy", "l2_normalize"})
 
     def __str__(self) -> str:
         names = {profile: name for name, profile in GEMM_PROFILES.items()}
@@ -51,8 +53,14 @@ class Exact(Operations):
     def inner_product(self, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
         return products.InnerProduct.apply(x, weight, bias, transposed, self.profile)
 
+    def embed(self, indices: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return products.Embed.apply(indices, weight, bias)
+
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
-        return elementwise.MaxPool.apply(x, window)
+        return elementwise.MaxPool.apply(x, window, False)[0]
+
+    def max_pool_with_mask(self, x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+        return elementwise.MaxPool.apply(x, window, True)
 
     def ave_pool(self, x: Tensor, window: Window) -> Tensor:
         return elementwise.AvePool.apply(x, window)
@@ -78,11 +86,17 @@ class Exact(Operations):
     def power(self, x: Tensor, power: float, scale: float, shift: float) -> Tensor:
         return elementwise.Power.apply(x, power, scale, shift)
 
-    def exp(self, x: Tensor, scale: float, shift: float) -> Tensor:
-        return elementwise.Exp.apply(x, scale, shift)
+    def exp(self, x: Tensor, scale: float, factor: float) -> Tensor:
+        return elementwise.Exp.apply(x, scale, factor)
 
     def log(self, x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
         return elementwise.Log.apply(x, scale, shift, base_scale)
+
+    def bnll(self, x: Tensor) -> Tensor:
+        return elementwise.BNLL.apply(x)
+
+    def reduction(self, x: Tensor, operation: str, coefficient: float) -> Tensor:
+        return Reduction.apply(x, operation, coefficient)
 
     def scale(self, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
         return normalization.Scale.apply(x, factor, trailing)
@@ -118,8 +132,8 @@ class Exact(Operations):
     def eltwise_sum(self, bottoms: Sequence[Tensor], coefficients: list[float]) -> Tensor:
         return elementwise.EltwiseSum.apply(coefficients, *bottoms)
 
-    def eltwise_product(self, bottoms: Sequence[Tensor]) -> Tensor:
-        return elementwise.EltwiseProduct.apply(*bottoms)
+    def eltwise_product(self, bottoms: Sequence[Tensor], by_division: bool = False) -> Tensor:
+        return elementwise.EltwiseProduct.apply(by_division, *bottoms)
 
     def dropout(self, x: Tensor, ratio: float, random: CaffeRandom, share: Share) -> Tensor:
         p = 1.0 - float(np.float32(ratio))  # in double, as Caffe's `1. - threshold_`
@@ -128,7 +142,28 @@ class Exact(Operations):
         return elementwise.Dropout.apply(x, tensor(kept.astype(np.float32), x), float(np.float32(1.0 / p)))
 
     def euclidean_loss(self, x: Tensor, y: Tensor, share: Share) -> Tensor:
-        return elementwise.EuclideanLoss.apply(x, y, share)
+        return losses.EuclideanLoss.apply(x, y, share)
+
+    def softmax_loss(self, x: Tensor, labels: Tensor, axis: int, normalization: Normalization) -> Tensor:
+        return losses.SoftmaxLoss.apply(x, labels, axis, normalization)
+
+    def sigmoid_cross_entropy_loss(self, x: Tensor, y: Tensor, normalization: Normalization) -> Tensor:
+        return losses.SigmoidCrossEntropyLoss.apply(x, y, normalization)
+
+    def hinge_loss(self, x: Tensor, labels: Tensor, squared: bool) -> Tensor:
+        return losses.HingeLoss.apply(x, labels, squared)
+
+    def multinomial_logistic_loss(self, x: Tensor, labels: Tensor) -> Tensor:
+        return losses.MultinomialLogisticLoss.apply(x, labels)
+
+    def infogain_loss(self, x: Tensor, labels: Tensor, gains: Tensor) -> Tensor:
+        return losses.InfogainLoss.apply(x, labels, gains)
+
+    def contrastive_loss(self, x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool) -> Tensor:
+        return losses.ContrastiveLoss.apply(x, y, similar, margin, legacy)
+
+    def lstm_unit(self, cell: Tensor, gates: Tensor, carries_on: Tensor) -> tuple[Tensor, Tensor]:
+        return recurrent.LSTMUnit.apply(cell, gates, carries_on)
 
     def squared_norm(self, gradient: Tensor) -> np.float32:
         values = array(gradient)

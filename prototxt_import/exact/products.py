@@ -1,8 +1,12 @@
 """The exact engine's Convolution, Deconvolution and InnerProduct (Caffe: base_conv_layer.cpp, inner_product_layer.cpp).
 
-All are matrix products in OpenBLAS's order; biases add afterwards, and their gradients are sums by gemv.
+All are matrix products in OpenBLAS's order; biases add afterwards, and their gradients are sums by gemv. A convolution
+over other than two axes goes by `volumes`.
 """
 
+from typing import Any
+
+import numpy as np
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -12,8 +16,14 @@ from cpm_kernels.exact.gemm import GemmProfile
 from cpm_kernels.window import Window
 from prototxt_import.tensors import array
 
+from . import volumes
 from .gradients import Gradient
 from .kernels import kernels_of
+
+
+def _convolving(x: Tensor) -> Any:
+    """The functions for a convolution of x."""
+    return kernels_of(x) if x.dim() == 4 else volumes
 
 
 def _plain(x: Tensor | None) -> Tensor | None:
@@ -23,7 +33,7 @@ def _plain(x: Tensor | None) -> Tensor | None:
 def _add_parameter_gradients(ctx, dy: Tensor, image: Tensor, maps: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """Gradients of weight and bias, image by image; `image` and `maps` are what a convolution has below and above."""
     of_weight, of_bias = ctx.needs_input_grad[1:3]
-    kernels, bias, weight = kernels_of(dy), Gradient(ctx.bias, of_bias), Gradient(ctx.weight, of_weight)
+    kernels, bias, weight = _convolving(dy), Gradient(ctx.bias, of_bias), Gradient(ctx.weight, of_weight)
     if bias.needed:
         kernels.add_bias_gradient(dy, bias.values)
     if weight.needed:
@@ -40,7 +50,7 @@ class Convolution(Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.weight, ctx.bias, ctx.window, ctx.how = weight, bias, window, (group, profile)
-        return kernels_of(x).convolve(_plain(x), _plain(weight), _plain(bias), window, group, profile)
+        return _convolving(x).convolve(_plain(x), _plain(weight), _plain(bias), window, group, profile)
 
     @staticmethod
     @once_differentiable
@@ -49,7 +59,7 @@ class Convolution(Function):
         dy, dx = _plain(dy), None
         gradients = _add_parameter_gradients(ctx, dy, image=x, maps=dy)
         if ctx.needs_input_grad[0]:
-            dx = kernels_of(x).convolve_transposed(dy, weight, None, ctx.window, tuple(x.shape[2:]), *ctx.how)
+            dx = _convolving(x).convolve_transposed(dy, weight, None, ctx.window, tuple(x.shape[2:]), *ctx.how)
         return dx, *gradients, None, None, None
 
 
@@ -64,7 +74,7 @@ class Deconvolution(Function):
         ctx.weight, ctx.bias, ctx.window, ctx.how = weight, bias, window, (group, profile)
         size = window.deconvolved(tuple(x.shape[2:]))
         operands = _plain(x), _plain(weight), _plain(bias)
-        return kernels_of(x).convolve_transposed(*operands, window, size, group, profile)
+        return _convolving(x).convolve_transposed(*operands, window, size, group, profile)
 
     @staticmethod
     @once_differentiable
@@ -73,7 +83,7 @@ class Deconvolution(Function):
         dy, dx = _plain(dy), None
         gradients = _add_parameter_gradients(ctx, dy, image=dy, maps=x)
         if ctx.needs_input_grad[0]:
-            dx = kernels_of(x).convolve(dy, weight, None, ctx.window, *ctx.how)
+            dx = _convolving(x).convolve(dy, weight, None, ctx.window, *ctx.how)
         return dx, *gradients, None, None, None
 
 
@@ -102,3 +112,29 @@ class InnerProduct(Function):
         if of_x:
             dx = kernels_of(x).gemm(dy, weight, None, False, ctx.transposed, ctx.profile)
         return dx, weights.done(), bias.done(), None, None
+
+
+class Embed(Function):
+    """(indices, weight (rows, N), bias (N,)) -> the weight's rows (indices' shape, N), plus the bias; gradients of rows
+    are added in the order of the indices."""
+
+    @staticmethod
+    def forward(ctx: Any, indices: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(indices)
+        ctx.weight, ctx.bias = weight, bias
+        y = weight.detach()[indices]
+        return y if bias is None else y + bias
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        (indices,), rows = ctx.saved_tensors, array(dy).reshape(-1, dy.shape[-1])
+        _, of_weight, of_bias = ctx.needs_input_grad
+        weight, bias = Gradient(ctx.weight, of_weight), Gradient(ctx.bias, of_bias)
+        if weight.needed:
+            with weight.on_host() as values:
+                np.add.at(values, indices.reshape(-1).cpu().numpy(), rows)
+        if bias.needed:
+            with bias.on_host() as sums:
+                add_column_sums(rows, sums)
+        return None, weight.done(), bias.done()

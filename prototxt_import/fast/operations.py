@@ -12,11 +12,12 @@ from torch.nn import functional as F
 from cpm_kernels.exact.pooling import max_pool_channels_last
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
+from prototxt_import.labels import Normalization
 from prototxt_import.operations import Operations
 from prototxt_import.share import Share
 from prototxt_import.tensors import channels_last_array, channels_last_tensor
 
-from . import products
+from . import losses, products
 from .convolution import Convolutions, Plan
 from .measured_plans import MeasuredPlans
 from .memory import Recycled
@@ -77,6 +78,10 @@ class Fast(Operations):
     def inner_product(self, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
         return products.InnerProduct.apply(*self._factors(x, weight, bias), transposed, self.tf32)
 
+    def embed(self, indices: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        y = F.embedding(indices, weight)
+        return y if bias is None else y + bias
+
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
         if x.device.type == "cpu" and x.dtype == torch.float32 and not (torch.is_grad_enabled() and x.requires_grad):
             return self._max_pool_without_gradient(x, window)
@@ -86,10 +91,15 @@ class Fast(Operations):
             and all(s <= k for s, k in zip(window.stride, window.kernel, strict=True))
         ):
             return F.max_pool2d(x, window.kernel, window.stride, ceil_mode=True)
-        bottom, right = _beyond(x, window)
-        top, left = window.pad
-        x = F.pad(x, (left, max(right, 0), top, max(bottom, 0)), value=torch.finfo(x.dtype).min)
-        return F.max_pool2d(x, window.kernel, window.stride)
+        return F.max_pool2d(_padded_for_maxima(x, window), window.kernel, window.stride)
+
+    def max_pool_with_mask(self, x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+        padded = _padded_for_maxima(x, window)
+        y, where = F.max_pool2d(padded, window.kernel, window.stride, return_indices=True)
+        (height, width), (top, left) = x.shape[2:], window.pad
+        row, column = where // padded.shape[3] - top, where % padded.shape[3] - left
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        return y, torch.where(inside, row * width + column, -1).to(x.dtype)
 
     def _max_pool_without_gradient(self, x: Tensor, window: Window) -> Tensor:
         """On a CPU: torch would write down where the maxima are, in 8 bytes each."""
@@ -127,8 +137,8 @@ class Fast(Operations):
         x = x * scale + shift
         return x if power == 1 else x.pow(power)
 
-    def exp(self, x: Tensor, scale: float, shift: float) -> Tensor:
-        return torch.exp(x * scale + shift)
+    def exp(self, x: Tensor, scale: float, factor: float) -> Tensor:
+        return torch.exp(x * scale) * factor
 
     def log(self, x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
         return torch.log(x * scale + shift) * base_scale
@@ -188,7 +198,7 @@ class Fast(Operations):
         terms = (x if c == 1 else x * c for c, x in zip(coefficients, bottoms, strict=True))
         return reduce(lambda x, y: x + y, terms)
 
-    def eltwise_product(self, bottoms: Sequence[Tensor]) -> Tensor:
+    def eltwise_product(self, bottoms: Sequence[Tensor], by_division: bool = False) -> Tensor:
         return reduce(lambda x, y: x * y, bottoms)
 
     def dropout(self, x: Tensor, ratio: float, random: CaffeRandom, share: Share) -> Tensor:
@@ -202,6 +212,36 @@ class Fast(Operations):
     def euclidean_loss(self, x: Tensor, y: Tensor, share: Share) -> Tensor:
         difference = x - y
         return share.total((difference * difference).sum() / (x.shape[0] * share.count) / 2)
+
+    def softmax_loss(self, x: Tensor, labels: Tensor, axis: int, normalization: Normalization) -> Tensor:
+        return losses.softmax_loss(x, labels, axis, normalization)
+
+    def sigmoid_cross_entropy_loss(self, x: Tensor, y: Tensor, normalization: Normalization) -> Tensor:
+        return losses.sigmoid_cross_entropy_loss(x, y, normalization)
+
+    def hinge_loss(self, x: Tensor, labels: Tensor, squared: bool) -> Tensor:
+        return losses.hinge_loss(x, labels, squared)
+
+    def multinomial_logistic_loss(self, x: Tensor, labels: Tensor) -> Tensor:
+        return losses.multinomial_logistic_loss(x, labels)
+
+    def infogain_loss(self, x: Tensor, labels: Tensor, gains: Tensor) -> Tensor:
+        return losses.infogain_loss(x, labels, gains)
+
+    def contrastive_loss(self, x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool) -> Tensor:
+        return losses.contrastive_loss(x, y, similar, margin, legacy)
+
+    def lstm_unit(self, cell: Tensor, gates: Tensor, carries_on: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, o, g = gates.chunk(4, -1)
+        cell = carries_on[..., None] * f.sigmoid() * cell + i.sigmoid() * g.tanh()
+        return cell, o.sigmoid() * cell.tanh()
+
+
+def _padded_for_maxima(x: Tensor, window: Window) -> Tensor:
+    """With the lowest values around it, so that torch's windows, which round down, are Caffe's."""
+    bottom, right = _beyond(x, window)
+    top, left = window.pad
+    return F.pad(x, (left, max(right, 0), top, max(bottom, 0)), value=torch.finfo(x.dtype).min)
 
 
 def _beyond(x: Tensor, window: Window) -> tuple[int, int]:

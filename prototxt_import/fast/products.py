@@ -45,7 +45,7 @@ class Convolution(Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.biases, ctx.tf32 = None if bias is None else list(bias.shape), tf32
-        ctx.how = window.stride, window.pad, window.dilation, transposed, (0, 0), group
+        ctx.how = window.stride, window.pad, window.dilation, transposed, (0,) * len(window.kernel), group
         with precision(x, tf32):
             return torch.convolution(x, weight, bias, *ctx.how)
 

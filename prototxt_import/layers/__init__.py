@@ -1,37 +1,48 @@
 """Caffe's layers as torch modules, one family per file; importing this package registers them all.
 
 In reading order: layer (the base, and the registry), fillers (first values of blobs); data, convolution, pooling,
-inner_product, activations, dropout, normalization, scale, eltwise, reduction, shape, softmax, loss.
+inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape, selection, recurrent,
+parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy).
 """
 
 from . import (
     activations,
+    classification,
     convolution,
     data,
     dropout,
     eltwise,
+    embed,
     inner_product,
     loss,
     normalization,
+    parameter,
     pooling,
+    recurrent,
     reduction,
     scale,
+    selection,
     shape,
     softmax,
 )
 
 __all__ = [
     "activations",
+    "classification",
     "convolution",
     "data",
     "dropout",
     "eltwise",
+    "embed",
     "inner_product",
     "loss",
     "normalization",
+    "parameter",
     "pooling",
+    "recurrent",
     "reduction",
     "scale",
+    "selection",
     "shape",
     "softmax",
 ]

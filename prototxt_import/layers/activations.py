@@ -1,10 +1,10 @@
 """Elementwise layers (Caffe: relu_layer, prelu_layer, elu_layer, sigmoid_layer, tanh_layer, absval_layer,
 power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; ReLU6 is MobileNet's)."""
 
-import math
-
+import numpy as np
 from torch import Tensor
 
+from cpm_kernels.exact.elementary import exp, log, power
 from prototxt_import.formats import schema
 
 from .layer import NeuronLayer, Shape, register
@@ -84,10 +84,10 @@ class Power(NeuronLayer):
 class _WithBase(NeuronLayer):
     """Exp and Log of a base; −1 means e."""
 
-    def log_base(self, base: float) -> float:
+    def log_base(self, base: float) -> np.float32:
         """ln of the base, 1 for e."""
         self.require(base == -1 or base > 0, "a base above 0, or -1 for e", str(base))
-        return 1.0 if base == -1 else math.log(base)
+        return np.float32(1) if base == -1 else log(np.float32([base]))[0]
 
 
 @register("Exp")
@@ -96,8 +96,10 @@ class Exp(_WithBase):
 
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.exp_param
-        factor = self.log_base(p.base)
-        return self.ops.exp(x, p.scale * factor, p.shift * factor)
+        scale = self.log_base(p.base) * np.float32(p.scale)
+        shift = np.float32([p.shift])
+        factor = exp(shift) if p.base == -1 else power(np.float32([p.base]), p.shift)
+        return self.ops.exp(x, float(scale), float(factor[0]) if p.shift else 1.0)
 
 
 @register("Log")
@@ -107,14 +109,12 @@ class Log(_WithBase):
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.log_param
         factor = self.log_base(p.base)
-        return self.ops.log(x, p.scale, p.shift, 1 / factor)
+        return self.ops.log(x, p.scale, p.shift, float(1 / factor))
 
 
 @register("BNLL")
 class BNLL(NeuronLayer):
     """log(1 + exp(x))."""
-
-    operations = ("bnll",)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.ops.bnll(x)

@@ -1,42 +1,76 @@
-"""Convolution and Deconvolution over two spatial axes (Caffe: conv_layer.cpp, deconv_layer.cpp), and the names that
-MobileNet's forks gave to depthwise convolution."""
+"""Convolution and Deconvolution over one spatial axis, two or three, and Im2col, their windows as columns (Caffe:
+conv_layer.cpp, deconv_layer.cpp, im2col_layer.cpp), and the names that MobileNet's forks gave to depthwise convolution.
+"""
+
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from cpm_kernels.window import Window
+from cpm_kernels.window import Sizes, Window
+from prototxt_import.im2col import Im2Col
 
 from .layer import ANY, Channels, Layer, Shape, register
 
 
-class _Convolutional(Layer):
-    """What both share: window, groups, filler, and that every bottom gives a top with the same weights."""
+class _Windowed(Layer):
+    """A layer with a `convolution_param`: a window over the axes behind that of the channels."""
 
-    bottoms = tops = ANY
     image_by_image = True
     recordable = True
 
     @property
     def receptive_window(self) -> Window | None:
-        return self.window
+        return self.window if len(self.window.kernel) == 2 and self.channel_axis == 1 else None
+
+    def set_window(self, shape: Shape) -> None:
+        """`window` and `channel_axis` for a bottom of that shape."""
+        p = self.param = self.spec.convolution_param
+        self.channel_axis = self.axis(p.axis, len(shape))
+        self.axes = len(shape) - self.channel_axis - 1
+        self.require(1 <= self.axes <= 3, f"1 to 3 axes behind axis {p.axis}, the channels'", f"a bottom {shape}")
+        self.window = Window(
+            kernel=self._sizes("kernel", None),
+            stride=self._sizes("stride", 1),
+            pad=self._sizes("pad", 0),
+            dilation=self._values(p.dilation, "dilation", 1),
+        )
+        self.require_window(self.window)
+
+    def _sizes(self, what: str, default: int | None) -> Sizes:
+        """From `<what>_h`/`_w` or the repeated field."""
+        p = self.param
+        if p.HasField(f"{what}_h") or p.HasField(f"{what}_w"):
+            self.require(self.axes == 2, f"{what}_h and {what}_w for two axes only", f"{self.axes} axes")
+            return (getattr(p, f"{what}_h"), getattr(p, f"{what}_w"))
+        return self._values(p.kernel_size if what == "kernel" else getattr(p, what), what, default)
+
+    def _values(self, given: Sequence[int], what: str, default: int | None) -> Sizes:
+        values = list(given) or ([] if default is None else [default])
+        many = "one or two" if self.axes == 2 else f"1 or {self.axes}"
+        self.require(len(values) in (1, self.axes), f"{many} values of {what}", str(len(values)))
+        return tuple(values * self.axes if len(values) == 1 else values)
+
+
+class _Convolutional(_Windowed):
+    """What both share: window, groups, filler, and that every bottom gives a top with the same weights."""
+
+    bottoms = tops = ANY
+    folded_relu = False  # the ReLU that follows in place is done here where no gradient is wanted
 
     def seen_by(self, top: int) -> list[str]:
         return [self.spec.bottom[top]]
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        p = self.param = self.spec.convolution_param
         shape = bottom_shapes[0]
-        self.require(len(shape) == 4 and p.axis % 4 == 1, "N x C x H x W bottoms and axis 1", f"{shape}, axis {p.axis}")
+        self.set_window(shape)
+        p = self.param
         self.require(len(bottom_shapes) == len(self.spec.top), "as many tops as bottoms", str(len(self.spec.top)))
+        same = all(other == shape for other in bottom_shapes)
+        self.require(same, f"bottoms of one shape, {shape}", " and ".join(map(str, bottom_shapes)))
         self.require(p.num_output > 0, "num_output above 0", str(p.num_output))
-        self.window = Window(
-            kernel=self._pair("kernel", None),
-            stride=self._pair("stride", 1),
-            pad=self._pair("pad", 0),
-            dilation=self._values(p.dilation, "dilation", 1),
-        )
-        self.require_window(self.window)
-        channels = shape[1]
+        channels = shape[self.channel_axis]
         self.group = self.groups(channels)
         divides = self.group > 0 and channels % self.group == 0 and p.num_output % self.group == 0
         self.require(divides, f"groups that divide {channels} and {p.num_output} channels", str(self.group))
@@ -52,26 +86,36 @@ class _Convolutional(Layer):
     def weight_shape(self, channels: int) -> Shape:
         raise NotImplementedError
 
-    def _pair(self, what: str, default: int | None) -> tuple[int, int]:
-        """(height, width) from `<what>_h`/`_w` or the repeated field."""
-        p = self.param
-        if p.HasField(f"{what}_h") or p.HasField(f"{what}_w"):
-            return (getattr(p, f"{what}_h"), getattr(p, f"{what}_w"))
-        return self._values(p.kernel_size if what == "kernel" else getattr(p, what), what, default)
-
-    def _values(self, values: list[int], what: str, default: int | None) -> tuple[int, int]:
-        values = list(values) or ([] if default is None else [default])
-        self.require(len(values) in (1, 2), f"one or two values of {what}", str(len(values)))
-        return (values[0], values[-1])
-
     @property
     def channels(self) -> int:
         """Of every bottom."""
         raise NotImplementedError
 
-    def _check_channels(self, shape: Shape) -> None:
-        fits = len(shape) == 4 and shape[1] == self.channels
-        self.require(fits, f"{self.channels} channels in every bottom", str(shape))
+    def convolved(self, x: Tensor, rectified: bool) -> Tensor:
+        """What the engine makes of images (N, C, …)."""
+        raise NotImplementedError
+
+    def size_of(self, size: Shape) -> Shape:
+        """Of a top, for a bottom's."""
+        raise NotImplementedError
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        at = self.channel_axis
+        return [(*s[:at], self.param.num_output, *self.size_of(s[at + 1 :])) for s in bottom_shapes]
+
+    def flop_at(self, shapes: list[Shape]) -> int:
+        """With all weights at each place of blobs of these shapes."""
+        at = self.channel_axis
+        return 2 * self.weight.numel() * sum(math.prod(s[:at]) * math.prod(s[at + 1 :]) for s in shapes)
+
+    def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
+        """All bottoms as one batch, as their gradients add up, the first one's images first."""
+        x = torch.cat(bottoms) if len(bottoms) > 1 else bottoms[0]
+        rectified = self.folded_relu and not torch.is_grad_enabled()
+        outer = x.shape[: self.channel_axis]
+        y = self.convolved(x if self.channel_axis == 1 else x.reshape(-1, *x.shape[self.channel_axis :]), rectified)
+        y = y if self.channel_axis == 1 else y.reshape(*outer, *y.shape[1:])
+        return y.chunk(len(bottoms)) if len(bottoms) > 1 else (y,)
 
 
 @register("DepthwiseConvolution")
@@ -80,7 +124,6 @@ class Convolution(_Convolutional):
     """Cross-correlation; blobs: weight (C_out, C_in / group, kh, kw), bias (C_out,)."""
 
     short_name, fill = "conv", "#dbe9f6"
-    folded_relu = False  # the ReLU that follows in place is done here where no gradient is wanted
 
     def weight_shape(self, channels: int) -> Shape:
         return (self.param.num_output, channels // self.group, *self.window.kernel)
@@ -94,7 +137,7 @@ class Convolution(_Convolutional):
             self.folded_relu = after.folded = True
 
     def flop(self, bottom_shapes: list[Shape]) -> int:
-        return 2 * self.weight.numel() * sum(n * height * width for n, _, height, width in self.shapes_of_tops)
+        return self.flop_at(self.shapes_of_tops)
 
     def reorder(self, order: Channels) -> tuple[dict[str, Tensor], list[Channels]]:
         """Along the weights' second axis; where whole groups change places, the weights' rows go with them, and so do
@@ -111,16 +154,11 @@ class Convolution(_Convolutional):
         bias = {} if self.bias is None else {"bias": self.bias.detach()[list(rows)]}
         return {"weight": weight, **bias}, [rows]
 
-    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
-        for shape in bottom_shapes:
-            self._check_channels(shape)
-        return [(s[0], self.param.num_output, *self.window.convolved(s[2:])) for s in bottom_shapes]
+    def size_of(self, size: Shape) -> Shape:
+        return self.window.convolved(size)
 
-    def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
-        given = (self.weight, self.bias, self.window, self.group)
-        if self.folded_relu and not torch.is_grad_enabled():
-            return tuple(self.ops.convolution(x, *given, rectified=True) for x in bottoms)
-        return tuple(self.ops.convolution(x, *given) for x in bottoms)
+    def convolved(self, x: Tensor, rectified: bool) -> Tensor:
+        return self.ops.convolution(x, self.weight, self.bias, self.window, self.group, rectified)
 
 
 @register("ConvolutionDepthwise")
@@ -146,12 +184,26 @@ class Deconvolution(_Convolutional):
         return self.weight.shape[0]
 
     def flop(self, bottom_shapes: list[Shape]) -> int:
-        return 2 * self.weight.numel() * sum(n * height * width for n, _, height, width in bottom_shapes)
+        return self.flop_at(bottom_shapes)
+
+    def size_of(self, size: Shape) -> Shape:
+        return self.window.deconvolved(size)
+
+    def convolved(self, x: Tensor, rectified: bool) -> Tensor:
+        return self.ops.deconvolution(x, self.weight, self.bias, self.window, self.group)
+
+
+@register("Im2col")
+class Im2col(_Windowed):
+    """What each place of a convolution's window sees, as channels: (N, C · kernel, …)."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.set_window(bottom_shapes[0])
+        self.require(self.channel_axis == 1, "axis 1 for the channels", str(self.param.axis))
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
-        for shape in bottom_shapes:
-            self._check_channels(shape)
-        return [(s[0], self.param.num_output, *self.window.deconvolved(s[2:])) for s in bottom_shapes]
+        images, channels, *size = bottom_shapes[0]
+        return [(images, channels * math.prod(self.window.kernel), *self.window.convolved(tuple(size)))]
 
-    def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.ops.deconvolution(x, self.weight, self.bias, self.window, self.group) for x in bottoms)
+    def forward(self, x: Tensor) -> Tensor:
+        return Im2Col.apply(x, self.window)

@@ -26,7 +26,7 @@ class Eltwise(Layer):
     def forward(self, *bottoms: Tensor) -> Tensor:
         p = self.spec.eltwise_param
         if p.operation == p.PROD:
-            return self.ops.eltwise_product(bottoms)
+            return self.ops.eltwise_product(bottoms, by_division=not p.stable_prod_grad)
         if p.operation == p.MAX:
             later = bottoms[2:]
             return reduce(lambda most, x: self.ops.eltwise_max(x, most), later, self.ops.eltwise_max(*bottoms[:2]))

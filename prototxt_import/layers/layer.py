@@ -7,7 +7,7 @@ where it depends on the layer's parameters; `Layer` has them all, with the value
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.operations import Operations
 from prototxt_import.share import WHOLE_BATCH, Share
+
+from .fillers import fill
 
 Shape = tuple[int, ...]
 Channels = tuple[int, ...]
@@ -185,6 +187,13 @@ class Layer(nn.Module):
         self.check_size(f"blob '{name}'", shape)
         setattr(self, name, nn.Parameter(torch.empty(shape, device="meta"), requires_grad=learnable))
         self.fillers[name] = filler if filler is not None else schema.FillerParameter()
+
+    def fill_blobs(self, random: CaffeRandom, own: Collection[str]) -> None:
+        """First values for its blobs, drawn in their order (Caffe: LayerSetUp); those that are not its `own` are drawn
+        into nothing: Caffe makes a layer's blobs before it shares them."""
+        for name in self.blob_names:
+            blob = getattr(self, name)
+            fill(blob if name in own else torch.empty_like(blob), self.fillers[name], random, self.where)
 
     def owner(self, name: str) -> nn.Parameter:
         """The parameter that holds a blob's values: another layer's where the two share it."""

@@ -1,5 +1,5 @@
-"""Losses; EuclideanLoss is the L2 loss that every stage of a pose machine has (Caffe: loss_layer.cpp,
-euclidean_loss_layer.cpp; paper, §3.3).
+"""Losses of two blobs: EuclideanLoss, the L2 loss that every stage of a pose machine has, and ContrastiveLoss (Caffe:
+loss_layer.cpp, euclidean_loss_layer.cpp, contrastive_loss_layer.cpp; paper, §3.3).
 """
 
 import math
@@ -10,20 +10,24 @@ from .layer import Layer, Shape, register
 
 
 class Loss(Layer):
-    """A layer whose first top is a loss: of weight 1 unless the prototxt says otherwise, whether it names it or not."""
+    """A layer whose first top is a loss, a 0-axis blob: of weight 1 unless the prototxt says otherwise, whether it
+    names it or not."""
 
+    bottoms = range(2, 3)
     automatic_tops = 1
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         if not self.spec.loss_weight:
             self.spec.loss_weight.append(1)  # Caffe writes it into the net, and so into its snapshots
 
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [()]
+
 
 @register("EuclideanLoss")
 class EuclideanLoss(Loss):
-    """Σ (x − y)² / N / 2 over both bottoms, a 0-axis blob."""
+    """Σ (x − y)² / N / 2 over both bottoms."""
 
-    bottoms = range(2, 3)
     image_by_image = True
     repeatable = False  # it adds up over the processes
 
@@ -33,8 +37,23 @@ class EuclideanLoss(Loss):
         same = x[0] == y[0] and math.prod(x) == math.prod(y)
         self.require(same, "two bottoms of as many images and values", f"{x} and {y}")
 
-    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
-        return [()]
-
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.ops.euclidean_loss(x, y.reshape(x.shape), self.share)
+
+
+@register("ContrastiveLoss")
+class ContrastiveLoss(Loss):
+    """Σ over pairs of d² if they are similar, else max(margin − d, 0)², or max(margin − d², 0) in the `legacy_version`,
+    / N / 2, where d is the distance of the pair's rows; bottoms x and y (N, C, 1, 1), similar (N, 1, 1, 1): 0 or 1."""
+
+    bottoms = range(3, 4)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        super().setup(bottom_shapes)
+        x, y, similar = bottom_shapes
+        rows = math.prod(x[2:]) == math.prod(y[2:]) == 1 and x[:2] == y[:2] and math.prod(similar) == x[0]
+        self.require(rows, "bottoms (N, C, 1, 1), (N, C, 1, 1) and (N, 1, 1, 1)", f"{x}, {y} and {similar}")
+
+    def forward(self, x: Tensor, y: Tensor, similar: Tensor) -> Tensor:
+        p = self.spec.contrastive_loss_param
+        return self.ops.contrastive_loss(x.flatten(1), y.flatten(1), similar, p.margin, p.legacy_version)

@@ -1,7 +1,8 @@
-"""Pooling (Caffe: pooling_layer.cpp). The output size rounds up, which most ports get wrong, unless the prototxt has
-BVLC's `round_mode: FLOOR` or, as in many forks, `ceil_mode: false`.
+"""Pooling, and SPP, spatial pyramid pooling (Caffe: pooling_layer.cpp, spp_layer.cpp). The output size rounds up, which
+most ports get wrong, unless the prototxt has BVLC's `round_mode: FLOOR` or, as in many forks, `ceil_mode: false`.
 """
 
+import torch
 from torch import Tensor
 
 from cpm_kernels.window import Window
@@ -11,8 +12,10 @@ from .layer import Layer, Shape, register
 
 @register("Pooling")
 class Pooling(Layer):
-    """MAX or AVE over windows, or over the whole map with `global_pooling`."""
+    """MAX or AVE over windows, or over the whole map with `global_pooling`. A second top of MAX says where in its plane
+    each maximum is."""
 
+    tops = range(1, 3)
     image_by_image = True
     recordable = True
     pools = True
@@ -28,6 +31,7 @@ class Pooling(Layer):
         self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
         self.require(p.pool in (p.MAX, p.AVE), "pool MAX or AVE", p.PoolMethod.Name(p.pool))
         self.is_max = p.pool == p.MAX
+        self.require(self.is_max or len(self.spec.top) == 1, "a second top, the mask, for MAX only", "AVE")
         self.window = None if p.global_pooling else self._window()
 
     def _window(self) -> Window:
@@ -57,8 +61,52 @@ class Pooling(Layer):
         inside = all(start < n for start, n in zip(last, shape[2:], strict=True))
         # Caffe divides 0 by 0 there; a maximum over nothing is the lowest float.
         self.require(self.is_max or inside, f"AVE windows that touch the {shape[2:]} map", f"one at {tuple(last)}")
-        return [(*shape[:2], *size)]
+        return [(*shape[:2], *size)] * len(self.spec.top)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        window = self._window_for(x.shape[2:])
+        if len(self.spec.top) == 2:
+            return self.ops.max_pool_with_mask(x, window)
+        return self.ops.max_pool(x, window) if self.is_max else self.ops.ave_pool(x, window)
+
+
+@register("SPP")
+class SPP(Layer):
+    """Poolings to 1 × 1, 2 × 2, 4 × 4, … bins, flattened and joined: as many values for a map of any size. A pyramid of
+    one level is a plain pooling."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, shape = self.spec.spp_param, bottom_shapes[0]
+        self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
+        self.require(p.pyramid_height > 0, "a pyramid_height above 0", str(p.pyramid_height))
+        self.require(p.pool in (p.MAX, p.AVE), "pool MAX or AVE", p.PoolMethod.Name(p.pool))
+        self.require(p.pyramid_height <= 16, "a pyramid_height up to 16", str(p.pyramid_height))
+        most = 2 ** (p.pyramid_height - 1)
+        self.require(most <= min(shape[2:]), f"a map of at least {most} x {most}", str(shape))
+        for window in self._windows(shape[2:]):
+            fits = all(pad < k for pad, k in zip(window.pad, window.kernel, strict=True))
+            self.require(fits, f"padding below the kernel {window.kernel}", str(window.pad))
+
+    def _windows(self, size: Shape) -> list[Window]:
+        """One a level: kernels that cover the map, padded by half of what they reach beyond it."""
+        windows = []
+        for level in range(self.spec.spp_param.pyramid_height):
+            kernel = tuple(-(-n // 2**level) for n in size)
+            pad = tuple((k * 2**level - n + 1) // 2 for k, n in zip(kernel, size, strict=True))
+            windows.append(Window(kernel, kernel, pad))
+        return windows
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        images, channels, *size = bottom_shapes[0]
+        sizes = [window.pooled(tuple(size)) for window in self._windows(tuple(size))]
+        if len(sizes) == 1:
+            return [(images, channels, *sizes[0])]
+        return [(images, channels * sum(rows * columns for rows, columns in sizes))]
 
     def forward(self, x: Tensor) -> Tensor:
-        window = self._window_for(x.shape[2:])
-        return self.ops.max_pool(x, window) if self.is_max else self.ops.ave_pool(x, window)
+        windows = self._windows(tuple(x.shape[2:]))
+        pool = self.ops.max_pool if self.spec.spp_param.pool == self.spec.spp_param.MAX else self.ops.ave_pool
+        if len(windows) == 1:
+            return pool(x, windows[0])
+        levels = zip(self.ops.split(x, len(windows)), windows, strict=True)
+        return torch.cat([pool(level, window).flatten(1) for level, window in levels], 1)

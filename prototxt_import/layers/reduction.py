@@ -10,8 +10,6 @@ from .layer import Layer, Shape, register
 class Reduction(Layer):
     """coeff · the sum, sum of magnitudes, sum of squares or mean of all axes from `axis` on."""
 
-    operations = ("reduction",)
-
     def setup(self, bottom_shapes: list[Shape]) -> None:
         self.first = self.axis(self.spec.reduction_param.axis, len(bottom_shapes[0]))
 

@@ -25,6 +25,7 @@ class _Broadcast(Layer):
             inner = shape[start:] if param.num_axes == -1 else shape[start : start + param.num_axes]
             filler = param.filler if param.HasField("filler") else schema.FillerParameter(value=default)
             self.add_blob(name, inner, filler)
+        start = start if inner else 0  # a single value is one for the whole blob, summed up in one row
         fits = shape[start : start + len(inner)] == tuple(inner)
         self.require(fits, f"dimensions of {shape} from axis {start} on", str(tuple(inner)))
         self.trailing = len(shape) - start - len(inner)

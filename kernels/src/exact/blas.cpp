@@ -14,6 +14,8 @@ CPM_CLONES float cpm_dot(const float* x, const float* y, long long count, int fa
     return blas_dot(x, y, count, {family, 1});
 }
 
+float cpm_asum(const float* x, int count, int offset, int family) { return blas_asum(x, count, offset, {family, 1}); }
+
 // y (rows) += scale times the sum of each row of a (rows x length).
 CPM_CLONES void cpm_add_row_sums(const float* a, int rows, int length, float scale, int family, int threads, float* y) {
     for (int i = 0; i < rows; i++)

@@ -53,6 +53,51 @@ CPM_FN float blas_dot(const float* x, const float* y, long long count, Profile p
     return (float)(sum + (double)(whole_32 ? dot_wide(x, y, whole_32, profile) : 0.0f));
 }
 
+CPM_FN float chain_of_magnitudes(const float* x, int count) {
+    float sum = 0.0f;
+    for (int i = 0; i < count; i++) sum += fabsf(x[i]);
+    return sum;
+}
+
+// The sum of magnitudes of SkylakeX and Haswell: from 256 values on what lies before the next boundary of a vector
+// (16 or 8 floats) is one chain, then four vectors take whole 256s; eights have two times 4 lanes, the rest is a chain.
+// `offset`: how many floats beyond a cache line's boundary x begins.
+CPM_FN float asum_of_vectors(const float* x, int count, int offset, int width) {
+    float sum = 0.0f, wide[64] = {}, lane[8] = {};
+    int i = 0;
+    if (count >= 256) {
+        for (const int before = (width - offset % width) % width; i < before; i++) sum += fabsf(x[i]);
+        const int whole = i + (count - i) / 256 * 256;
+        for (; i < whole; i += 4 * width)
+            for (int l = 0; l < 4 * width; l++) wide[l] += fabsf(x[i + l]);
+        for (int l = 0; l < width; l++) wide[l] = ((wide[l] + wide[width + l]) + wide[2 * width + l]) + wide[3 * width + l];
+        for (int half = width / 2; half >= 4; half /= 2)
+            for (int l = 0; l < half; l++) wide[l] += wide[half + l];
+        // SkylakeX folds halves to the end, Haswell neighbours.
+        sum += width == 16 ? (wide[0] + wide[2]) + (wide[1] + wide[3]) : (wide[0] + wide[1]) + (wide[2] + wide[3]);
+    }
+    const int eights = i + (count - i) / 8 * 8;
+    if (count >= 8) {
+        for (; i < eights; i += 8)
+            for (int l = 0; l < 8; l++) lane[l] += fabsf(x[i + l]);
+        for (int l = 0; l < 4; l++) lane[l] += lane[4 + l];
+        sum += (lane[0] + lane[1]) + (lane[2] + lane[3]);
+    }
+    for (; i < count; i++) sum += fabsf(x[i]);
+    return sum;
+}
+
+// The others': four lanes over whole 8s, then the rest, summed for itself.
+CPM_FN float blas_asum(const float* x, int count, int offset, Profile profile) {
+    if (profile.family == SKYLAKEX || profile.family == HASWELL)
+        return asum_of_vectors(x, count, offset, profile.family == SKYLAKEX ? 16 : 8);
+    const int eights = count & ~7;
+    float lane[4] = {};
+    for (int i = 0; i < eights; i += 4)
+        for (int l = 0; l < 4; l++) lane[l] += fabsf(x[i + l]);
+    return (((lane[0] + lane[1]) + lane[2]) + lane[3]) + chain_of_magnitudes(x + eights, count - eights);
+}
+
 // Elements that gemv takes at a time from a row.
 constexpr int GEMV_BLOCK = 4096;
 

@@ -123,6 +123,11 @@ void cpm_tanh(const float* x, long long count, int threads, float* out) {
     map(x, out, count, threads, [](float v) { return tanhf(v); });
 }
 
+// tanh of the LSTM's unit: 2 sigmoid(2 x) - 1 in double.
+void cpm_logistic_tanh(const float* x, long long count, int threads, float* out) {
+    map(x, out, count, threads, [](float v) { return (float)(2.0 * (1.0 / (1.0 + exp(-(2.0 * v)))) - 1.0); });
+}
+
 void cpm_pow(const float* x, float power, long long count, int threads, float* out) {
     map(x, out, count, threads, [power](float v) { return powf(v, power); });
 }

@@ -18,7 +18,11 @@ onnx = pytest.importorskip("onnx", reason="the extra `convert` is not installed"
 from cpm_repro.convert.onnx_export import save_onnx  # noqa: E402
 from cpm_repro.convert.onnx_graph import exports, onnx_converter  # noqa: E402
 
-NO_EXPORT = {"Input", "CPMData", "EuclideanLoss"}
+NO_EXPORT = {
+    *("Parameter", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
+    *("SigmoidCrossEntropyLoss", "MultinomialLogisticLoss", "InfogainLoss"),
+    *("BatchReindex", "Embed", "Filter", "Im2col", "LSTM", "RNN", "SPP"),
+}
 
 
 def session(path):
@@ -26,7 +30,8 @@ def session(path):
 
 
 def test_every_layer_type_has_a_converter():
-    assert {name for name, layer in CONVERTERS.items() if onnx_converter(layer)} == set(CONVERTERS) - NO_EXPORT
+    made = {name for name, layer in CONVERTERS.items() if not layer.is_source}
+    assert {name for name in made if onnx_converter(CONVERTERS[name])} == made - NO_EXPORT
     with pytest.raises(KeyError, match="ReLU is registered twice"):
         exports(CONVERTERS["ReLU"])(onnx_converter(CONVERTERS["ReLU"]))
 

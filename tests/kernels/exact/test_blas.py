@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from cpm_kernels.exact.blas import add_column_sums, add_row_sums, axpy, dot, fused
+from cpm_kernels.exact.blas import add_column_sums, add_row_sums, asum, axpy, dot, fused
 from cpm_kernels.exact.profiles import FAMILIES, Profile
 from tests.bits import assert_same_bits
 
@@ -102,6 +102,24 @@ def test_values_of_every_family() -> None:
         add_column_sums(normals(15, 20), columns, Profile(family))
         found = np.concatenate([[dot(x, y, Profile(family))], rows, columns]).astype(np.float32)
         assert hashlib.sha256(found.tobytes()).hexdigest()[:16] == VALUES[family], family
+
+
+def test_asum_has_four_lanes_and_a_rest() -> None:
+    for count in (1, 5, 7, 8, 9, 120, 255, 4320):
+        x = np.abs(np.random.default_rng(count).standard_normal(count, np.float32))
+        lanes = np.add.accumulate(x[: count // 8 * 8].reshape(-1, 4), axis=0, dtype=np.float32)
+        rest = np.add.accumulate(x[count // 8 * 8 :], dtype=np.float32)
+        expected = np.float32(0)
+        for part in [*(lanes[-1] if len(lanes) else []), rest[-1] if len(rest) else np.float32(0)]:
+            expected = expected + part
+        assert_same_bits(asum(-x), expected, f"{count} values")
+
+
+def test_asum_of_vectors_begins_at_a_boundary() -> None:
+    """SkylakeX and Haswell take what lies before a vector's boundary one by one: 2^-24 after 1 is lost there."""
+    x = np.array([1] + [2.0**-24] * 300, np.float32)
+    assert float(asum(x, Profile("skylakex"), offset=0)) > float(asum(x, Profile("skylakex"), offset=1)) > 1
+    assert float(asum(x, Profile("haswell"), offset=0)) == float(asum(x, Profile("haswell"), offset=8))
 
 
 def test_axpy_and_fused_round_once() -> None:

@@ -1,7 +1,5 @@
 """Every layer type against what the original computed, forward and backward, and what is said of wrong ones."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,7 @@ from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.layers.layer import CONVERTERS, register
 from prototxt_import.net import Net
-from tests.prototxt_import.layer_zoo import ZOO, run_layer
+from tests.prototxt_import.layer_zoo import ZOO, ZOO2, ZOO_TRAIN, prototxts, run_layer
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +16,10 @@ def zoo(golden):
     return np.load(golden / "net/layer_zoo.npz")
 
 
-def test_the_list_is_the_golden_files(zoo):
-    assert sorted(json.loads(str(zoo["prototxt"]))) == sorted(ZOO)
+def test_the_lists_are_the_golden_files(zoo, golden2):
+    assert sorted(prototxts(zoo)) == sorted(ZOO)
+    assert sorted(prototxts(np.load(golden2 / "net/layer_zoo2.npz"))) == sorted(ZOO2)
+    assert sorted(prototxts(np.load(golden2 / "net/layer_zoo_train.npz"))) == sorted(ZOO_TRAIN)
 
 
 def close(actual, expected, name):
@@ -33,6 +33,21 @@ def test_layer_against_the_original(zoo, name):
     for key, values in run_layer(zoo, name, "fast").items():
         assert values.shape == zoo[key].shape
         close(values, zoo[key], key)
+
+
+@pytest.mark.parametrize("name", ZOO2)
+def test_layer_of_the_second_set_against_the_original(golden2, name):
+    with np.load(golden2 / "net/layer_zoo2.npz") as zoo:
+        for key, values in run_layer(zoo, name, "fast").items():
+            assert values.shape == zoo[key].shape
+            close(values, zoo[key], key)
+
+
+@pytest.mark.parametrize("name", [name for name in ZOO_TRAIN if not name.startswith("dropout")])
+def test_layer_in_training_against_the_original(golden2, name):
+    with np.load(golden2 / "net/layer_zoo_train.npz") as zoo:
+        for key, values in run_layer(zoo, name, "fast").items():
+            close(values, zoo[key], key)
 
 
 def test_registering_a_type_twice_is_an_error():

@@ -1,0 +1,41 @@
+"""Reduction of the exact engine (Caffe: reduction_layer.cpp): a row at a time, by BLAS's dot and asum."""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from cpm_kernels.exact.blas import asum, dot
+from prototxt_import.tensors import array, tensor
+
+
+class Reduction(Function):
+    """(x, operation, coefficient) -> coefficient · the sum, by `operation`, of x over its last axis."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, operation: str, coefficient: float) -> Tensor:
+        ctx.operation, ctx.factor = operation, np.float32(coefficient)
+        if operation == "MEAN":
+            ctx.factor = ctx.factor / np.float32(x.shape[-1])
+        ctx.save_for_backward(x)
+        rows = array(x).reshape(-1, x.shape[-1])
+        ones = np.ones(x.shape[-1], np.float32)
+        if operation == "ASUM":
+            sums = [asum(row) for row in rows]
+        else:
+            sums = [dot(row, row if operation == "SUMSQ" else ones) for row in rows]
+        values = np.array(sums, np.float32).reshape(tuple(x.shape[:-1]))
+        return tensor(np.asarray(values * ctx.factor), x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        (x,) = ctx.saved_tensors
+        factor = (dy * float(ctx.factor))[..., None]
+        if ctx.operation == "SUMSQ":
+            return x * (factor * 2), None, None
+        if ctx.operation == "ASUM":
+            return x.sign() * factor, None, None
+        return factor.expand(x.shape), None, None

@@ -1,0 +1,83 @@
+"""Losses of the fast engine, as expressions that torch differentiates; where Caffe's gradient is not that of its value
+(a logarithm's limit, for instance) the gradient is Caffe's.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_import.labels import Normalization
+
+LOG_LOWEST = math.log(float(np.finfo(np.float32).tiny))
+"""SoftmaxWithLoss's lowest logarithm of a probability; its gradient does not know of it."""
+LOG_THRESHOLD = 1e-20
+"""The others' lowest probability, which divides the gradient, too."""
+
+
+def softmax_loss(x: Tensor, labels: Tensor, axis: int, normalization: Normalization) -> Tensor:
+    """Over all places whose label counts."""
+    counts = _counting(labels, normalization)
+    wanted = torch.where(counts, labels, 0).reshape(x.shape[:axis] + (1,) + x.shape[axis + 1 :])
+    of_label = torch.log_softmax(x, axis).gather(axis, wanted)
+    of_label = of_label + (of_label.clamp(min=LOG_LOWEST) - of_label).detach()
+    images = math.prod(x.shape[:axis])
+    places = math.prod(x.shape[axis + 1 :])
+    return -of_label[counts.reshape(wanted.shape)].sum() / _divisor(normalization, images, places, counts)
+
+
+def _counting(labels: Tensor, normalization: Normalization) -> Tensor:
+    return (
+        torch.ones_like(labels, dtype=torch.bool) if normalization.ignored is None else labels != normalization.ignored
+    )
+
+
+def _divisor(normalization: Normalization, images: int, places: int, counts: Tensor) -> float:
+    valid = int(counts.sum()) if normalization.mode == "VALID" else 0
+    return float(normalization.divisor(images, places, valid))
+
+
+def sigmoid_cross_entropy_loss(x: Tensor, y: Tensor, normalization: Normalization) -> Tensor:
+    """Over all values whose target counts."""
+    targets = y.reshape(x.shape)
+    counts = _counting(targets.trunc(), normalization)
+    terms = F.binary_cross_entropy_with_logits(x, targets, reduction="none")
+    return terms[counts].sum() / _divisor(normalization, len(x), x[0].numel(), counts)
+
+
+def hinge_loss(x: Tensor, labels: Tensor, squared: bool) -> Tensor:
+    """The label's own value has the other sign."""
+    sign = torch.ones_like(x).scatter(1, labels[:, None], -1.0)
+    margins = (1 + sign * x).clamp(min=0)
+    return (margins.square() if squared else margins).sum() / len(x)
+
+
+def multinomial_logistic_loss(x: Tensor, labels: Tensor) -> Tensor:
+    """Of probabilities."""
+    return -_limited_log(x.gather(1, labels[:, None])).sum() / len(x)
+
+
+def infogain_loss(x: Tensor, labels: Tensor, gains: Tensor) -> Tensor:
+    """Of probabilities."""
+    return -(gains[labels] * _limited_log(x)).sum() / len(x)
+
+
+def _limited_log(x: Tensor) -> Tensor:
+    """log of at least the threshold, whose gradient goes on below it."""
+    return (x + (x.clamp(min=LOG_THRESHOLD) - x).detach()).log()
+
+
+def contrastive_loss(x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool) -> Tensor:
+    """Of pairs of rows. Caffe's gradient divides by the distance and 1e-4."""
+    difference = x - y
+    squares = difference.square().sum(1)
+    pairs = similar.reshape(-1).long() != 0
+    if legacy:
+        apart = (margin - squares).clamp(min=0) / 2
+    else:
+        distance = squares.detach().sqrt()
+        pulled = -(margin - distance).clamp(min=0) / (distance + 1e-4) * squares / 2
+        apart = (margin - distance).clamp(min=0).square() / 2 + pulled - pulled.detach()
+    return torch.where(pairs, squares / 2, apart).sum() / len(x)

@@ -1,0 +1,167 @@
+"""Losses of scores or probabilities against labels, and Accuracy (Caffe: softmax_loss_layer.cpp,
+sigmoid_cross_entropy_loss_layer.cpp, hinge_loss_layer.cpp, multinomial_logistic_loss_layer.cpp,
+infogain_loss_layer.cpp, accuracy_layer.cpp).
+
+Labels are blobs of floats, as all blobs are; a label is the whole part of its float.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from prototxt_import.files import read_bytes
+from prototxt_import.formats import schema
+from prototxt_import.formats.blobs import blob_to_array
+from prototxt_import.formats.caffemodel import parse_message
+from prototxt_import.labels import Normalization
+
+from .layer import Layer, Shape, register
+from .loss import Loss
+
+
+def check_labels(layer: Layer, labels: Tensor, classes: int, ignored: int | None) -> Tensor:
+    """The labels as int64; InputError naming the layer if one is no class (Caffe reads what lies beyond the scores)."""
+    whole = labels.detach().long()
+    counting = whole if ignored is None else whole[whole != ignored]
+    if counting.numel():
+        low, high = int(counting.min()), int(counting.max())
+        layer.require(low >= 0 and high < classes, f"labels from 0 to {classes - 1}", f"{low if low < 0 else high}")
+    return whole
+
+
+class _NormalizedLoss(Loss):
+    """A loss with a `loss_param`: which labels count, and what the sum is divided by."""
+
+    default = "VALID"
+
+    @property
+    def normalization(self) -> Normalization:
+        p = self.spec.loss_param
+        mode = p.NormalizationMode.Name(p.normalization) if p.HasField("normalization") else self.default
+        if not p.HasField("normalization") and p.HasField("normalize"):
+            mode = "VALID" if p.normalize else "BATCH_SIZE"
+        return Normalization(mode, p.ignore_label if p.HasField("ignore_label") else None)
+
+
+@register("SoftmaxWithLoss")
+class SoftmaxWithLoss(_NormalizedLoss):
+    """−Σ log softmax(x)[label]; bottoms: scores x, labels of as many values as x has places."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        super().setup(bottom_shapes)
+        x, labels = bottom_shapes
+        self.along = self.axis(self.spec.softmax_param.axis, len(x))
+        places = math.prod(x) // x[self.along]
+        self.require(math.prod(labels) == places, f"{places} labels, one for each place", str(math.prod(labels)))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        normalization = self.normalization
+        wanted = check_labels(self, labels, x.shape[self.along], normalization.ignored)
+        places = wanted.reshape(*x.shape[: self.along], *x.shape[self.along + 1 :])
+        return self.ops.softmax_loss(x, places, self.along, normalization)
+
+
+@register("SigmoidCrossEntropyLoss")
+class SigmoidCrossEntropyLoss(_NormalizedLoss):
+    """−Σ [y log σ(x) + (1 − y) log(1 − σ(x))]; bottoms: scores x, targets y from 0 to 1 of as many values."""
+
+    default = "BATCH_SIZE"
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        super().setup(bottom_shapes)
+        x, y = bottom_shapes
+        self.require(math.prod(x) == math.prod(y), "two bottoms of as many values", f"{x} and {y}")
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.ops.sigmoid_cross_entropy_loss(x, y, self.normalization)
+
+
+class _LabelledRows(Loss):
+    """A loss of rows of scores or probabilities, (N, K, …), and N labels."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        super().setup(bottom_shapes)
+        x, labels = bottom_shapes[:2]
+        self.require(math.prod(labels) == x[0], f"{x[0]} labels, one for each image", str(labels))
+
+    def rows_and_labels(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        rows = x.flatten(1)
+        return rows, check_labels(self, labels, rows.shape[1], None).reshape(-1)
+
+
+@register("HingeLoss")
+class HingeLoss(_LabelledRows):
+    """Σ max(0, 1 + x), or 1 − x for the label's own score, or with `norm: L2` their squares, / N."""
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        p = self.spec.hinge_loss_param
+        return self.ops.hinge_loss(*self.rows_and_labels(x, labels), p.norm == p.L2)
+
+
+@register("MultinomialLogisticLoss")
+class MultinomialLogisticLoss(_LabelledRows):
+    """−Σ log probability[label] / N."""
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.ops.multinomial_logistic_loss(*self.rows_and_labels(x, labels))
+
+
+@register("InfogainLoss")
+class InfogainLoss(_LabelledRows):
+    """−Σ gain[label, k] · log probability[k] / N; the gains (K, K) are the third bottom or the file `source`."""
+
+    bottoms = range(2, 4)
+    gains: Tensor
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        super().setup(bottom_shapes)
+        classes = math.prod(bottom_shapes[0][1:])
+        gains = bottom_shapes[2] if len(bottom_shapes) == 3 else self._read_gains()
+        square = math.prod(gains) == classes**2 and tuple(gains[-2:]) == (classes, classes)
+        self.require(square, f"gains for {classes} x {classes} classes", str(tuple(gains)))
+
+    def _read_gains(self) -> Shape:
+        source = self.spec.infogain_loss_param.source
+        self.require(bool(source), "a third bottom or infogain_loss_param with a source", "neither")
+        values = blob_to_array(parse_message(read_bytes(source), schema.BlobProto, source), source)
+        self.register_buffer("gains", torch.from_numpy(values), persistent=False)
+        return tuple(values.shape)
+
+    def forward(self, x: Tensor, labels: Tensor, gains: Tensor | None = None) -> Tensor:
+        rows, wanted = self.rows_and_labels(x, labels)
+        gains = self.gains if gains is None else gains
+        return self.ops.infogain_loss(rows, wanted, gains.detach().reshape(rows.shape[1], -1))
+
+
+@register("Accuracy")
+class Accuracy(Layer):
+    """The share of labels that are among the `top_k` highest scores of their place, and in a second top that share for
+    each class; of equal scores the last class counts as the highest."""
+
+    bottoms = range(2, 3)
+    tops = range(1, 3)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, (x, labels) = self.spec.accuracy_param, bottom_shapes
+        self.along = self.axis(p.axis, len(x))
+        self.classes = x[self.along]
+        places = math.prod(x) // self.classes
+        self.require(math.prod(labels) == places, f"{places} labels, one for each place", str(math.prod(labels)))
+        self.require(1 <= p.top_k <= self.classes, f"top_k from 1 to {self.classes}", str(p.top_k))
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [(), (self.classes,)][: len(self.spec.top)]
+
+    def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        p = self.spec.accuracy_param
+        ignored = p.ignore_label if p.HasField("ignore_label") else None
+        wanted = check_labels(self, labels, self.classes, ignored).reshape(-1)
+        counts = torch.ones_like(wanted, dtype=torch.bool) if ignored is None else wanted != ignored
+        scores, wanted = x.detach().movedim(self.along, -1).reshape(-1, self.classes)[counts], wanted[counts]
+        own = scores.gather(1, wanted[:, None])
+        later = torch.arange(self.classes, device=x.device) > wanted[:, None]
+        right = ((scores > own) | ((scores == own) & later)).sum(1) < p.top_k
+        found, all_of = (values.bincount(minlength=self.classes).float() for values in (wanted[right], wanted))
+        of_classes = torch.where(all_of == 0, all_of, found / all_of)
+        return (right.sum().float() / right.numel(), of_classes)[: len(self.spec.top)]

@@ -1,0 +1,44 @@
+"""Parameter: a learnable blob as a layer of its own (Caffe: parameter_layer.hpp)."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from .layer import Layer, Shape, register
+
+
+@register("Parameter")
+class Parameter(Layer):
+    """A top that is the layer's blob: value, of the shape in `parameter_param`, zero at first."""
+
+    bottoms = range(0, 1)
+    value: Tensor
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.add_blob("value", tuple(self.spec.parameter_param.shape.dim), None)
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [tuple(self.value.shape)]
+
+    def forward(self) -> Tensor:
+        top: Tensor = _Value.apply(self.value)  # type: ignore[no-untyped-call]
+        return top
+
+
+class _Value(Function):
+    """(parameter) -> its value. Its gradient is the top's, and not added to what was there: Caffe's two are one."""
+
+    @staticmethod
+    def forward(ctx: Any, parameter: Tensor) -> Tensor:
+        ctx.parameter = parameter
+        return parameter.view_as(parameter)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> Tensor | None:
+        if ctx.parameter.grad is None:
+            return dy
+        ctx.parameter.grad.copy_(dy)
+        return None

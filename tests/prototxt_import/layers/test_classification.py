@@ -1,0 +1,157 @@
+"""Losses against labels, and Accuracy: both engines against plain NumPy in float64, gradients by finite differences."""
+
+import numpy as np
+import pytest
+import torch
+
+from prototxt_import.files import InputError
+from prototxt_import.formats.blobs import array_to_blob
+from tests.prototxt_import.numeric_gradient import numeric_gradient
+from tests.prototxt_import.single_layer import single_layer
+
+
+def softmax(x):
+    e = np.exp(x - x.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def softmax_loss(x, labels, ignored, divisor):
+    logs = np.log(softmax(x))
+    terms = [-logs[n, labels[n, i], i] for n, i in np.ndindex(labels.shape) if labels[n, i] != ignored]
+    return sum(terms) / divisor(len(terms))
+
+
+def probabilities(random, shape):
+    return softmax(random.standard_normal(shape)).astype(np.float32)
+
+
+def check(net, blobs, reference):
+    """The loss and x's gradient, at float32's accuracy."""
+    x = torch.from_numpy(blobs["x"]).requires_grad_()
+    loss = net({**{name: torch.from_numpy(blob) for name, blob in blobs.items()}, "x": x})["t"]
+    (loss * 0.7).backward()
+    wanted = reference(blobs["x"].astype(np.float64))
+    assert float(loss.detach()) == pytest.approx(wanted, rel=1e-5)
+    gradient = numeric_gradient(reference, blobs["x"]) * 0.7
+    np.testing.assert_allclose(x.grad.numpy(), gradient, rtol=0, atol=2e-5 * np.abs(gradient).max())
+
+
+ENGINES = pytest.mark.parametrize("engine", ["fast", "exact"])
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("param", "ignored", "divisor"),
+    [
+        ("", None, lambda valid: 2 * 7),
+        ("ignore_label: 2", 2, lambda valid: valid),
+        ("ignore_label: 2 normalization: FULL", 2, lambda valid: 2 * 7),
+        ("normalization: BATCH_SIZE", None, lambda valid: 2),
+        ("ignore_label: 0 normalization: NONE", 0, lambda valid: 1),
+        ("normalize: false", None, lambda valid: 2),
+    ],
+)
+def test_softmax_with_loss(engine, param, ignored, divisor):
+    random = np.random.default_rng(1)
+    blobs = {"x": random.standard_normal((2, 5, 7)).astype(np.float32), "y": random.integers(0, 5, (2, 7))}
+    labels = blobs["y"]
+    blobs["y"] = labels.astype(np.float32)
+    net = single_layer("SoftmaxWithLoss", {"x": (2, 5, 7), "y": (2, 7)}, f"loss_param {{ {param} }}", engine)
+    check(net, blobs, lambda x: softmax_loss(x, labels, ignored, divisor))
+
+
+@ENGINES
+def test_softmax_with_loss_where_every_label_is_ignored(engine):
+    net = single_layer("SoftmaxWithLoss", {"x": (2, 5, 3), "y": (2, 3)}, "loss_param { ignore_label: 1 }", engine)
+    x = torch.randn(2, 5, 3, requires_grad=True)
+    loss = net({"x": x, "y": torch.ones(2, 3)})["t"]
+    loss.backward()
+    assert float(loss.detach()) == 0 and not x.grad.any()
+
+
+@ENGINES
+def test_softmax_with_loss_takes_no_logarithm_below_the_lowest_float(engine):
+    net = single_layer("SoftmaxWithLoss", {"x": (1, 2), "y": (1,)}, engine=engine)
+    x = torch.tensor([[300.0, 0.0]], requires_grad=True)
+    loss = net({"x": x, "y": torch.ones(1)})["t"]
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(-np.log(np.finfo(np.float32).tiny), rel=1e-6)
+    assert x.grad.tolist() == [[1.0, -1.0]]
+
+
+@ENGINES
+def test_sigmoid_cross_entropy_loss(engine):
+    random = np.random.default_rng(2)
+    x, y = (random.standard_normal((3, 4, 2)).astype(np.float32), random.integers(-1, 2, (3, 4, 2)).astype(np.float32))
+    more = "loss_param { ignore_label: -1 normalization: VALID }"
+    counts = y != -1
+
+    def reference(x):
+        sigmoid = 1 / (1 + np.exp(-x))
+        return -np.where(counts, y * np.log(sigmoid) + (1 - y) * np.log(1 - sigmoid), 0).sum() / counts.sum()
+
+    check(
+        single_layer("SigmoidCrossEntropyLoss", {"x": x.shape, "y": y.shape}, more, engine), {"x": x, "y": y}, reference
+    )
+
+
+@ENGINES
+@pytest.mark.parametrize("norm", ["L1", "L2"])
+def test_hinge_loss(engine, norm):
+    random = np.random.default_rng(3)
+    x, labels = random.standard_normal((5, 4)).astype(np.float32), random.integers(0, 4, 5)
+
+    def reference(x):
+        sign = np.where(np.arange(4) == labels[:, None], -1, 1)
+        return (np.maximum(0, 1 + sign * x) ** (1 if norm == "L1" else 2)).sum() / 5
+
+    net = single_layer("HingeLoss", {"x": (5, 4), "y": (5,)}, f"hinge_loss_param {{ norm: {norm} }}", engine)
+    check(net, {"x": x, "y": labels.astype(np.float32)}, reference)
+
+
+@ENGINES
+def test_multinomial_logistic_and_infogain_loss(engine):
+    random = np.random.default_rng(4)
+    x, labels = probabilities(random, (4, 3)), random.integers(0, 3, 4)
+    gains = random.standard_normal((3, 3)).astype(np.float32)
+    blobs = {"x": x, "y": labels.astype(np.float32)}
+    net = single_layer("MultinomialLogisticLoss", {"x": (4, 3), "y": (4,)}, engine=engine)
+    check(net, blobs, lambda x: -np.log(x[np.arange(4), labels]).sum() / 4)
+    net = single_layer("InfogainLoss", {"x": (4, 3), "y": (4,), "gains": (1, 1, 3, 3)}, engine=engine)
+    check(net, {**blobs, "gains": gains[None, None]}, lambda x: -(gains[labels] * np.log(x)).sum() / 4)
+
+
+def test_infogain_loss_reads_its_gains(tmp_path):
+    gains = np.arange(9, dtype=np.float32).reshape(1, 1, 3, 3)
+    (tmp_path / "gains.binaryproto").write_bytes(array_to_blob(gains, None).SerializeToString())
+    more = f'infogain_loss_param {{ source: "{tmp_path / "gains.binaryproto"}" }}'
+    net = single_layer("InfogainLoss", {"x": (1, 3), "y": (1,)}, more)
+    loss = net({"x": torch.full((1, 3), 0.5), "y": torch.ones(1)})["t"]
+    assert float(loss) == pytest.approx(np.log(2) * (3 + 4 + 5), rel=1e-6)
+    with pytest.raises(InputError, match="a third bottom or infogain_loss_param with a source"):
+        single_layer("InfogainLoss", {"x": (1, 3), "y": (1,)})
+
+
+def test_a_label_that_is_no_class_is_named():
+    net = single_layer("SoftmaxWithLoss", {"x": (2, 5), "y": (2,)})
+    with pytest.raises(InputError, match=r"layer 'l' \(SoftmaxWithLoss\): expected labels from 0 to 4, found 5"):
+        net({"x": torch.zeros(2, 5), "y": torch.tensor([5.0, 0.0])})
+    with pytest.raises(InputError, match="found -1"):
+        net({"x": torch.zeros(2, 5), "y": torch.tensor([0.0, -1.0])})
+
+
+def test_accuracy():
+    x = torch.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0], [0.0, 5.0, 5.0], [1.0, 1.0, 0.0]])
+    y = torch.tensor([2.0, 1.0, 1.0, 1.0])
+    net = single_layer("Accuracy", {"x": (4, 3), "y": (4,)}, tops=("t", "classes"))
+    blobs = net({"x": x, "y": y})
+    assert float(blobs["t"]) == 0.5  # of the two equal scores of 5 the last one counts as the highest
+    assert blobs["classes"].tolist() == [0, pytest.approx(1 / 3), 1]
+    net = single_layer("Accuracy", {"x": (4, 3), "y": (4,)}, "accuracy_param { top_k: 2 ignore_label: 2 }")
+    assert float(net({"x": x, "y": y})["t"]) == 1
+
+
+def test_accuracy_of_an_axis():
+    scores, labels = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)), torch.ones(2, 4)
+    net = single_layer("Accuracy", {"x": (2, 3, 4), "y": (2, 4)})
+    assert float(net({"x": scores, "y": labels})["t"]) == float((scores.argmax(1) == 1).float().mean())
