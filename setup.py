@@ -41,7 +41,13 @@ setup(
         *(f"cpm_kernels.{story}" for story in find_packages("kernels")),
     ],
     package_dir={"cpm_kernels": "kernels", "cpm_repro.tools": "tools"},
-    package_data={"": ["py.typed", "*.pyi"], "cpm_kernels": ["src/*/*"], "prototxt_import.formats": ["*.proto"]},
+    package_data={
+        "": ["py.typed", "*.pyi"],
+        "cpm_kernels": ["src/*/*"],
+        "cpm_repro.figures": ["*.html"],
+        "cpm_repro.models": ["*/*"],
+        "prototxt_import.formats": ["*.proto"],
+    },
     ext_modules=[host_library],
     cmdclass={"build_ext": BuildHostLibrary},
 )

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from cpm_repro import command_line
+from cpm_repro.models import zoo
 
 EXAMPLE = """
 python tools/convert.py --prototxt build/demo/models/deploy.prototxt \\
@@ -20,6 +21,9 @@ python tools/convert.py --weights build/demo/people.pt --out build/demo/from_pt.
 def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.convert.weights import convert
 
+    if arguments.model:
+        shipped = zoo.find(arguments.model)
+        arguments.weights, arguments.prototxt = shipped.weights, shipped.prototxt
     model = convert(arguments.weights, arguments.out, arguments.prototxt, arguments.channel_order)
     if model.swapped:
         print(f"red and blue swapped in {', '.join(model.swapped)}")
@@ -35,7 +39,9 @@ def main(arguments: argparse.Namespace) -> int:
 
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
-    parser.add_argument("--weights", metavar="W", type=Path, required=True, help="what to convert")
+    weights = parser.add_mutually_exclusive_group(required=True)
+    weights.add_argument("--weights", metavar="W", type=Path, help="what to convert")
+    weights.add_argument("--model", metavar="NAME", help=f"a model of the package: {', '.join(zoo.names())}")
     parser.add_argument("--prototxt", metavar="P", type=Path, help="its net; not needed for a .pt of this project")
     parser.add_argument(
         "--out",

@@ -20,6 +20,7 @@ from cpm_repro import command_line
 from cpm_repro.inference.options import add_testing_options, network, numbers, positive_number, protocol
 from cpm_repro.inference.pose_files import FoundPose, part_names, write_coco, write_csv, write_openpose
 from cpm_repro.inference.protocol import BATCH
+from cpm_repro.models import zoo
 from data_lmdb import joints
 from data_lmdb.images import MAX_PIXELS, image_size
 from prototxt_import.files import InputError
@@ -87,10 +88,13 @@ def shown_parts(arguments: argparse.Namespace, number_of_parts: int) -> list[int
     return [names.index(name) for name in wanted]
 
 
-def show_picture(picture: "Picture", poses: Sequence[FoundPose], arguments: argparse.Namespace) -> None:
+def show_picture(
+    picture: "Picture", beliefs: "Sequence[Beliefs]", poses: Sequence[FoundPose], arguments: argparse.Namespace
+) -> None:
     """Draws everybody's pose, and where the person detector found them; prints a line."""
     from cpm_repro.figures import drawing, sheet
     from cpm_repro.figures import poses as figures
+    from cpm_repro.figures.pose_page import write_pose_page
 
     out = arguments.out / picture.file.name
     limbs = joints.LIMBS.get(len(poses[0].joints) if poses else 14)
@@ -101,6 +105,9 @@ def show_picture(picture: "Picture", poses: Sequence[FoundPose], arguments: argp
         centers = np.array([person.center for person in picture.people]).reshape(-1, 2)
         figure = figures.person_map_figure(picture.pixels, picture.found.person_map, centers)
         sheet.save(figure, out.parent / f"{out.name}_people.png")
+    if arguments.html:
+        page = out.parent / f"{out.name}.html"
+        write_pose_page(page, picture.pixels, beliefs, picture.file.path.name, arguments.min_score)
     write_openpose(out.parent / f"{out.name}_keypoints.json", poses)
     count = "1 person" if len(poses) == 1 else f"{len(poses) or 'no'} people"
     score = f", mean score {np.mean([pose.score for pose in poses]):.3f}" if poses else ""
@@ -148,6 +155,8 @@ def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.network.stages import stage_blobs
 
     arguments.out = Path(arguments.out)
+    if all(getattr(arguments, name) is None for name in ("model", "prototxt", "weights", "seed")):
+        arguments.model = zoo.DEFAULT
     files = find_files(arguments)
     net = network(arguments)
     asked = protocol(arguments, net, batch=arguments.batch_size)
@@ -157,7 +166,7 @@ def main(arguments: argparse.Namespace) -> int:
     shown, poses = 0, []
     for picture, beliefs in with_beliefs(pictures, net, asked):
         found = show_people(picture, beliefs, arguments)
-        show_picture(picture, found, arguments)
+        show_picture(picture, beliefs, found, arguments)
         poses += found
         shown += 1
     if not shown:
@@ -235,6 +244,11 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--parts", metavar="NAME,...", help="whose belief maps are drawn, `all` for every one (default: a telling few)"
+    )
+    parser.add_argument(
+        "--html",
+        action="store_true",
+        help="NAME.html too: poses and every stage's belief maps to play with, in one file",
     )
     command_line.add_out(
         parser,

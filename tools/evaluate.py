@@ -45,7 +45,7 @@ SHEET = 18  # pictures on the sheet of --poses
 
 
 def asks_for_network(arguments: argparse.Namespace) -> bool:
-    return any(value is not None for value in (arguments.prototxt, arguments.weights, arguments.seed))
+    return any(value is not None for value in (arguments.model, arguments.prototxt, arguments.weights, arguments.seed))
 
 
 def check_arguments(arguments: argparse.Namespace) -> None:
@@ -59,9 +59,13 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         predictions.check_suffix(arguments.save_predictions)
     if not asks_for_network(arguments):
         if not arguments.predictions:
-            raise InputError("expected a network (--prototxt, --weights) or --predictions, found neither")
+            raise InputError(
+                "expected a network (--model, or --prototxt and --weights) or --predictions, found neither"
+            )
         if arguments.save_predictions or arguments.poses:
-            raise InputError("--save-predictions, --poses: expected a network (--prototxt, --weights), found none")
+            raise InputError(
+                "--save-predictions, --poses: expected a network (--model, or --prototxt and --weights), found none"
+            )
     if arguments.plot_clusters and not arguments.clusters:
         raise InputError("--plot-clusters: expected --clusters, found none")
     if arguments.test_images:
@@ -294,7 +298,7 @@ def arguments_parser() -> argparse.ArgumentParser:
             add_mpii_options(benchmark)
         if name == "lsp":
             add_lsp_options(benchmark)
-        add_testing_options(benchmark, net_required=False)
+        add_testing_options(benchmark)
     return parser
 
 

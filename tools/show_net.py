@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from cpm_repro import command_line
+from cpm_repro.models import zoo
 
 EXAMPLE = """
 python tools/show_net.py build/demo/models/deploy.prototxt --out build/demo/net.png
@@ -22,6 +23,9 @@ def main(arguments: argparse.Namespace) -> None:
 
     if arguments.out:
         sheet.check_format(arguments.out)
+    if arguments.model:
+        model = zoo.find(arguments.model)
+        arguments.prototxt, arguments.weights = model.prototxt, model.weights
     net = load_net(arguments.prototxt, arguments.weights, phase=arguments.phase)
     layers = summary.summarize_layers(net)
     stages = summary.summarize_stages(net, layers)
@@ -41,7 +45,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
-    parser.add_argument("prototxt", metavar="P", type=Path, help="the net")
+    net = parser.add_mutually_exclusive_group(required=True)
+    net.add_argument("prototxt", metavar="P", type=Path, nargs="?", help="the net")
+    net.add_argument("--model", metavar="NAME", help=f"a model of the package: {', '.join(zoo.names())}")
     parser.add_argument("--weights", metavar="W", type=Path, help="show its weights' ranges too")
     parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="whose layers (default: TEST)")
     command_line.add_out(parser, "the drawing, .png, .svg or .pdf", required=False)

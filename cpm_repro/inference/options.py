@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cpm_repro import command_line
+from cpm_repro.models import zoo
 from prototxt_import.files import InputError
 
 from .protocol import BATCH, RELEASE_SCALES, RELEASE_SIGMA, RELEASE_TARGET_DIST, Protocol, net_boxsize, target_dist_for
@@ -31,13 +32,12 @@ def multipliers(text: str) -> tuple[float, ...]:
     return tuple(positive_number(part) for part in text.split(","))
 
 
-def add_testing_options(to: argparse.ArgumentParser, net_required: bool = True) -> None:
-    """--prototxt, --weights or --seed, --scales, --target-dist, --sigma-center, --device, --engine and --threads.
-
-    Without `net_required` the first three may be left out; `network` asks for them when it needs them.
-    """
-    to.add_argument("--prototxt", metavar="P", type=Path, required=net_required, help="the deploy network")
-    weights = to.add_mutually_exclusive_group(required=net_required)
+def add_testing_options(to: argparse.ArgumentParser) -> None:
+    """--model or --prototxt, --weights or --seed; --scales, --target-dist, --sigma-center, --device, --engine and
+    --threads. `network` asks for the first ones when it needs them."""
+    to.add_argument("--model", metavar="NAME", help=f"a model of the package (`cpm models`): {', '.join(zoo.names())}")
+    to.add_argument("--prototxt", metavar="P", type=Path, help="the deploy network")
+    weights = to.add_mutually_exclusive_group()
     weights.add_argument("--weights", metavar="W", type=Path, help="its weights, .caffemodel or .caffemodel.h5")
     weights.add_argument("--seed", metavar="N", type=int, help="no weights: what its fillers give, before any training")
     to.add_argument(
@@ -59,20 +59,36 @@ def add_testing_options(to: argparse.ArgumentParser, net_required: bool = True) 
         "--sigma-center",
         metavar="S",
         type=positive_number,
-        default=RELEASE_SIGMA,
-        help="the centre map's sigma in px of the input, the training's sigma_center (default: 21)",
+        help=f"the centre map's sigma in px of the input, the training's sigma_center (default: {RELEASE_SIGMA:g})",
     )
     command_line.add_device(to)
     command_line.add_engine(to)
     command_line.add_threads(to)
 
 
+def use_model(arguments: argparse.Namespace) -> None:
+    """Puts the files and the training's numbers of --model where its other options would stand."""
+    if arguments.model is None:
+        return
+    for name in ("prototxt", "weights", "seed"):
+        if getattr(arguments, name, None) is not None:
+            raise InputError(f"--model {arguments.model}: expected no --{name} beside it, found one")
+    model = zoo.find(arguments.model)
+    arguments.prototxt, arguments.weights = model.prototxt, model.weights
+    for name in ("target_dist", "sigma_center"):
+        if getattr(arguments, name, None) is None:
+            setattr(arguments, name, getattr(model, name))
+
+
 def network(arguments: argparse.Namespace) -> "Net":
     """The network that these options name, with its weights, on its device; InputErrors name the files."""
     from prototxt_import.net import load_net
 
+    use_model(arguments)
     if arguments.prototxt is None or (arguments.weights is None and arguments.seed is None):
-        raise InputError("the network: expected --prototxt and --weights (or --seed), found only one of them")
+        given = [name for name in ("prototxt", "weights", "seed") if getattr(arguments, name) is not None]
+        found = f"only --{given[0]}" if given else "none of them"
+        raise InputError(f"the network: expected --prototxt and --weights (or --seed), or --model, found {found}")
     net = load_net(arguments.prototxt, arguments.weights, engine=arguments.engine, seed=arguments.seed)
     return net.to(arguments.device)
 
@@ -86,4 +102,5 @@ def protocol(
     """
     boxsize = net_boxsize(net, str(arguments.prototxt))
     target_dist = arguments.target_dist or target_dist_for(boxsize, release_target_dist)
-    return Protocol(boxsize, target_dist, arguments.sigma_center, arguments.scales, batch)
+    sigma = arguments.sigma_center or RELEASE_SIGMA
+    return Protocol(boxsize, target_dist, sigma, arguments.scales, batch)

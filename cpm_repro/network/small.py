@@ -1,4 +1,4 @@
-"""A Convolutional Pose Machine that a CPU learns in hours: the stages of the paper (section 3.2) on 3x3 convolutions.
+"""Pose machines that a CPU learns in hours: the stages of the paper (section 3.2) on 3x3 convolutions.
 
 The paper's nets learn slowly from small random weights. Here every convolution but a stage's last has BatchNorm and
 Scale behind it, the features are shared by all stages, and the later stages reach the whole person by dilation
@@ -29,7 +29,7 @@ def small_deploy(spec: SmallCPM, size: tuple[int, int] = (184, 184), batch: int 
     builder = Builder("msra")
     builder.input("data", (batch, 4, *size))
     builder.split_input()
-    _stages(builder, spec, losses=False)
+    _stages(builder, spec, spec.parts + 1, ["pool_center_lower"], [])
     return builder.net
 
 
@@ -40,7 +40,32 @@ def small_train(
     builder = Builder("msra")
     builder.data(source, batch, transform, spec.parts)
     builder.split_input()
-    _stages(builder, spec, losses=True)
+    labels = ["label_1st_lower"] + ["label_lower"] * (spec.stages - 1)
+    _stages(builder, spec, spec.parts + 1, ["pool_center_lower"], labels)
+    return builder.net
+
+
+def small_person_deploy(spec: SmallCPM, size: tuple[int, int] = (184, 184)) -> schema.NetParameter:
+    """The person detector: one map of stride 8 whose peaks are people's centres; input `image` (1, 3, H, W)."""
+    builder = Builder("msra")
+    builder.input("image", (1, 3, *size))
+    _stages(builder, spec, 1, [], [])
+    return builder.net
+
+
+def small_person_train(
+    spec: SmallCPM, source: str, batch: int, transform: schema.TransformationParameter
+) -> schema.NetParameter:
+    """The detector with its CPMData layer: what a pose network is given as the centre map is what this one learns.
+
+    The transformation must move people out of the middle (`center_perterb_max`). Only the annotated person's centre is
+    known to the layer: the pictures should show no others.
+    """
+    builder = Builder("msra")
+    builder.data(source, batch, transform, spec.parts)
+    builder.split_input()
+    builder.layer("unused", "Silence", ["label_lower", "label_1st_lower"], []).ClearField("top")
+    _stages(builder, spec, 1, [], ["pool_center_lower"] * spec.stages)
     return builder.net
 
 
@@ -64,21 +89,22 @@ def small_solver(net: str, snapshot_prefix: str) -> schema.SolverParameter:
     )
 
 
-def _stages(builder: Builder, spec: SmallCPM, losses: bool) -> None:
+def _stages(builder: Builder, spec: SmallCPM, outputs: int, centre: list[str], labels: list[str]) -> None:
+    """All stages, each with a loss against its label if there are any."""
     features = _features(builder, spec.features)
     top = _normalized(builder, "conv9_stage1", features, spec.features, 1)
-    top = _maps(builder, "conv10_stage1", top, spec.parts + 1)
-    if losses:
-        builder.euclidean_loss(1, top, "label_1st_lower")
+    top = _maps(builder, "conv10_stage1", top, outputs)
+    if labels:
+        builder.euclidean_loss(1, top, labels[0])
     for stage in range(2, spec.stages + 1):
-        top = builder.concat(stage, [features, top, "pool_center_lower"])
+        top = builder.concat(stage, [features, top, *centre])
         top = _normalized(builder, f"Mconv1_stage{stage}", top, spec.stage, 1)
         for i in range(0, len(spec.dilations), 2):
             names = [f"Mconv{i + 2}_stage{stage}", f"Mconv{i + 3}_stage{stage}"]
             top = _residual(builder, names, top, spec.stage, spec.dilations[i : i + 2])
-        top = _maps(builder, f"Mconv{len(spec.dilations) + 2}_stage{stage}", top, spec.parts + 1)
-        if losses:
-            builder.euclidean_loss(stage, top, "label_lower")
+        top = _maps(builder, f"Mconv{len(spec.dilations) + 2}_stage{stage}", top, outputs)
+        if labels:
+            builder.euclidean_loss(stage, top, labels[stage - 1])
 
 
 def _features(builder: Builder, width: int) -> str:

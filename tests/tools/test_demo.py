@@ -104,8 +104,11 @@ def test_everybody_in_a_folder_is_found_whatever_the_batch(tmp_path, net):
 
 def test_the_drawing_has_the_pictures_size_and_openpose_reads_the_joints(tmp_path, net):
     out = tmp_path / "out"
-    result = run_tool("demo", picture(tmp_path / "a.png", 91, 73), *net, "--fast", "--out", out, "--parts", "all")
+    result = run_tool(
+        "demo", picture(tmp_path / "a.png", 91, 73), *net, "--fast", "--out", out, "--parts", "all", "--html"
+    )
     assert result.returncode == 0, result.stderr
+    assert "<canvas" in (out / "a.html").read_text()
     assert Image.open(out / "a_pose.png").size == (73, 91)
     (person,) = json.loads((out / "a_keypoints.json").read_text())["people"]
     (result,) = json.loads((out / "poses.json").read_text())

@@ -121,7 +121,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, lmdb, net):
         ([*net, "--lmdb", lmdb, "--plot", tmp_path / "r.txt"], "expected a name ending in .png"),
         ([*(part for pair in nine.items() for part in pair), "--lmdb", lmdb], "belief maps of 14 parts"),
         ([*net[:2], "--lmdb", lmdb], "expected --prototxt and --weights (or --seed)"),
-        (["--lmdb", lmdb], "expected a network (--prototxt, --weights) or --predictions"),
+        (["--lmdb", lmdb], "or --predictions, found neither"),
         ([*net, "--lmdb", lmdb, "--save-predictions", "p.csv"], "expected a name ending in .npz, .json, .mat"),
         (["--lmdb", lmdb, "--predictions", torn / "p.npz", "--poses", "p.png"], "--poses: expected a network"),
         (["--lmdb", lmdb, "--predictions", torn / "p.npz"], "p.npz: cannot be read"),
