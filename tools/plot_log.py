@@ -1,4 +1,4 @@
-"""Draws every stage's loss over the iterations from a solver's log, this project's or Caffe's."""
+"""Draws every stage's loss, and held-out people's score, over the iterations from a solver's log or Caffe's."""
 
 import argparse
 
@@ -21,6 +21,11 @@ def main(arguments: argparse.Namespace) -> int:
         known = values[np.isfinite(values)]
         if known.size:
             print(f"  {name}: first {known[0]:g}, last {known[-1]:g}, lowest {known.min():g}")
+    for name, scores in log.scores.items():
+        last = max(scores)
+        print(
+            f"  {name} of held-out people: {scores[last]:g} after {last} iterations, highest {max(scores.values()):g}"
+        )
     print(f"written: {arguments.out}")
     return 0
 

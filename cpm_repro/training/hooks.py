@@ -22,7 +22,9 @@ from prototxt_import.files import InputError
 from . import log as caffe_log
 from .loop import Blobs, Hook, Step, Training
 from .trace import BlobRecorder, Trace
+from .watch.held_out import HeldOutPeople
 from .watch.output import LogFile, Screen
+from .watch.speed import Speed
 
 
 class Log(Hook):
@@ -36,6 +38,7 @@ class Log(Hook):
         self._screen = Screen()
         self._engine, self._resumed = f"Engine: {engine} on {device}", resumed
         self._told: set[str] = set()
+        self._speed: Speed | None = None
         self._failure: InputError | None = None
 
     def say(self, lines: list[str]) -> None:
@@ -44,17 +47,27 @@ class Log(Hook):
             return
         there = self._screen.gone is None
         self._screen.write(lines)
-        self._write(lines)
+        self.append(self._file, lines)
         if there and self._screen.gone is not None:
             gone = f"stdout takes no more lines ({self._screen.gone}): the run goes on, its log is {self._file.path}"
-            self._write([caffe_log.glog_line(gone)])
+            self.append(self._file, [caffe_log.glog_line(gone)])
             streams.last_words(gone)
 
-    def _write(self, lines: list[str]) -> None:
-        if self._file is None or self._failure is not None:
+    def tell(self, sentence: str) -> None:
+        """A line with glog's prefix."""
+        self.say([caffe_log.glog_line(sentence)])
+
+    def fail(self, sentence: str) -> None:
+        """Why the run ends, for the file: on the screen it is the last word anyway."""
+        if self._file is not None:
+            self.append(self._file, [caffe_log.glog_line(sentence, severity="E")])
+
+    def append(self, file: LogFile, lines: list[str]) -> None:
+        """The lines at the end of one of the run's files; if they cannot be written the run stops."""
+        if self._failure is not None:
             return
         try:
-            self._file.write(lines)
+            file.write(lines)
         except InputError as failure:
             self._failure, self.stops = failure, True
             streams.last_words(f"{failure}: the run stops after this iteration, with a snapshot")
@@ -86,23 +99,32 @@ class Log(Hook):
         self._told.update(new)
         return [caffe_log.glog_line(f"Skipping a record: {sentence}") for sentence in new]
 
-    @staticmethod
-    def _displayed(training: Training, step: Step) -> list[str]:
+    def _displayed(self, training: Training, step: Step) -> list[str]:
         """The lines of a displayed iteration, with the loss averaged over the last average_loss iterations."""
         if not training.param.display or step.iteration % training.param.display:
             return []
         weights = training.net.loss_weights
         shown = {name: (value, weights.get(name, 0.0)) for name, value in step.outputs.items()}
         average = sum(training.smoothed) / len(training.smoothed)
-        return caffe_log.iteration_lines(step.iteration, average, shown, step.rate)
+        lines = caffe_log.iteration_lines(step.iteration, average, shown, step.rate)
+        return lines + self._fast(training, step.iteration)
+
+    def _fast(self, training: Training, iteration: int) -> list[str]:
+        """How fast it went since the last displayed iteration."""
+        if self._speed is None:
+            images = next(iter(training.net.blob_shapes.values()), ())[:1]
+            self._speed = Speed(sum(images) * training.param.iter_size)
+        speed = self._speed.since_last(iteration)
+        left = training.param.max_iter - iteration - 1
+        return [] if speed is None else [caffe_log.glog_line(f"Speed: {self._speed.sentence(speed, left)}")]
 
 
 class Snapshots(Hook):
     """Writes a snapshot every `snapshot` iterations, at the end and when a signal asks for one; `model`: the weights
-    of the last one."""
+    of the last one. Beside it, with `people`, their poses, `<snapshot_prefix>_iter_N.png`."""
 
-    def __init__(self, log: Log, interruption: "Interruption") -> None:
-        self._log, self._interruption = log, interruption
+    def __init__(self, log: Log, interruption: "Interruption", people: HeldOutPeople | None = None) -> None:
+        self._log, self._interruption, self._people = log, interruption, people
         self.model: Path | None = None
 
     def after_step(self, training: Training, step: Step, stopped: bool) -> None:
@@ -112,6 +134,10 @@ class Snapshots(Hook):
         if training.share.rank == 0 and (due or last or stopped):
             self.model, state = training.snapshot()
             self._log.say(caffe_log.snapshot_lines(self.model, state))
+            if self._people is not None:
+                picture = self.model.with_name(f"{self.model.name.partition('.caffemodel')[0]}.png")
+                self._people.draw(training.net.to_caffemodel(), picture)
+                self._log.tell(f"Drawing held-out people to {picture}")
 
 
 class Progress(Hook):
@@ -184,7 +210,7 @@ class TimelineReport(Hook):
     def after_training(self, training: Training, stopped: bool) -> None:
         if training.share.rank == 0:
             self._draw(training.timeline)
-            self._log.say([caffe_log.glog_line(training.timeline.sentence())])
+            self._log.tell(training.timeline.sentence())
 
 
 class Interruption(Hook):

@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from prototxt_import.files import InputError, read_bytes
 
 _ITERATION = re.compile(r"\] Iteration (\d+)\b[^,]*(?:\([^)]*\))?, loss = (\S+)")
 _OUTPUT = re.compile(r"\] +Train net output #\d+: (\S+) = (\S+)")
+_SCORE = re.compile(r"\] Held out, after (\d+) iterations: (\S+) = (\S+)")
 _RATE = re.compile(r"\] Iteration (\d+)\b[^,]*, lr = (\S+)")
 
 
@@ -26,10 +27,10 @@ def number(value: float) -> str:
     return f"{float(value):g}"
 
 
-def glog_line(message: str, source: str = "solver.cpp:228", when: datetime | None = None) -> str:
+def glog_line(message: str, source: str = "solver.cpp:228", when: datetime | None = None, severity: str = "I") -> str:
     """One log line: `I1122 21:30:00.123456  4242 solver.cpp:228] message`."""
     when = datetime.now() if when is None else when
-    return f"I{when:%m%d %H:%M:%S.%f} {threading.get_native_id():5d} {source}] {message}"
+    return f"{severity}{when:%m%d %H:%M:%S.%f} {threading.get_native_id():5d} {source}] {message}"
 
 
 def header_lines(when: datetime | None = None) -> list[str]:
@@ -90,34 +91,43 @@ class Log:
     """A training log as curves over the displayed iterations, ascending.
 
     iterations: int64 (n,); loss: float64 (n,), the sum that Caffe displays; losses: {output: float64 (n,)};
-    rates: float64 (n,). NaN where the log says nothing.
+    rates: float64 (n,). NaN where the log says nothing. scores: {name: {iteration: percent}} of held-out people.
     """
 
     iterations: np.ndarray
     loss: np.ndarray
     losses: dict[str, np.ndarray]
     rates: np.ndarray
+    scores: dict[str, dict[int, float]] = field(default_factory=dict)
 
 
 def parse_log(path: str | os.PathLike[str]) -> Log:
-    """The training curves in a log. Of an iteration that comes twice (a resumed run) the later one counts.
+    """The training curves in a log. Where a run goes back, to a snapshot or to its start, what came before it from
+    there on counts no more.
 
     Raises InputError if the file cannot be read or shows no training iteration, or a number is none.
     """
     rows: dict[int, dict[str, float]] = {}
+    scores: dict[str, dict[int, float]] = {}
     row: dict[str, float] = {}
     text = read_bytes(Path(path)).decode("utf-8", "replace")
     for line_number, line in enumerate(text.splitlines(), start=1):
         where = f"{path}: line {line_number}"
         if match := _ITERATION.search(line):
-            row = rows[_iteration(match[1], where)] = {"loss": _number(match[2], where)}
+            iteration = _iteration(match[1], where)
+            if rows and iteration <= next(reversed(rows)):
+                rows = {before: row for before, row in rows.items() if before < iteration}
+                scores = {name: {n: s for n, s in one.items() if n <= iteration} for name, one in scores.items()}
+            row = rows[iteration] = {"loss": _number(match[2], where)}
         elif match := _OUTPUT.search(line):
             row["output " + match[1]] = _number(match[2], where)
         elif (match := _RATE.search(line)) and _iteration(match[1], where) in rows:
             rows[_iteration(match[1], where)]["rate"] = _number(match[2], where)
+        elif match := _SCORE.search(line):
+            scores.setdefault(match[2], {})[_iteration(match[1], where)] = _number(match[3], where)
     if not rows:
         raise InputError(f'{path}: expected a solver\'s log with lines "Iteration N, loss = X", found none')
-    return _as_curves(rows)
+    return _as_curves(rows, {name: dict(sorted(found.items())) for name, found in scores.items() if found})
 
 
 def _iteration(digits: str, where: str) -> int:
@@ -133,7 +143,7 @@ def _number(text: str, where: str) -> float:
         raise InputError(f"{where}: expected a number, found {text!r}") from None
 
 
-def _as_curves(rows: dict[int, dict[str, float]]) -> Log:
+def _as_curves(rows: dict[int, dict[str, float]], scores: dict[str, dict[int, float]]) -> Log:
     iterations = sorted(rows)
 
     def curve(key: str) -> np.ndarray:
@@ -141,4 +151,4 @@ def _as_curves(rows: dict[int, dict[str, float]]) -> Log:
 
     outputs = dict.fromkeys(key for iteration in iterations for key in rows[iteration] if " " in key)
     losses = {key.split(" ", 1)[1]: curve(key) for key in outputs}
-    return Log(np.array(iterations, np.int64), curve("loss"), losses, curve("rate"))
+    return Log(np.array(iterations, np.int64), curve("loss"), losses, curve("rate"), scores)

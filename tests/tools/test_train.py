@@ -1,5 +1,8 @@
 """tools/train.py, convert.py and make_prototxt.py as typed: exit codes, sentences, and files left alone."""
 
+import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import read_net, read_solver
 from tests.annotated_people import PEOPLE, pixels, write_people
 from tests.bits import assert_same_bits
-from tests.tool import TOOLS, assert_refused, run_tool
+from tests.tool import ROOT, TOOLS, assert_refused, run_tool
 
 
 @pytest.fixture
@@ -104,11 +107,11 @@ def test_every_tool_has_help_with_an_example(tool):
     assert result.returncode == 0 and f"python tools/{tool}.py" in result.stdout
 
 
-def make_models(folder: Path, lmdb: Path, max_iter: int = 3) -> Path:
+def make_models(folder: Path, lmdb: Path, max_iter: int = 3, *more: object) -> Path:
     """The solver of a tiny CPM that trains on an LMDB."""
     sizes = ["--stages", 2, "--widths", "4,4,4,4", "--crop-size", 64, "--filler-std", 0.05, "--batch-size", 2]
     command = ["--lmdb", lmdb, "--out", folder, *sizes, "--max-iter", max_iter, "--random-seed", 3]
-    result = run_tool("make_prototxt", "mpi", *command)
+    result = run_tool("make_prototxt", "mpi", *command, *more)
     assert result.returncode == 0, result.stderr
     return folder / "solver.prototxt"
 
@@ -154,8 +157,60 @@ def test_reduced_precision_is_named_and_trains_where_it_can(tmp_path):
     solver = make_models(tmp_path / "models", tmp_path / "lmdb", max_iter=2)
     losses = {}
     for engine in ("fast", "fast:bf16"):
-        result = run_tool("train", "--solver", solver, "--engine", engine, "--trace", tmp_path / "t.npz")
+        more = ["--overwrite", "--engine", engine, "--trace", tmp_path / "t.npz"]
+        result = run_tool("train", "--solver", solver, *more)
         assert result.returncode == 0 and f"Engine: {engine} on cpu" in result.stdout, result.stderr
         losses[engine] = read_npz(tmp_path / "t.npz")["loss"]
     assert 0 < abs(losses["fast:bf16"] / losses["fast"] - 1).max() < 0.02
     assert_refused(run_tool("train", "--solver", solver, "--engine", "fast:fp16"), "fast:fp16", "fast:bf16")
+
+
+@pytest.fixture(scope="module")
+def people_lmdb(tmp_path_factory):
+    """An LMDB of the seven people."""
+    folder = write_people(tmp_path_factory.mktemp("people"))
+    folders = ["--images", folder / "first", "--images", folder / "second"]
+    assert run_tool("make_lmdb", folder / "x.json", *folders, "--out", folder / "lmdb").returncode == 0
+    return folder / "lmdb"
+
+
+def test_held_out_people_are_scored_and_drawn_and_change_no_bit(tmp_path, people_lmdb):
+    solver = make_models(tmp_path / "models", people_lmdb, 4, "--snapshot", 2, "--display", 1)
+    assert run_tool("train", "--solver", solver).returncode == 0
+    alone = (tmp_path / "models/cpm_iter_4.caffemodel").read_bytes()
+    watching = ["--held-out", people_lmdb, "--score-every", 3, "--score-people", 5, "--preview", 2]
+    result = run_tool("train", "--solver", solver, "--overwrite", *watching)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "models/cpm_iter_4.caffemodel").read_bytes() == alone
+    assert list(parse_log(tmp_path / "models/cpm.log").scores["PCK@0.2"]) == [3, 4]
+    assert "iterations/s, " in result.stdout and " left" in result.stdout
+    rows = list(csv.DictReader((tmp_path / "models/cpm.csv").read_text().splitlines()))
+    assert [row["iteration"] for row in rows if row["PCK@0.2"]] == ["3", "4"]
+    for iteration in (2, 4):
+        assert Image.open(tmp_path / f"models/cpm_iter_{iteration}.png").width > 200
+    assert_refused(run_tool("train", "--solver", solver, "--overwrite", "--preview", 2), "expected --held-out DIR")
+    (tmp_path / "models/deploy.prototxt").unlink()
+    assert_refused(run_tool("train", "--solver", solver, "--overwrite", *watching), "deploy.prototxt: cannot be read")
+
+
+def test_a_loss_that_explodes_ends_the_run_and_keeps_the_snapshots(tmp_path, people_lmdb):
+    solver = make_models(tmp_path / "models", people_lmdb, 8, "--snapshot", 1, "--base-lr", 1e30)
+    said = ("layer loss_stage", "expected a finite loss", "the run stops before this update")
+    assert_refused(run_tool("train", "--solver", solver), "iteration ", *said)
+    log = (tmp_path / "models/cpm.log").read_text()
+    assert said[1] in log.splitlines()[-1] and log.splitlines()[-1].startswith("E")
+    assert not (tmp_path / "models/cpm_iter_8.caffemodel").exists()
+    result = run_tool("train", "--solver", solver, "--overwrite", "--keep-going")
+    assert result.returncode == 0 and (tmp_path / "models/cpm_iter_8.caffemodel").exists()
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path, people_lmdb):
+    solver = make_models(tmp_path / "models", people_lmdb, 6, "--display", 1)
+    command = [sys.executable, str(ROOT / "tools/train.py"), "--solver", str(solver)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        run.stdout.readline()
+        run.stdout.close()
+        stderr = run.stderr.read().decode()
+    log = (tmp_path / "models/cpm.log").read_text()
+    assert run.returncode == 0 and "Optimization Done." in log
+    assert "stdout takes no more lines (Broken pipe): the run goes on" in stderr and stderr.strip() in log

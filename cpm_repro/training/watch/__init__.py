@@ -1,4 +1,5 @@
 """What a training run leaves to be looked at, beside its snapshots.
 
-In reading order: own_files (which files are this run's: nobody writes over them), output (screen and log file).
+In reading order: own_files (which files are this run's: nobody writes over them), output (screen and log file), speed,
+measures (numbers for other programs), held_out (people whom the net does not train on), finite_loss.
 """

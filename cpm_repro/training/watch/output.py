@@ -40,7 +40,7 @@ class LogFile:
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
-        self.path, self._descriptor = path, descriptor
+        self.path, self.descriptor = path, descriptor
         self.begun = os.fstat(descriptor).st_size > 0
 
     def write(self, lines: Sequence[str]) -> None:
@@ -48,6 +48,6 @@ class LogFile:
         rest = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
         try:
             while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+                rest = rest[os.write(self.descriptor, rest) :]
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from None

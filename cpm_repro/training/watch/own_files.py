@@ -27,11 +27,18 @@ def own_log(path: Path, going_on: Path | None, overwrite: bool) -> Iterator[LogF
     InputError if another run has it or if snapshots of another run are there, unless `overwrite`; those that
     `going_on`, the solver state to continue from, is one of are this run's.
     """
+    with appended(path) as file:
+        _lock(file)
+        if not overwrite:
+            _check_nobody_elses(file, going_on)
+        yield file
+
+
+@contextmanager
+def appended(path: Path) -> Iterator[LogFile]:
+    """A file to append to, made with its folder if need be; InputError if it cannot be written."""
     descriptor = _opened(path)
     try:
-        _lock(descriptor, path)
-        if not overwrite:
-            _check_nobody_elses(path, going_on, descriptor)
         yield LogFile(path, descriptor)
     finally:
         os.close(descriptor)
@@ -60,24 +67,24 @@ def _opened(path: Path) -> int:
     return descriptor
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def _lock(file: LogFile) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+        fcntl.flock(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             return  # a file system without locks
         raise InputError(
-            f"{path}: expected to be the only run with this snapshot_prefix, found another one at it"
+            f"{file.path}: expected to be the only run with this snapshot_prefix, found another one at it"
         ) from None
 
 
-def _check_nobody_elses(log: Path, going_on: Path | None, descriptor: int) -> None:
-    found = snapshots_beside(log)
+def _check_nobody_elses(file: LogFile, going_on: Path | None) -> None:
+    found = snapshots_beside(file.path)
     if not found or (going_on is not None and going_on.resolve() in [path.resolve() for path in found]):
         return
-    if os.fstat(descriptor).st_size == 0:
-        log.unlink(missing_ok=True)
+    if not file.begun:
+        file.path.unlink(missing_ok=True)
     raise InputError(
-        f"{log.parent}: expected no snapshots of another run with this snapshot_prefix, found "
+        f"{file.path.parent}: expected no snapshots of another run with this snapshot_prefix, found "
         f"{first_five([path.name for path in found])}: --snapshot goes on from a solver state, --overwrite starts anew"
     )

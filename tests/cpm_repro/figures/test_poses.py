@@ -80,21 +80,6 @@ def test_stages_figure_has_a_row_per_stage(tmp_path, number_of_parts):
     sheet.save(figure, tmp_path / "stages.png")
 
 
-def test_loss_figure_has_a_curve_per_stage(tmp_path):
-    figure = runs.loss_figure(a_log(), smooth=4)
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == [f"stage {stage}" for stage in range(1, 7)]
-    sheet.save(figure, tmp_path / "loss.png")
-
-
-def test_smoothing_is_a_trailing_mean():
-    values = np.array([1.0, 3.0, np.nan, 5.0, 9.0])
-    np.testing.assert_allclose(runs.smoothed(values, 1), values)
-    np.testing.assert_allclose(runs.smoothed(values, 2), [1, 2, 3, 5, 7])
-    np.testing.assert_allclose(runs.smoothed(values, 99), [1, 2, 2, 3, 4.5])
-    assert np.isnan(runs.smoothed(np.full(3, np.nan), 2)).all()
-
-
 def test_contact_sheet_leaves_spare_cells_empty(tmp_path):
     poses = [RNG.uniform(0, 60, (14, 2)) for _ in range(5)]
     pictures = [picture(60 + index, 70) for index in range(5)]

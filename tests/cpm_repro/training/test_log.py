@@ -72,6 +72,21 @@ def test_what_is_written_is_read(tmp_path):
     np.testing.assert_array_equal(log.rates, [8e-5, 8e-5, 2.664e-5])
 
 
+def test_scores_and_what_a_run_leaves_behind_that_goes_back(tmp_path):
+    path = tmp_path / "train.log"
+
+    def score(iterations, value):
+        line = caffe_log.glog_line(f"Held out, after {iterations} iterations: PCK@0.2 = {value:g}", when=WHEN)
+        return written_log([*range(0, iterations, 10)]) + line + "\n"
+
+    path.write_text(score(40, 12.5) + score(60, 25) + written_log([50, 55]))
+    log = caffe_log.parse_log(path)
+    assert list(log.iterations) == [0, 10, 20, 30, 40, 50, 55] and log.scores == {}
+    path.write_text(score(40, 12.5) + "\n".join(caffe_log.iteration_lines(40, 3.0, {}, 1e-5, WHEN)))
+    log = caffe_log.parse_log(path)
+    assert list(log.iterations) == [0, 10, 20, 30, 40] and log.scores == {"PCK@0.2": {40: 12.5}}
+
+
 def test_a_resumed_and_cut_log_is_read(tmp_path):
     path = tmp_path / "train.log"
     text = written_log([0, 10, 20, 30]) + written_log([20, 30], [1e-5, 1e-5])
