@@ -118,3 +118,16 @@ def test_a_reader_that_goes_away_early():
     tool.stdout.read(5)
     tool.stdout.close()
     assert tool.stderr.read() == b"" and tool.wait() == 141
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active"), ({"GOMP_SPINCOUNT": "9"}, None)]
+)
+def test_tools_that_compute_wait_passively_unless_told_how(monkeypatch, before, after):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+    assert exit_code(lambda arguments: 0) == 0 and os.environ.get("OMP_WAIT_POLICY") == before.get("OMP_WAIT_POLICY")
+    assert exit_code(lambda arguments: 0, [], command_line.add_threads) == 0
+    assert os.environ.get("OMP_WAIT_POLICY") == after
