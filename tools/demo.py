@@ -114,7 +114,7 @@ def show_picture(
     tqdm.write(f"{picture.file.path}: {count}{score}, drawn in {out}_*.png")
 
 
-def reader(arguments: argparse.Namespace, asked: "Protocol") -> "Callable[[PictureFile, int], Picture]":
+def reader(arguments: argparse.Namespace, net: "Net", asked: "Protocol") -> "Callable[[PictureFile, int], Picture]":
     """How a picture is read, and who is looked for in it."""
     from cpm_repro.inference.boxes import read_boxes
     from cpm_repro.inference.person_detection import find_people
@@ -129,6 +129,14 @@ def reader(arguments: argparse.Namespace, asked: "Protocol") -> "Callable[[Pictu
         if arguments.center:
             raise InputError("--center: expected no --boxes beside it, which say where people are, found both")
         return partial(with_boxes, boxes=read_boxes(arguments.boxes), scale=arguments.scale, **limit)
+    if arguments.model and not (arguments.center or arguments.scale):
+        from cpm_repro.inference.everybody import find_everybody
+        from prototxt_import.net import load_net
+
+        model = zoo.find(zoo.DETECTOR)
+        detector = load_net(model.prototxt, model.weights, engine=arguments.engine).to(arguments.device)
+        places = {"person_net": detector, "person_size": model.target_dist, "net": net, "protocol": asked}
+        return partial(with_everybody, find=partial(find_everybody, **places), **limit)
     return partial(with_one_person, center=arguments.center, scale=arguments.scale, **limit)
 
 
@@ -162,7 +170,7 @@ def main(arguments: argparse.Namespace) -> int:
     asked = protocol(arguments, net, batch=arguments.batch_size)
     number_of_parts = net.blob_shapes[stage_blobs(net)[-1]][1] - 1
     shown_parts(arguments, number_of_parts)
-    pictures = good_pictures(files, reader(arguments, asked), arguments.skip_bad)
+    pictures = good_pictures(files, reader(arguments, net, asked), arguments.skip_bad)
     shown, poses = 0, []
     for picture, beliefs in with_beliefs(pictures, net, asked):
         found = show_people(picture, beliefs, arguments)

@@ -11,6 +11,8 @@ from prototxt_import.files import InputError
 FOLDER = Path(__file__).parent
 DEFAULT = "lsp-small"
 """The network for poses that is used where nobody names one."""
+DETECTOR = "person-small"
+"""The person detector that is used beside a model of the package where nobody says where people are."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,104 @@
+"""Who is in a picture of which nothing is known, not even how large people are.
+
+The release's detector (`person_detection`) expects everybody at one size. Here the detector sees the picture in a
+ladder of sizes: where one person is seen in several, the most certain size counts. Then the pose network settles each
+person's place: its belief maps are highest where the person has the training's size in the crop, and the joints that
+it finds say where the middle is. Coordinates are 0-based pixels, x right, y down.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prototxt_import.net import Net
+
+from .beliefs import Pose, estimate_beliefs
+from .crops import Person, check_picture
+from .person_detection import FoundPeople, map_peaks, person_map
+from .protocol import Protocol
+
+LONGER_SIDES = (80, 106, 142, 189, 251, 334, 445)
+"""px of the picture's longer side as the detector sees it; a third more each time."""
+CERTAIN, LEAST = 0.35, 0.05
+"""Peaks of the person map above the first are people; where there are none, the highest above the second is one."""
+APART = 0.35
+"""Of a person's height: peaks nearer to each other are one person."""
+STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
+"""Multiples of a person's size among which the pose network chooses."""
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    """A peak of the person map: how high, where in the picture, and the height / 200 px that such a peak stands for."""
+
+    belief: float
+    center: tuple[float, float]
+    scale: float
+
+
+def find_everybody(
+    image_bgr: np.ndarray,
+    person_net: Net,
+    person_size: float,
+    net: Net,
+    protocol: Protocol,
+    where: str = "the picture",
+) -> FoundPeople:
+    """The people in a picture, uint8 (H, W, 3) BGR, most certain first, placed for `net`, which is asked by `protocol`.
+
+    person_size: the height / 200 px in the detector's input at which `person_net` believes most. Who finds nobody
+    takes the picture for one of a person in its middle, half as tall as it. where: names the picture in errors.
+    """
+    check_picture(image_bgr, where)
+    longer = max(image_bgr.shape[:2])
+    seen: list[_Sighting] = []
+    best_map = np.zeros((1, 1), np.float32)
+    for side in LONGER_SIDES:
+        belief = person_map(image_bgr, person_net, side / longer)
+        if belief.max() >= max(best_map.max(), LEAST):
+            best_map = belief
+        seen += _sightings(belief, side / longer, person_size)
+    people = _one_of_each(seen)
+    if not people:
+        height, width = image_bgr.shape[:2]
+        people = [_Sighting(0.0, ((width - 1) / 2, (height - 1) / 2), longer / 400)]
+    placed = [settled(Person(image_bgr, each.center, each.scale, where), net, protocol) for each in people]
+    return FoundPeople(placed, np.array([each.belief for each in people]), best_map)
+
+
+def settled(person: Person, net: Net, protocol: Protocol) -> Person:
+    """The person at the size that the pose network believes in most, in the middle of the joints found there."""
+    once = replace(protocol, scales=(1.0,))
+    sizes = [person._replace(scale=step * person.scale) for step in STEPS]
+    poses = [beliefs.pose() for beliefs in estimate_beliefs(sizes, net, once)]
+    best = max(range(len(poses)), key=lambda index: float(poses[index].scores.mean()))
+    return sizes[best]._replace(center=_middle(poses[best]))
+
+
+def _sightings(belief: NDArray[np.float32], factor: float, person_size: float) -> Iterable[_Sighting]:
+    for x, y in map_peaks(belief, LEAST).tolist():
+        yield _Sighting(float(belief[y, x]), ((x + 1) / factor - 1, (y + 1) / factor - 1), person_size / factor)
+
+
+def _one_of_each(seen: Iterable[_Sighting]) -> list[_Sighting]:
+    """Of sightings that are near each other the most certain; certain ones, or else the one that is least uncertain."""
+    kept: list[_Sighting] = []
+    for each in sorted(seen, key=lambda sighting: -sighting.belief):
+        if kept and each.belief <= CERTAIN:
+            break
+        if all(_distance(each, other) > APART * 200 * max(each.scale, other.scale) for other in kept):
+            kept.append(each)
+    return kept
+
+
+def _distance(one: _Sighting, other: _Sighting) -> float:
+    return float(np.hypot(one.center[0] - other.center[0], one.center[1] - other.center[1]))
+
+
+def _middle(pose: Pose) -> tuple[float, float]:
+    """Of the joints' bounding box, those left out that are hardly believed in."""
+    seen = pose.joints[pose.scores >= pose.scores.max() / 3]
+    x, y = (seen.min(axis=0) + seen.max(axis=0)) / 2
+    return float(x), float(y)

@@ -1,0 +1,78 @@
+"""People of any size: one sighting of each, somebody always, and the same whatever the picture's size."""
+
+import numpy as np
+import pytest
+
+from cpm_repro.inference import everybody
+from cpm_repro.inference.beliefs import Pose
+from cpm_repro.inference.crops import Person
+from cpm_repro.inference.everybody import _middle, _one_of_each, _Sighting, find_everybody, settled
+from cpm_repro.inference.protocol import Protocol
+
+PROTOCOL = Protocol(64, 0.2, 5, (1.0,))
+PICTURE = np.random.default_rng(0).integers(0, 256, (90, 120, 3)).astype(np.uint8)
+
+
+def test_of_sightings_near_each_other_the_most_certain_is_kept():
+    first, same, other = (
+        _Sighting(0.6, (50, 50), 0.5),
+        _Sighting(0.5, (70, 50), 0.5),
+        _Sighting(0.4, (150, 50), 0.4),
+    )
+    doubtful = _Sighting(0.3, (300, 50), 0.4)
+    assert _one_of_each([same, doubtful, other, first]) == [first, other]
+    assert _one_of_each([doubtful, _Sighting(0.1, (0, 0), 1)]) == [doubtful]
+    assert _one_of_each([]) == []
+
+
+def test_the_middle_leaves_out_joints_that_nobody_believes_in():
+    joints = np.array([[10.0, 20.0], [30.0, 60.0], [500.0, 500.0]])
+    pose = Pose(joints, np.array([0.9, 0.5, 0.1]), np.zeros((4, 1, 1), np.float32))
+    assert _middle(pose) == (20.0, 40.0)
+
+
+@pytest.fixture
+def sizes(monkeypatch):
+    """The network believes most in people of a certain size; the joints are always the same."""
+    asked = []
+
+    def beliefs(people, net, protocol):
+        for person in people:
+            asked.append((person, protocol))
+            score = np.full(14, 1 / (1 + abs(person.scale - 0.55)))
+            joints = np.tile([[10.0, 20.0], [50.0, 40.0]], (7, 1))
+            yield type("Beliefs", (), {"pose": lambda self, s=score, j=joints: Pose(j, s, np.zeros((15, 1, 1)))})()
+
+    monkeypatch.setattr(everybody, "estimate_beliefs", beliefs)
+    return asked
+
+
+def test_a_person_settles_at_the_size_that_is_believed_in_most(sizes):
+    person = settled(Person(PICTURE, (5.0, 5.0), 0.5, "x"), None, Protocol(64, 0.2, 5, (0.7, 1.3)))
+    assert (person.scale, person.center, person.where) == (0.55, (30.0, 30.0), "x")
+    assert {protocol.scales for _, protocol in sizes} == {(1.0,)}
+
+
+def test_peaks_of_all_sizes_become_people(sizes, monkeypatch):
+    def person_map(image, net, factor):
+        belief = np.zeros((round(90 * factor), round(120 * factor)), np.float32)
+        if factor == pytest.approx(142 / 120):
+            belief[round(45 * factor), round(20 * factor)] = 0.7
+        if factor == pytest.approx(251 / 120):
+            belief[round(40 * factor), round(100 * factor)] = 0.5
+            belief[round(40 * factor), round(22 * factor)] = 0.4  # the first person again
+        return belief
+
+    monkeypatch.setattr(everybody, "person_map", person_map)
+    found = find_everybody(PICTURE, None, 0.37, None, PROTOCOL)
+    assert found.scores.tolist() == pytest.approx([0.7, 0.5]) and len(found.people) == 2
+    first, second = sizes[0][0], sizes[len(everybody.STEPS)][0]
+    assert first.center == pytest.approx((20, 45), abs=1) and second.center == pytest.approx((100, 40), abs=1)
+    assert first.scale / second.scale == pytest.approx(251 / 142)
+    assert found.person_map.max() == np.float32(0.7)
+
+
+def test_where_nobody_is_seen_the_middle_is_looked_at(sizes, monkeypatch):
+    monkeypatch.setattr(everybody, "person_map", lambda image, net, factor: np.zeros((9, 12), np.float32))
+    found = find_everybody(PICTURE, None, 0.37, None, PROTOCOL)
+    assert len(found.people) == 1 and sizes[3][0].center == (59.5, 44.5) and sizes[3][0].scale == 0.3
