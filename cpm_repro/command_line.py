@@ -61,14 +61,13 @@ def add_device(to: argparse.ArgumentParser) -> None:
 
 def add_engine(to: argparse.ArgumentParser) -> None:
     """--engine: one of prototxt_import.engine.ENGINES; --plans FILE: `run` makes the engine of both."""
-    from prototxt_import.engine import ENGINES
+    from prototxt_import.engine import NAMES
 
-    names = tuple(ENGINES)
     to.add_argument(
         "--engine",
-        choices=names,
+        metavar="ENGINE",
         default="fast",
-        help=f"whose arithmetic: {' or '.join(names)} (default: fast)",
+        help=f"whose arithmetic: {NAMES} (default: fast)",
     )
     to.add_argument(
         "--plans",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cpm_kernels.exact.gemm import GEMM_PROFILES
+from cpm_kernels.exact.profiles import DEFAULT_PROFILE, FAMILIES, Profile, profile_of
 
 from .files import InputError
 
@@ -26,13 +26,13 @@ def _fast(dtype: str = "float32", tf32: bool = False) -> "Callable[[Plans], Oper
     return make
 
 
-def _exact(profile: str) -> "Callable[[Plans], Operations]":
+def _exact(profile: Profile) -> "Callable[[Plans], Operations]":
     def make(plans: Plans) -> "Operations":
         from .exact.operations import Exact
 
         if plans is not None:
             raise InputError(f"{plans}: expected a fast engine to go by these plans, found an exact one")
-        return Exact(GEMM_PROFILES[profile])
+        return Exact(profile)
 
     return make
 
@@ -42,11 +42,15 @@ ENGINES: "dict[str, Callable[[Plans], Operations]]" = {
     "fast:tf32": _fast(tf32=True),
     "fast:bf16": _fast("bfloat16"),
     "fast:fp16": _fast("float16"),
-    "exact": _exact("openblas-0.3.21"),
-    **{f"exact:{profile}": _exact(profile) for profile in GEMM_PROFILES},
+    "exact": _exact(DEFAULT_PROFILE),
+    **{f"exact:{family}": _exact(Profile(family)) for family in FAMILIES if family != DEFAULT_PROFILE.family},
 }
-"""By name. "fast" has float32's accuracy, the others of its kind say what they round to; "exact" is the OpenBLAS of the
-golden files, the others of its kind are named after theirs."""
+"""By name. "fast" has float32's accuracy, the others of its kind say what they round to; "exact" is one thread of
+OpenBLAS on a Cooperlake, the others of its kind are named after the CPU family whose kernels ran. They also come as
+"exact:FAMILY-threadsN"."""
+
+NAMES = f"{', '.join(ENGINES)} (exact: also with -threads2, …)"
+"""For --help and messages."""
 
 
 def make_engine(engine: "str | Operations", plans: Plans = None) -> "Operations":
@@ -57,6 +61,15 @@ def make_engine(engine: "str | Operations", plans: Plans = None) -> "Operations"
     """
     if not isinstance(engine, str):
         return engine
-    if engine not in ENGINES:
-        raise InputError(f"engine: expected one of {', '.join(sorted(ENGINES))}, found '{engine}'")
-    return ENGINES[engine](plans)
+    return _maker(engine)(plans)
+
+
+def _maker(name: str) -> "Callable[[Plans], Operations]":
+    if name in ENGINES:
+        return ENGINES[name]
+    if not name.startswith("exact:"):
+        raise InputError(f"engine: expected one of {NAMES}, found '{name}'")
+    try:
+        return _exact(profile_of(name.removeprefix("exact:")))
+    except ValueError as error:
+        raise InputError(f"engine exact: expected {error}") from None

@@ -62,9 +62,10 @@ def demo_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kernels_on_host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """The kernels of exact.cu as host functions."""
-    return compile_kernels("exact/exact.cu", tmp_path_factory.mktemp("kernels"))
+def kernels_on_host(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
+    """The kernels of exact.cu and families.cu as host functions."""
+    folder = tmp_path_factory.mktemp("kernels")
+    return [compile_kernels(f"exact/{name}.cu", folder) for name in ("exact", "families")]
 
 
 @pytest.fixture(scope="session")

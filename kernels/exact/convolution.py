@@ -7,7 +7,8 @@ import numpy as np
 from cpm_kernels.host import available_cores, checked, empty, library
 from cpm_kernels.window import Pair, Sizes, Window
 
-from .gemm import DEFAULT_PROFILE, GemmProfile, best_version
+from .gemm import best_version
+from .profiles import DEFAULT_PROFILE, Profile
 
 
 class _Sizes(ctypes.Structure):
@@ -47,8 +48,8 @@ def _pointer(array: np.ndarray | None) -> int | None:
     return None if array is None else array.ctypes.data
 
 
-def _settings(profile: GemmProfile, threads: int | None) -> tuple[int, int, int, int]:
-    return profile.q, profile.unit, threads or available_cores(), best_version()
+def _settings(profile: Profile, threads: int | None) -> tuple[int, int, int, int]:
+    return *profile.numbers, threads or available_cores(), best_version()
 
 
 def convolve(
@@ -57,7 +58,7 @@ def convolve(
     bias: np.ndarray | None,
     window: Window,
     group: int = 1,
-    profile: GemmProfile = DEFAULT_PROFILE,
+    profile: Profile = DEFAULT_PROFILE,
     threads: int | None = None,
 ) -> np.ndarray:
     """x (N, C, H, W) with weight (C_out, C / group, kernel) and bias (C_out,): (N, C_out, H', W'), float32."""
@@ -80,7 +81,7 @@ def convolve_transposed(
     window: Window,
     size: Pair,
     group: int = 1,
-    profile: GemmProfile = DEFAULT_PROFILE,
+    profile: Profile = DEFAULT_PROFILE,
     threads: int | None = None,
 ) -> np.ndarray:
     """The gradient of `convolve` by its x of that (height, width), from y; with a bias (C,), Deconvolution's forward.
@@ -105,7 +106,7 @@ def add_weight_gradient(
     gradient: np.ndarray,
     window: Window,
     group: int = 1,
-    profile: GemmProfile = DEFAULT_PROFILE,
+    profile: Profile = DEFAULT_PROFILE,
     threads: int | None = None,
 ) -> None:
     """Adds, image by image, the gradient of `convolve` by its weight to `gradient`, in place."""

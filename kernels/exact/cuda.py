@@ -14,19 +14,15 @@ from torch import Tensor
 from cpm_kernels import cuda_module
 from cpm_kernels.window import Pair, Window
 
-from . import profiles
 from .convolution import output_size
-from .gemm import DEFAULT_PROFILE, GemmProfile
-from .profiles import Profile
+from .gemm import FORMS, gemm_block, gemm_places
+from .profiles import DEFAULT_PROFILE, Profile
 from .solvers import SOLVER_BLOB, SolverStep
 
 SMALL = 1_000_000  # multiplications up to which OpenBLAS has kernels of their own (gemm.h: gemm_is_small)
 FULL = 128  # tiles that keep every multiprocessor of a large card busy
 GEMV_BLOCK = 4096  # blas.h
 SOLVER_BLOCKS = 64  # that share a blob; all blobs of a pose machine then fill a large card several times
-
-FORMS = {"nn": 0, "tn": 1, "nt": 2}
-"""gemm.h's GemmForm, by the kernels' suffix."""
 
 TILES = {"128x128": (128, 128, 256), "64x64": (64, 64, 64), "32x128": (32, 128, 64)}
 """Rows, columns and threads by the kernels' suffix."""
@@ -39,15 +35,51 @@ def _tile(rows: int, columns: int, batch: int) -> str:
     return "128x128" if rows > 64 and -(-rows // 128) * -(-columns // 128) * batch >= FULL else "64x64"
 
 
-def _launch_tiles(kernel: str, rows: int, columns: int, batch: int, *arguments: object) -> None:
+def _launch_tiles(
+    kernel: str, rows: int, columns: int, batch: int, *arguments: object, source: str = "exact/exact.cu"
+) -> None:
     tile = _tile(rows, columns, batch)
     height, width, threads = TILES[tile]
     grid = (-(-columns // width), -(-rows // height), batch)
-    cuda_module.launch(f"{kernel}_{tile}", grid, threads, *arguments)
+    cuda_module.launch(f"{kernel}_{tile}", grid, threads, *arguments, source=source)
 
 
-def _launch_elements(kernel: str, count: int, threads: int, *arguments: object) -> None:
-    cuda_module.launch(kernel, (-(-count // threads), 1, 1), threads, *arguments)
+def _launch_elements(kernel: str, count: int, threads: int, *arguments: object, source: str = "exact/exact.cu") -> None:
+    cuda_module.launch(kernel, (-(-count // threads), 1, 1), threads, *arguments, source=source)
+
+
+class _Product:
+    """Which kernels compute a product of such sizes with a profile's bits, and what they are told of it."""
+
+    def __init__(self, form: str, m: int, n: int, k: int, profile: Profile, device: torch.device) -> None:
+        self.places = _places(form, m, n, k, profile, device)
+        self.arguments = (*profile.numbers, *self.places)
+        self.small = profile.has_avx512 and m * n * k <= SMALL
+        self.prefix = "" if profile.has_avx512 else "fused_" if profile.is_fused else "rounded_"
+        self.source = "exact/exact.cu" if profile.has_avx512 else "exact/families.cu"
+
+    def launch(self, kernel: str, rows: int, columns: int, batch: int, *arguments: object) -> None:
+        """The tiled kernel: one chain an element."""
+        _launch_tiles(self.prefix + kernel, rows, columns, batch, *arguments, source=self.source)
+
+    def launch_others(self, kernel: str, count: int, *arguments: object) -> None:
+        """The kernel of what the tiled one leaves alone among `count` elements, if there may be any."""
+        if self.small:
+            _launch_elements(f"{kernel}_lanes", count, 128, *arguments)
+        elif self.places[0] is not None:
+            _launch_elements(f"{kernel}_two_chains", count, 128, *arguments, source=self.source)
+
+
+@lru_cache(maxsize=256)
+def _places(
+    form: str, m: int, n: int, k: int, profile: Profile, device: torch.device
+) -> tuple[Tensor | None, Tensor | None]:
+    """gemm.h's places of rows and columns on the device; None where no element is two chains."""
+    places = gemm_places(form, m, n, k, profile)
+    if places is None:
+        return None, None
+    rows, columns = (torch.from_numpy(array).to(device) for array in places)
+    return rows, columns
 
 
 def _same_device(**tensors: Tensor | None) -> None:
@@ -65,7 +97,7 @@ def gemm(
     c: Tensor | None = None,
     transpose_a: bool = False,
     transpose_b: bool = False,
-    profile: GemmProfile = DEFAULT_PROFILE,
+    profile: Profile = DEFAULT_PROFILE,
 ) -> Tensor:
     """A B, or c + A B written into `c`, with A (M, K) and B (K, N), each stored transposed if said so.
 
@@ -96,23 +128,16 @@ def _product(
     batch: int,
     a_count: int,
     onto: bool,
-    profile: GemmProfile,
+    profile: Profile,
 ) -> None:
     m, n, k = sizes
+    product = _Product(kind, m, n, k, profile, a.device)
     steps = (np.int64(m * k), np.int64(n * k), np.int64(m * n))
-    _launch_tiles(f"product_{kind}", m, n, batch, a, b, c, bias, m, n, k, *_rule(profile), onto, a_count, *steps)
-    if m * n * k > SMALL:
-        return
+    matrices, rest = (a, b, c, bias), (m, n, k, *product.arguments)
+    product.launch(f"product_{kind}", m, n, batch, *matrices, *rest, onto, a_count, *steps)
     strides = ((1, m) if kind == "tn" else (k, 1)) + ((k, 1) if kind == "nt" else (1, n))
-    _launch_elements(
-        "product_lanes", batch * m * n, 128, a, b, c, bias, FORMS[kind], m, n, k, *strides, onto, a_count, *steps[:2],
-        batch,
-    )  # fmt: skip
-
-
-def _rule(profile: GemmProfile) -> tuple[int, int]:
-    """How k is cut, as the kernels take it."""
-    return profile.q, profile.unit
+    others = (*matrices, FORMS[kind], *rest, *strides, onto, a_count, *steps[:2], batch)
+    product.launch_others("product", batch * m * n, *others)
 
 
 @lru_cache(maxsize=256)
@@ -166,7 +191,7 @@ def convolve(
     bias: Tensor | None,
     window: Window,
     group: int = 1,
-    profile: GemmProfile = DEFAULT_PROFILE,
+    profile: Profile = DEFAULT_PROFILE,
 ) -> Tensor:
     """x (N, C, H, W) with weight (C_out, C / group, kernel) and bias (C_out,): (N, C_out, H', W')."""
     y_shape = (x.shape[0], weight.shape[0], *output_size(window, (x.shape[2], x.shape[3])))
@@ -177,10 +202,10 @@ def convolve(
     if s.is_1x1:
         _product("nn", weight, x, y, bias, sizes, batch, s.group, False, profile)
         return y
-    arguments = (weight, x, bias, y, s.taps(x.device), *s.image, s.rows, s.depth)
-    _launch_tiles("convolution", s.rows, s.area, batch, *arguments, *_rule(profile), s.group, s.inputs)
-    if s.rows * s.area * s.depth <= SMALL:
-        _launch_elements("convolution_lanes", y.numel(), 128, *arguments, s.group, s.inputs, s.images)
+    product = _Product("nn", *sizes, profile, x.device)
+    arguments = (weight, x, bias, y, s.taps(x.device), *s.image, s.rows, s.depth, *product.arguments, s.group, s.inputs)
+    product.launch("convolution", s.rows, s.area, batch, *arguments)
+    product.launch_others("convolution", y.numel(), *arguments, s.images)
     return y
 
 
@@ -191,7 +216,7 @@ def convolve_transposed(
     window: Window,
     size: Pair,
     group: int = 1,
-    profile: GemmProfile = DEFAULT_PROFILE,
+    profile: Profile = DEFAULT_PROFILE,
 ) -> Tensor:
     """The gradient of `convolve` by its x of that (height, width), from y (N, C_out, H', W').
 
@@ -203,7 +228,7 @@ def convolve_transposed(
     if s.is_1x1:
         sizes = (s.inputs, s.area, s.rows)
         _product("tn", weight, y, x, None, sizes, s.images * s.group, s.group, False, profile)
-    elif s.rows <= profile.q or s.depth * s.area * s.rows <= SMALL:
+    elif profile.has_avx512 and gemm_block(s.rows, "tn", s.depth, s.area, s.rows, profile) == s.rows:
         _data_gradient(s, weight, y, x)
     else:
         for image in range(s.images):
@@ -220,8 +245,8 @@ def _data_gradient(s: _Sizes, weight: Tensor, y: Tensor, x: Tensor) -> None:
     )  # fmt: skip
 
 
-def _data_gradient_by_columns(s: _Sizes, weight: Tensor, y: Tensor, x: Tensor, profile: GemmProfile) -> None:
-    """Several blocks: the columns' gradient of one image in memory, then col2im."""
+def _data_gradient_by_columns(s: _Sizes, weight: Tensor, y: Tensor, x: Tensor, profile: Profile) -> None:
+    """Several blocks or two chains: the columns' gradient of one image in memory, then col2im."""
     columns = torch.empty((s.group, s.depth, s.area), dtype=torch.float32, device=y.device)
     sizes = (s.depth, s.area, s.rows)
     _product("tn", weight, y, columns, None, sizes, s.group, s.group, False, profile)
@@ -236,19 +261,19 @@ def add_weight_gradient(
     gradient: Tensor,
     window: Window,
     group: int = 1,
-    profile: GemmProfile = DEFAULT_PROFILE,
+    profile: Profile = DEFAULT_PROFILE,
 ) -> None:
     """Adds, image by image, the gradient of `convolve` by its weight to `gradient`."""
     s = _Sizes(window, group, tuple(x.shape), tuple(y.shape))
     s.check(x=x, y=y, gradient=gradient)
-    arguments = (y, x, gradient, s.taps(x.device), *s.image, s.rows, s.depth)
-    rest = (s.group, s.inputs, s.images)
-    _launch_tiles("weight_gradient", s.rows, s.depth, s.group, *arguments, *_rule(profile), *rest)
-    if s.rows * s.depth * s.area <= SMALL:
-        _launch_elements("weight_gradient_lanes", gradient.numel(), 128, *arguments, *rest)
+    product = _Product("nt", s.rows, s.depth, s.area, profile, x.device)
+    sizes = (*s.image, s.rows, s.depth, *product.arguments, s.group, s.inputs, s.images)
+    arguments = (y, x, gradient, s.taps(x.device), *sizes)
+    product.launch("weight_gradient", s.rows, s.depth, s.group, *arguments)
+    product.launch_others("weight_gradient", gradient.numel(), *arguments)
 
 
-def add_bias_gradient(y: Tensor, gradient: Tensor, profile: Profile = profiles.DEFAULT_PROFILE) -> None:
+def add_bias_gradient(y: Tensor, gradient: Tensor, profile: Profile = DEFAULT_PROFILE) -> None:
     """Adds, image by image, the sum of each map of y (N, C, H, W) to `gradient` (C,)."""
     _same_device(y=y, gradient=gradient)
     images, maps, area = y.shape[0], y.shape[1], y.shape[2] * y.shape[3]

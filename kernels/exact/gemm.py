@@ -1,28 +1,13 @@
 """OpenBLAS's float32 matrix product, bit for bit (`src/exact/gemm.h` has the rule)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from cpm_kernels.host import available_cores, checked, library
 
+from .profiles import DEFAULT_PROFILE, Profile
 
-@dataclass(frozen=True)
-class GemmProfile:
-    """How a build of OpenBLAS cuts k into blocks: at most `q` long, halves rounded up to a multiple of `unit`."""
-
-    q: int
-    unit: int
-
-
-GEMM_PROFILES = {
-    "openblas-0.3.21": GemmProfile(320, 16),
-    "openblas-0.3.21-threads": GemmProfile(320, 4),
-    "openblas-0.3.30": GemmProfile(448, 16),
-}
-"""By name; "-threads" is the library running several threads, the first what the golden files were made with."""
-
-DEFAULT_PROFILE = GEMM_PROFILES["openblas-0.3.21"]
+FORMS = {"nn": 0, "tn": 1, "nt": 2}
+"""How the factors are stored (gemm.h's GemmForm): n as they are multiplied, t transposed."""
 
 TILE_VERSIONS = {"portable": 0, "avx2": 1, "avx512": 2}
 
@@ -38,7 +23,7 @@ def gemm(
     c: np.ndarray | None = None,
     transpose_a: bool = False,
     transpose_b: bool = False,
-    profile: GemmProfile = DEFAULT_PROFILE,
+    profile: Profile = DEFAULT_PROFILE,
     threads: int | None = None,
     version: int | None = None,
 ) -> np.ndarray:
@@ -58,7 +43,7 @@ def gemm(
         raise ValueError(f"c must be a contiguous float32 array of shape {(rows, columns)}")
     library().cpm_gemm(
         a.ctypes.data, *steps[:2], b.ctypes.data, *steps[2:], rows, columns, depth,
-        _form(transpose_a, transpose_b), int(c is not None), profile.q, profile.unit,
+        _form(transpose_a, transpose_b), int(c is not None), *profile.numbers,
         threads or available_cores(), best_version() if version is None else version, out.ctypes.data,
     )  # fmt: skip
     return out
@@ -74,7 +59,20 @@ def _operands(
 
 
 def _form(transpose_a: bool, transpose_b: bool) -> int:
-    return 1 if transpose_a else 2 if transpose_b else 0
+    return FORMS["tn" if transpose_a else "nt" if transpose_b else "nn"]
+
+
+def gemm_block(left: int, form: str, m: int, n: int, k: int, profile: Profile = DEFAULT_PROFILE) -> int:
+    """How long the next block of k is, `left` being left, in a product of m x n x k stored as FORMS says."""
+    return int(library().cpm_gemm_block(left, FORMS[form], m, n, k, *profile.numbers))
+
+
+def gemm_places(form: str, m: int, n: int, k: int, profile: Profile) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where rows and columns lie among OpenBLAS's groups and panels, as gemm.h encodes it (int32); None if every
+    element is one chain."""
+    rows, columns = np.empty(m, np.int32), np.empty(n, np.int32)
+    sizes = (FORMS[form], m, n, k, *profile.numbers)
+    return (rows, columns) if library().cpm_gemm_places(*sizes, rows.ctypes.data, columns.ctypes.data) else None
 
 
 def gemm_by_elements(
@@ -83,13 +81,13 @@ def gemm_by_elements(
     c: np.ndarray | None = None,
     transpose_a: bool = False,
     transpose_b: bool = False,
-    profile: GemmProfile = DEFAULT_PROFILE,
+    profile: Profile = DEFAULT_PROFILE,
 ) -> np.ndarray:
     """The same as a new array, by the element functions that host and GPU code share: slow, for tests."""
     _, (rows, columns, depth), steps = _operands(a, b, transpose_a, transpose_b)
     out = np.zeros((rows, columns), np.float32) if c is None else c.copy()
     library().cpm_gemm_elements(
         a.ctypes.data, *steps[:2], b.ctypes.data, *steps[2:], rows, columns, depth, _form(transpose_a, transpose_b),
-        int(c is not None), profile.q, profile.unit, out.ctypes.data,
+        int(c is not None), *profile.numbers, out.ctypes.data,
     )  # fmt: skip
     return out

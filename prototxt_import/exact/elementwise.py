@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact import elementary
 from cpm_kernels.exact.blas import axpy
+from cpm_kernels.exact.profiles import Profile
 from cpm_kernels.window import Window
 from prototxt_import.tensors import array, tensor
 
@@ -255,20 +256,20 @@ class BNLL(Function):
 
 
 class EltwiseSum(Function):
-    """(coefficients, *bottoms) -> their sum, from 0 on, each term added with one rounding."""
+    """(coefficients, profile, *bottoms) -> their sum, from 0 on, each term added with one rounding."""
 
     @staticmethod
-    def forward(ctx, coefficients: list[float], *bottoms: Tensor) -> Tensor:
+    def forward(ctx, coefficients: list[float], profile: Profile, *bottoms: Tensor) -> Tensor:
         ctx.coefficients = coefficients
         out = np.zeros(tuple(bottoms[0].shape), np.float32)
         for coefficient, x in zip(coefficients, bottoms, strict=True):
-            axpy(coefficient, array(x), out)
+            axpy(coefficient, array(x), out, profile)
         return tensor(out, bottoms[0])
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor):
-        return None, *(dy * coefficient for coefficient in ctx.coefficients)
+        return None, None, *(dy * coefficient for coefficient in ctx.coefficients)
 
 
 class EltwiseProduct(Function):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cpm_kernels.exact import blas, convolution, elementary, gemm, pooling
-from cpm_kernels.exact.gemm import GemmProfile
+from cpm_kernels.exact.profiles import Profile
 from cpm_kernels.window import Pair, Window
 from prototxt_import.tensors import array
 
@@ -32,16 +32,14 @@ class HostKernels:
     """cpm_kernels' host functions over contiguous float32 CPU tensors; what is "added to" is changed in place."""
 
     @staticmethod
-    def gemm(
-        a: Tensor, b: Tensor, c: Tensor | None, transpose_a: bool, transpose_b: bool, profile: GemmProfile
-    ) -> Tensor:
+    def gemm(a: Tensor, b: Tensor, c: Tensor | None, transpose_a: bool, transpose_b: bool, profile: Profile) -> Tensor:
         """A B, or A B added to c."""
         onto = None if c is None else c.numpy()
         return torch.from_numpy(gemm.gemm(array(a), array(b), onto, transpose_a, transpose_b, profile, _threads()))
 
     @staticmethod
     def convolve(
-        x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: GemmProfile
+        x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: Profile
     ) -> Tensor:
         """Convolution's forward."""
         bias = None if bias is None else array(bias)
@@ -50,7 +48,7 @@ class HostKernels:
 
     @staticmethod
     def convolve_transposed(
-        y: Tensor, weight: Tensor, bias: Tensor | None, window: Window, size: Pair, group: int, profile: GemmProfile
+        y: Tensor, weight: Tensor, bias: Tensor | None, window: Window, size: Pair, group: int, profile: Profile
     ) -> Tensor:
         """Convolution's gradient by its input, Deconvolution's forward."""
         bias = None if bias is None else array(bias)
@@ -60,16 +58,16 @@ class HostKernels:
 
     @staticmethod
     def add_weight_gradient(
-        x: Tensor, y: Tensor, gradient: Tensor, window: Window, group: int, profile: GemmProfile
+        x: Tensor, y: Tensor, gradient: Tensor, window: Window, group: int, profile: Profile
     ) -> None:
         """The gradient by the weight, added to `gradient` image by image."""
         convolution.add_weight_gradient(array(x), array(y), gradient.numpy(), window, group, profile, _threads())
 
     @staticmethod
-    def add_bias_gradient(y: Tensor, gradient: Tensor) -> None:
+    def add_bias_gradient(y: Tensor, gradient: Tensor, profile: Profile) -> None:
         """The sum of each channel of y (N, C, H, W), added to `gradient` (C,) image by image."""
         for image in array(y):
-            blas.add_row_sums(image.reshape(image.shape[0], -1), gradient.numpy())
+            blas.add_row_sums(image.reshape(image.shape[0], -1), gradient.numpy(), profile=profile)
 
     @staticmethod
     def max_pool(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact.blas import asum, dot
 from cpm_kernels.exact.elementary import exp, log
+from cpm_kernels.exact.profiles import Profile
 from prototxt_import.labels import Normalization
 from prototxt_import.share import Share
 from prototxt_import.tensors import array, tensor
@@ -50,15 +51,15 @@ def _rows(x: Tensor) -> np.ndarray:
 
 
 class EuclideanLoss(Function):
-    """(x, y, share) -> Σ (x − y)² / N / 2 of the whole batch; N counts all its images."""
+    """(x, y, share, profile) -> Σ (x − y)² / N / 2 of the whole batch; N counts all its images."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, share: Share) -> Tensor:
+    def forward(ctx: Any, x: Tensor, y: Tensor, share: Share, profile: Profile) -> Tensor:
         difference = x - y
         ctx.save_for_backward(difference)
         values = array(share.whole(difference))
         ctx.images = len(values)
-        loss = dot(values, values) / np.float32(len(values)) / np.float32(2)
+        loss = dot(values, values, profile) / np.float32(len(values)) / np.float32(2)
         return torch.tensor(loss, device=x.device)
 
     @staticmethod
@@ -66,17 +67,19 @@ class EuclideanLoss(Function):
     def backward(ctx: Any, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
         (difference,) = ctx.saved_tensors
         factor = loss_weight / torch.full_like(loss_weight, ctx.images)  # a card multiplies by the inverse of a number
-        of_x, of_y, _ = ctx.needs_input_grad
-        return difference * factor if of_x else None, difference * -factor if of_y else None, None
+        of_x, of_y, *_ = ctx.needs_input_grad
+        return difference * factor if of_x else None, difference * -factor if of_y else None, None, None
 
 
 class SoftmaxLoss(Function):
-    """(x, labels, axis, normalization) -> −Σ log softmax(x)[label] / divisor."""
+    """(x, labels, axis, normalization, profile) -> −Σ log softmax(x)[label] / divisor."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, labels: Tensor, axis: int, normalization: Normalization) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, labels: Tensor, axis: int, normalization: Normalization, profile: Profile
+    ) -> Tensor:
         images = int(np.prod(x.shape[:axis], dtype=np.int64))
-        probability = softmax(array(x).reshape(images, x.shape[axis], -1))
+        probability = softmax(array(x).reshape(images, x.shape[axis], -1), profile)
         wanted = labels.cpu().numpy().reshape(images, -1)
         counts = wanted != (np.iinfo(np.int64).min if normalization.ignored is None else normalization.ignored)
         of_label = _at(probability, np.where(counts, wanted, 0))[counts]
@@ -94,7 +97,7 @@ class SoftmaxLoss(Function):
         dx[image, wanted[counts], place] -= 1
         dx[np.broadcast_to(~counts[:, None], dx.shape)] = 0
         dx = scaled(dx, np.float32(array(loss_weight) / ctx.divisor))
-        return tensor(dx.reshape(ctx.shape), ctx.like), None, None, None
+        return tensor(dx.reshape(ctx.shape), ctx.like), None, None, None, None
 
 
 def _at(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -129,15 +132,15 @@ class SigmoidCrossEntropyLoss(Function):
 
 
 class HingeLoss(Function):
-    """(x, labels (N,), squared) -> Σ max(0, 1 ∓ x) or its squares / N; minus for the label's own value."""
+    """(x, labels (N,), squared, profile) -> Σ max(0, 1 ∓ x) or its squares / N; minus for the label's own value."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, labels: Tensor, squared: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, labels: Tensor, squared: bool, profile: Profile) -> Tensor:
         margins, own = _rows(x).copy(), (np.arange(len(x)), labels.cpu().numpy())
         margins[own] *= -1
         margins = np.maximum(margins + np.float32(1), np.float32(0))
         ctx.of, ctx.squared, ctx.shape, ctx.like = (margins, own), squared, tuple(x.shape), x.new_empty(0)
-        total = dot(margins, margins) if squared else asum(margins)
+        total = dot(margins, margins, profile) if squared else asum(margins, profile)
         return loss_of(np.float32(total / np.float32(len(x))), x)
 
     @staticmethod
@@ -150,7 +153,7 @@ class HingeLoss(Function):
             dx = scaled(dx, weight * np.float32(2) / np.float32(len(dx)))
         else:
             dx = scaled(np.sign(dx) + np.float32(0), weight / np.float32(len(dx)))
-        return tensor(dx.reshape(ctx.shape), ctx.like), None, None
+        return tensor(dx.reshape(ctx.shape), ctx.like), None, None, None
 
 
 class MultinomialLogisticLoss(Function):
@@ -191,13 +194,15 @@ class InfogainLoss(Function):
 
 
 class ContrastiveLoss(Function):
-    """(x, y, similar (N,), margin, legacy) -> Σ over pairs of d² if similar, else max(margin − d, 0)², or with `legacy`
-    max(margin − d², 0), / N / 2; d is the distance of the pair."""
+    """(x, y, similar (N,), margin, legacy, profile) -> Σ over pairs of d² if similar, else max(margin − d, 0)², or
+    with `legacy` max(margin − d², 0), / N / 2; d is the distance of the pair."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool, profile: Profile
+    ) -> Tensor:
         difference = _rows(x - y)
-        squares = np.array([dot(row, row) for row in difference], np.float32)
+        squares = np.array([dot(row, row, profile) for row in difference], np.float32)
         pairs = array(similar).astype(np.int64).reshape(-1) != 0
         distance = np.sqrt(squares)
         left = np.maximum(np.float32(margin) - (squares if legacy else distance), np.float32(0))
@@ -212,7 +217,7 @@ class ContrastiveLoss(Function):
         alpha = np.float32(array(loss_weight)) / np.float32(len(ctx.of[0]))
         sides = zip((alpha, -alpha), ctx.needs_input_grad[:2], strict=True)
         gradients = (_pairs_gradient(ctx, alpha) if needed else None for alpha, needed in sides)
-        return *gradients, None, None, None
+        return *gradients, None, None, None, None
 
 
 def _pairs_gradient(ctx: Any, alpha: np.float32) -> Tensor:

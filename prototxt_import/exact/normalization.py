@@ -7,26 +7,27 @@ from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact.blas import add_column_sums, add_row_sums, axpy, dot, fused
 from cpm_kernels.exact.elementary import exp
+from cpm_kernels.exact.profiles import Profile
 from prototxt_import.tensors import array, tensor
 
 from .elementwise import raised
 from .gradients import Gradient
 
 
-def row_sums(rows: np.ndarray, scale: float = 1.0) -> np.ndarray:
+def row_sums(rows: np.ndarray, profile: Profile, scale: float = 1.0) -> np.ndarray:
     """scale · the sum of each row, (rows,) (gemv with ones)."""
     sums = np.zeros(rows.shape[0], np.float32)
-    add_row_sums(rows, sums, scale)
+    add_row_sums(rows, sums, scale, profile)
     return sums
 
 
 class Scale(Function):
-    """(x, factor, trailing): x · factor; the factor's last `trailing` axes of size 1 broadcast."""
+    """(x, factor, trailing, profile): x · factor; the factor's last `trailing` axes of size 1 broadcast."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
+    def forward(ctx, x: Tensor, factor: Tensor, trailing: int, profile: Profile) -> Tensor:
         ctx.save_for_backward(x, factor)
-        ctx.factor, ctx.trailing = factor, trailing
+        ctx.factor, ctx.trailing, ctx.profile = factor, trailing, profile
         return x * _broadcast(factor, trailing)
 
     @staticmethod
@@ -36,8 +37,8 @@ class Scale(Function):
         gradient = Gradient(ctx.factor, ctx.needs_input_grad[1])
         if gradient.needed:
             with gradient.on_host() as values:
-                _add_scale_gradient(array(dy * x), factor, ctx.trailing, values.reshape(-1))
-        return dy * _broadcast(factor, ctx.trailing), gradient.done(), None
+                _add_scale_gradient(array(dy * x), factor, ctx.trailing, values.reshape(-1), ctx.profile)
+        return dy * _broadcast(factor, ctx.trailing), gradient.done(), None, None
 
 
 def _broadcast(values: Tensor, trailing: int) -> Tensor:
@@ -48,7 +49,9 @@ def _inner(shape: tuple[int, ...], trailing: int) -> int:
     return int(np.prod(shape[len(shape) - trailing :], dtype=np.int64))
 
 
-def _add_scale_gradient(product: np.ndarray, factor: Tensor, trailing: int, gradient: np.ndarray) -> None:
+def _add_scale_gradient(
+    product: np.ndarray, factor: Tensor, trailing: int, gradient: np.ndarray, profile: Profile
+) -> None:
     """Sums of dy · x over the inner axes, then over the outer ones, onto the gradient."""
     inner, count = _inner(product.shape, trailing), factor.numel()
     rows = product.reshape(-1, inner)
@@ -57,23 +60,23 @@ def _add_scale_gradient(product: np.ndarray, factor: Tensor, trailing: int, grad
     if inner == 1:
         sums = rows.reshape(-1)
     elif rows.shape[0] == 1:
-        sums = np.array([dot(ones[:inner], rows)], np.float32)
+        sums = np.array([dot(ones[:inner], rows, profile)], np.float32)
     else:
-        sums = row_sums(rows)
+        sums = row_sums(rows, profile)
     if outer == 1:
         gradient += sums
     elif count == 1:
-        gradient += dot(ones[:outer], sums)
+        gradient += dot(ones[:outer], sums, profile)
     else:
-        add_column_sums(sums.reshape(outer, count), gradient)
+        add_column_sums(sums.reshape(outer, count), gradient, profile)
 
 
 class Bias(Function):
-    """(x, bias, trailing): x + bias."""
+    """(x, bias, trailing, profile): x + bias."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, bias: Tensor, trailing: int) -> Tensor:
-        ctx.bias, ctx.trailing = bias, trailing
+    def forward(ctx, x: Tensor, bias: Tensor, trailing: int, profile: Profile) -> Tensor:
+        ctx.bias, ctx.trailing, ctx.profile = bias, trailing, profile
         return x + _broadcast(bias, trailing)
 
     @staticmethod
@@ -84,8 +87,8 @@ class Bias(Function):
             count, inner = ctx.bias.numel(), _inner(dy.shape, ctx.trailing)
             with gradient.on_host() as values:
                 for rows in array(dy).reshape(-1, count, inner):
-                    add_row_sums(rows, values.reshape(-1))
-        return dy, gradient.done(), None
+                    add_row_sums(rows, values.reshape(-1), profile=ctx.profile)
+        return dy, gradient.done(), None, None
 
 
 class BatchNorm(Function):
@@ -105,15 +108,16 @@ class BatchNorm(Function):
 
 
 class BatchNormOfBatch(Function):
-    """(x, eps) -> (y, mean, variance), the statistics being the batch's; gradients flow to y's x only."""
+    """(x, eps, profile) -> (y, mean, variance), the statistics being the batch's; gradients flow to y's x only."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx, x: Tensor, eps: float, profile: Profile) -> tuple[Tensor, Tensor, Tensor]:
         shape = (1, -1) + (1,) * (x.dim() - 2)
         ctx.share = float(np.float32(1.0 / (x.numel() // x.shape[1])))
-        mean = _channel_sums(x, ctx.share)
+        ctx.profile = profile
+        mean = _channel_sums(x, profile, ctx.share)
         y = x - mean.reshape(shape)
-        variance = _channel_sums(raised(y, 2.0), ctx.share)
+        variance = _channel_sums(raised(y, 2.0), profile, ctx.share)
         deviation = raised(variance + eps, 0.5).reshape(shape)
         y = y / deviation
         ctx.save_for_backward(y, deviation)
@@ -124,44 +128,45 @@ class BatchNormOfBatch(Function):
     @once_differentiable
     def backward(ctx, dy: Tensor, *_: Tensor):
         y, deviation = ctx.saved_tensors
-        along = y * _channel_sums(y * dy).reshape(deviation.shape)
-        total = along + _channel_sums(dy).reshape(deviation.shape)
-        return (dy + total * -ctx.share) / deviation, None
+        along = y * _channel_sums(y * dy, ctx.profile).reshape(deviation.shape)
+        total = along + _channel_sums(dy, ctx.profile).reshape(deviation.shape)
+        return (dy + total * -ctx.share) / deviation, None, None
 
 
-def _channel_sums(x: Tensor, scale: float = 1.0) -> Tensor:
+def _channel_sums(x: Tensor, profile: Profile, scale: float = 1.0) -> Tensor:
     """scale · the sum of each channel of x (N, C, …): within each image, then over the images."""
-    sums = row_sums(array(x).reshape(x.shape[0] * x.shape[1], -1), scale)
+    sums = row_sums(array(x).reshape(x.shape[0] * x.shape[1], -1), profile, scale)
     total = np.zeros(x.shape[1], np.float32)
-    add_column_sums(sums.reshape(x.shape[:2]), total)
+    add_column_sums(sums.reshape(x.shape[:2]), total, profile)
     return tensor(total, x)
 
 
 class LRNAcross(Function):
-    """(x, size, alpha, beta, k) -> x / scale ^ beta; the sums over `size` channels slide along the channels."""
+    """(x, size, alpha, beta, k, profile) -> x / scale ^ beta; sums over `size` channels slide along the channels."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    def forward(ctx, x: Tensor, size: int, alpha: float, beta: float, k: float, profile: Profile) -> Tensor:
         weight = float(np.float32(alpha) / np.float32(size))
         window = _window(size, x)
-        scales = [_sliding_scale(image * image, window, weight, k) for image in array(x)]
+        scales = [_sliding_scale(image * image, window, weight, k, profile) for image in array(x)]
         scale = tensor(np.stack(scales), x)
         y = x * raised(scale, -beta)
         ctx.save_for_backward(x, y, scale)
-        ctx.parameters = size, alpha, beta
+        ctx.parameters = size, alpha, beta, profile
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor):
         x, y, scale = ctx.saved_tensors
-        size, alpha, beta = ctx.parameters
+        size, alpha, beta, profile = ctx.parameters
         factor = np.float32(2) * np.float32(alpha) * np.float32(beta) / np.float32(size)
         window = _window(size, x)
         dx, x, ratio = array((dy * raised(scale, -beta)).clone()), array(x), array(dy * y / scale)
         for image in range(len(dx)):
-            axpy(-float(factor), x[image] * _sliding_sum(ratio[image], window), dx[image])
-        return tensor(dx, scale), None, None, None, None
+            for channel, share in enumerate(x[image] * _sliding_sum(ratio[image], window)):
+                axpy(-float(factor), share, dx[image, channel], profile)
+        return tensor(dx, scale), None, None, None, None, None
 
 
 def _window(size: int, x: Tensor) -> int:
@@ -176,16 +181,16 @@ def _padded(values: np.ndarray, size: int) -> np.ndarray:
     return padded
 
 
-def _sliding_scale(squares: np.ndarray, size: int, weight: float, k: float) -> np.ndarray:
+def _sliding_scale(squares: np.ndarray, size: int, weight: float, k: float, profile: Profile) -> np.ndarray:
     """k + weight · Σ of neighbouring channels: each from the one before, the next term in before the last goes."""
     padded, out = _padded(squares, size), np.empty_like(squares)
     out[0] = k
     for channel in range(size):
-        axpy(weight, padded[channel], out[0])
+        axpy(weight, padded[channel], out[0], profile)
     for channel in range(1, len(out)):
         out[channel] = out[channel - 1]
-        axpy(weight, padded[channel + size - 1], out[channel])
-        axpy(-weight, padded[channel - 1], out[channel])
+        axpy(weight, padded[channel + size - 1], out[channel], profile)
+        axpy(-weight, padded[channel - 1], out[channel], profile)
     return out
 
 
@@ -203,15 +208,15 @@ def _sliding_sum(values: np.ndarray, size: int) -> np.ndarray:
 
 
 class MVN(Function):
-    """(x (rows, values), eps, normalize_variance) -> rows with mean 0 and, if asked, deviation 1."""
+    """(x (rows, values), eps, normalize_variance, profile) -> rows with mean 0 and, if asked, deviation 1."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, eps: float, normalize_variance: bool) -> Tensor:
+    def forward(ctx, x: Tensor, eps: float, normalize_variance: bool, profile: Profile) -> Tensor:
         share = float(np.float32(1.0 / x.shape[1]))
-        y = x - tensor(row_sums(array(x), share), x)[:, None]
-        ctx.normalize_variance, ctx.share = normalize_variance, share
+        y = x - tensor(row_sums(array(x), profile, share), x)[:, None]
+        ctx.normalize_variance, ctx.share, ctx.profile = normalize_variance, share, profile
         if normalize_variance:
-            variance = row_sums(array(raised(y, 2.0)), share)
+            variance = row_sums(array(raised(y, 2.0)), profile, share)
             deviation = (raised(tensor(variance, x), 0.5) + eps)[:, None]
             y = y / deviation
             ctx.save_for_backward(y, deviation)
@@ -221,35 +226,35 @@ class MVN(Function):
     @once_differentiable
     def backward(ctx, dy: Tensor):
         if not ctx.normalize_variance:
-            return dy - tensor(row_sums(array(dy), ctx.share), dy)[:, None], None, None
+            return dy - tensor(row_sums(array(dy), ctx.profile, ctx.share), dy)[:, None], None, None, None
         y, deviation = ctx.saved_tensors
-        along = y * tensor(row_sums(array(y * dy)), dy)[:, None]
-        total = along + tensor(row_sums(array(dy)), dy)[:, None]
-        return (dy + total * -ctx.share) / deviation, None, None
+        along = y * tensor(row_sums(array(y * dy), ctx.profile), dy)[:, None]
+        total = along + tensor(row_sums(array(dy), ctx.profile), dy)[:, None]
+        return (dy + total * -ctx.share) / deviation, None, None, None
 
 
-def softmax(x: np.ndarray) -> np.ndarray:
+def softmax(x: np.ndarray, profile: Profile) -> np.ndarray:
     """exp(x − max) / Σ over the channels of x (images, channels, places), the sum by gemv."""
     values = exp(x - x.max(axis=1, keepdims=True))
     out = np.empty_like(values)
     for image, to in zip(values, out, strict=True):
         sums = np.zeros(image.shape[1], np.float32)
-        add_column_sums(image, sums)
+        add_column_sums(image, sums, profile)
         np.divide(image, sums, out=to)
     return out
 
 
 class Softmax(Function):
-    """(x, axis) -> softmax along it."""
+    """(x, axis, profile) -> softmax along it."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, axis: int) -> Tensor:
+    def forward(ctx, x: Tensor, axis: int, profile: Profile) -> Tensor:
         shape = tuple(x.shape)
         outer = int(np.prod(shape[:axis], dtype=np.int64))
         values = array(x).reshape(outer, shape[axis], -1)
-        y = tensor(softmax(values).reshape(shape), x)
+        y = tensor(softmax(values, profile).reshape(shape), x)
         ctx.save_for_backward(y)
-        ctx.axis, ctx.outer = axis, outer
+        ctx.axis, ctx.outer, ctx.profile = axis, outer, profile
         return y
 
     @staticmethod
@@ -259,20 +264,21 @@ class Softmax(Function):
         shape = tuple(y.shape)
         rows = (ctx.outer, shape[ctx.axis], -1)
         y, dy_rows = array(y).reshape(rows), array(dy).reshape(rows)
-        inner = _strided_dots(dy_rows, y)
-        return tensor(((dy_rows - inner[:, None]) * y).reshape(shape), dy), None
+        inner = _strided_dots(dy_rows, y, ctx.profile)
+        return tensor(((dy_rows - inner[:, None]) * y).reshape(shape), dy), None, None
 
 
-def _strided_dots(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _strided_dots(x: np.ndarray, y: np.ndarray, profile: Profile) -> np.ndarray:
     """Σ over axis 1 of (outer, channels, inner) arrays, as cblas_sdot with steps: pairs, each with one rounding saved
-    by a fused multiply-add, added up in double. Without steps it is the contiguous dot."""
+    by a fused multiply-add where there is AVX-512, added up in double. Without steps it is the contiguous dot."""
     if x.shape[2] == 1:
-        return np.array([[dot(a, b)] for a, b in zip(x, y, strict=True)], np.float32)
+        return np.array([[dot(a, b, profile)] for a, b in zip(x, y, strict=True)], np.float32)
     total = np.zeros((x.shape[0], x.shape[2]), np.float64)
     channels = x.shape[1]
     for channel in range(0, channels - 1, 2):
         pair = y[:, channel + 1] * x[:, channel + 1]
-        total += fused(y[:, channel], x[:, channel], pair)
+        first = y[:, channel], x[:, channel]
+        total += fused(*first, pair) if profile.has_avx512 else first[0] * first[1] + pair
     if channels % 2:
         total += y[:, -1] * x[:, -1]
     return total.astype(np.float32)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cpm_kernels.exact.blas import dot
-from cpm_kernels.exact.gemm import DEFAULT_PROFILE, GEMM_PROFILES, GemmProfile
+from cpm_kernels.exact.profiles import DEFAULT_PROFILE, Profile
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
 from prototxt_import.labels import Normalization
@@ -28,9 +28,9 @@ from .reduction import Reduction
 
 @dataclass(frozen=True)
 class Exact(Operations):
-    """Caffe's arithmetic; `profile` says which OpenBLAS cut the matrix products."""
+    """Caffe's arithmetic; `profile` says with which OpenBLAS."""
 
-    profile: GemmProfile = DEFAULT_PROFILE
+    profile: Profile = DEFAULT_PROFILE
 
     memory_format = torch.contiguous_format
     adds_parameter_gradients = True
@@ -38,8 +38,7 @@ class Exact(Operations):
     lacks = frozenset({"axpy", "l2_normalize"})
 
     def __str__(self) -> str:
-        names = {profile: name for name, profile in GEMM_PROFILES.items()}
-        return "exact" if self.profile == DEFAULT_PROFILE else f"exact:{names.get(self.profile, self.profile)}"
+        return "exact" if self.profile == DEFAULT_PROFILE else f"exact:{self.profile}"
 
     def convolution(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, rectified: bool = False
@@ -96,22 +95,22 @@ class Exact(Operations):
         return elementwise.BNLL.apply(x)
 
     def reduction(self, x: Tensor, operation: str, coefficient: float) -> Tensor:
-        return Reduction.apply(x, operation, coefficient)
+        return Reduction.apply(x, operation, coefficient, self.profile)
 
     def scale(self, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
-        return normalization.Scale.apply(x, factor, trailing)
+        return normalization.Scale.apply(x, factor, trailing, self.profile)
 
     def bias(self, x: Tensor, bias: Tensor, trailing: int) -> Tensor:
-        return normalization.Bias.apply(x, bias, trailing)
+        return normalization.Bias.apply(x, bias, trailing, self.profile)
 
     def batch_norm(self, x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
         return normalization.BatchNorm.apply(x, mean, variance, eps)
 
     def batch_norm_of_batch(self, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        return normalization.BatchNormOfBatch.apply(x, eps)
+        return normalization.BatchNormOfBatch.apply(x, eps, self.profile)
 
     def lrn_across(self, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-        return normalization.LRNAcross.apply(x, size, alpha, beta, k)
+        return normalization.LRNAcross.apply(x, size, alpha, beta, k, self.profile)
 
     def lrn_within(self, x: Tensor, size: int, alpha: float, beta: float) -> Tensor:
         # The layers that Caffe's layer holds inside.
@@ -121,16 +120,16 @@ class Exact(Operations):
         return self.eltwise_product((x, self.power(mean, -beta, alpha, 1.0)))
 
     def mvn(self, x: Tensor, eps: float, normalize_variance: bool) -> Tensor:
-        return normalization.MVN.apply(x, eps, normalize_variance)
+        return normalization.MVN.apply(x, eps, normalize_variance, self.profile)
 
     def softmax(self, x: Tensor, axis: int) -> Tensor:
-        return normalization.Softmax.apply(x, axis)
+        return normalization.Softmax.apply(x, axis, self.profile)
 
     def split(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
         return elementwise.Split.apply(x, count)
 
     def eltwise_sum(self, bottoms: Sequence[Tensor], coefficients: list[float]) -> Tensor:
-        return elementwise.EltwiseSum.apply(coefficients, *bottoms)
+        return elementwise.EltwiseSum.apply(coefficients, self.profile, *bottoms)
 
     def eltwise_product(self, bottoms: Sequence[Tensor], by_division: bool = False) -> Tensor:
         return elementwise.EltwiseProduct.apply(by_division, *bottoms)
@@ -142,16 +141,16 @@ class Exact(Operations):
         return elementwise.Dropout.apply(x, tensor(kept.astype(np.float32), x), float(np.float32(1.0 / p)))
 
     def euclidean_loss(self, x: Tensor, y: Tensor, share: Share) -> Tensor:
-        return losses.EuclideanLoss.apply(x, y, share)
+        return losses.EuclideanLoss.apply(x, y, share, self.profile)
 
     def softmax_loss(self, x: Tensor, labels: Tensor, axis: int, normalization: Normalization) -> Tensor:
-        return losses.SoftmaxLoss.apply(x, labels, axis, normalization)
+        return losses.SoftmaxLoss.apply(x, labels, axis, normalization, self.profile)
 
     def sigmoid_cross_entropy_loss(self, x: Tensor, y: Tensor, normalization: Normalization) -> Tensor:
         return losses.SigmoidCrossEntropyLoss.apply(x, y, normalization)
 
     def hinge_loss(self, x: Tensor, labels: Tensor, squared: bool) -> Tensor:
-        return losses.HingeLoss.apply(x, labels, squared)
+        return losses.HingeLoss.apply(x, labels, squared, self.profile)
 
     def multinomial_logistic_loss(self, x: Tensor, labels: Tensor) -> Tensor:
         return losses.MultinomialLogisticLoss.apply(x, labels)
@@ -160,11 +159,11 @@ class Exact(Operations):
         return losses.InfogainLoss.apply(x, labels, gains)
 
     def contrastive_loss(self, x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool) -> Tensor:
-        return losses.ContrastiveLoss.apply(x, y, similar, margin, legacy)
+        return losses.ContrastiveLoss.apply(x, y, similar, margin, legacy, self.profile)
 
     def lstm_unit(self, cell: Tensor, gates: Tensor, carries_on: Tensor) -> tuple[Tensor, Tensor]:
         return recurrent.LSTMUnit.apply(cell, gates, carries_on)
 
     def squared_norm(self, gradient: Tensor) -> np.float32:
         values = array(gradient)
-        return dot(values, values)
+        return dot(values, values, self.profile)

@@ -12,7 +12,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact.blas import add_column_sums
-from cpm_kernels.exact.gemm import GemmProfile
+from cpm_kernels.exact.profiles import Profile
 from cpm_kernels.window import Window
 from prototxt_import.tensors import array
 
@@ -35,7 +35,7 @@ def _add_parameter_gradients(ctx, dy: Tensor, image: Tensor, maps: Tensor) -> tu
     of_weight, of_bias = ctx.needs_input_grad[1:3]
     kernels, bias, weight = _convolving(dy), Gradient(ctx.bias, of_bias), Gradient(ctx.weight, of_weight)
     if bias.needed:
-        kernels.add_bias_gradient(dy, bias.values)
+        kernels.add_bias_gradient(dy, bias.values, ctx.how[1])
     if weight.needed:
         kernels.add_weight_gradient(image, maps, weight.values, ctx.window, *ctx.how)
     return weight.done(), bias.done()
@@ -46,7 +46,7 @@ class Convolution(Function):
 
     @staticmethod
     def forward(
-        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: GemmProfile
+        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: Profile
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.weight, ctx.bias, ctx.window, ctx.how = weight, bias, window, (group, profile)
@@ -68,7 +68,7 @@ class Deconvolution(Function):
 
     @staticmethod
     def forward(
-        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: GemmProfile
+        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: Profile
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.weight, ctx.bias, ctx.window, ctx.how = weight, bias, window, (group, profile)
@@ -91,7 +91,7 @@ class InnerProduct(Function):
     """(x (M, K), weight (N, K) or transposed (K, N), bias (N,), transposed, profile) -> (M, N)."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool, profile: GemmProfile) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool, profile: Profile) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.weight, ctx.bias, ctx.transposed, ctx.profile = weight, bias, transposed, profile
         y = kernels_of(x).gemm(_plain(x), _plain(weight), None, False, not transposed, profile)
@@ -108,7 +108,7 @@ class InnerProduct(Function):
             kernels_of(x).gemm(left, right, weights.values, True, False, ctx.profile)
         if bias.needed:
             with bias.on_host() as sums:
-                add_column_sums(array(dy), sums)
+                add_column_sums(array(dy), sums, ctx.profile)
         if of_x:
             dx = kernels_of(x).gemm(dy, weight, None, False, ctx.transposed, ctx.profile)
         return dx, weights.done(), bias.done(), None, None

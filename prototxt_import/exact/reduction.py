@@ -8,14 +8,15 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact.blas import asum, dot
+from cpm_kernels.exact.profiles import Profile
 from prototxt_import.tensors import array, tensor
 
 
 class Reduction(Function):
-    """(x, operation, coefficient) -> coefficient · the sum, by `operation`, of x over its last axis."""
+    """(x, operation, coefficient, profile) -> coefficient · the sum, by `operation`, of x over its last axis."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, operation: str, coefficient: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, operation: str, coefficient: float, profile: Profile) -> Tensor:
         ctx.operation, ctx.factor = operation, np.float32(coefficient)
         if operation == "MEAN":
             ctx.factor = ctx.factor / np.float32(x.shape[-1])
@@ -23,9 +24,9 @@ class Reduction(Function):
         rows = array(x).reshape(-1, x.shape[-1])
         ones = np.ones(x.shape[-1], np.float32)
         if operation == "ASUM":
-            sums = [asum(row) for row in rows]
+            sums = [asum(row, profile) for row in rows]
         else:
-            sums = [dot(row, row if operation == "SUMSQ" else ones) for row in rows]
+            sums = [dot(row, row if operation == "SUMSQ" else ones, profile) for row in rows]
         values = np.array(sums, np.float32).reshape(tuple(x.shape[:-1]))
         return tensor(np.asarray(values * ctx.factor), x)
 
@@ -35,7 +36,7 @@ class Reduction(Function):
         (x,) = ctx.saved_tensors
         factor = (dy * float(ctx.factor))[..., None]
         if ctx.operation == "SUMSQ":
-            return x * (factor * 2), None, None
+            return x * (factor * 2), None, None, None
         if ctx.operation == "ASUM":
-            return x.sign() * factor, None, None
-        return factor.expand(x.shape), None, None
+            return x.sign() * factor, None, None, None
+        return factor.expand(x.shape), None, None, None

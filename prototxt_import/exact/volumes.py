@@ -5,16 +5,14 @@ products, image by image and group by group. The functions are those of `kernels
 import torch
 from torch import Tensor
 
-from cpm_kernels.exact.gemm import GemmProfile
+from cpm_kernels.exact.profiles import Profile
 from cpm_kernels.window import Sizes, Window
 from prototxt_import.im2col import col2im, im2col
 
 from .kernels import kernels_of
 
 
-def convolve(
-    x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: GemmProfile
-) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: Profile) -> Tensor:
     """Convolution's forward; x (N, C, …)."""
     size = window.convolved(tuple(x.shape[2:]))
     columns = im2col(x, window).flatten(2)
@@ -24,7 +22,7 @@ def convolve(
 
 
 def convolve_transposed(
-    y: Tensor, weight: Tensor, bias: Tensor | None, window: Window, size: Sizes, group: int, profile: GemmProfile
+    y: Tensor, weight: Tensor, bias: Tensor | None, window: Window, size: Sizes, group: int, profile: Profile
 ) -> Tensor:
     """Convolution's gradient by its input of that size, Deconvolution's forward."""
     columns = [_product(weight.flatten(1), image, group, True, profile) for image in y.flatten(2)]
@@ -36,9 +34,7 @@ def _spread(bias: Tensor, x: Tensor) -> Tensor:
     return bias.reshape(-1, *(1,) * (x.dim() - 2))
 
 
-def add_weight_gradient(
-    x: Tensor, y: Tensor, gradient: Tensor, window: Window, group: int, profile: GemmProfile
-) -> None:
+def add_weight_gradient(x: Tensor, y: Tensor, gradient: Tensor, window: Window, group: int, profile: Profile) -> None:
     """The gradient by the weight, added to `gradient` image by image."""
     for image, maps in zip(im2col(x, window).flatten(2), y.flatten(2), strict=True):
         parts = zip(maps.chunk(group), image.chunk(group), gradient.flatten(1).chunk(group), strict=True)
@@ -46,12 +42,12 @@ def add_weight_gradient(
             kernels_of(x).gemm(outputs, inputs, onto, False, True, profile)
 
 
-def add_bias_gradient(y: Tensor, gradient: Tensor) -> None:
+def add_bias_gradient(y: Tensor, gradient: Tensor, profile: Profile) -> None:
     """The sum of each channel of y (N, C, …), added to `gradient` (C,) image by image."""
-    kernels_of(y).add_bias_gradient(y.flatten(2)[..., None], gradient)
+    kernels_of(y).add_bias_gradient(y.flatten(2)[..., None], gradient, profile)
 
 
-def _product(weight: Tensor, columns: Tensor, group: int, transposed: bool, profile: GemmProfile) -> Tensor:
+def _product(weight: Tensor, columns: Tensor, group: int, transposed: bool, profile: Profile) -> Tensor:
     """Of each group's rows of the weight with its own columns."""
     parts = zip(weight.chunk(group), columns.chunk(group), strict=True)
     gemm = kernels_of(columns).gemm

@@ -86,6 +86,16 @@ def test_the_exact_kernels_keep_their_sums_in_registers(architecture: str) -> No
         assert numbers["stores"] == numbers["loads"] == 0, f"{name} spills on {architecture}: {numbers}"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_other_families_keep_their_sums_in_registers(architecture: str) -> None:
+    report = report_of("exact/families.cu", architecture)
+    tiled = [name for name in report if name.endswith(tuple(TILES))]
+    assert len(tiled) == 10 * len(TILES) and len(report) == len(tiled) + 3
+    for name, numbers in report.items():
+        assert numbers["stores"] == numbers["loads"] == 0, f"{name} spills on {architecture}: {numbers}"
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_sample_kernels_stay_in_registers(architecture: str) -> None:
     report = report_of("samples/sample.cu", architecture)

@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from cpm_kernels.exact.gemm import GEMM_PROFILES
+from cpm_kernels.exact.profiles import Profile
 from prototxt_import.engine import ENGINES, make_engine
 from prototxt_import.exact.operations import Exact
 from prototxt_import.fast.measured_plans import MeasuredPlans
@@ -27,16 +27,29 @@ layer { name: "i" type: "InnerProduct" bottom: "c" top: "i"
 
 def test_names_are_engines_and_engines_have_names():
     for name in ENGINES:
-        expected = "exact" if name == "exact:openblas-0.3.21" else name
-        assert str(make_engine(name)) == expected
+        assert str(make_engine(name)) == name
     engine = Fast()
     assert make_engine(engine) is engine
-    with pytest.raises(InputError, match=r"engine: expected one of exact, .*fast.*, found 'quick'"):
+    with pytest.raises(InputError, match=r"engine: expected one of fast, .*exact.*, found 'quick'"):
         make_engine("quick")
 
 
+def test_the_exact_engine_is_named_after_cpu_family_and_threads() -> None:
+    assert make_engine("exact") == make_engine("exact:cooperlake") == make_engine("exact:openblas-0.3.21")
+    assert make_engine("exact:zen-threads4") == make_engine("exact:haswell-threads4") == Exact(Profile("haswell", 4))
+    assert str(make_engine("exact:zen-threads4")) == "exact:haswell-threads4"
+    assert str(make_engine("exact:cooperlake-threads2")) == "exact:cooperlake-threads2"
+    with pytest.raises(InputError, match=r"'cooperlake-threads2' instead of 'openblas-0\.3\.21-threads'"):
+        make_engine("exact:openblas-0.3.21-threads")
+    with pytest.raises(InputError, match=r"'skylakex' instead of 'openblas-0\.3\.30'"):
+        make_engine("exact:openblas-0.3.30")
+    for name in ("pentium", "haswell-threads0", "haswell-threads65", "haswell-threads", ""):
+        with pytest.raises(InputError, match=f"expected one of cooperlake, .*, not '{name}'"):
+            make_engine(f"exact:{name}")
+
+
 def test_engines_are_frozen_and_equal_by_what_they_are():
-    assert make_engine("exact") == make_engine("exact:openblas-0.3.21") == Exact(GEMM_PROFILES["openblas-0.3.21"])
+    assert make_engine("exact") == Exact() == Exact(Profile("cooperlake"))
     assert make_engine("fast:bf16") == Fast(torch.bfloat16) != Fast() != Fast(tf32=True)
     for name in ENGINES:
         with pytest.raises(AttributeError):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cpm_kernels import cuda_module
 from cpm_kernels.exact import cuda
+from cpm_kernels.exact.profiles import Profile
 from cpm_kernels.exact.solvers import SolverStep
 from cpm_repro.training import update
 from cpm_repro.training.loop import Training
@@ -34,8 +35,8 @@ def through(function: Callable, device: str) -> Callable:
     """
     count = len(inspect.signature(function).parameters)
 
-    def called(*arguments: object, **threads: int) -> object:
-        arguments = arguments[:count]
+    def called(*arguments: object, **named: object) -> object:
+        arguments = (*arguments, *named.values())[:count]
         tensors = [torch.from_numpy(a).to(device) if isinstance(a, np.ndarray) else a for a in arguments]
         results = function(*tensors)
         for before, after in zip(arguments, tensors, strict=True):
@@ -48,8 +49,8 @@ def through(function: Callable, device: str) -> Callable:
     return called
 
 
-def add_row_sums(image: Tensor, sums: Tensor) -> None:
-    cuda.add_bias_gradient(image.reshape(1, *image.shape, 1), sums)
+def add_row_sums(image: Tensor, sums: Tensor, profile: Profile) -> None:
+    cuda.add_bias_gradient(image.reshape(1, *image.shape, 1), sums, profile)
 
 
 def solver_update(
@@ -63,15 +64,15 @@ def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     """The exact engine on the twin's kernels; the names of those that were launched."""
     launch, launched = cuda_module.launch, set()
     if request.param == "host":
-        launch = HostLauncher(request.getfixturevalue("kernels_on_host"))
+        launch = HostLauncher(*request.getfixturevalue("kernels_on_host"))
     elif not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     else:
         pytest.importorskip("cupy", reason="CuPy is not installed")
 
-    def recorded(name: str, *arguments: object) -> None:
+    def recorded(name: str, *arguments: object, source: str = "exact/exact.cu") -> None:
         launched.add(name.rsplit("_", 1)[0] if name.endswith(tuple(cuda.TILES)) else name)
-        launch(name, *arguments)
+        launch(name, *arguments, source=source)
 
     monkeypatch.setattr(cuda_module, "launch", recorded)
     device = "cpu" if request.param == "host" else "cuda"

@@ -1,4 +1,4 @@
-"""Every family's sums against an OpenBLAS that runs its kernels (see live_openblas), on random shapes.
+"""Every family's products and sums against an OpenBLAS that runs its kernels (see live_openblas), on random shapes.
 
 A few of the shapes always, thousands with `-m slow`. With several threads the rules are 0.3.21's: those tests need
 CPM_OPENBLAS to name such a library.
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cpm_kernels.exact.blas import add_column_sums, add_row_sums, axpy, dot
-from cpm_kernels.exact.gemm import TILE_VERSIONS, best_version
+from cpm_kernels.exact.gemm import TILE_VERSIONS, best_version, gemm
 from cpm_kernels.exact.profiles import FAMILIES, Profile
 from tests.bits import assert_same_bits
 from tests.live_openblas import LiveOpenBlas, bundled_library
@@ -50,6 +50,22 @@ def compare(live: LiveOpenBlas, calls: list[tuple[object, ...]], found: list[np.
 
 def normals(random: np.random.Generator, *shape: int) -> np.ndarray:
     return random.standard_normal(shape, np.float32)
+
+
+@pytest.mark.parametrize(("transpose_a", "transpose_b"), [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("count", [40, pytest.param(700, marks=pytest.mark.slow)])
+def test_products(oracle: tuple[Profile, LiveOpenBlas], count: int, transpose_a: bool, transpose_b: bool) -> None:
+    """Of up to 3 million multiplications, onto C or not."""
+    profile, live = oracle
+    random = np.random.default_rng(count)
+    for number in range(count):
+        rows, columns, depth = (sizes(random, most) for most in ((300, 2500, 2000) if number % 2 else (80, 200, 700)))
+        depth = min(depth, 3_000_000 // (rows * columns) + 1)
+        a = normals(random, *((depth, rows) if transpose_a else (rows, depth)))
+        b = normals(random, *((columns, depth) if transpose_b else (depth, columns)))
+        c = normals(random, rows, columns) if random.integers(2) else None
+        found = gemm(a, b, None if c is None else c.copy(), transpose_a, transpose_b, profile)
+        compare(live, [("gemm", a, b, c, transpose_a, transpose_b)], [found])
 
 
 @pytest.mark.parametrize("count", SHAPES)

@@ -59,8 +59,9 @@ static void columns_to_plane(const Convolution& v, const float* columns, float* 
 }
 
 // All of B in panels, block by block, as gemm_packed packs them one at a time.
-static Floats pack_all_columns(const OffsetMatrix& b, Index columns, int depth, GemmRule rule,
-                               const GemmSettings& settings) {
+static Floats pack_all_columns(const OffsetMatrix& b, Index columns, int depth, const GemmPlan& plan) {
+    const GemmRule rule = plan.rule;
+    const GemmSettings& settings = plan.settings;
     const int panels = panels_of(columns, TILE_COLUMNS);
     Floats packed = floats((size_t)panels * TILE_COLUMNS * depth);
     parallel_for(settings.threads, panels, [&](Index panel) {
@@ -75,9 +76,10 @@ static Floats pack_all_columns(const OffsetMatrix& b, Index columns, int depth, 
     return packed;
 }
 
-// Rows [0, rows) of a product of packed panels: what one channel of the column matrix's gradient is.
-static void multiply_panels(const float* packed_a, const float* packed_b, int rows, Index columns, int depth,
-                            GemmRule rule, CpuVersion version, float* c) {
+// Rows [first_row, first_row + rows) of a product of packed panels: what one channel of the column matrix's gradient is.
+static void multiply_panels(const float* packed_a, const float* packed_b, Index first_row, int rows, Index columns,
+                            int depth, const GemmPlan& plan, float* c) {
+    const GemmRule rule = plan.rule;
     const int row_panels = panels_of(rows, TILE_ROWS), column_panels = panels_of(columns, TILE_COLUMNS);
     for (int start = 0, length; start < depth; start += length) {
         length = gemm_block(depth - start, rule);
@@ -88,30 +90,30 @@ static void multiply_panels(const float* packed_a, const float* packed_b, int ro
                 const int top = i * TILE_ROWS, height = rows - top < TILE_ROWS ? rows - top : TILE_ROWS;
                 const Index first = (Index)j * TILE_COLUMNS;
                 const int count = (int)(columns - first < TILE_COLUMNS ? columns - first : TILE_COLUMNS);
-                run_tile(version, length, a + (size_t)i * length * TILE_ROWS, b + (size_t)j * length * TILE_COLUMNS,
+                run_tile(plan, first_row + top, first, length, a + (size_t)i * length * TILE_ROWS, b + (size_t)j * length * TILE_COLUMNS,
                          Tile{c + top * columns + first, columns, height, count, tile_use(start == 0, false, rule)});
             }
     }
 }
 
-static GemmSettings settings_of(int q, int unit, int threads, int version) {
-    return GemmSettings{{q, unit}, threads, (CpuVersion)version};
+static GemmSettings settings_of(int family, int family_threads, int threads, int version) {
+    return GemmSettings{{family, family_threads}, threads, (CpuVersion)version};
 }
 
 extern "C" {
 
 // out (images, outputs, out_height, out_width) = weight (outputs, taps) times the column matrix of x, plus bias.
-void cpm_convolve(const float* x, const float* weight, const float* bias, const Convolution* sizes, int q, int unit,
-                  int threads, int version, float* out) {
+void cpm_convolve(const float* x, const float* weight, const float* bias, const Convolution* sizes, int family,
+                  int family_threads, int threads, int version, float* out) {
     const Convolution& v = *sizes;
-    const GemmSettings settings = settings_of(q, unit, threads, version);
-    const GemmRule rule = gemm_rule(GEMM_NN, v.group_outputs(), v.positions(), v.taps(), settings.profile);
-    const Index lanes = gemm_lanes_from(GEMM_NN, v.group_outputs(), v.positions(), v.taps());
+    const GemmSettings settings = settings_of(family, family_threads, threads, version);
+    const GemmPlan plan(GEMM_NN, v.group_outputs(), v.positions(), v.taps(), settings);
+    const Index lanes = gemm_lanes_from(GEMM_NN, v.group_outputs(), v.positions(), v.taps(), settings.profile);
     const std::vector<Index> taps = tap_offsets(v), positions = position_offsets(v);
     std::vector<Floats> packed;
     for (int g = 0; g < v.group; g++)
         packed.push_back(pack_rows({weight + (size_t)g * v.group_outputs() * v.taps(), v.taps(), 1},
-                                   v.group_outputs(), v.taps(), rule, threads));
+                                   v.group_outputs(), v.taps(), plan.rule, threads));
     PaddedImage padded(v);
     for (int image = 0; image < v.images; image++) {
         const float* source = padded.of(x + image * v.channels * v.plane(), threads);
@@ -119,8 +121,7 @@ void cpm_convolve(const float* x, const float* weight, const float* bias, const 
         for (int g = 0; g < v.group; g++) {
             const OffsetMatrix b{source + g * v.group_channels() * v.padded_plane(), taps.data(), positions.data()};
             float* group_to = to + g * v.group_outputs() * v.positions();
-            gemm_packed(packed[g].get(), b, v.group_outputs(), lanes, v.taps(), rule, false, group_to, v.positions(),
-                        settings);
+            gemm_packed(packed[g].get(), b, v.group_outputs(), lanes, v.taps(), plan, false, group_to, v.positions());
             gemm_lanes({weight + (size_t)g * v.group_outputs() * v.taps(), v.taps(), 1}, b,
                        v.group_outputs(), lanes, v.positions(), v.taps(), false, group_to, v.positions());
         }
@@ -129,11 +130,11 @@ void cpm_convolve(const float* x, const float* weight, const float* bias, const 
 }
 
 // x (images, channels, height, width) = col2im of weight^T (taps, outputs) times y, plus bias (channels).
-void cpm_convolve_transposed(const float* y, const float* weight, const float* bias, const Convolution* sizes, int q,
-                             int unit, int threads, int version, float* x) {
+void cpm_convolve_transposed(const float* y, const float* weight, const float* bias, const Convolution* sizes,
+                             int family, int family_threads, int threads, int version, float* x) {
     const Convolution& v = *sizes;
-    const GemmSettings settings = settings_of(q, unit, threads, version);
-    const GemmRule rule = gemm_rule(GEMM_TN, v.taps(), v.positions(), v.group_outputs(), settings.profile);
+    const GemmSettings settings = settings_of(family, family_threads, threads, version);
+    const GemmPlan plan(GEMM_TN, v.taps(), v.positions(), v.group_outputs(), settings);
     const std::vector<Index> row = linear_offsets(v.group_outputs(), v.positions());
     const std::vector<Index> column = linear_offsets(v.positions(), 1);
     const int window = v.kernel[0] * v.kernel[1];
@@ -144,7 +145,7 @@ void cpm_convolve_transposed(const float* y, const float* weight, const float* b
     Floats packed = floats(packed_size * parts * v.group);
     parallel_for(threads, parts * v.group, [&](Index part) {
         const float* first = weight + part / parts * v.group_outputs() * v.taps() + part % parts * rows;
-        const Floats a = pack_rows({first, 1, v.taps()}, rows, v.group_outputs(), rule, 1);
+        const Floats a = pack_rows({first, 1, v.taps()}, rows, v.group_outputs(), plan.rule, 1);
         memcpy(packed.get() + part * packed_size, a.get(), sizeof(float) * packed_size);
     });
     for (int image = 0; image < v.images; image++) {
@@ -155,15 +156,15 @@ void cpm_convolve_transposed(const float* y, const float* weight, const float* b
             const float* group_packed = packed.get() + g * parts * packed_size;
             if (v.is_1x1()) {
                 gemm_packed(group_packed, {from, row.data(), column.data()}, rows, v.positions(), v.group_outputs(),
-                            rule, false, group_to, v.positions(), settings);
+                            plan, false, group_to, v.positions());
                 continue;
             }
             const Floats b = pack_all_columns({from, row.data(), column.data()}, v.positions(), v.group_outputs(),
-                                              rule, settings);
+                                              plan);
             parallel_for(threads, parts, [&](Index part) {
                 Floats columns = floats((size_t)rows * v.positions());
-                multiply_panels(group_packed + part * packed_size, b.get(), rows, v.positions(), v.group_outputs(),
-                                rule, settings.version, columns.get());
+                multiply_panels(group_packed + part * packed_size, b.get(), part * rows, rows, v.positions(),
+                                v.group_outputs(), plan, columns.get());
                 columns_to_plane(v, columns.get(), group_to + part * v.plane());
             });
         }
@@ -175,13 +176,13 @@ void cpm_convolve_transposed(const float* y, const float* weight, const float* b
 }
 
 // gradient (outputs, taps) += y times the column matrix of x transposed, image by image.
-void cpm_convolution_weights(const float* x, const float* y, const Convolution* sizes, int q, int unit, int threads,
+void cpm_convolution_weights(const float* x, const float* y, const Convolution* sizes, int family, int family_threads, int threads,
                              int version, float* gradient) {
     const Convolution& v = *sizes;
-    const GemmSettings settings = settings_of(q, unit, threads, version);
+    const GemmSettings settings = settings_of(family, family_threads, threads, version);
     const int depth = (int)v.positions();
-    const GemmRule rule = gemm_rule(GEMM_NT, v.group_outputs(), v.taps(), depth, settings.profile);
-    const bool lanes = gemm_lanes_from(GEMM_NT, v.group_outputs(), v.taps(), depth) == 0;
+    const GemmPlan plan(GEMM_NT, v.group_outputs(), v.taps(), depth, settings);
+    const bool lanes = gemm_lanes_from(GEMM_NT, v.group_outputs(), v.taps(), depth, settings.profile) == 0;
     const std::vector<Index> taps = tap_offsets(v), positions = position_offsets(v);
     PaddedImage padded(v);
     for (int image = 0; image < v.images; image++) {
@@ -194,8 +195,8 @@ void cpm_convolution_weights(const float* x, const float* y, const Convolution* 
                 gemm_lanes(a, b, v.group_outputs(), 0, v.taps(), depth, true, to, v.taps());
                 continue;
             }
-            const Floats packed = pack_rows(a, v.group_outputs(), depth, rule, threads);
-            gemm_packed(packed.get(), b, v.group_outputs(), v.taps(), depth, rule, true, to, v.taps(), settings);
+            const Floats packed = pack_rows(a, v.group_outputs(), depth, plan.rule, threads);
+            gemm_packed(packed.get(), b, v.group_outputs(), v.taps(), depth, plan, true, to, v.taps());
         }
     }
 }

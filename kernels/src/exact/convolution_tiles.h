@@ -12,14 +12,24 @@ CPM_DEVICE bool sixteen_bytes(const void* data, int stride) {
     return (unsigned long long)data % 16 == 0 && stride % 4 == 0;
 }
 
-CPM_DEVICE Output output_tile(float* data, int rows, int columns, long long kept, int first_row, int first_column) {
-    return {data, rows, columns, (int)kept, first_row, first_column, sixteen_bytes(data, columns)};
+// Places of a product's rows and columns; both null where no element is two chains.
+struct Places {
+    const int *rows, *columns;
+
+    CPM_DEVICE bool two_chains(int row, int column) const { return gemm_is_two_chains(rows[row], columns[column]); }
+};
+
+CPM_DEVICE Output output_tile(float* data, int rows, int columns, long long kept, int first_row, int first_column,
+                              const Places& places) {
+    return {data,         rows,        columns,       (int)kept, first_row, first_column, sixteen_bytes(data, columns),
+            places.rows, places.columns};
 }
 
 // Forward of one image and group: weight (M, K) times the column matrix (K, output pixels), plus bias (M).
-template <class T>
+template <class T, class How>
 CPM_DEVICE void convolution_tile(const float* weight, const float* bottom, const float* bias, float* top,
-                                 const int4* taps, const Image& image, int m, int k, GemmRule profile) {
+                                 const int4* taps, const Image& image, int m, int k, Profile profile,
+                                 const Places& places) {
     using A = ContiguousInK<T::ROWS, T::THREADS>;
     using B = ColumnMatrix<T::COLUMNS, T::THREADS>;
     CPM_SHARED Panels<T> panels;
@@ -32,16 +42,17 @@ CPM_DEVICE void convolution_tile(const float* weight, const float* bottom, const
         thread.b.begin(id, first_column);
     });
     const int n = image.out_rows * image.out_columns;
-    const Output c = output_tile(top, m, n, gemm_lanes_from(GEMM_NN, m, n, k), first_row, first_column);
-    multiply_tile<T>(threads, panels, k, gemm_rule(GEMM_NN, m, n, k, profile), c, false, bias);
+    const long long kept = gemm_lanes_from(GEMM_NN, m, n, k, profile);
+    const Output c = output_tile(top, m, n, kept, first_row, first_column, places);
+    multiply_tile<T, How>(threads, panels, k, gemm_rule(GEMM_NN, m, n, k, profile), c, false, bias);
 }
 
 // Weight gradient of one group, onto what is there: the top's gradient (M, output pixels) times the column matrix
 // transposed (output pixels, taps), image by image.
-template <class T>
+template <class T, class How>
 CPM_DEVICE void weight_gradient_tile(const float* top, const float* bottom, float* weight, const int4* taps,
-                                     const Image& image, int m, int tap_count, GemmRule profile, int images,
-                                     long long top_step, long long bottom_step) {
+                                     const Image& image, int m, int tap_count, Profile profile, const Places& places,
+                                     int images, long long top_step, long long bottom_step) {
     using A = ContiguousInK<T::ROWS, T::THREADS>;
     using B = ColumnMatrixTransposed<T::COLUMNS, T::THREADS>;
     CPM_SHARED Panels<T> panels;
@@ -49,8 +60,8 @@ CPM_DEVICE void weight_gradient_tile(const float* top, const float* bottom, floa
     const int first_row = blockIdx.y * T::ROWS, first_column = blockIdx.x * T::COLUMNS;
     const int area = image.out_rows * image.out_columns;
     const GemmRule rule = gemm_rule(GEMM_NT, m, tap_count, area, profile);
-    const long long kept = gemm_lanes_from(GEMM_NT, m, tap_count, area);
-    const Output c = output_tile(weight, m, tap_count, kept, first_row, first_column);
+    const long long kept = gemm_lanes_from(GEMM_NT, m, tap_count, area, profile);
+    const Output c = output_tile(weight, m, tap_count, kept, first_row, first_column, places);
 #pragma unroll 1
     for (int i = 0; i < images; i++) {
         threads.phase([&](auto& thread, int) {
@@ -59,7 +70,7 @@ CPM_DEVICE void weight_gradient_tile(const float* top, const float* bottom, floa
             thread.b.data = bottom + i * bottom_step, thread.b.taps = taps, thread.b.image = image;
             thread.b.rows = tap_count, thread.b.first = first_column;
         });
-        multiply_tile<T>(threads, panels, area, rule, c, true, nullptr);
+        multiply_tile<T, How>(threads, panels, area, rule, c, true, nullptr);
     }
 }
 
@@ -108,12 +119,12 @@ CPM_DEVICE void data_gradient_tile(const float* weight, const float* top, float*
             thread.a.whole = sixteen_bytes(thread.a.data, inputs);
             thread.b.shift(id, dy, dx);
         });
-        multiply_block<T>(threads, panels, 0, outputs);
+        multiply_block<T, FusedChains>(threads, panels, 0, outputs);
         threads.phase([&](auto& thread, int id) { add_tap<T>(thread, image, first_column, dy, dx, id); });
     }
     const int pixels = image.rows * image.columns;
-    const Output c = output_tile(bottom, inputs, pixels, pixels, first_row, first_column);
-    threads.phase([&](auto& thread, int id) { add_to_output<T>(thread.total, c, ADD_TO_NOTHING, nullptr, id); });
+    const Output c = output_tile(bottom, inputs, pixels, pixels, first_row, first_column, Places{});
+    threads.phase([&](auto& thread, int id) { add_to_output<T, FusedChains>(thread.total, c, ADD_TO_NOTHING, nullptr, id); });
 }
 
 // col2im for one pixel of one channel: the columns' terms in row-major order of the kernel, from 0.

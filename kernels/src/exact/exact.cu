@@ -1,98 +1,30 @@
 // The kernels of the exact engine's CUDA twin: Caffe's CPU arithmetic, element by element (kernels/cuda.py launches).
 //
-// Tiled kernels: grid (column tiles, row tiles, batch); the tile's size is in the name. The others have one thread
-// per element of what they write. All arrays are float32, contiguous, in Caffe's order (N, C, H, W).
+// The tiled kernels are those of tiled_kernels.h, for the families with AVX-512 (families.cu has the others). The rest
+// have one thread per element of what they write. All arrays are float32, contiguous, in Caffe's order (N, C, H, W).
 
 #include "exact/blas.h"
-#include "exact/convolution_tiles.h"
 #include "exact/pooling_gradient.h"
 #include "exact/solvers.h"
+#include "exact/tiled_kernels.h"
 
-using T128 = Tile<128, 128>;
-using T64 = Tile<64, 64>;
-using T32 = Tile<32, 128>;
-
-// C[z] = A[z] . B[z] (+ bias per row), onto C if asked; A repeats after a_count, so that a batch shares weights.
-template <class T, class A, class B>
-CPM_DEVICE void product_tile(const float* a, const float* b, float* c, const float* bias, int m, int n, int k,
-                             int a_stride, int b_stride, GemmForm form, GemmRule profile, int onto, int a_count,
-                             long long a_step, long long b_step, long long c_step) {
-    CPM_SHARED Panels<T> panels;
-    ThreadBlock<ProductThread<A, B>, T::THREADS> threads;
-    const int first_row = blockIdx.y * T::ROWS, first_column = blockIdx.x * T::COLUMNS, z = blockIdx.z;
-    threads.phase([&](auto& thread, int) {
-        thread.a.data = a + z % a_count * a_step, thread.b.data = b + z * b_step;
-        thread.a.stride = a_stride, thread.a.rows = m, thread.a.first = first_row;
-        thread.b.stride = b_stride, thread.b.rows = n, thread.b.first = first_column;
-        thread.a.whole = sixteen_bytes(thread.a.data, a_stride);
-        thread.b.whole = sixteen_bytes(thread.b.data, b_stride);
-    });
-    const long long kept = gemm_lanes_from(form, m, n, k);
-    const Output tile = output_tile(c + z * c_step, m, n, kept, first_row, first_column);
-    const GemmRule rule = gemm_rule(form, m, n, k, profile);
-    multiply_tile<T>(threads, panels, k, rule, tile, onto, bias ? bias + z % a_count * m : nullptr);
-}
-
-#define PRODUCT_KERNEL(name, T, form, A, B) \
-    CPM_KERNEL(T::THREADS, T::RESIDENT) \
-    name(const float* a, const float* b, float* c, const float* bias, int m, int n, int k, int q, int unit, int onto, \
-         int a_count, long long a_step, long long b_step, long long c_step) { \
-        product_tile<T, A<T::ROWS, T::THREADS>, B<T::COLUMNS, T::THREADS>>( \
-            a, b, c, bias, m, n, k, A<T::ROWS, T::THREADS>::stride_of(m, k), \
-            B<T::COLUMNS, T::THREADS>::stride_of(n, k), form, PROFILE, onto, a_count, a_step, b_step, c_step); \
-    }
-
-#define TILED_KERNELS(SIZE, T) \
-    PRODUCT_KERNEL(product_nn_##SIZE, T, GEMM_NN, ContiguousInK, ContiguousInRows) \
-    PRODUCT_KERNEL(product_nt_##SIZE, T, GEMM_NT, ContiguousInK, ContiguousInK) \
-    PRODUCT_KERNEL(product_tn_##SIZE, T, GEMM_TN, ContiguousInRows, ContiguousInRows) \
-    \
-    CPM_KERNEL(T::THREADS, T::RESIDENT) \
-    convolution_##SIZE(const float* weight, const float* bottom, const float* bias, float* top, const int4* taps, \
-                       IMAGE_ARGUMENTS, int m, int k, int q, int unit, int group, int channels) { \
-        const int g = blockIdx.z % group; \
-        convolution_tile<T>(weight + (long long)g * m * k, bottom + (long long)blockIdx.z * channels * rows * columns, \
-                            bias ? bias + g * m : nullptr, \
-                            top + (long long)blockIdx.z * m * out_rows * out_columns, taps, IMAGE, m, k, PROFILE); \
-    } \
-    \
-    CPM_KERNEL(T::THREADS, T::FEWER) \
-    weight_gradient_##SIZE(const float* top, const float* bottom, float* weight, const int4* taps, IMAGE_ARGUMENTS, \
-                           int m, int k, int q, int unit, int group, int channels, int images) { \
-        const long long top_area = (long long)m * out_rows * out_columns, area = (long long)channels * rows * columns; \
-        const int g = blockIdx.z; \
-        weight_gradient_tile<T>(top + g * top_area, bottom + g * area, weight + (long long)g * m * k, taps, IMAGE, m, \
-                                k, PROFILE, images, group * top_area, group * area); \
-    } \
-    \
-    CPM_KERNEL(T::THREADS, T::FEWER) \
-    data_gradient_##SIZE(const float* weight, const float* top, float* bottom, IMAGE_ARGUMENTS, int outputs, \
-                         int inputs, int kernel_y, int kernel_x, int dilation_y, int dilation_x, int group) { \
-        const long long per_group = (long long)outputs * inputs * kernel_y * kernel_x; \
-        data_gradient_tile<T>(weight + blockIdx.z % group * per_group, \
-                              top + (long long)blockIdx.z * outputs * out_rows * out_columns, \
-                              bottom + (long long)blockIdx.z * inputs * rows * columns, IMAGE, outputs, inputs, \
-                              kernel_y, kernel_x, dilation_y, dilation_x); \
-    }
-
-#define IMAGE_ARGUMENTS \
-    int rows, int columns, int out_rows, int out_columns, int stride_y, int stride_x, int pad_y, int pad_x
-#define PROFILE GemmRule{q, unit}
-#define IMAGE Image{rows, columns, out_rows, out_columns, stride_y, stride_x, pad_y, pad_x}
-
-TILED_KERNELS(128x128, T128)
-TILED_KERNELS(64x64, T64)
-TILED_KERNELS(32x128, T32)
+TILED_KERNELS(, 128x128, T128, FusedChains)
+TILED_KERNELS(, 64x64, T64, FusedChains)
+TILED_KERNELS(, 32x128, T32, FusedChains)
+DATA_GRADIENT_KERNEL(data_gradient_128x128, T128)
+DATA_GRADIENT_KERNEL(data_gradient_64x64, T64)
+DATA_GRADIENT_KERNEL(data_gradient_32x128, T32)
 
 // What the tiled kernels leave alone: the elements that are dot products of 16 lanes, one thread per element of C.
 
 // As product_tile; a_row leads from row to row of A and a_k along k, likewise for B's columns.
 CPM_KERNEL(128, 1)
-product_lanes(const float* a, const float* b, float* c, const float* bias, int form, int m, int n, int k, int a_row,
-              int a_k, int b_column, int b_k, int onto, int a_count, long long a_step, long long b_step, int batch) {
+product_lanes(const float* a, const float* b, float* c, const float* bias, int form, int m, int n, int k,
+              PROFILE_ARGUMENTS, int a_row, int a_k, int b_column, int b_k, int onto, int a_count, long long a_step,
+              long long b_step, int batch) {
     const long long at = element_number(), z = at / ((long long)m * n);
     const int row = at / n % m, column = at % n;
-    if (z >= batch || column < gemm_lanes_from((GemmForm)form, m, n, k)) return;
+    if (z >= batch || column < gemm_lanes_from((GemmForm)form, m, n, k, PROFILE)) return;
     const float* left = a + z % a_count * a_step + (long long)row * a_row;
     const float* right = b + z * b_step + (long long)column * b_column;
     const bool halves_first = gemm_halves_first(row, column, m, n);
@@ -102,11 +34,11 @@ product_lanes(const float* a, const float* b, float* c, const float* bias, int f
 
 CPM_KERNEL(128, 1)
 convolution_lanes(const float* weight, const float* bottom, const float* bias, float* top, const int4* taps,
-                  IMAGE_ARGUMENTS, int m, int k, int group, int channels, int images) {
+                  IMAGE_ARGUMENTS, int m, int k, PROFILE_ARGUMENTS, int group, int channels, int images) {
     const int n = out_rows * out_columns;
     const long long at = element_number(), z = at / ((long long)m * n);
     const int row = at / n % m, pixel = at % n, g = z % group;
-    if (z >= (long long)images * group || pixel < gemm_lanes_from(GEMM_NN, m, n, k)) return;
+    if (z >= (long long)images * group || pixel < gemm_lanes_from(GEMM_NN, m, n, k, PROFILE)) return;
     const float* left = weight + ((long long)g * m + row) * k;
     const float* image = bottom + z * channels * rows * columns;
     const float sum = dot_of_lanes(
@@ -118,10 +50,10 @@ convolution_lanes(const float* weight, const float* bottom, const float* bias, f
 // Image by image, onto what is there.
 CPM_KERNEL(128, 1)
 weight_gradient_lanes(const float* top, const float* bottom, float* weight, const int4* taps, IMAGE_ARGUMENTS, int m,
-                      int k, int group, int channels, int images) {
+                      int k, PROFILE_ARGUMENTS, int group, int channels, int images) {
     const long long at = element_number();
     const int g = at / (m * k), row = at / k % m, tap = at % k, area = out_rows * out_columns;
-    if (g >= group || tap < gemm_lanes_from(GEMM_NT, m, k, area)) return;
+    if (g >= group || tap < gemm_lanes_from(GEMM_NT, m, k, area, PROFILE)) return;
     for (int i = 0; i < images; i++) {
         const float* left = top + ((long long)(i * group + g) * m + row) * area;
         const float* image = bottom + (long long)(i * group + g) * channels * rows * columns;

@@ -2,12 +2,82 @@
 
 #include "exact/gemm_host.h"
 
-void run_tile(CpuVersion version, int depth, const float* a, const float* b, const Tile& tile) {
+template <bool FUSED>
+static void run_chains(CpuVersion version, int depth, const float* a, const float* b, const Tile& tile) {
 #if CPM_X86
-    if (version == CPU_AVX512) return tile_avx512(depth, a, b, tile);
-    if (version == CPU_AVX2) return tile_avx2(depth, a, b, tile);
+    if (version == CPU_AVX512) return tile_avx512<FUSED>(depth, a, b, tile);
+    if (version == CPU_AVX2) return tile_avx2<FUSED>(depth, a, b, tile);
 #endif
-    tile_portable(depth, a, b, tile);
+    tile_portable<FUSED>(depth, a, b, tile);
+}
+
+static void run_chains(const GemmPlan& plan, int depth, const float* a, const float* b, const Tile& tile) {
+    plan.rule.fused ? run_chains<true>(plan.settings.version, depth, a, b, tile)
+                    : run_chains<false>(plan.settings.version, depth, a, b, tile);
+}
+
+// 4 x 8 results of two chains.
+static void two_chains(const GemmPlan& plan, int depth, const float* a, const float* b, float* out) {
+#if CPM_X86
+    if (plan.rule.two == HASWELL_CHAINS && plan.settings.version != CPU_PORTABLE)
+        return two_chains_avx2(depth, a, b, out);
+#endif
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 8; j++)
+            out[8 * i + j] = gemm_two_chains(
+                0, depth, plan.rule.two, [&](int k) { return a[k * TILE_ROWS + i]; },
+                [&](int k) { return b[k * TILE_COLUMNS + j]; });
+}
+
+// Puts the results of two chains where 4 x 8 of a tile's elements have them.
+static void replace_two_chains(const GemmPlan& plan, const int* rows, const int* columns, int height, int width,
+                               int depth, const float* a, const float* b, float* chains) {
+    float two[32];
+    bool computed = false;
+    for (int i = 0; i < height; i++)
+        for (int j = 0; j < width; j++) {
+            if (!gemm_is_two_chains(rows[i], columns[j])) continue;
+            if (!computed) two_chains(plan, depth, a, b, two);
+            computed = true;
+            chains[i * TILE_COLUMNS + j] = two[8 * i + j];
+        }
+}
+
+static int smaller(Index a, Index b) { return (int)(a < b ? a : b); }
+
+// Of 4 rows, any of their bits.
+static int any_bits(const int* rows, int count) {
+    int bits = 0;
+    for (int i = 0; i < count; i++) bits |= rows[i] | rows[i] >> 8;
+    return bits & 255;
+}
+
+void run_tile(const GemmPlan& plan, Index row, Index column, int depth, const float* a, const float* b,
+              const Tile& tile) {
+    if (!plan.places.any()) return run_chains(plan, depth, a, b, tile);
+    float chains[TILE_ROWS * TILE_COLUMNS];
+    run_chains(plan, depth, a, b, Tile{chains, TILE_COLUMNS, tile.rows, tile.columns, TILE_STORE});
+    for (int i = 0; i < tile.rows; i += 4) {
+        const int *rows = plan.places.rows.data() + row + i, height = smaller(tile.rows - i, 4);
+        const int bits = any_bits(rows, height);
+        for (int j = 0; j < tile.columns; j += 8)
+            if (bits & plan.column_bits[(column + j) / 8])
+                replace_two_chains(plan, rows, plan.places.columns.data() + column + j, height,
+                                   smaller(tile.columns - j, 8), depth, a + i, b + j, chains + i * TILE_COLUMNS + j);
+    }
+    for (int i = 0; i < tile.rows; i++)
+        for (int j = 0; j < tile.columns; j++) {
+            float& c = tile.c[i * tile.stride + j];
+            c = tile_result(chains[i * TILE_COLUMNS + j], c, tile.use);
+        }
+}
+
+GemmPlan::GemmPlan(GemmForm form, Index m, Index n, Index k, const GemmSettings& settings)
+    : rule(gemm_rule(form, m, n, k, settings.profile)),
+      places(gemm_places(form, m, n, k, settings.profile)),
+      settings(settings),
+      column_bits(places.any() ? panels_of(n, 8) : 0) {
+    for (size_t i = 0; i < places.columns.size(); i++) column_bits[i / 8] |= places.columns[i] & 255;
 }
 
 Floats pack_rows(const StridedMatrix& a, int rows, int depth, GemmRule rule, int threads) {
@@ -53,8 +123,10 @@ void pack_columns(const OffsetMatrix& b, Index start, int depth, Index first, in
 // Panels of B that one task takes, so that a block of A stays in the cache for all of them.
 constexpr int PANELS_PER_TASK = 6;
 
-void gemm_packed(const float* packed_a, const OffsetMatrix& b, int rows, Index columns, int depth, GemmRule rule,
-                 bool accumulate, float* c, Index stride, const GemmSettings& settings) {
+void gemm_packed(const float* packed_a, const OffsetMatrix& b, int rows, Index columns, int depth,
+                 const GemmPlan& plan, bool accumulate, float* c, Index stride) {
+    const GemmRule rule = plan.rule;
+    const GemmSettings& settings = plan.settings;
     const int row_panels = panels_of(rows, TILE_ROWS), column_panels = panels_of(columns, TILE_COLUMNS);
     const int longest = rule.q && depth > rule.q ? rule.q + rule.unit : depth;
     parallel_for(settings.threads, panels_of(column_panels, PANELS_PER_TASK), [&](Index task) {
@@ -69,7 +141,7 @@ void gemm_packed(const float* packed_a, const OffsetMatrix& b, int rows, Index c
                 for (int i = 0; i < row_panels; i++) {
                     const int top = i * TILE_ROWS, height = rows - top < TILE_ROWS ? rows - top : TILE_ROWS;
                     const float* a = packed_a + ((size_t)start * row_panels + (size_t)i * length) * TILE_ROWS;
-                    run_tile(settings.version, length, a, panel.get(),
+                    run_tile(plan, top, first, length, a, panel.get(),
                              Tile{c + top * stride + first, stride, height, count,
                                   tile_use(start == 0, accumulate, rule)});
                 }
@@ -95,35 +167,44 @@ extern "C" {
 
 int cpm_cpu_version() { return cpu_version(); }
 
-int cpm_gemm_block(int left, int q, int unit) { return gemm_block(left, GemmRule{q, unit}); }
+// The length of the next block of k.
+int cpm_gemm_block(int left, int form, long long m, long long n, long long k, int family, int threads) {
+    return gemm_block(left, gemm_rule((GemmForm)form, m, n, k, Profile{family, threads}));
+}
 
 // a: element (m, k) at m * a_row + k * a_column; b: (k, n) at k * b_row + n * b_column; c: rows x columns.
 // form: a GemmForm, how the factors are stored.
 void cpm_gemm(const float* a, Index a_row, Index a_column, const float* b, Index b_row, Index b_column, int rows,
-              int columns, int depth, int form, int accumulate, int q, int unit, int threads, int version, float* c) {
+              int columns, int depth, int form, int accumulate, int family, int family_threads, int threads,
+              int version, float* c) {
     const GemmForm kind = (GemmForm)form;
+    const Profile profile{family, family_threads};
     const StridedMatrix left{a, a_row, a_column};
     const std::vector<Index> row = linear_offsets(depth, b_row), column = linear_offsets(columns, b_column);
     const OffsetMatrix right{b, row.data(), column.data()};
-    const GemmRule rule = gemm_rule(kind, rows, columns, depth, GemmRule{q, unit});
-    const Index lanes = gemm_lanes_from(kind, rows, columns, depth);
+    const Index lanes = gemm_lanes_from(kind, rows, columns, depth, profile);
     gemm_lanes(left, right, rows, lanes, columns, depth, accumulate, c, columns);
     if (lanes == 0) return;
-    const Floats packed = pack_rows(left, rows, depth, rule, threads);
-    gemm_packed(packed.get(), right, rows, lanes, depth, rule, accumulate, c, columns,
-                GemmSettings{{q, unit}, threads, (CpuVersion)version});
+    const GemmPlan plan(kind, rows, columns, depth, GemmSettings{profile, threads, (CpuVersion)version});
+    const Floats packed = pack_rows(left, rows, depth, plan.rule, threads);
+    gemm_packed(packed.get(), right, rows, lanes, depth, plan, accumulate, c, columns);
 }
 
 // The same by the element functions alone, to compare with.
 void cpm_gemm_elements(const float* a, Index a_row, Index a_column, const float* b, Index b_row, Index b_column,
-                       int rows, int columns, int depth, int form, int accumulate, int q, int unit, float* c) {
+                       int rows, int columns, int depth, int form, int accumulate, int family, int threads, float* c) {
     const GemmForm kind = (GemmForm)form;
-    const GemmRule rule = gemm_rule(kind, rows, columns, depth, GemmRule{q, unit});
-    const Index lanes = gemm_lanes_from(kind, rows, columns, depth);
+    const Profile profile{family, threads};
+    const GemmRule rule = gemm_rule(kind, rows, columns, depth, profile);
+    const GemmPlaces places = gemm_places(kind, rows, columns, depth, profile);
+    const Index lanes = gemm_lanes_from(kind, rows, columns, depth, profile);
     for (int m = 0; m < rows; m++)
         for (int n = 0; n < columns; n++, c++) {
             const float *left = a + m * a_row, *right = b + n * b_column;
-            *c = n < lanes ? gemm_chain_element(left, a_column, right, b_row, depth, rule, *c, accumulate)
+            const bool two = places.any() && gemm_is_two_chains(places.rows[m], places.columns[n]);
+            *c = n < lanes ? gemm_element(
+                                 depth, rule, two, *c, accumulate, [&](int k) { return left[k * a_column]; },
+                                 [&](int k) { return right[k * b_row]; })
                            : gemm_lanes_element(left, a_column, right, b_row, depth,
                                                 gemm_halves_first(m, n, rows, columns), *c, accumulate);
         }

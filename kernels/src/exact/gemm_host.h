@@ -8,7 +8,7 @@
 
 #include <memory>
 
-#include "exact/gemm.h"
+#include "exact/gemm_places.h"
 #include "exact/gemm_tile.h"
 #include "common/parallel.h"
 
@@ -37,16 +37,28 @@ struct OffsetMatrix {
     const Index *row, *column;
 };
 
-// How products are computed: the profile's rule, the number of threads and the CPU's version of the tile.
+// How products are computed: whose bits, by how many threads here, and by which version of the tile.
 struct GemmSettings {
-    GemmRule profile;
+    Profile profile;
     int threads;
     CpuVersion version;
 };
 
+// One product of sizes m x n x k: its arithmetic, and which elements are two chains.
+struct GemmPlan {
+    GemmRule rule;
+    GemmPlaces places;
+    GemmSettings settings;
+    std::vector<unsigned char> column_bits;  // of eight columns each, any of their bits
+
+    GemmPlan(GemmForm form, Index m, Index n, Index k, const GemmSettings& settings);
+};
+
 inline int panels_of(Index size, int width) { return (int)((size + width - 1) / width); }
 
-void run_tile(CpuVersion version, int depth, const float* a, const float* b, const Tile& tile);
+// One tile of C by the plan; `row` and `column` say where it lies in the product.
+void run_tile(const GemmPlan& plan, Index row, Index column, int depth, const float* a, const float* b,
+              const Tile& tile);
 
 // A of rows x depth in panels of 8 rows, block by block; rows beyond the last are zero.
 Floats pack_rows(const StridedMatrix& a, int rows, int depth, GemmRule rule, int threads);
@@ -55,9 +67,9 @@ Floats pack_rows(const StridedMatrix& a, int rows, int depth, GemmRule rule, int
 void pack_columns(const OffsetMatrix& b, Index start, int depth, Index first, int count, CpuVersion version,
                   float* panel);
 
-// C (rows x columns, rows `stride` apart) = or += A B, A packed by pack_rows with the same rule.
-void gemm_packed(const float* packed_a, const OffsetMatrix& b, int rows, Index columns, int depth, GemmRule rule,
-                 bool accumulate, float* c, Index stride, const GemmSettings& settings);
+// C (rows x columns, rows `stride` apart) = or += A B, A packed by pack_rows with the plan's rule.
+void gemm_packed(const float* packed_a, const OffsetMatrix& b, int rows, Index columns, int depth,
+                 const GemmPlan& plan, bool accumulate, float* c, Index stride);
 
 // Columns [first, columns) of C = or += A B by 16 lanes.
 void gemm_lanes(const StridedMatrix& a, const OffsetMatrix& b, int rows, Index first, Index columns,

@@ -27,7 +27,7 @@ struct ContiguousInK {
         for (int i = 0; i < LOADS; i++) {
             const int row = first + (id + i * THREADS) / 2, k = begin + (id + i * THREADS) % 2 * 4;
             const float* from = data + (long long)row * stride + k;
-            if (whole && row < rows && k + 4 <= end) {
+            if (whole && begin % 4 == 0 && row < rows && k + 4 <= end) {  // blocks shared by threads begin anywhere
                 read4(from, held + i * 4);
                 continue;
             }

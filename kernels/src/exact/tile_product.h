@@ -48,7 +48,21 @@ CPM_DEVICE void read4(const float* from, float* to) {
 
 CPM_DEVICE void write4(float* to, const float* from) { *(float4*)to = float4{from[0], from[1], from[2], from[3]}; }
 
-template <class T>
+// What the chains are made of: one rounding a step or two, and whether there are places where elements of two chains are
+// left alone (gemm.h).
+struct FusedChains {
+    static constexpr bool FUSED = true, LEAVES_SOME = false;
+};
+
+struct FusedChainsWithPlaces {
+    static constexpr bool FUSED = true, LEAVES_SOME = true;
+};
+
+struct RoundedChainsWithPlaces {
+    static constexpr bool FUSED = false, LEAVES_SOME = true;
+};
+
+template <class T, class How>
 CPM_DEVICE void chain_step(float (&sum)[8][8], const float* a, const float* b) {
     float left[8], right[8];
     read4(a, left), read4(a + T::QUARTER_ROWS, left + 4);
@@ -56,28 +70,28 @@ CPM_DEVICE void chain_step(float (&sum)[8][8], const float* a, const float* b) {
 #pragma unroll
     for (int i = 0; i < 8; i++)
 #pragma unroll
-        for (int j = 0; j < 8; j++) sum[i][j] = fmaf(left[i], right[j], sum[i][j]);
+        for (int j = 0; j < 8; j++) sum[i][j] = multiply_add(How::FUSED, left[i], right[j], sum[i][j]);
 }
 
 // Chains over `depth` values of k from one pair of panels. A shorter last panel is not filled up with zeros: they
 // would turn a sum of -0 into +0.
-template <class T>
+template <class T, class How>
 CPM_DEVICE void multiply_panels(float (&sum)[8][8], const Panels<T>& panels, int buffer, int depth, int id) {
     const float* a = panels.a[buffer] + T::row(id);
     const float* b = panels.b[buffer] + T::column(id);
     if (depth >= DEPTH) {
 #pragma unroll
         for (int k = 0; k < DEPTH; k++)
-            chain_step<T>(sum, a + k * (T::ROWS + PADDING), b + k * (T::COLUMNS + PADDING));
+            chain_step<T, How>(sum, a + k * (T::ROWS + PADDING), b + k * (T::COLUMNS + PADDING));
     } else {
 #pragma unroll 1
         for (int k = 0; k < depth; k++)
-            chain_step<T>(sum, a + k * (T::ROWS + PADDING), b + k * (T::COLUMNS + PADDING));
+            chain_step<T, How>(sum, a + k * (T::ROWS + PADDING), b + k * (T::COLUMNS + PADDING));
     }
 }
 
 // One block: every thread's 64 chains over k in [begin, end), from 0.
-template <class T, class Threads>
+template <class T, class How, class Threads>
 CPM_DEVICE void multiply_block(Threads& threads, Panels<T>& panels, int begin, int end) {
     threads.phase([&](auto& thread, int id) {
 #pragma unroll
@@ -93,25 +107,30 @@ CPM_DEVICE void multiply_block(Threads& threads, Panels<T>& panels, int begin, i
         threads.phase([&](auto& thread, int id) {
             const bool more = k + DEPTH < end;
             if (more) thread.a.fetch(id, k + DEPTH, end), thread.b.fetch(id, k + DEPTH, end);
-            multiply_panels<T>(thread.sum, panels, buffer, end - k, id);
+            multiply_panels<T, How>(thread.sum, panels, buffer, end - k, id);
             if (more) thread.a.deposit(id, panels.a[buffer ^ 1]), thread.b.deposit(id, panels.b[buffer ^ 1]);
         });
     }
 }
 
 // A tile of C in memory: M x N, rows contiguous; `first_row` and `first_column` are the tile's. Columns from `kept` on
-// are left alone (gemm_lanes_from).
+// are left alone (gemm_lanes_from), and, where there are places, elements of two chains.
 struct Output {
     float* data;
     int rows, columns, kept, first_row, first_column;
     bool whole;  // rows are multiples of 16 bytes
+    const int *row_places, *column_places;  // or null
+
+    CPM_DEVICE bool leaves_alone(int row, int column) const {
+        return row_places && gemm_is_two_chains(row_places[row], column_places[column]);
+    }
 };
 
 // What a block's chain meets: C, 0 (+0 + -0 is +0), or nothing.
 enum AddTo { ADD_TO_OUTPUT, ADD_TO_ZERO, ADD_TO_NOTHING };
 
 // C = chain, or what it is added to + chain; then + bias per row if there is one (not null).
-template <class T>
+template <class T, class How>
 CPM_DEVICE void add_to_output(const float (&sum)[8][8], const Output& c, AddTo to, const float* bias, int id) {
 #pragma unroll
     for (int i = 0; i < 8; i++) {
@@ -140,28 +159,28 @@ CPM_DEVICE void add_to_output(const float (&sum)[8][8], const Output& c, AddTo t
 #pragma unroll
                 for (int j = 0; j < 4; j++) value[j] = value[j] + shift;
             }
-            if (c.whole && count >= 4) {
+            if (!How::LEAVES_SOME && c.whole && count >= 4) {
                 write4(at, value);
             } else {
 #pragma unroll
                 for (int j = 0; j < 4; j++)
-                    if (j < count) at[j] = value[j];
+                    if (j < count && !(How::LEAVES_SOME && c.leaves_alone(row, column + j))) at[j] = value[j];
             }
         }
     }
 }
 
 // A whole product for one tile: all blocks over k in [0, depth).
-template <class T, class Threads>
+template <class T, class How, class Threads>
 CPM_DEVICE void multiply_tile(Threads& threads, Panels<T>& panels, int depth, GemmRule rule, const Output& c, bool onto,
                               const float* bias) {
 #pragma unroll 1
     for (int begin = 0; begin < depth && c.first_column < c.kept;) {
         const int end = begin + gemm_block(depth - begin, rule);
-        multiply_block<T>(threads, panels, begin, end);
+        multiply_block<T, How>(threads, panels, begin, end);
         const AddTo to = onto || begin > 0 ? ADD_TO_OUTPUT : rule.q ? ADD_TO_ZERO : ADD_TO_NOTHING;
         threads.phase([&](auto& thread, int id) {
-            add_to_output<T>(thread.sum, c, to, end == depth ? bias : nullptr, id);
+            add_to_output<T, How>(thread.sum, c, to, end == depth ? bias : nullptr, id);
         });
         begin = end;
     }

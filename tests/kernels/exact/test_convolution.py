@@ -5,11 +5,12 @@ import pytest
 
 from cpm_kernels.exact import convolution
 from cpm_kernels.exact.convolution import add_weight_gradient, convolve, convolve_transposed
-from cpm_kernels.exact.gemm import DEFAULT_PROFILE, GEMM_PROFILES, gemm_by_elements
+from cpm_kernels.exact.gemm import gemm_by_elements
+from cpm_kernels.exact.profiles import DEFAULT_PROFILE, Profile
 from cpm_kernels.window import Window
 from tests.bits import assert_same_bits
 
-THREADED = GEMM_PROFILES["openblas-0.3.21-threads"]
+THREADED = Profile(threads=2)
 CASES = {
     # images, channels, height, width, outputs, window, group, profile
     "3x3": (2, 6, 13, 11, 5, Window((3, 3), pad=(1, 1)), 1, DEFAULT_PROFILE),
@@ -20,6 +21,12 @@ CASES = {
     "large": (2, 30, 23, 22, 17, Window((5, 5), pad=(2, 2)), 1, DEFAULT_PROFILE),
     "threaded profile": (1, 30, 23, 22, 17, Window((5, 5), pad=(2, 2)), 1, THREADED),
     "wide": (1, 3, 40, 60, 130, Window((9, 9), pad=(4, 4)), 1, DEFAULT_PROFILE),
+    **{
+        f"{family}, {threads} threads": (2, 6, 23, 22, 34, Window((5, 3), pad=(2, 1)), 2, Profile(family, threads))
+        for family in ("haswell", "sandybridge", "nehalem")
+        for threads in (1, 2)
+    },
+    "1x1, haswell": (2, 40, 17, 19, 21, Window((1, 1)), 1, Profile("haswell")),
     "one pixel": (1, 2, 1, 1, 3, Window((3, 3), pad=(1, 1)), 1, DEFAULT_PROFILE),
 }
 

@@ -11,7 +11,6 @@ import torch
 
 from cpm_kernels import cuda_module
 from cpm_kernels.exact import blas, convolution, cuda, elementary, gemm, pooling, solvers
-from cpm_kernels.exact.gemm import GEMM_PROFILES, GemmProfile
 from cpm_kernels.exact.profiles import FAMILIES, Profile
 from cpm_kernels.window import Window
 from tests.bits import assert_same_bits
@@ -28,7 +27,7 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         yield "cuda"
         return
     kernels = request.getfixturevalue("kernels_on_host")
-    launcher = HostLauncher(kernels, reversed_threads=request.param != "host")
+    launcher = HostLauncher(*kernels, reversed_threads=request.param != "host")
     monkeypatch.setattr(cuda_module, "launch", launcher)
     yield "cpu"
 
@@ -54,6 +53,7 @@ def on(device: str, *arrays: np.ndarray) -> list[torch.Tensor]:
     return [torch.from_numpy(array.copy()).to(device) for array in arrays]
 
 
+PROFILES = [Profile(family, threads) for family in FAMILIES for threads in (1, 2)]
 PRODUCTS = [
     # m, n, k: small (one chain), lanes where B is transposed, then blocks: halves, several, odd ends
     (5, 7, 3),
@@ -76,12 +76,12 @@ def test_products(device: str, sizes: tuple[int, int, int], transposed: str) -> 
     b = values(n, k, seed=1) if transposed == "b" else values(k, n, seed=1)
     how = {"transpose_a": transposed == "a", "transpose_b": transposed == "b"}
     c = values(m, n, seed=2)
-    for profile in GEMM_PROFILES.values():
+    for profile in PROFILES:
         expected = gemm.gemm(a, b, profile=profile, **how)
         actual = cuda.gemm(*on(device, a, b), profile=profile, **how)
-        assert_same_bits(actual.cpu().numpy(), expected, f"{profile}")
-    onto = cuda.gemm(*on(device, a, b, c), **how)
-    assert_same_bits(onto.cpu().numpy(), gemm.gemm(a, b, c.copy(), **how), "onto c")
+        assert_same_bits(actual.cpu().numpy(), expected, str(profile))
+        onto = cuda.gemm(*on(device, a, b, c), **how, profile=profile)
+        assert_same_bits(onto.cpu().numpy(), gemm.gemm(a, b, c.copy(), **how, profile=profile), f"onto c, {profile}")
 
 
 @pytest.mark.parametrize("tile", cuda.TILES)
@@ -125,8 +125,8 @@ def test_subnormal_numbers_are_kept(device: str) -> None:
     assert_same_bits(tensors[2][0].cpu().numpy(), history, "history")
 
 
-DEFAULT, THREADED = GEMM_PROFILES["openblas-0.3.21"], GEMM_PROFILES["openblas-0.3.21-threads"]
-CONVOLUTIONS: dict[str, tuple[tuple[int, ...], int, Window, int, GemmProfile]] = {
+DEFAULT = Profile()
+CONVOLUTIONS: dict[str, tuple[tuple[int, ...], int, Window, int, Profile]] = {
     # x's shape, output channels, window, group, profile
     "1 x 1": ((2, 20, 9, 11), 15, Window((1, 1)), 1, DEFAULT),
     "1 x 1, many channels": ((1, 330, 20, 20), 70, Window((1, 1)), 1, DEFAULT),
@@ -136,13 +136,19 @@ CONVOLUTIONS: dict[str, tuple[tuple[int, ...], int, Window, int, GemmProfile]] =
     "11 x 11": ((1, 7, 21, 22), 36, Window((11, 11), pad=(5, 5)), 1, DEFAULT),
     "strides, dilation, groups": ((2, 6, 33, 30), 20, Window((3, 2), (2, 3), (2, 1), (2, 3)), 2, DEFAULT),
     "several blocks of outputs": ((2, 11, 14, 15), 340, Window((3, 3), pad=(1, 1)), 1, DEFAULT),
-    "threads' profile": ((1, 40, 30, 28), 66, Window((3, 3)), 1, THREADED),
+    "threads": ((1, 40, 30, 28), 66, Window((3, 3)), 1, Profile(threads=2)),
+    **{
+        f"{family}, {threads} threads": ((2, 6, 33, 30), 44, Window((5, 3), pad=(2, 1)), 2, Profile(family, threads))
+        for family in ("haswell", "sandybridge", "nehalem")
+        for threads in (1, 2)
+    },
+    "1 x 1, haswell": ((2, 40, 20, 21), 22, Window((1, 1)), 1, Profile("haswell")),
 }
 
 
 @pytest.mark.parametrize(("shape", "outputs", "window", "group", "profile"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 def test_convolution(
-    device: str, shape: tuple[int, ...], outputs: int, window: Window, group: int, profile: GemmProfile
+    device: str, shape: tuple[int, ...], outputs: int, window: Window, group: int, profile: Profile
 ) -> None:
     x, how = values(*shape), (group, profile)
     weight = values(outputs, shape[1] // group, *window.kernel, seed=1)

@@ -181,19 +181,18 @@ def test_dropout_draws_from_the_nets_stream():
     assert_same_bits(x.grad.numpy(), kept * np.float32(6), "dx")
 
 
-def test_profiles_are_engines_of_their_own(golden):
+def test_profiles_are_engines_of_their_own():
     text = (
-        'input: "x" input_shape { dim: 1 dim: 40 dim: 20 dim: 20 } layer { name: "c" type: "Convolution" bottom: "x" '
+        'input: "x" input_shape { dim: 1 dim: 45 dim: 20 dim: 20 } layer { name: "c" type: "Convolution" bottom: "x" '
     )
     text += 'top: "c" convolution_param { num_output: 16 kernel_size: 3 weight_filler { type: "gaussian" std: 1 } } }'
-    x = torch.randn(1, 40, 20, 20, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(1, 45, 20, 20, generator=torch.Generator().manual_seed(0))
     results = {
         engine: Net(parse_net(text, "n"), engine=engine, seed=1)({"x": x})["c"].detach().numpy().tobytes()
         for engine in ENGINES
         if engine == "fast" or engine.startswith("exact")
     }
-    assert results["exact"] == results["exact:openblas-0.3.21"]
-    assert len(set(results.values())) == 4
+    assert len(set(results.values())) == 6
 
 
 def test_batch_norm_of_a_batch_is_close_to_the_fast_engines():
