@@ -38,7 +38,7 @@ def _on_card(net: Net) -> bool:
 
 def record(work: Callable[[], Blobs]) -> tuple[Replay, Blobs]:
     """A CUDA graph of what `work` launches: how to launch it again, and the blobs that it then writes."""
-    warm = torch.cuda.Stream()
+    warm = torch.cuda.Stream()  # type: ignore[no-untyped-call, unused-ignore]  # torch leaves it untyped
     warm.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(warm):  # what libraries do at the first time on a stream must not be recorded
         work()
@@ -64,6 +64,8 @@ class Replays:
     def __call__(self, inputs: Blobs, wanted: Collection[str]) -> Blobs:
         """As `Net.forward`, without gradients; `wanted` says which blobs are given."""
         net = self._net()
+        if net is None:
+            raise ReferenceError("the net that these graphs were recorded of is gone")
         key = self._key(net, inputs, wanted)
         if key not in self._seen:
             self._seen.add(key)

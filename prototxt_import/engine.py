@@ -11,7 +11,7 @@ from .files import InputError
 if TYPE_CHECKING:  # torch and the engines are imported when one is made: names are asked for by every --help
     from .operations import Operations
 
-Plans = str | os.PathLike | None
+Plans = str | os.PathLike[str] | None
 
 
 def _fast(dtype: str = "float32", tf32: bool = False) -> "Callable[[Plans], Operations]":

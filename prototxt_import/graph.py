@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from .files import InputError
 from .formats import schema
 
+Place = tuple[int, int]
+"""Of a bottom or a top: index of its layer, and position there."""
+
 
 def filter_net(net: "schema.NetParameter", phase: str) -> "schema.NetParameter":
     """A copy with only the layers whose include/exclude rules admit `phase` ("TRAIN" or "TEST") (Net::FilterNet)."""
@@ -104,7 +107,7 @@ def insert_splits(net: "schema.NetParameter") -> "schema.NetParameter":
     split = schema.NetParameter()
     split.CopyFrom(net)
     del split.layer[:]
-    used: Counter = Counter()
+    used: Counter[Place] = Counter()
     for index, layer in enumerate(net.layer):
         new = split.layer.add()
         new.CopyFrom(layer)
@@ -119,11 +122,11 @@ def insert_splits(net: "schema.NetParameter") -> "schema.NetParameter":
     return split
 
 
-def _count_uses(net: "schema.NetParameter") -> tuple[dict, Counter]:
+def _count_uses(net: "schema.NetParameter") -> tuple[dict[Place, Place], Counter[Place]]:
     """(layer, bottom position) -> (maker, top position), and how many bottoms each maker's top feeds."""
-    latest: dict[str, tuple[int, int]] = {}
-    maker_of: dict = {}
-    uses: Counter = Counter()
+    latest: dict[str, Place] = {}
+    maker_of: dict[Place, Place] = {}
+    uses: Counter[Place] = Counter()
     for index, layer in enumerate(net.layer):
         for position, bottom in enumerate(layer.bottom):
             maker_of[(index, position)] = latest[bottom]

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from cpm_kernels.window import Sizes, Window
+from prototxt_import.function import Context, Function
 
 
 def im2col(x: Tensor, window: Window) -> Tensor:
@@ -44,15 +44,15 @@ def _taps(window: Window, size: Sizes) -> Iterator[tuple[Any, ...]]:
         yield ..., *[slice(start, start + (count - 1) * stride + 1, stride) for start, count, stride in axes]
 
 
-class Im2Col(Function):
+class Im2Col(Function[Tensor]):
     """(x, window) -> `im2col`, whose gradient is `col2im`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, window: Window) -> Tensor:
+    def forward(ctx: Context, x: Tensor, window: Window) -> Tensor:
         ctx.window, ctx.size = window, tuple(x.shape[2:])
         return im2col(x, window)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, None]:
         return col2im(dy, ctx.window, ctx.size), None

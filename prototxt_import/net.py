@@ -3,7 +3,7 @@
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -20,7 +20,7 @@ from .formats import schema
 from .formats.caffemodel import read_caffemodel
 from .formats.prototxt import read_net
 from .graph import apart, check_order, filter_net, insert_splits, names_apart
-from .layers.layer import Layer, Shape, automatic_tops, make_layer
+from .layers.layer import Layer, Layers, Shape, automatic_tops, make_layer
 from .operations import Operations
 from .recomputation import segments
 from .share import Share
@@ -58,6 +58,8 @@ class Net(nn.Module):
     `net.random` is the one stream of Caffe's process: the fillers draw from it first, then every pass's dropout.
     """
 
+    __call__: Callable[..., dict[str, Tensor]]  # nn.Module's, which calls `forward`
+
     def __init__(
         self,
         param: "schema.NetParameter",
@@ -72,7 +74,8 @@ class Net(nn.Module):
         check_order(filtered)
         self.param = insert_splits(filtered)
         self.phase, self.engine = phase, make_engine(engine)
-        self.layers = nn.ModuleDict()
+        self.layers = Layers()
+        self.learnable: list[LearnableBlob] = []
         self.blob_shapes: dict[str, Shape] = {}
         self._automatic: list[str] = []
         self._make_layers(data_shapes or {})
@@ -130,7 +133,6 @@ class Net(nn.Module):
     def _share_blobs(self) -> None:
         """`param { name: … }` makes layers share a blob; the first layer that names it owns it (Net::AppendParam)."""
         owners: dict[str, tuple[str, int, nn.Parameter]] = {}
-        self.learnable: list[LearnableBlob] = []
         for layer in self._layers():
             layer.require(
                 len(layer.spec.param) <= len(layer.blob_names),
@@ -220,8 +222,8 @@ class Net(nn.Module):
         blobs = self._inputs(inputs)
         for layer in self._computing():
             layer.compute(blobs)
-            for name in self._last_used_by[layer.own_name] if wanted is not None else ():
-                if name not in wanted:
+            if wanted is not None:
+                for name in set(self._last_used_by[layer.own_name]).difference(wanted):
                     del blobs[name]
         return blobs
 
@@ -257,7 +259,8 @@ class Net(nn.Module):
 
     def loss(self, blobs: dict[str, Tensor]) -> Tensor:
         """Σ loss_weight · top over all losses, a 0-axis tensor (paper, equation 6: the sum over the stages)."""
-        return sum(blobs[name].sum() * weight for name, weight in self.loss_weights.items())
+        losses = (blobs[name].sum() * weight for name, weight in self.loss_weights.items())
+        return sum(losses, start=torch.zeros(()))
 
     def load_weights(
         self, weights: "schema.NetParameter", where: str = "weights", every_layer: bool = False
@@ -309,8 +312,8 @@ def _allocated(blob: LearnableBlob, layer: Layer) -> nn.Parameter:
 
 
 def load_net(
-    prototxt: str | os.PathLike,
-    weights: str | os.PathLike | None = None,
+    prototxt: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None = None,
     phase: str = "TEST",
     engine: str | Operations = "fast",
     seed: int | None = None,

@@ -4,6 +4,7 @@ Fillers draw from it in net order, then dropout in forward order. The data layer
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cpm_kernels.host import library
 
@@ -21,19 +22,19 @@ class CaffeRandom:
     def _pointer(self) -> int:
         return self._state.ctypes.data
 
-    def draws(self, count: int) -> np.ndarray:
+    def draws(self, count: int) -> NDArray[np.uint32]:
         """The next `count` raw numbers, uint32."""
         out = np.empty(count, np.uint32)
         library().cpm_random_draws(self._pointer, count, out.ctypes.data)
         return out
 
-    def normal(self, mean: float, deviation: float, count: int) -> np.ndarray:
+    def normal(self, mean: float, deviation: float, count: int) -> NDArray[np.float32]:
         """(count,) float32, of a normal distribution; one draw each, rarely more."""
         out = np.empty(count, np.float32)
         library().cpm_random_normal(self._pointer, *_floats(mean, deviation), count, out.ctypes.data)
         return out
 
-    def uniform(self, low: float, high: float, count: int) -> np.ndarray:
+    def uniform(self, low: float, high: float, count: int) -> NDArray[np.float32]:
         """(count,) float32 from `low` to `high`, both included; ValueError unless low <= high and both are finite."""
         if not -np.inf < low <= high < np.inf:
             raise ValueError(f"uniform numbers need a finite range from low to high, not {low} to {high}")
@@ -42,7 +43,7 @@ class CaffeRandom:
         library().cpm_random_uniform(self._pointer, *_floats(low, above), count, out.ctypes.data)
         return out
 
-    def bernoulli(self, p: float | np.float32, count: int) -> np.ndarray:
+    def bernoulli(self, p: float | np.float32, count: int) -> NDArray[np.uint8]:
         """(count,) uint8, 1 with probability p, one draw each. With p a np.float32 the comparison is in float32, as in
         Caffe's sparse filler; with p a float in double, as in its dropout, which computes `1. - ratio`."""
         kind = "float" if isinstance(p, np.float32) else "double"
@@ -50,11 +51,11 @@ class CaffeRandom:
         getattr(library(), f"cpm_random_bernoulli_{kind}")(self._pointer, float(p), count, out.ctypes.data)
         return out
 
-    def state(self) -> np.ndarray:
+    def state(self) -> NDArray[np.uint32]:
         """(625,) uint32: what `restore` takes."""
         return self._state.copy()
 
-    def restore(self, state: np.ndarray) -> None:
+    def restore(self, state: NDArray[np.uint32]) -> None:
         """Continue from a `state()`; ValueError unless it is one."""
         state = np.asarray(state)
         if state.shape != (_STATE_WORDS,) or state.dtype != np.uint32 or state[-1] > 624:

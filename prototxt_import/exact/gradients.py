@@ -2,12 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from prototxt_import.tensors import array
+
+
+class Relay(Protocol):
+    """Hands a gradient from process to process."""
+
+    def receive(self, gradient: Tensor) -> None: ...
+
+    def send(self, gradient: Tensor) -> None: ...
 
 
 class Gradient:
@@ -26,19 +35,19 @@ class Gradient:
     def __init__(self, parameter: Tensor | None, needed: bool) -> None:
         self.needed = needed
         self._result: Tensor | None = None
-        shape = None if parameter is None else parameter.shape
-        parameter = getattr(parameter, "owner", parameter)  # a blob that another layer has in another shape
-        self._relay = getattr(parameter, "relay", None) if needed else None
-        if not needed:
+        self._relay: Relay | None = None
+        if not needed or parameter is None:
             return
-        if isinstance(parameter, nn.Parameter):
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+        owner: Tensor = getattr(parameter, "owner", parameter)  # of a blob that another layer has in another shape
+        if isinstance(owner, nn.Parameter):
+            if owner.grad is None:
+                owner.grad = torch.zeros_like(owner, memory_format=torch.contiguous_format)
+            self._relay = getattr(owner, "relay", None)
             if self._relay is not None:
-                self._relay.receive(parameter.grad)
-            self.values = parameter.grad.view(shape)
+                self._relay.receive(owner.grad)
+            self.values = owner.grad.view(parameter.shape)
         else:
-            self.values = self._result = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+            self.values = self._result = torch.zeros_like(owner, memory_format=torch.contiguous_format)
 
     def done(self) -> Tensor | None:
         """To be called when the values are added; returns what is left to autograd to add."""

@@ -3,23 +3,23 @@
 `HostKernels` has the same functions as the module `cpm_kernels.cuda`.
 """
 
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from cpm_kernels.exact import blas, convolution, elementary, gemm, pooling
 from cpm_kernels.exact.profiles import Profile
-from cpm_kernels.window import Pair, Window
+from cpm_kernels.window import Pair, Sizes, Window
 from prototxt_import.tensors import array
 
 
-def kernels_of(x: Tensor) -> Any:
+def kernels_of(x: Tensor) -> "type[HostKernels]":
     """The functions for tensors where x is; CuPy is imported only where there is a card."""
     if x.is_cuda:
         from cpm_kernels.exact import cuda
 
-        return cuda
+        return cast(type[HostKernels], cuda)
     return HostKernels
 
 
@@ -42,18 +42,18 @@ class HostKernels:
         x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: Profile
     ) -> Tensor:
         """Convolution's forward."""
-        bias = None if bias is None else array(bias)
-        y = convolution.convolve(array(x), array(weight), bias, window, group, profile, _threads())
+        biases = None if bias is None else array(bias)
+        y = convolution.convolve(array(x), array(weight), biases, window, group, profile, _threads())
         return torch.from_numpy(y)
 
     @staticmethod
     def convolve_transposed(
-        y: Tensor, weight: Tensor, bias: Tensor | None, window: Window, size: Pair, group: int, profile: Profile
+        y: Tensor, weight: Tensor, bias: Tensor | None, window: Window, size: Sizes, group: int, profile: Profile
     ) -> Tensor:
         """Convolution's gradient by its input, Deconvolution's forward."""
-        bias = None if bias is None else array(bias)
-        operands = array(y), array(weight), bias
-        image = convolution.convolve_transposed(*operands, window, size, group, profile, _threads())
+        height, width = size
+        operands = array(y), array(weight), None if bias is None else array(bias)
+        image = convolution.convolve_transposed(*operands, window, (height, width), group, profile, _threads())
         return torch.from_numpy(image)
 
     @staticmethod

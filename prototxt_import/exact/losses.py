@@ -3,17 +3,15 @@
 A loss is a 0-axis tensor; the gradient that reaches it is its loss_weight (times what the net is weighted with).
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact.blas import asum, dot
 from cpm_kernels.exact.elementary import exp, log
 from cpm_kernels.exact.profiles import Profile
+from prototxt_import.function import Context, Function
 from prototxt_import.labels import Normalization
 from prototxt_import.share import Share
 from prototxt_import.tensors import array, tensor
@@ -50,11 +48,11 @@ def _rows(x: Tensor) -> np.ndarray:
     return array(x).reshape(len(x), -1)
 
 
-class EuclideanLoss(Function):
+class EuclideanLoss(Function[Tensor]):
     """(x, y, share, profile) -> Σ (x − y)² / N / 2 of the whole batch; N counts all its images."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, share: Share, profile: Profile) -> Tensor:
+    def forward(ctx: Context, x: Tensor, y: Tensor, share: Share, profile: Profile) -> Tensor:
         difference = x - y
         ctx.save_for_backward(difference)
         values = array(share.whole(difference))
@@ -64,19 +62,19 @@ class EuclideanLoss(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
         (difference,) = ctx.saved_tensors
         factor = loss_weight / torch.full_like(loss_weight, ctx.images)  # a card multiplies by the inverse of a number
         of_x, of_y, *_ = ctx.needs_input_grad
         return difference * factor if of_x else None, difference * -factor if of_y else None, None, None
 
 
-class SoftmaxLoss(Function):
+class SoftmaxLoss(Function[Tensor]):
     """(x, labels, axis, normalization, profile) -> −Σ log softmax(x)[label] / divisor."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, labels: Tensor, axis: int, normalization: Normalization, profile: Profile
+        ctx: Context, x: Tensor, labels: Tensor, axis: int, normalization: Normalization, profile: Profile
     ) -> Tensor:
         images = int(np.prod(x.shape[:axis], dtype=np.int64))
         probability = softmax(array(x).reshape(images, x.shape[axis], -1), profile)
@@ -90,7 +88,7 @@ class SoftmaxLoss(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
         probability, wanted, counts = ctx.of
         dx = probability.copy()
         image, place = np.nonzero(counts)
@@ -105,11 +103,11 @@ def _at(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, labels[:, None], axis=1)[:, 0]
 
 
-class SigmoidCrossEntropyLoss(Function):
+class SigmoidCrossEntropyLoss(Function[Tensor]):
     """(x, y, normalization) -> −Σ [x · (y − [x ≥ 0]) − log(1 + exp(x − 2 x [x ≥ 0]))] / divisor."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, normalization: Normalization) -> Tensor:
+    def forward(ctx: Context, x: Tensor, y: Tensor, normalization: Normalization) -> Tensor:
         values, targets = _rows(x), array(y).reshape(len(x), -1)
         counts = np.ones(values.shape, bool)
         if normalization.ignored is not None:
@@ -123,7 +121,7 @@ class SigmoidCrossEntropyLoss(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
         values, targets, counts = ctx.of
         sigmoid = (1 / (1 + exp(-values).astype(np.float64))).astype(np.float32)
         dx = np.where(counts, sigmoid - targets, np.float32(0))
@@ -131,11 +129,11 @@ class SigmoidCrossEntropyLoss(Function):
         return tensor(dx.reshape(ctx.shape), ctx.like), None, None
 
 
-class HingeLoss(Function):
+class HingeLoss(Function[Tensor]):
     """(x, labels (N,), squared, profile) -> Σ max(0, 1 ∓ x) or its squares / N; minus for the label's own value."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, labels: Tensor, squared: bool, profile: Profile) -> Tensor:
+    def forward(ctx: Context, x: Tensor, labels: Tensor, squared: bool, profile: Profile) -> Tensor:
         margins, own = _rows(x).copy(), (np.arange(len(x)), labels.cpu().numpy())
         margins[own] *= -1
         margins = np.maximum(margins + np.float32(1), np.float32(0))
@@ -145,7 +143,7 @@ class HingeLoss(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
         margins, own = ctx.of
         dx, weight = margins.copy(), np.float32(array(loss_weight))
         dx[own] *= -1
@@ -156,11 +154,11 @@ class HingeLoss(Function):
         return tensor(dx.reshape(ctx.shape), ctx.like), None, None, None
 
 
-class MultinomialLogisticLoss(Function):
+class MultinomialLogisticLoss(Function[Tensor]):
     """(probabilities, labels (N,)) -> −Σ log(probability of the label) / N."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, labels: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor, labels: Tensor) -> Tensor:
         own = np.arange(len(x)), labels.cpu().numpy()
         of_label = np.maximum(_rows(x)[own], LOG_THRESHOLD)
         ctx.of, ctx.shape, ctx.like = (of_label, own), tuple(x.shape), x.new_empty(0)
@@ -168,18 +166,18 @@ class MultinomialLogisticLoss(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
         of_label, own = ctx.of
         dx = np.zeros((len(of_label), int(np.prod(ctx.shape[1:]))), np.float32)
         dx[own] = -np.float32(array(loss_weight)) / np.float32(len(of_label)) / of_label
         return tensor(dx.reshape(ctx.shape), ctx.like), None
 
 
-class InfogainLoss(Function):
+class InfogainLoss(Function[Tensor]):
     """(probabilities (N, K), labels (N,), gains (K, K)) -> −Σ gains[label, k] · log(probability k) / N."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, labels: Tensor, gains: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor, labels: Tensor, gains: Tensor) -> Tensor:
         probability = np.maximum(_rows(x), LOG_THRESHOLD)
         of_label = array(gains)[labels.cpu().numpy()]
         ctx.of, ctx.shape, ctx.like = (probability, of_label), tuple(x.shape), x.new_empty(0)
@@ -187,19 +185,19 @@ class InfogainLoss(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
         probability, of_label = ctx.of
         scale = -np.float32(array(loss_weight)) / np.float32(len(probability))
         return tensor((scale * of_label / probability).reshape(ctx.shape), ctx.like), None, None
 
 
-class ContrastiveLoss(Function):
+class ContrastiveLoss(Function[Tensor]):
     """(x, y, similar (N,), margin, legacy, profile) -> Σ over pairs of d² if similar, else max(margin − d, 0)², or
     with `legacy` max(margin − d², 0), / N / 2; d is the distance of the pair."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool, profile: Profile
+        ctx: Context, x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool, profile: Profile
     ) -> Tensor:
         difference = _rows(x - y)
         squares = np.array([dot(row, row, profile) for row in difference], np.float32)
@@ -213,14 +211,14 @@ class ContrastiveLoss(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, loss_weight: Tensor) -> tuple[Tensor | None, ...]:
         alpha = np.float32(array(loss_weight)) / np.float32(len(ctx.of[0]))
         sides = zip((alpha, -alpha), ctx.needs_input_grad[:2], strict=True)
         gradients = (_pairs_gradient(ctx, alpha) if needed else None for alpha, needed in sides)
         return *gradients, None, None, None, None
 
 
-def _pairs_gradient(ctx: Any, alpha: np.float32) -> Tensor:
+def _pairs_gradient(ctx: Context, alpha: np.float32) -> Tensor:
     """Of one side: alpha · difference for a similar pair; a pair that is not is pushed apart within the margin."""
     difference, pairs, squares, distance = ctx.of
     gradient = np.zeros_like(difference)

@@ -2,12 +2,12 @@
 
 import numpy as np
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact.blas import add_column_sums, add_row_sums, axpy, dot, fused
 from cpm_kernels.exact.elementary import exp
 from cpm_kernels.exact.profiles import Profile
+from prototxt_import.function import Context, Function, Gradients
 from prototxt_import.tensors import array, tensor
 
 from .elementwise import raised
@@ -21,18 +21,18 @@ def row_sums(rows: np.ndarray, profile: Profile, scale: float = 1.0) -> np.ndarr
     return sums
 
 
-class Scale(Function):
+class Scale(Function[Tensor]):
     """(x, factor, trailing, profile): x · factor; the factor's last `trailing` axes of size 1 broadcast."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, factor: Tensor, trailing: int, profile: Profile) -> Tensor:
+    def forward(ctx: Context, x: Tensor, factor: Tensor, trailing: int, profile: Profile) -> Tensor:
         ctx.save_for_backward(x, factor)
         ctx.factor, ctx.trailing, ctx.profile = factor, trailing, profile
         return x * _broadcast(factor, trailing)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor):
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         x, factor = ctx.saved_tensors
         gradient = Gradient(ctx.factor, ctx.needs_input_grad[1])
         if gradient.needed:
@@ -71,17 +71,17 @@ def _add_scale_gradient(
         add_column_sums(sums.reshape(outer, count), gradient, profile)
 
 
-class Bias(Function):
+class Bias(Function[Tensor]):
     """(x, bias, trailing, profile): x + bias."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, bias: Tensor, trailing: int, profile: Profile) -> Tensor:
+    def forward(ctx: Context, x: Tensor, bias: Tensor, trailing: int, profile: Profile) -> Tensor:
         ctx.bias, ctx.trailing, ctx.profile = bias, trailing, profile
         return x + _broadcast(bias, trailing)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor):
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         gradient = Gradient(ctx.bias, ctx.needs_input_grad[1])
         if gradient.needed:
             count, inner = ctx.bias.numel(), _inner(dy.shape, ctx.trailing)
@@ -91,11 +91,11 @@ class Bias(Function):
         return dy, gradient.done(), None, None
 
 
-class BatchNorm(Function):
+class BatchNorm(Function[Tensor]):
     """(x, mean, variance, eps) -> (x − mean) / sqrt(variance + eps), the statistics being constants."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    def forward(ctx: Context, x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
         shape = (1, -1) + (1,) * (x.dim() - 2)
         deviation = raised(variance + eps, 0.5).reshape(shape)
         ctx.save_for_backward(deviation)
@@ -103,15 +103,15 @@ class BatchNorm(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor):
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         return dy / ctx.saved_tensors[0], None, None, None
 
 
-class BatchNormOfBatch(Function):
+class BatchNormOfBatch(Function[tuple[Tensor, Tensor, Tensor]]):
     """(x, eps, profile) -> (y, mean, variance), the statistics being the batch's; gradients flow to y's x only."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, eps: float, profile: Profile) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx: Context, x: Tensor, eps: float, profile: Profile) -> tuple[Tensor, Tensor, Tensor]:
         shape = (1, -1) + (1,) * (x.dim() - 2)
         ctx.share = float(np.float32(1.0 / (x.numel() // x.shape[1])))
         ctx.profile = profile
@@ -126,7 +126,7 @@ class BatchNormOfBatch(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor, *_: Tensor):
+    def backward(ctx: Context, dy: Tensor, *_: Tensor) -> Gradients:
         y, deviation = ctx.saved_tensors
         along = y * _channel_sums(y * dy, ctx.profile).reshape(deviation.shape)
         total = along + _channel_sums(dy, ctx.profile).reshape(deviation.shape)
@@ -141,11 +141,11 @@ def _channel_sums(x: Tensor, profile: Profile, scale: float = 1.0) -> Tensor:
     return tensor(total, x)
 
 
-class LRNAcross(Function):
+class LRNAcross(Function[Tensor]):
     """(x, size, alpha, beta, k, profile) -> x / scale ^ beta; sums over `size` channels slide along the channels."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, size: int, alpha: float, beta: float, k: float, profile: Profile) -> Tensor:
+    def forward(ctx: Context, x: Tensor, size: int, alpha: float, beta: float, k: float, profile: Profile) -> Tensor:
         weight = float(np.float32(alpha) / np.float32(size))
         window = _window(size, x)
         scales = [_sliding_scale(image * image, window, weight, k, profile) for image in array(x)]
@@ -157,14 +157,14 @@ class LRNAcross(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor):
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         x, y, scale = ctx.saved_tensors
         size, alpha, beta, profile = ctx.parameters
         factor = np.float32(2) * np.float32(alpha) * np.float32(beta) / np.float32(size)
         window = _window(size, x)
-        dx, x, ratio = array((dy * raised(scale, -beta)).clone()), array(x), array(dy * y / scale)
+        dx, values, ratio = array((dy * raised(scale, -beta)).clone()), array(x), array(dy * y / scale)
         for image in range(len(dx)):
-            for channel, share in enumerate(x[image] * _sliding_sum(ratio[image], window)):
+            for channel, share in enumerate(values[image] * _sliding_sum(ratio[image], window)):
                 axpy(-float(factor), share, dx[image, channel], profile)
         return tensor(dx, scale), None, None, None, None, None
 
@@ -207,11 +207,11 @@ def _sliding_sum(values: np.ndarray, size: int) -> np.ndarray:
     return out
 
 
-class MVN(Function):
+class MVN(Function[Tensor]):
     """(x (rows, values), eps, normalize_variance, profile) -> rows with mean 0 and, if asked, deviation 1."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, eps: float, normalize_variance: bool, profile: Profile) -> Tensor:
+    def forward(ctx: Context, x: Tensor, eps: float, normalize_variance: bool, profile: Profile) -> Tensor:
         share = float(np.float32(1.0 / x.shape[1]))
         y = x - tensor(row_sums(array(x), profile, share), x)[:, None]
         ctx.normalize_variance, ctx.share, ctx.profile = normalize_variance, share, profile
@@ -224,7 +224,7 @@ class MVN(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor):
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         if not ctx.normalize_variance:
             return dy - tensor(row_sums(array(dy), ctx.profile, ctx.share), dy)[:, None], None, None, None
         y, deviation = ctx.saved_tensors
@@ -244,11 +244,11 @@ def softmax(x: np.ndarray, profile: Profile) -> np.ndarray:
     return out
 
 
-class Softmax(Function):
+class Softmax(Function[Tensor]):
     """(x, axis, profile) -> softmax along it."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, axis: int, profile: Profile) -> Tensor:
+    def forward(ctx: Context, x: Tensor, axis: int, profile: Profile) -> Tensor:
         shape = tuple(x.shape)
         outer = int(np.prod(shape[:axis], dtype=np.int64))
         values = array(x).reshape(outer, shape[axis], -1)
@@ -259,13 +259,13 @@ class Softmax(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor):
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         (y,) = ctx.saved_tensors
         shape = tuple(y.shape)
         rows = (ctx.outer, shape[ctx.axis], -1)
-        y, dy_rows = array(y).reshape(rows), array(dy).reshape(rows)
-        inner = _strided_dots(dy_rows, y, ctx.profile)
-        return tensor(((dy_rows - inner[:, None]) * y).reshape(shape), dy), None, None
+        y_rows, dy_rows = array(y).reshape(rows), array(dy).reshape(rows)
+        inner = _strided_dots(dy_rows, y_rows, ctx.profile)
+        return tensor(((dy_rows - inner[:, None]) * y_rows).reshape(shape), dy), None, None
 
 
 def _strided_dots(x: np.ndarray, y: np.ndarray, profile: Profile) -> np.ndarray:

@@ -4,33 +4,39 @@ All are matrix products in OpenBLAS's order; biases add afterwards, and their gr
 over other than two axes goes by `volumes`.
 """
 
-from typing import Any
+from typing import cast
 
 import numpy as np
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact.blas import add_column_sums
 from cpm_kernels.exact.profiles import Profile
 from cpm_kernels.window import Window
+from prototxt_import.function import Context, Function, Gradients
 from prototxt_import.tensors import array
 
 from . import volumes
 from .gradients import Gradient
-from .kernels import kernels_of
+from .kernels import HostKernels, kernels_of
 
 
-def _convolving(x: Tensor) -> Any:
-    """The functions for a convolution of x."""
-    return kernels_of(x) if x.dim() == 4 else volumes
+def _convolving(x: Tensor) -> type[HostKernels]:
+    """The functions for a convolution of x; `volumes` has those only."""
+    return kernels_of(x) if x.dim() == 4 else cast(type[HostKernels], volumes)
 
 
-def _plain(x: Tensor | None) -> Tensor | None:
-    return None if x is None else x.detach().contiguous()
+def _plain(x: Tensor) -> Tensor:
+    return x.detach().contiguous()
 
 
-def _add_parameter_gradients(ctx, dy: Tensor, image: Tensor, maps: Tensor) -> tuple[Tensor | None, Tensor | None]:
+def _plain_bias(bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else _plain(bias)
+
+
+def _add_parameter_gradients(
+    ctx: Context, dy: Tensor, image: Tensor, maps: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
     """Gradients of weight and bias, image by image; `image` and `maps` are what a convolution has below and above."""
     of_weight, of_bias = ctx.needs_input_grad[1:3]
     kernels, bias, weight = _convolving(dy), Gradient(ctx.bias, of_bias), Gradient(ctx.weight, of_weight)
@@ -41,20 +47,20 @@ def _add_parameter_gradients(ctx, dy: Tensor, image: Tensor, maps: Tensor) -> tu
     return weight.done(), bias.done()
 
 
-class Convolution(Function):
+class Convolution(Function[Tensor]):
     """(x, weight, bias, window, group, profile) -> y."""
 
     @staticmethod
     def forward(
-        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: Profile
+        ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: Profile
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.weight, ctx.bias, ctx.window, ctx.how = weight, bias, window, (group, profile)
-        return _convolving(x).convolve(_plain(x), _plain(weight), _plain(bias), window, group, profile)
+        return _convolving(x).convolve(_plain(x), _plain(weight), _plain_bias(bias), window, group, profile)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor):
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         x, weight = (_plain(saved) for saved in ctx.saved_tensors)
         dy, dx = _plain(dy), None
         gradients = _add_parameter_gradients(ctx, dy, image=x, maps=dy)
@@ -63,22 +69,22 @@ class Convolution(Function):
         return dx, *gradients, None, None, None
 
 
-class Deconvolution(Function):
+class Deconvolution(Function[Tensor]):
     """(x, weight, bias, window, group, profile) -> y: Convolution's backward by x as forward, and the other way."""
 
     @staticmethod
     def forward(
-        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: Profile
+        ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, profile: Profile
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.weight, ctx.bias, ctx.window, ctx.how = weight, bias, window, (group, profile)
         size = window.deconvolved(tuple(x.shape[2:]))
-        operands = _plain(x), _plain(weight), _plain(bias)
+        operands = _plain(x), _plain(weight), _plain_bias(bias)
         return _convolving(x).convolve_transposed(*operands, window, size, group, profile)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor):
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         x, weight = (_plain(saved) for saved in ctx.saved_tensors)
         dy, dx = _plain(dy), None
         gradients = _add_parameter_gradients(ctx, dy, image=dy, maps=x)
@@ -87,11 +93,13 @@ class Deconvolution(Function):
         return dx, *gradients, None, None, None
 
 
-class InnerProduct(Function):
+class InnerProduct(Function[Tensor]):
     """(x (M, K), weight (N, K) or transposed (K, N), bias (N,), transposed, profile) -> (M, N)."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool, profile: Profile) -> Tensor:
+    def forward(
+        ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool, profile: Profile
+    ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.weight, ctx.bias, ctx.transposed, ctx.profile = weight, bias, transposed, profile
         y = kernels_of(x).gemm(_plain(x), _plain(weight), None, False, not transposed, profile)
@@ -99,7 +107,7 @@ class InnerProduct(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor):
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         x, weight = (_plain(saved) for saved in ctx.saved_tensors)
         of_x, of_weight, of_bias, *_ = ctx.needs_input_grad
         weights, bias, dy, dx = Gradient(ctx.weight, of_weight), Gradient(ctx.bias, of_bias), _plain(dy), None
@@ -114,12 +122,12 @@ class InnerProduct(Function):
         return dx, weights.done(), bias.done(), None, None
 
 
-class Embed(Function):
+class Embed(Function[Tensor]):
     """(indices, weight (rows, N), bias (N,)) -> the weight's rows (indices' shape, N), plus the bias; gradients of rows
     are added in the order of the indices."""
 
     @staticmethod
-    def forward(ctx: Any, indices: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Context, indices: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(indices)
         ctx.weight, ctx.bias = weight, bias
         y = weight.detach()[indices]
@@ -127,7 +135,7 @@ class Embed(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         (indices,), rows = ctx.saved_tensors, array(dy).reshape(-1, dy.shape[-1])
         _, of_weight, of_bias = ctx.needs_input_grad
         weight, bias = Gradient(ctx.weight, of_weight), Gradient(ctx.bias, of_bias)

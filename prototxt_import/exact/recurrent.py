@@ -3,14 +3,12 @@
 Its sigmoid is a float's exp and a quotient in double; its tanh is 2 σ(2 x) − 1, all in double.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact import elementary
+from prototxt_import.function import Context, Function
 from prototxt_import.tensors import array, tensor
 
 
@@ -22,11 +20,11 @@ def _tanh(x: Tensor) -> Tensor:
     return tensor(elementary.logistic_tanh(array(x)), x)
 
 
-class LSTMUnit(Function):
+class LSTMUnit(Function[tuple[Tensor, Tensor]]):
     """(cell (1, N, D), gates (1, N, 4 D), carries_on (1, N)) -> (next cell, hidden state)."""
 
     @staticmethod
-    def forward(ctx: Any, cell: Tensor, gates: Tensor, carries_on: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Context, cell: Tensor, gates: Tensor, carries_on: Tensor) -> tuple[Tensor, Tensor]:
         i, f, o, g = gates.chunk(4, -1)
         i, f, o, g = _sigmoid(i), _sigmoid(f), _sigmoid(o), _tanh(g)
         going = carries_on[..., None]
@@ -38,7 +36,7 @@ class LSTMUnit(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_after: Tensor, d_hidden: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, d_after: Tensor, d_hidden: Tensor) -> tuple[Tensor | None, ...]:
         cell, i, f, o, g, bent = ctx.saved_tensors
         inner = d_after + d_hidden * o * (1 - bent * bent)
         of_gates = (

@@ -1,22 +1,20 @@
 """Reduction of the exact engine (Caffe: reduction_layer.cpp): a row at a time, by BLAS's dot and asum."""
 
-from typing import Any
-
 import numpy as np
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from cpm_kernels.exact.blas import asum, dot
 from cpm_kernels.exact.profiles import Profile
+from prototxt_import.function import Context, Function
 from prototxt_import.tensors import array, tensor
 
 
-class Reduction(Function):
+class Reduction(Function[Tensor]):
     """(x, operation, coefficient, profile) -> coefficient · the sum, by `operation`, of x over its last axis."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, operation: str, coefficient: float, profile: Profile) -> Tensor:
+    def forward(ctx: Context, x: Tensor, operation: str, coefficient: float, profile: Profile) -> Tensor:
         ctx.operation, ctx.factor = operation, np.float32(coefficient)
         if operation == "MEAN":
             ctx.factor = ctx.factor / np.float32(x.shape[-1])
@@ -32,7 +30,7 @@ class Reduction(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
         factor = (dy * float(ctx.factor))[..., None]
         if ctx.operation == "SUMSQ":

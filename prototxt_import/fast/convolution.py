@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cpm_kernels.fft import plan as cpu_plan
 from cpm_kernels.fft.plan import FftPlan, PlainConvolution
 from cpm_kernels.window import Window
+from prototxt_import.function import Context, Function, Gradients
 
 from . import cpu_fft, cuda_fft, products
 from .cuda_fft import CudaFftPlan
@@ -62,7 +62,8 @@ class Convolutions:
         if x.is_cuda and self.tf32:
             return None  # tensor cores are faster still
         outputs, channels = weight.shape[:2]
-        convolution = PlainConvolution(channels, outputs, window, tuple(x.shape[2:]), x.shape[0])
+        images, _, height, width = x.shape
+        convolution = PlainConvolution(channels, outputs, window, (height, width), images)
         case = convolution, _is_trained(weight), x.device
         if case not in self._plans:
             self._plans[case] = self._plan(*case)
@@ -71,7 +72,8 @@ class Convolutions:
     def _plan(self, convolution: PlainConvolution, training: bool, device: torch.device) -> Plan | None:
         planning = cuda_fft if device.type == "cuda" else cpu_plan
         if self.measured is None:
-            return planning.fft_plan(convolution, training)
+            plan: Plan | None = planning.fft_plan(convolution, training)
+            return plan
         tried = planning.planned(convolution, training)
         plans = planning.plans_of(tried)
         if not plans or convolution.images < 1:
@@ -140,12 +142,18 @@ def _is_trained(weight: Tensor) -> bool:
     return torch.is_grad_enabled() and weight.requires_grad
 
 
-class _FftConvolution(Function):
+class _FftConvolution(Function[Tensor]):
     """(x, weight, bias, the weight's spectra, plan, convolutions) -> y."""
 
     @staticmethod
     def forward(
-        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, spectra: Any, plan: Plan, convolutions: Convolutions
+        ctx: Context,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        spectra: Any,
+        plan: Plan,
+        convolutions: Convolutions,
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.plan, ctx.convolutions = plan, convolutions
@@ -153,7 +161,7 @@ class _FftConvolution(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         x, weight = ctx.saved_tensors
         dx = dweight = dbias = None
         fft = _by(ctx.plan)

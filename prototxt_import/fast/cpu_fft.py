@@ -24,9 +24,9 @@ def convolve(
 ) -> Tensor:
     """x (N, C, H, W) with these weights, plus bias (C_out,), then ReLU if asked: (N, C_out, H', W'), channels last,
     in that memory."""
-    bias = None if bias is None else array(bias)
+    biases = None if bias is None else array(bias)
     out = memory.empty((plan.images, *plan.out_size, plan.outputs))
-    convolution.convolve(channels_last_array(x), spectra, bias, plan, relu, out, torch.get_num_threads())
+    convolution.convolve(channels_last_array(x), spectra, biases, plan, relu, out, torch.get_num_threads())
     return channels_last_tensor(out)
 
 

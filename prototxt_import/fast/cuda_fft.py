@@ -82,12 +82,16 @@ def plans_of(convolution: PlainConvolution) -> list[CudaFftPlan]:
     """A plan for every number of tiles that is worth a thought; none if there is no output."""
     if min(convolution.out_size) < 1 or convolution.images < 1:
         return []
-    sizes = list(zip(convolution.out_size, convolution.window.kernel, strict=True))
-    tiles = dict.fromkeys(
-        tuple(fast_size(math.ceil(n / count) + k - 1) for n, k in sizes) for count in range(1, MOST_TILES + 1)
-    )
+    tiles = dict.fromkeys(_tile(convolution, count) for count in range(1, MOST_TILES + 1))
     plans = [CudaFftPlan(**vars(convolution), tile=tile) for tile in tiles if max(tile) <= LARGEST_TILE]
     return [for_images(p, p.images) for p in plans if p.weight_bytes <= LARGEST_WEIGHTS]
+
+
+def _tile(convolution: PlainConvolution, count: int) -> Pair:
+    """The smallest fast one of which `count` make an axis."""
+    sizes = zip(convolution.out_size, convolution.window.kernel, strict=True)
+    rows, columns = (fast_size(math.ceil(n / count) + k - 1) for n, k in sizes)
+    return rows, columns
 
 
 def for_images(plan: CudaFftPlan, images: int) -> CudaFftPlan:
@@ -129,7 +133,7 @@ def transform_weights(weight: Tensor, plan: CudaFftPlan, turned: bool = False) -
     """
     weight = weight.detach()
     weight = weight.flip(2, 3).transpose(0, 1) if turned else weight
-    spectra = torch.fft.rfft2(weight, s=plan.tile).conj().permute(2, 3, 1, 0)
+    spectra: Tensor = torch.fft.rfft2(weight, s=plan.tile).conj().permute(2, 3, 1, 0)
     return spectra.reshape(plan.bins, plan.channels, plan.outputs).resolve_conj().contiguous()
 
 
@@ -154,7 +158,8 @@ def weight_gradient(x: Tensor, dy: Tensor, plan: CudaFftPlan) -> Tensor:
         total.baddbmm_(seen.transpose(1, 2), given.conj())
     spectra = total.reshape(plan.tile[0], -1, plan.channels, plan.outputs).permute(3, 2, 0, 1)
     rows, columns = plan.window.kernel
-    return torch.fft.irfft2(spectra, s=plan.tile)[:, :, :rows, :columns].contiguous()
+    gradient: Tensor = torch.fft.irfft2(spectra, s=plan.tile)
+    return gradient[:, :, :rows, :columns].contiguous()
 
 
 def _tiles(x: Tensor, plan: CudaFftPlan) -> Tensor:
@@ -175,7 +180,7 @@ def _results(dy: Tensor, plan: CudaFftPlan) -> Tensor:
 
 def _spectra(tiles: Tensor, plan: CudaFftPlan) -> Tensor:
     """(bins, all tiles, channels) of (N, channels, rows, columns, height, width)."""
-    spectra = torch.fft.rfft2(tiles, s=plan.tile)
+    spectra: Tensor = torch.fft.rfft2(tiles, s=plan.tile)
     return spectra.permute(4, 5, 0, 2, 3, 1).reshape(plan.bins, -1, tiles.shape[1])
 
 

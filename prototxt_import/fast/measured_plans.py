@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypedDict, TypeVar
 
 import torch
 from tqdm import tqdm
@@ -25,7 +25,15 @@ DIRECT = "direct"
 class Tiled(Protocol):
     """A plan of a convolution by FFT."""
 
-    tile: int | tuple[int, int]
+    @property
+    def tile(self) -> int | tuple[int, int]: ...
+
+
+class Measured(TypedDict):
+    """One convolution in the file."""
+
+    tile: str | None
+    seconds: dict[str, float]
 
 
 P = TypeVar("P", bound=Tiled)
@@ -37,9 +45,9 @@ class MeasuredPlans(Generic[P]):
     Raises InputError if the file is there, but is not one of these.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
-        self.machines: dict[str, dict[str, dict]] = _read(path)
+        self.machines: dict[str, dict[str, Measured]] = _read(path)
 
     def fastest(self, device: torch.device, case: str, plans: Sequence[P], run: Callable[[P | None], None]) -> P | None:
         """The fastest of the plans, or None if torch's own convolution is faster.
@@ -50,11 +58,12 @@ class MeasuredPlans(Generic[P]):
         tiles = {_name(plan.tile): plan for plan in plans}
         if case not in known or known[case]["tile"] not in (None, *tiles):
             seconds = _times({**tiles, DIRECT: None}, run, device)
-            best = min(seconds, key=seconds.get)
+            best = min(seconds, key=seconds.__getitem__)
             known[case] = {"tile": None if best == DIRECT else best, "seconds": seconds}
             tqdm.write(f"{self.path}: {case}: {_in_words(seconds, best)}", file=sys.stderr)
             self._write()
-        return tiles.get(known[case]["tile"])
+        tile = known[case]["tile"]
+        return None if tile is None else tiles.get(tile)
 
     def _write(self) -> None:
         with replacing(self.path) as temporary:
@@ -81,7 +90,7 @@ def _times(ways: dict[str, P | None], run: Callable[[P | None], None], device: t
 
 
 def _time(run: Callable[[P | None], None], plan: P | None, device: torch.device) -> float:
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait: Callable[[], object] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     started = time.perf_counter()
     run(plan)
@@ -100,12 +109,12 @@ def _name(tile: int | tuple[int, int]) -> str:
     return " x ".join(map(str, tile)) if isinstance(tile, tuple) else str(tile)
 
 
-def _read(path: str | os.PathLike) -> dict[str, dict[str, dict]]:
+def _read(path: str | os.PathLike[str]) -> dict[str, dict[str, Measured]]:
     if not os.path.exists(path):
         return {}
     try:
         with open(path, encoding="utf-8") as file:
-            machines = json.load(file)
+            machines: dict[str, dict[str, Measured]] = json.load(file)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected measured plans (JSON), found {error}") from None
     cases = [case for cases in _values(machines, path) for case in _values(cases, path)]
@@ -116,7 +125,7 @@ def _read(path: str | os.PathLike) -> dict[str, dict[str, dict]]:
     return machines
 
 
-def _values(found: object, path: str | os.PathLike) -> list:
+def _values(found: object, path: str | os.PathLike[str]) -> list[object]:
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected measured plans, an object of objects, found {str(found)[:60]}")
     return list(found.values())

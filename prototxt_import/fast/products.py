@@ -10,11 +10,11 @@ from threading import RLock
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from cpm_kernels.window import Window
+from prototxt_import.function import Context, Function, Gradients
 
 _settings = RLock()
 
@@ -36,12 +36,19 @@ def precision(x: Tensor, tf32: bool) -> Iterator[None]:
             cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic = before
 
 
-class Convolution(Function):
+class Convolution(Function[Tensor]):
     """(x, weight, bias, window, group, transposed, tf32) -> y; `transposed`: Deconvolution's."""
 
     @staticmethod
     def forward(
-        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, transposed: bool, tf32: bool
+        ctx: Context,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        window: Window,
+        group: int,
+        transposed: bool,
+        tf32: bool,
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.biases, ctx.tf32 = None if bias is None else list(bias.shape), tf32
@@ -51,7 +58,7 @@ class Convolution(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         x, weight = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
         with precision(x, ctx.tf32):
@@ -59,11 +66,11 @@ class Convolution(Function):
         return *gradients, None, None, None, None
 
 
-class InnerProduct(Function):
+class InnerProduct(Function[Tensor]):
     """(x (M, K), weight (N, K) or transposed (K, N), bias (N,), transposed, tf32) -> (M, N)."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool, tf32: bool) -> Tensor:
+    def forward(ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool, tf32: bool) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.transposed, ctx.tf32 = transposed, tf32
         with precision(x, tf32):
@@ -71,7 +78,7 @@ class InnerProduct(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, dy: Tensor) -> Gradients:
         x, weight = ctx.saved_tensors
         of_x, of_weight, of_bias, *_ = ctx.needs_input_grad
         dx = dweight = None

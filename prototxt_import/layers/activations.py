@@ -2,7 +2,7 @@
 power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; ReLU6 is MobileNet's)."""
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from cpm_kernels.exact.elementary import exp, log, power
 from prototxt_import.formats import schema
@@ -28,6 +28,7 @@ class ReLU(NeuronLayer):
 class PReLU(NeuronLayer):
     """ReLU with a learnable slope; blob: slope (C,), or () with `channel_shared`."""
 
+    slope: nn.Parameter
     image_by_image = False  # the slopes' gradients are sums over the batch
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
@@ -87,7 +88,7 @@ class _WithBase(NeuronLayer):
     def log_base(self, base: float) -> np.float32:
         """ln of the base, 1 for e."""
         self.require(base == -1 or base > 0, "a base above 0, or -1 for e", str(base))
-        return np.float32(1) if base == -1 else log(np.float32([base]))[0]
+        return np.float32(1) if base == -1 else log(np.array([base], np.float32))[0]
 
 
 @register("Exp")
@@ -97,8 +98,8 @@ class Exp(_WithBase):
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.exp_param
         scale = self.log_base(p.base) * np.float32(p.scale)
-        shift = np.float32([p.shift])
-        factor = exp(shift) if p.base == -1 else power(np.float32([p.base]), p.shift)
+        shift = np.array([p.shift], np.float32)
+        factor = exp(shift) if p.base == -1 else power(np.array([p.base], np.float32), p.shift)
         return self.ops.exp(x, float(scale), float(factor[0]) if p.shift else 1.0)
 
 
@@ -136,7 +137,7 @@ class Clip(NeuronLayer):
         p = self.spec.clip_param
         both = p.HasField("min") and p.HasField("max") and p.min <= p.max
         self.require(both, "clip_param with a min and a max not below it", str(p).replace("\n", " ").strip() or "none")
-        self.limits = (p.min, p.max)
+        self.limits: tuple[float, float] = (p.min, p.max)
 
     def forward(self, x: Tensor) -> Tensor:
         return x.clamp(*self.limits)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cpm_kernels.window import Sizes, Window
 from prototxt_import.im2col import Im2Col
@@ -56,6 +56,8 @@ class _Windowed(Layer):
 class _Convolutional(_Windowed):
     """What both share: window, groups, filler, and that every bottom gives a top with the same weights."""
 
+    weight: nn.Parameter
+    bias: nn.Parameter | None
     bottoms = tops = ANY
     folded_relu = False  # the ReLU that follows in place is done here where no gradient is wanted
 
@@ -149,7 +151,7 @@ class Convolution(_Convolutional):
             return super().reorder(order)  # refuses it
         moved = [(group[0] // inputs, [channel % inputs for channel in group]) for group in groups]
         rows = tuple(source * outputs + row for source, _ in moved for row in range(outputs))
-        weights = self.weight.detach().unflatten(0, (self.group, outputs))
+        weights = self.weight.detach().reshape(self.group, outputs, *self.weight.shape[1:])
         weight = torch.cat([weights[source][:, columns] for source, columns in moved])
         bias = {} if self.bias is None else {"bias": self.bias.detach()[list(rows)]}
         return {"weight": weight, **bias}, [rows]

@@ -53,7 +53,7 @@ class CPMData(Source):
         self.require(transform.stride >= 1, "a stride of 1 or more", str(transform.stride))
         height, width, stride = transform.crop_size_y, transform.crop_size_x, int(transform.stride)
         maps = 2 * (transform.num_parts + 1)
-        data = (source.batch_size, 4 if transform.put_gaussian else 3, height, width)
+        data: Shape = (source.batch_size, 4 if transform.put_gaussian else 3, height, width)
         return [data, (source.batch_size, maps, height // stride, width // stride)][: len(self.spec.top)]
 
 

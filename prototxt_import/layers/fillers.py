@@ -1,13 +1,18 @@
 """Weight fillers: the first values of a layer's blobs (Caffe: filler.hpp), in float32 and in Caffe's order of draws."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cpm_kernels.exact.random import CaffeRandom
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
+
+Shape = tuple[int, ...]
+Values = NDArray[np.float32]
 
 
 def fill(blob: torch.Tensor, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> None:
@@ -20,18 +25,19 @@ def fill(blob: torch.Tensor, filler: "schema.FillerParameter", random: CaffeRand
         blob.copy_(torch.from_numpy(np.asarray(values, np.float32).reshape(blob.shape)))
 
 
-def _fan(shape: tuple[int, ...], filler: "schema.FillerParameter") -> np.float32:
+def _fan(shape: Shape, filler: "schema.FillerParameter") -> np.float32:
     """Number that variance scaling divides by: values per output, per input, or their mean."""
     count = math.prod(shape)
     fan_in, fan_out = count // shape[0], count // (shape[1] if len(shape) > 1 else 1)
-    return np.float32({0: fan_in, 1: fan_out, 2: np.float32(fan_in + fan_out) / np.float32(2)}[filler.variance_norm])
+    mean = np.float32(fan_in + fan_out) / np.float32(2)
+    return [np.float32(fan_in), np.float32(fan_out), mean][filler.variance_norm]
 
 
-def _constant(shape, filler, random, where):
+def _constant(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> Values:
     return np.full(shape, filler.value, np.float32)
 
 
-def _uniform(shape, filler, random, where):
+def _uniform(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> Values:
     if not -math.inf < filler.min <= filler.max < math.inf:
         raise InputError(f"{where}: uniform filler: expected min <= max, found {filler.min} and {filler.max}")
     with np.errstate(over="ignore"):
@@ -41,7 +47,7 @@ def _uniform(shape, filler, random, where):
     return random.uniform(filler.min, filler.max, math.prod(shape))
 
 
-def _gaussian(shape, filler, random, where):
+def _gaussian(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> Values:
     if not filler.std >= 0:
         raise InputError(f"{where}: gaussian filler: expected a std of 0 or more, found {filler.std}")
     values = random.normal(filler.mean, filler.std, math.prod(shape))
@@ -53,22 +59,22 @@ def _gaussian(shape, filler, random, where):
     return values
 
 
-def _xavier(shape, filler, random, where):
-    scale = np.sqrt(np.float32(3) / _fan(shape, filler))
+def _xavier(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> Values:
+    scale = float(np.sqrt(np.float32(3) / _fan(shape, filler)))
     return random.uniform(-scale, scale, math.prod(shape))
 
 
-def _msra(shape, filler, random, where):
-    return random.normal(0, np.sqrt(np.float32(2) / _fan(shape, filler)), math.prod(shape))
+def _msra(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> Values:
+    return random.normal(0, float(np.sqrt(np.float32(2) / _fan(shape, filler))), math.prod(shape))
 
 
-def _positive_unitball(shape, filler, random, where):
+def _positive_unitball(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> Values:
     values = random.uniform(0, 1, math.prod(shape)).reshape(shape[0], -1)
     sums = np.cumsum(values, axis=1, dtype=np.float32)[:, -1:]  # one after another, unlike sum
     return values / sums
 
 
-def _bilinear(shape, filler, random, where):
+def _bilinear(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> Values:
     """Interpolation weights for Deconvolution: the same tent in every channel."""
     if len(shape) != 4 or shape[2] != shape[3]:
         raise InputError(f"{where}: expected a square 4-axis blob for the bilinear filler, found shape {shape}")
@@ -78,7 +84,7 @@ def _bilinear(shape, filler, random, where):
     return np.broadcast_to(np.outer(tent, tent), shape).copy()
 
 
-_FILLERS = {
+_FILLERS: "dict[str, Callable[[Shape, schema.FillerParameter, CaffeRandom, str], Values]]" = {
     "constant": _constant,
     "uniform": _uniform,
     "gaussian": _gaussian,

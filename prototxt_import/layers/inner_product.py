@@ -2,7 +2,7 @@
 
 import math
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from .layer import Layer, Shape, register
 
@@ -14,6 +14,8 @@ class InnerProduct(Layer):
     Blobs: weight (N, K), or (K, N) with `transpose`; bias (N,).
     """
 
+    weight: nn.Parameter
+    bias: nn.Parameter | None
     short_name = "fc"
 
     def setup(self, bottom_shapes: list[Shape]) -> None:

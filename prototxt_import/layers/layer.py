@@ -7,8 +7,8 @@ where it depends on the layer's parameters; `Layer` has them all, with the value
 """
 
 import math
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, ValuesView
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -29,15 +29,16 @@ Channels = tuple[int, ...]
 POINT = Window(kernel=(1, 1))
 """What a unit sees that looks at its own place only."""
 INT_MAX = 2**31 - 1  # the most values that Caffe lets a blob have
+LayerClass = TypeVar("LayerClass", bound=type["Layer"])
 CONVERTERS: dict[str, type["Layer"]] = {}
 DATA_TYPES = ("Data", "ImageData", "HDF5Data", "WindowData")
 """Caffe's data layers whose shapes lie in other files; `cpm_repro.samples.data_layers` reads them."""
 
 
-def register(type_name: str) -> Callable[[type["Layer"]], type["Layer"]]:
+def register(type_name: str) -> Callable[[LayerClass], LayerClass]:
     """Class decorator: this class builds layers of `type: "<type_name>"`."""
 
-    def add(layer_class: type["Layer"]) -> type["Layer"]:
+    def add(layer_class: LayerClass) -> LayerClass:
         if type_name in CONVERTERS:
             raise KeyError(f"layer type {type_name} is registered twice")
         CONVERTERS[type_name] = layer_class
@@ -253,6 +254,17 @@ class Layer(nn.Module):
         low, high = allowed.start, allowed.stop - 1
         expected = f"{low}" if low == high else f"{low} or more" if high > 100 else f"{low} to {high}"
         self.require(count in allowed, f"{expected} {what}(s)", str(count))
+
+
+class Layers(nn.ModuleDict):
+    """A net's layers by their keys in its state_dict, in its order; to a type checker each is a Layer."""
+
+    def __getitem__(self, key: str) -> Layer:
+        return cast(Layer, super().__getitem__(key))
+
+    def values(self) -> ValuesView[Layer]:
+        """The layers, from the first to the last."""
+        return cast(ValuesView[Layer], super().values())
 
 
 class NeuronLayer(Layer):

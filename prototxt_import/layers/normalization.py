@@ -1,7 +1,7 @@
 """BatchNorm, LRN and MVN (Caffe: batch_norm_layer.cpp, lrn_layer.cpp, mvn_layer.cpp), and SSD's Normalize."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cpm_kernels.window import Window
 from prototxt_import.formats import schema
@@ -13,6 +13,9 @@ from .layer import POINT, Layer, Shape, register
 class BatchNorm(Layer):
     """Normalises each channel; blobs: sums of means (C,) and variances (C,), and the factor (1,) that divides them."""
 
+    mean: nn.Parameter
+    variance: nn.Parameter
+    factor: nn.Parameter
     keeps_channels = True
     receptive_window = POINT
     short_name = "BN"
@@ -95,6 +98,7 @@ class Normalize(Layer):
     """Divides by the L2 norm over the channels of each pixel, or with `across_spatial` of each image, and scales;
     blob: scale (C,), or () with `channel_shared`."""
 
+    scale: nn.Parameter
     operations = ("l2_normalize",)
     keeps_channels = True
 

@@ -49,7 +49,8 @@ class Pooling(Layer):
         return window
 
     def _window_for(self, size: Shape) -> Window:
-        return self.window or Window(kernel=tuple(size))
+        height, width = size
+        return self.window or Window(kernel=(height, width))
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         shape = bottom_shapes[0]

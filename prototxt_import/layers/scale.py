@@ -1,8 +1,7 @@
 """Scale and Bias: a factor or a summand per channel, learned or from a second bottom (Caffe: scale_layer.cpp,
 bias_layer.cpp), and Axpy, the two at once in squeeze-and-excitation nets."""
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prototxt_import.formats import schema
 
@@ -16,7 +15,13 @@ class _Broadcast(Layer):
     keeps_channels = True
     receptive_window = POINT
 
-    def set_axes(self, param, name: str, bottom_shapes: list[Shape], default: float) -> None:
+    def set_axes(
+        self,
+        param: "schema.ScaleParameter | schema.BiasParameter",
+        name: str,
+        bottom_shapes: list[Shape],
+        default: float,
+    ) -> None:
         shape = bottom_shapes[0]
         start = self.axis(param.axis, len(shape))
         if len(bottom_shapes) == 2:
@@ -35,6 +40,9 @@ class _Broadcast(Layer):
 class Scale(_Broadcast):
     """x · factor, plus a bias with `bias_term`; blobs: factor (unless it is the second bottom), bias."""
 
+    factor: nn.Parameter
+    bias: nn.Parameter
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.scale_param
         self.set_axes(p, "factor", bottom_shapes, default=1)
@@ -51,10 +59,12 @@ class Scale(_Broadcast):
 class Bias(_Broadcast):
     """x + bias; blob: bias, unless it is the second bottom."""
 
+    bias: nn.Parameter
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
         self.set_axes(self.spec.bias_param, "bias", bottom_shapes, default=0)
 
-    def forward(self, x: Tensor, bias: torch.Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         return self.ops.bias(x, self.bias if bias is None else bias, self.trailing)
 
 

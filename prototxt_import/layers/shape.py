@@ -53,7 +53,7 @@ class Slice(Layer):
         return [(*shape[: self.along], size, *shape[self.along + 1 :]) for size in self.sizes]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return x.split(self.sizes, self.along)
+        return torch.split(x, self.sizes, self.along)
 
 
 @register("Concat")
