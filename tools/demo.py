@@ -9,7 +9,9 @@ BGR, as Caffe's do; weights that were trained on RGB go through `tools/convert.p
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,9 @@ from data_lmdb.images import MAX_PIXELS, image_size
 from prototxt_import.files import InputError
 
 if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to do, not for --help
-    from cpm_repro.inference.beliefs import Beliefs
+    from cpm_repro.inference.beliefs import Beliefs, Pose
+    from cpm_repro.inference.crops import Person
+    from cpm_repro.inference.person_detection import FoundPeople
     from cpm_repro.inference.pictures import Picture, PictureFile
     from cpm_repro.inference.protocol import Protocol
     from prototxt_import.net import Net
@@ -97,10 +101,8 @@ def show_picture(
     from cpm_repro.figures.pose_page import write_pose_page
 
     out = arguments.out / picture.file.name
-    limbs = joints.LIMBS.get(len(poses[0].joints) if poses else 14)
-    if limbs:
-        drawn = drawing.draw_poses(picture.pixels, poses, limbs, arguments.min_score)
-        drawing.save(drawn, out.parent / f"{out.name}_pose.png")
+    if not poses or len(poses[0].joints) in joints.LIMBS:
+        drawing.save(drawing_of(picture.pixels, poses, arguments), out.parent / f"{out.name}_pose.png")
     if picture.found:
         centers = np.array([person.center for person in picture.people]).reshape(-1, 2)
         figure = figures.person_map_figure(picture.pixels, picture.found.person_map, centers)
@@ -114,30 +116,98 @@ def show_picture(
     tqdm.write(f"{picture.file.path}: {count}{score}, drawn in {out}_*.png")
 
 
-def reader(arguments: argparse.Namespace, net: "Net", asked: "Protocol") -> "Callable[[PictureFile, int], Picture]":
+def finder(arguments: argparse.Namespace, net: "Net", asked: "Protocol") -> "Callable[..., FoundPeople] | None":
+    """Who finds people in a picture; None where the options say who is looked for."""
+    from cpm_repro.inference.everybody import find_everybody
+    from cpm_repro.inference.person_detection import find_people
+    from prototxt_import.net import load_net
+
+    detector = person_detector(arguments)
+    if detector is not None:
+        return partial(find_people, person_net=detector, protocol=asked, scale=arguments.scale)
+    if not arguments.model or arguments.center or arguments.scale or arguments.boxes:
+        return None
+    model = zoo.find(zoo.DETECTOR)
+    detector = load_net(model.prototxt, model.weights, engine=arguments.engine).to(arguments.device)
+    return partial(find_everybody, person_net=detector, person_size=model.target_dist, net=net, protocol=asked)
+
+
+def reader(arguments: argparse.Namespace, find: "Callable[..., FoundPeople] | None") -> "Callable[..., Picture]":
     """How a picture is read, and who is looked for in it."""
     from cpm_repro.inference.boxes import read_boxes
-    from cpm_repro.inference.person_detection import find_people
     from cpm_repro.inference.pictures import with_boxes, with_everybody, with_one_person
 
     limit = {"max_pixels": arguments.max_pixels}
-    detector = person_detector(arguments)
-    if detector is not None:
-        find = partial(find_people, person_net=detector, protocol=asked, scale=arguments.scale)
+    if find is not None:
         return partial(with_everybody, find=find, **limit)
     if arguments.boxes:
         if arguments.center:
             raise InputError("--center: expected no --boxes beside it, which say where people are, found both")
         return partial(with_boxes, boxes=read_boxes(arguments.boxes), scale=arguments.scale, **limit)
-    if arguments.model and not (arguments.center or arguments.scale):
-        from cpm_repro.inference.everybody import find_everybody
-        from prototxt_import.net import load_net
-
-        model = zoo.find(zoo.DETECTOR)
-        detector = load_net(model.prototxt, model.weights, engine=arguments.engine).to(arguments.device)
-        places = {"person_net": detector, "person_size": model.target_dist, "net": net, "protocol": asked}
-        return partial(with_everybody, find=partial(find_everybody, **places), **limit)
     return partial(with_one_person, center=arguments.center, scale=arguments.scale, **limit)
+
+
+def show_clip(
+    source: Path | int,
+    find: "Callable[..., FoundPeople] | None",
+    net: "Net",
+    asked: "Protocol",
+    arguments: argparse.Namespace,
+) -> None:
+    """Follows people through a video or a camera's pictures: writes them with their poses, and a table by frame.
+
+    Ctrl-C ends it, and what was seen until then is written.
+    """
+    from cpm_repro.inference import video
+
+    name = f"camera{source}" if isinstance(source, int) else source.stem
+    with video.open_clip(source) as clip, suppress(StopIteration):
+        first = next(clip.frames)
+        size, poses = (first.shape[1], first.shape[0]), []
+        look = partial(people_in, find=find, arguments=arguments, where=str(source))
+        path = arguments.out / f"{name}_pose.mp4"
+        with video.written_clip(path, clip.rate, size) as write, suppress(KeyboardInterrupt):
+            followed = video.follow(chain([first], clip.frames), look, net, asked)
+            for number, (frame, people) in enumerate(
+                tqdm(followed, total=clip.count or None, unit="frame", disable=None)
+            ):
+                found = frame_poses(number, people)
+                write(drawing_of(frame, found, arguments))
+                poses += found
+        number_of_parts = len(poses[0].joints) if poses else 0
+        write_csv(arguments.out / f"{name}_poses.csv", poses, number_of_parts)
+        print(f"{source}: {len({pose.image for pose in poses})} frames with people, in {path} and {name}_poses.csv")
+        return
+    raise InputError(f"{source}: expected a video with at least one frame, found none")
+
+
+def people_in(
+    frame: np.ndarray, find: "Callable[..., FoundPeople] | None", arguments: argparse.Namespace, where: str
+) -> "Sequence[Person]":
+    """Who is looked for in a frame: whom the detector finds, or one person where the options say."""
+    from cpm_repro.inference.crops import Person
+
+    if find is not None:
+        return find(frame, where=where).people
+    height, width = frame.shape[:2]
+    middle = (width - 1) / 2, (height - 1) / 2
+    return [Person(frame, arguments.center or middle, arguments.scale or height / 200, where)]
+
+
+def frame_poses(number: int, people: "Sequence[tuple[Person, Pose]]") -> list[FoundPose]:
+    """A frame's poses; in the table its number stands where a picture's name does."""
+    return [
+        FoundPose(str(number), number + 1, index, person.center, person.scale, pose.joints, pose.scores)
+        for index, (person, pose) in enumerate(people, start=1)
+    ]
+
+
+def drawing_of(pixels: np.ndarray, poses: Sequence[FoundPose], arguments: argparse.Namespace) -> np.ndarray:
+    """The picture with poses on it; as it is where the network's parts have no limbs."""
+    from cpm_repro.figures import drawing
+
+    limbs = joints.LIMBS.get(len(poses[0].joints) if poses else 14)
+    return drawing.draw_poses(pixels, poses, limbs, arguments.min_score) if limbs else pixels
 
 
 def find_files(arguments: argparse.Namespace) -> "list[PictureFile]":
@@ -159,18 +229,42 @@ def find_files(arguments: argparse.Namespace) -> "list[PictureFile]":
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from cpm_repro.inference.pictures import good_pictures, with_beliefs
-    from cpm_repro.network.stages import stage_blobs
+    from cpm_repro.inference import video
 
     arguments.out = Path(arguments.out)
     if all(getattr(arguments, name) is None for name in ("model", "prototxt", "weights", "seed")):
         arguments.model = zoo.DEFAULT
-    files = find_files(arguments)
+    clips = [path for path in arguments.images if path.suffix.lower() in video.SUFFIXES]
+    arguments.images = [path for path in arguments.images if path not in clips]
+    if arguments.camera is not None:
+        clips.append(arguments.camera)
+    if not arguments.images and not clips:
+        raise InputError("expected pictures, folders, videos or --camera, found none of them")
+    files = find_files(arguments) if arguments.images else []
     net = network(arguments)
     asked = protocol(arguments, net, batch=arguments.batch_size)
+    find = finder(arguments, net, asked)
+    if files:
+        show_pictures(files, find, net, asked, arguments)
+    for clip in clips:
+        show_clip(clip, find, net, asked, arguments)
+    return 0
+
+
+def show_pictures(
+    files: "Sequence[PictureFile]",
+    find: "Callable[..., FoundPeople] | None",
+    net: "Net",
+    asked: "Protocol",
+    arguments: argparse.Namespace,
+) -> None:
+    """Every picture's files, and the tables of all poses."""
+    from cpm_repro.inference.pictures import good_pictures, with_beliefs
+    from cpm_repro.network.stages import stage_blobs
+
     number_of_parts = net.blob_shapes[stage_blobs(net)[-1]][1] - 1
     shown_parts(arguments, number_of_parts)
-    pictures = good_pictures(files, reader(arguments, net, asked), arguments.skip_bad)
+    pictures = good_pictures(files, reader(arguments, find), arguments.skip_bad)
     shown, poses = 0, []
     for picture, beliefs in with_beliefs(pictures, net, asked):
         found = show_people(picture, beliefs, arguments)
@@ -178,11 +272,10 @@ def main(arguments: argparse.Namespace) -> int:
         poses += found
         shown += 1
     if not shown:
-        raise InputError(f"{arguments.images[0]}: expected a picture that can be used, found none")
+        raise InputError(f"{files[0].path}: expected a picture that can be used, found none")
     write_coco(arguments.out / "poses.json", poses)
     write_csv(arguments.out / "poses.csv", poses, number_of_parts)
     print(f"{arguments.out}: pictures {shown}, people {len(poses)}, in poses.json and poses.csv")
-    return 0
 
 
 def point(text: str) -> tuple[float, float]:
@@ -212,7 +305,8 @@ def add_people_options(to: argparse.ArgumentParser) -> None:
 
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="pictures, and folders of pictures")
+    parser.add_argument("images", metavar="IMAGE", nargs="*", type=Path, help="pictures, folders of pictures, videos")
+    parser.add_argument("--camera", metavar="N", type=int, help="this camera's pictures, until Ctrl-C (the first is 0)")
     add_people_options(parser)
     add_testing_options(parser)
     parser.add_argument(

@@ -3,6 +3,6 @@
 In reading order: protocol (its numbers), crops (from the picture to the network's input, and back), imresize (MATLAB's,
 for both), beliefs (every stage's maps, averaged over the scales, and the joints at their peaks), person_detection (who
 is in a picture), everybody (who is, of whatever size), boxes (who is, as another program says), pictures (files and
-folders with people to find), pose_files (COCO's and OpenPose's results and CSV), options (the protocol at the command
-line).
+folders with people to find), video (people followed through frames), pose_files (COCO's and OpenPose's results and
+CSV), options (the protocol at the command line).
 """

@@ -74,7 +74,7 @@ def settled(person: Person, net: Net, protocol: Protocol) -> Person:
     sizes = [person._replace(scale=step * person.scale) for step in STEPS]
     poses = [beliefs.pose() for beliefs in estimate_beliefs(sizes, net, once)]
     best = max(range(len(poses)), key=lambda index: float(poses[index].scores.mean()))
-    return sizes[best]._replace(center=_middle(poses[best]))
+    return sizes[best]._replace(center=middle(poses[best]))
 
 
 def _sightings(belief: NDArray[np.float32], factor: float, person_size: float) -> Iterable[_Sighting]:
@@ -97,7 +97,7 @@ def _distance(one: _Sighting, other: _Sighting) -> float:
     return float(np.hypot(one.center[0] - other.center[0], one.center[1] - other.center[1]))
 
 
-def _middle(pose: Pose) -> tuple[float, float]:
+def middle(pose: Pose) -> tuple[float, float]:
     """Of the joints' bounding box, those left out that are hardly believed in."""
     seen = pose.joints[pose.scores >= pose.scores.max() / 3]
     x, y = (seen.min(axis=0) + seen.max(axis=0)) / 2

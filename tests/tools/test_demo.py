@@ -128,6 +128,29 @@ def test_pictures_are_turned_upright(tmp_path, net):
     assert Image.open(tmp_path / "out" / "a_pose.png").size == (90, 60)
 
 
+def test_videos_get_poses_and_a_table_by_frame(tmp_path, net):
+    pytest.importorskip("cv2", reason="no OpenCV")
+    from cpm_repro.inference.video import open_clip, written_clip
+
+    with written_clip(tmp_path / "clip.mp4", 10, (64, 48)) as add:
+        for number in range(3):
+            add(np.random.default_rng(number).integers(0, 256, (48, 64, 3)).astype(np.uint8))
+    out = tmp_path / "out"
+    result = run_tool("demo", tmp_path / "clip.mp4", *net, "--fast", "--scale", 0.3, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert [row["image"] for row in table(out / "clip_poses.csv")] == ["0", "1", "2"]
+    with open_clip(out / "clip_pose.mp4") as clip:
+        assert [frame.shape for frame in clip.frames] == [(48, 64, 3)] * 3
+    assert_refused(run_tool("demo", *net, "--out", out), "expected pictures, folders, videos or --camera")
+
+
+def test_with_no_network_named_the_packages_find_everybody(tmp_path):
+    out = tmp_path / "out"
+    result = run_tool("demo", picture(tmp_path / "a.png", 120, 100), "--fast", "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert {"a_pose.png", "a_people.png", "poses.json"} <= {path.name for path in out.iterdir()}
+
+
 def test_boxes_say_who_is_looked_for(tmp_path, net):
     (tmp_path / "pictures" / "sub").mkdir(parents=True)
     picture(tmp_path / "pictures" / "a.png")

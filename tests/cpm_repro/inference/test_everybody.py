@@ -6,7 +6,7 @@ import pytest
 from cpm_repro.inference import everybody
 from cpm_repro.inference.beliefs import Pose
 from cpm_repro.inference.crops import Person
-from cpm_repro.inference.everybody import _middle, _one_of_each, _Sighting, find_everybody, settled
+from cpm_repro.inference.everybody import _one_of_each, _Sighting, find_everybody, middle, settled
 from cpm_repro.inference.protocol import Protocol
 
 PROTOCOL = Protocol(64, 0.2, 5, (1.0,))
@@ -25,10 +25,10 @@ def test_of_sightings_near_each_other_the_most_certain_is_kept():
     assert _one_of_each([]) == []
 
 
-def test_the_middle_leaves_out_joints_that_nobody_believes_in():
+def test_themiddle_leaves_out_joints_that_nobody_believes_in():
     joints = np.array([[10.0, 20.0], [30.0, 60.0], [500.0, 500.0]])
     pose = Pose(joints, np.array([0.9, 0.5, 0.1]), np.zeros((4, 1, 1), np.float32))
-    assert _middle(pose) == (20.0, 40.0)
+    assert middle(pose) == (20.0, 40.0)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_peaks_of_all_sizes_become_people(sizes, monkeypatch):
     assert found.person_map.max() == np.float32(0.7)
 
 
-def test_where_nobody_is_seen_the_middle_is_looked_at(sizes, monkeypatch):
+def test_where_nobody_is_seen_themiddle_is_looked_at(sizes, monkeypatch):
     monkeypatch.setattr(everybody, "person_map", lambda image, net, factor: np.zeros((9, 12), np.float32))
     found = find_everybody(PICTURE, None, 0.37, None, PROTOCOL)
     assert len(found.people) == 1 and sizes[3][0].center == (59.5, 44.5) and sizes[3][0].scale == 0.3
