@@ -45,6 +45,8 @@ def prepare(out: Path, pictures: int, held_out: int, iterations: int) -> None:
     """Steps 1 to 4: pictures, annotations, LMDBs and prototxts."""
     people = out / "people"
     step(1, "Draw people", "make_people", "--count", pictures, "--validation-count", held_out, "--out", people)
+    three = sorted((people / "images").iterdir())[:3]
+    step(1, "and find them with the package's own networks", "demo", *three, "--html", "--out", out / "everybody")
     annotations = out / "people.json"
     table = people / "people.csv"
     step(2, "Annotations to JSON", "make_json", "own", table, "--images", people / "images", "--out", annotations)
@@ -111,6 +113,7 @@ def report(out: Path) -> None:
     print("\nOpen:")
     pictures = sorted((out / "poses").glob("*/*_stages.png"))
     described = [
+        (out / "everybody", "pages to play with: what the package's own networks find"),
         (out / "poses_held_out.png", "poses found on held-out pictures"),
         *((picture, "belief maps of every stage beside the picture") for picture in pictures),
         (out / "batch.png", "what the data layer fed the network"),

@@ -23,6 +23,7 @@ def test_walkthrough_leaves_everything(tmp_path):
     for name in expected.split():
         assert (out / name).stat().st_size > 0, name
     assert len(list((out / "poses").glob("*/*_stages.png"))) == 4
+    assert len(list((out / "everybody").glob("*.html"))) == 3
     for line in ("before training", "after, stage 1", "after, stage 3", "mean pose", "poses_held_out.png"):
         assert line in result.stdout
 
