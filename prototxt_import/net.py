@@ -4,7 +4,7 @@
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -20,24 +20,15 @@ from .formats import schema
 from .formats.caffemodel import read_caffemodel
 from .formats.prototxt import read_net
 from .graph import apart, check_order, filter_net, insert_splits, names_apart
+from .in_place import differentiate_as_caffe
 from .layers.layer import Layer, Layers, Shape, automatic_tops, make_layer
+from .learnable import LearnableBlob, learnable_blobs
 from .operations import Operations
 from .recomputation import segments
 from .share import Share
 from .weights import check_weights, copy_weights, stored_blobs
 
 _NO_MEMORY = "can't allocate memory"  # torch has no class of error for it on the CPU
-
-
-@dataclass(frozen=True)
-class LearnableBlob:
-    """One learnable blob and what the solver may do with it; a shared blob appears once, at its owner."""
-
-    layer: str
-    index: int
-    parameter: nn.Parameter
-    lr_mult: float
-    decay_mult: float
 
 
 class Net(nn.Module):
@@ -75,12 +66,12 @@ class Net(nn.Module):
         self.param = insert_splits(filtered)
         self.phase, self.engine = phase, make_engine(engine)
         self.layers = Layers()
-        self.learnable: list[LearnableBlob] = []
         self.blob_shapes: dict[str, Shape] = {}
         self._automatic: list[str] = []
         self._make_layers(data_shapes or {})
         self._fold_layers()
-        self._share_blobs()
+        differentiate_as_caffe(list(self._layers()))
+        self.learnable = learnable_blobs(self._layers())
         self._arrange_blobs()
         if not only_shapes:
             self.allocate(seed)
@@ -129,39 +120,6 @@ class Net(nn.Module):
         for layer, after in pairwise(self._layers()):
             if list(after.spec.bottom) == list(after.spec.top) == list(layer.spec.top):
                 layer.fold(after)
-
-    def _share_blobs(self) -> None:
-        """`param { name: … }` makes layers share a blob; the first layer that names it owns it (Net::AppendParam)."""
-        owners: dict[str, tuple[str, int, nn.Parameter]] = {}
-        for layer in self._layers():
-            layer.require(
-                len(layer.spec.param) <= len(layer.blob_names),
-                f"at most {len(layer.blob_names)} `param`, one for each blob",
-                str(len(layer.spec.param)),
-            )
-            for index, name in enumerate(layer.blob_names):
-                spec = layer.spec.param[index] if index < len(layer.spec.param) else schema.ParamSpec()
-                blob = getattr(layer, name)
-                if spec.name in owners:
-                    layer.take(name, self._shared(layer, spec, blob, owners[spec.name]))
-                    continue
-                if spec.name:
-                    owners[spec.name] = (layer.own_name, index, blob)
-                blob.requires_grad_(blob.requires_grad and spec.lr_mult != 0)
-                lr_mult = spec.lr_mult if blob.requires_grad else 0
-                self.learnable.append(LearnableBlob(layer.own_name, index, blob, lr_mult, spec.decay_mult))
-
-    def _shared(
-        self, layer: Layer, spec: "schema.ParamSpec", blob: nn.Parameter, owner: tuple[str, int, nn.Parameter]
-    ) -> nn.Parameter:
-        """The owner's blob; InputError unless shapes, or with PERMISSIVE counts, are equal."""
-        name, index, parameter = owner
-        same = (
-            parameter.numel() == blob.numel() if spec.share_mode == spec.PERMISSIVE else parameter.shape == blob.shape
-        )
-        expected = f"param '{spec.name}' of shape {tuple(parameter.shape)}, as layer '{name}' has it (blob {index})"
-        layer.require(same, expected, str(tuple(blob.shape)))
-        return parameter
 
     def _fill(self) -> None:
         """Sets the layers up as Caffe does, in net order: a data layer takes its draws, and every blob is filled as its

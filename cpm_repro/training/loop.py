@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from cpm_repro.samples.data_layers import DataLayers
@@ -121,7 +122,9 @@ class Training:
             batch = hook.before_pass(self, number, batch)
         with self.timeline.span(FORWARD_BACKWARD):
             blobs = self.forward(batch)
-            self.net.loss(blobs).backward()
+            loss = torch.as_tensor(self.net.loss(blobs))
+            if loss.requires_grad:  # else nothing learns
+                loss.backward()
             names = (*self.net.output_names, *self.net.loss_weights)
             sums = {name: float(blobs[name].detach().sum()) for name in dict.fromkeys(names)}
         for hook in hooks:

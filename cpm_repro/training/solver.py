@@ -17,7 +17,8 @@ from cpm_kernels.exact.solvers import SOLVER_TYPES, TWO_HISTORIES, SolverStep, a
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel
-from prototxt_import.net import LearnableBlob, Net
+from prototxt_import.learnable import LearnableBlob
+from prototxt_import.net import Net
 
 from . import snapshots
 from .rates import NEEDED_FIELDS, current_step, learning_rate

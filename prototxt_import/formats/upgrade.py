@@ -31,6 +31,7 @@ def upgrade_net(net: schema.NetParameter, where: str, weights: bool = False) -> 
     for old in net.layers:
         _upgrade_layer(old, net.layer.add(), where, weights)
     net.ClearField("layers")
+    _upgrade_batch_norm(net)
     if net.input and not (weights and _shapes_missing(net)):
         _upgrade_input(net, where)
     return net
@@ -64,6 +65,14 @@ def _upgrade_param_specs(old: schema.V1LayerParameter, new: schema.LayerParamete
     for field, values in lists.items():
         for spec, value in zip(new.param, values, strict=False):
             setattr(spec, field, value)
+
+
+def _upgrade_batch_norm(net: schema.NetParameter) -> None:
+    """Old BatchNorm layers had to have three `param` with lr_mult 0. Caffe drops them, and their names: layers do not
+    share their statistics."""
+    for layer in net.layer:
+        if layer.type == "BatchNorm" and len(layer.param) == 3:
+            del layer.param[:]
 
 
 def _shapes_missing(net: schema.NetParameter) -> bool:

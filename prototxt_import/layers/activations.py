@@ -15,6 +15,11 @@ class ReLU(NeuronLayer):
     """max(x, 0), or a fixed slope below zero."""
 
     recordable = True
+    reads_bottom = reads_signs = True
+
+    @property
+    def differs_in_place(self) -> bool:
+        return self.spec.relu_param.negative_slope < 0
 
     @property
     def rectifies(self) -> bool:
@@ -45,6 +50,8 @@ class PReLU(NeuronLayer):
 class ELU(NeuronLayer):
     """x, or alpha · (exp(x) − 1) below zero."""
 
+    reads_top = reads_bottom = True
+
     def forward(self, x: Tensor) -> Tensor:
         return self.ops.elu(x, self.spec.elu_param.alpha)
 
@@ -52,6 +59,8 @@ class ELU(NeuronLayer):
 @register("Sigmoid")
 class Sigmoid(NeuronLayer):
     """1 / (1 + exp(−x))."""
+
+    reads_top = True
 
     def forward(self, x: Tensor) -> Tensor:
         return self.ops.sigmoid(x)
@@ -61,6 +70,8 @@ class Sigmoid(NeuronLayer):
 class TanH(NeuronLayer):
     """Hyperbolic tangent."""
 
+    reads_top = True
+
     def forward(self, x: Tensor) -> Tensor:
         return self.ops.tanh(x)
 
@@ -69,6 +80,8 @@ class TanH(NeuronLayer):
 class AbsVal(NeuronLayer):
     """|x|."""
 
+    reads_bottom = differs_in_place = overwrites_gradient = True
+
     def forward(self, x: Tensor) -> Tensor:
         return self.ops.absval(x)
 
@@ -76,6 +89,8 @@ class AbsVal(NeuronLayer):
 @register("Power")
 class Power(NeuronLayer):
     """(shift + scale · x) ^ power."""
+
+    reads_top = reads_bottom = differs_in_place = overwrites_gradient = True
 
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.power_param
@@ -95,6 +110,8 @@ class _WithBase(NeuronLayer):
 class Exp(_WithBase):
     """base ^ (shift + scale · x)."""
 
+    reads_top = True
+
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.exp_param
         scale = self.log_base(p.base) * np.float32(p.scale)
@@ -107,6 +124,8 @@ class Exp(_WithBase):
 class Log(_WithBase):
     """log to a base of (shift + scale · x)."""
 
+    reads_bottom = differs_in_place = overwrites_gradient = True
+
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.log_param
         factor = self.log_base(p.base)
@@ -116,6 +135,8 @@ class Log(_WithBase):
 @register("BNLL")
 class BNLL(NeuronLayer):
     """log(1 + exp(x))."""
+
+    reads_bottom = differs_in_place = True
 
     def forward(self, x: Tensor) -> Tensor:
         return self.ops.bnll(x)

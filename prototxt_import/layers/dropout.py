@@ -15,6 +15,7 @@ class Dropout(NeuronLayer):
     """
 
     repeatable = False  # it draws random numbers
+    keeps_signs = True
 
     @property
     def recordable(self) -> bool:

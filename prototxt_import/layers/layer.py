@@ -94,6 +94,15 @@ class Layer(nn.Module):
     channel."""
     sees_backwards: bool = False
     """Whether `receptive_window` is that of the opposite layer, which makes the bottom of the top: deconvolution."""
+    reads_top: bool = False
+    """Whether Caffe's backward reads the top's values; so for the next."""
+    reads_bottom: bool = False
+    reads_signs: bool = False
+    """Whether it reads no more than their signs."""
+    keeps_signs: bool = False
+    """Whether working in place changes no sign where a gradient passes."""
+    overwrites_gradient: bool = False
+    """Whether, in place, Caffe's backward puts the layer's slope where the gradient from above stands: see in_place."""
     short_name: str = ""
     """How drawings call it; empty: by its type."""
     fill: str = "white"
@@ -113,6 +122,8 @@ class Layer(nn.Module):
         self.require(computed, "a type that this engine computes", f"one that only the fast engine does ({spec.type})")
         self._check_count("bottom", len(spec.bottom), self.bottoms)
         self._check_count("top", len(spec.top), self.tops)
+        passes = len(spec.propagate_down)
+        self.require(passes in (0, len(spec.bottom)), f"no propagate_down or {len(spec.bottom)}", str(passes))
         self.setup(bottom_shapes)
         self.shapes_of_tops: list[Shape] = self.top_shapes(bottom_shapes)
         for top, shape in zip(spec.top, self.shapes_of_tops, strict=True):
@@ -123,8 +134,14 @@ class Layer(nn.Module):
         """Adds the tops to the net's blobs, from which the bottoms are; one made in place takes its bottom's place."""
         if self.folded and not torch.is_grad_enabled():
             return
-        tops = self(*(blobs[bottom] for bottom in self.spec.bottom))
+        tops = self(*self._bottoms(blobs))
         blobs.update(zip(self.spec.top, tops if isinstance(tops, tuple) else (tops,), strict=True))
+
+    def _bottoms(self, blobs: dict[str, Tensor]) -> list[Tensor]:
+        """Those with `propagate_down: false` get no gradient from here."""
+        bottoms = [blobs[bottom] for bottom in self.spec.bottom]
+        down = self.spec.propagate_down or [True] * len(bottoms)
+        return [x if passes else x.detach() for x, passes in zip(bottoms, down, strict=True)]
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         """Reads the layer's parameters and makes its blobs (Caffe: LayerSetUp)."""
@@ -142,6 +159,11 @@ class Layer(nn.Module):
     @property
     def recordable(self) -> bool:
         """Whether forward does nothing but launch kernels, the same each time: then a CUDA graph can replay it."""
+        return False
+
+    @property
+    def differs_in_place(self) -> bool:
+        """Whether Caffe's gradient is another in place than with a top of its own."""
         return False
 
     @property

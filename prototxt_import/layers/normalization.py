@@ -31,9 +31,18 @@ class BatchNorm(Layer):
         testing = self.spec.phase == schema.TEST
         self.use_global_stats = p.use_global_stats if p.HasField("use_global_stats") else testing
         channels = bottom_shapes[0][1:2] or (1,)
+        self._add_multipliers()
         self.add_blob("mean", channels, None, learnable=False)
         self.add_blob("variance", channels, None, learnable=False)
         self.add_blob("factor", (1,), None, learnable=False)
+
+    def _add_multipliers(self) -> None:
+        """The statistics do not learn: Caffe writes that into the net, and so into its snapshots."""
+        for index in range(3):
+            if index == len(self.spec.param):
+                self.spec.param.add(lr_mult=0)
+            given = self.spec.param[index].lr_mult
+            self.require(given == 0, f"lr_mult 0 in param {index}, for statistics", f"{given:g}")
 
     def forward(self, x: Tensor) -> Tensor:
         eps = self.spec.batch_norm_param.eps

@@ -1,10 +1,9 @@
 """Parameter: a learnable blob as a layer of its own (Caffe: parameter_layer.hpp)."""
 
-from typing import Any
-
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from prototxt_import.function import Context, Function
 
 from .layer import Layer, Shape, register
 
@@ -23,21 +22,20 @@ class Parameter(Layer):
         return [tuple(self.value.shape)]
 
     def forward(self) -> Tensor:
-        top: Tensor = _Value.apply(self.value)  # type: ignore[no-untyped-call]
-        return top
+        return _Value.apply(self.value)
 
 
-class _Value(Function):
+class _Value(Function[Tensor]):
     """(parameter) -> its value. Its gradient is the top's, and not added to what was there: Caffe's two are one."""
 
     @staticmethod
-    def forward(ctx: Any, parameter: Tensor) -> Tensor:
+    def forward(ctx: Context, parameter: Tensor) -> Tensor:
         ctx.parameter = parameter
         return parameter.view_as(parameter)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> Tensor | None:
+    def backward(ctx: Context, dy: Tensor) -> Tensor | None:
         if ctx.parameter.grad is None:
             return dy
         ctx.parameter.grad.copy_(dy)

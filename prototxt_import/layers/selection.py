@@ -2,12 +2,12 @@
 batch_reindex_layer.cpp)."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from prototxt_import.function import Context, Function
 
 from .classification import check_labels
 from .layer import Layer, Shape, register
@@ -53,22 +53,21 @@ class BatchReindex(Layer):
         return [(order[0], *x[1:])]
 
     def forward(self, x: Tensor, order: Tensor) -> Tensor:
-        y: Tensor = _Reindexed.apply(x, check_labels(self, order, len(x), None))  # type: ignore[no-untyped-call]
-        return y
+        return _Reindexed.apply(x, check_labels(self, order, len(x), None))
 
 
-class _Reindexed(Function):
+class _Reindexed(Function[Tensor]):
     """(x, order) -> x's images in that order; gradients of repeated ones are added in it."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor, order: Tensor) -> Tensor:
         ctx.save_for_backward(order)
         ctx.images = len(x)
         return x[order]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, None]:
         (order,) = ctx.saved_tensors
         dx = torch.zeros((ctx.images, *dy.shape[1:]), dtype=dy.dtype, device=dy.device)
         for image, gradient in zip(order.tolist(), dy, strict=True):

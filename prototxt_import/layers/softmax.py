@@ -11,6 +11,8 @@ from .layer import POINT, Layer, Shape, register
 class Softmax(Layer):
     """exp(x) / Σ exp(x) along one axis."""
 
+    reads_top = True
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
         self.along = self.axis(self.spec.softmax_param.axis, len(bottom_shapes[0]))
 

@@ -19,7 +19,7 @@ from cpm_repro.convert.onnx_export import save_onnx  # noqa: E402
 from cpm_repro.convert.onnx_graph import exports, onnx_converter  # noqa: E402
 
 NO_EXPORT = {
-    *("Parameter", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
+    *("DummyData", "Parameter", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
     *("SigmoidCrossEntropyLoss", "MultinomialLogisticLoss", "InfogainLoss"),
     *("BatchReindex", "Embed", "Filter", "Im2col", "LSTM", "RNN", "SPP"),
 }
