@@ -1,7 +1,6 @@
 """Sliding windows and their sizes: convolution rounds down, pooling rounds up (Caffe: conv_layer.cpp,
 pooling_layer.cpp)."""
 
-import math
 from dataclasses import dataclass
 
 Pair = tuple[int, int]
@@ -39,6 +38,6 @@ class Window:
         return tuple(self._pooled(*axis) for axis in zip(size, self.kernel, self.stride, self.pad, strict=True))
 
     def _pooled(self, size: int, kernel: int, stride: int, pad: int) -> int:
-        steps = (size + 2 * pad - kernel) / stride
-        count = (math.ceil(steps) if self.ceil else math.floor(steps)) + 1
+        steps = size + 2 * pad - kernel
+        count = (-(-steps // stride) if self.ceil else steps // stride) + 1
         return count - 1 if any(self.pad) and (count - 1) * stride >= size + pad else count

@@ -26,6 +26,14 @@ def _fast(dtype: str = "float32", tf32: bool = False) -> "Callable[[Plans], Oper
     return make
 
 
+def _plain(plans: Plans) -> "Operations":
+    from .plain.operations import Plain
+
+    if plans is not None:
+        raise InputError(f"{plans}: expected a fast engine to go by these plans, found the plain one")
+    return Plain()
+
+
 def _exact(profile: Profile) -> "Callable[[Plans], Operations]":
     def make(plans: Plans) -> "Operations":
         from .exact.operations import Exact
@@ -42,12 +50,13 @@ ENGINES: "dict[str, Callable[[Plans], Operations]]" = {
     "fast:tf32": _fast(tf32=True),
     "fast:bf16": _fast("bfloat16"),
     "fast:fp16": _fast("float16"),
+    "plain": _plain,
     "exact": _exact(DEFAULT_PROFILE),
     **{f"exact:{family}": _exact(Profile(family)) for family in FAMILIES if family != DEFAULT_PROFILE.family},
 }
-"""By name. "fast" has float32's accuracy, the others of its kind say what they round to; "exact" is one thread of
-OpenBLAS on a Cooperlake, the others of its kind are named after the CPU family whose kernels ran. They also come as
-"exact:FAMILY-threadsN"."""
+"""By name. "fast" has float32's accuracy, the others of its kind say what they round to; "plain" is torch's operations
+alone; "exact" is one thread of OpenBLAS on a Cooperlake, the others of its kind are named after the CPU family whose
+kernels ran. They also come as "exact:FAMILY-threadsN"."""
 
 NAMES = f"{', '.join(ENGINES)} (exact: also with -threads2, …)"
 """For --help and messages."""

@@ -69,7 +69,8 @@ class Net(nn.Module):
         self.blob_shapes: dict[str, Shape] = {}
         self._automatic: list[str] = []
         self._make_layers(data_shapes or {})
-        self._fold_layers()
+        if self.engine.folds:
+            self._fold_layers()
         differentiate_as_caffe(list(self._layers()))
         self.learnable = learnable_blobs(self._layers())
         self._arrange_blobs()

@@ -38,6 +38,10 @@ class Operations(Protocol):
     """Whether, on a card, an operation only launches kernels, so that a CUDA graph can record it: none waits for a
     number."""
 
+    folds: ClassVar[bool] = True
+    """Whether it does a convolution and the ReLU after it in one pass where no gradient is wanted; else a pass with
+    gradients and one without do the same, as jit.trace wants it."""
+
     lacks: ClassVar[frozenset[str]] = frozenset()
     """Operations that this engine does not have: they raise NotImplementedError."""
 

@@ -2,11 +2,16 @@
 
 A cost model says what is cheaper (`cpm_kernels.fft.plan` on a CPU, `cuda_fft` on a card), or what was measured once
 (`measured_plans`). The spectra of weights that are not being trained are kept until the weights change or go.
+
+`torch.ops.cpm_repro.convolution` and `.convolution_backward` are all this as operators of torch's dispatcher: one node
+in what torch.export, torch.compile and jit.trace make of a net.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from types import ModuleType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -15,15 +20,17 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from cpm_kernels.fft import plan as cpu_plan
 from cpm_kernels.fft.plan import FftPlan, PlainConvolution
-from cpm_kernels.window import Window
-from prototxt_import.function import Context, Function, Gradients
+from prototxt_import.function import Context
 
 from . import cpu_fft, cuda_fft, products
 from .cuda_fft import CudaFftPlan
 from .measured_plans import MeasuredPlans
 from .memory import Recycled
+from .products import Product
 
 Plan = FftPlan | CudaFftPlan
+Wanted = tuple[bool, bool, bool]
+OfOperands = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 
 class Convolutions:
@@ -34,37 +41,36 @@ class Convolutions:
 
     def __init__(self, tf32: bool, measured: MeasuredPlans[Plan] | None, memory: Recycled) -> None:
         self.tf32, self.measured, self.memory = tf32, measured, memory
+        self.number = next(_numbers)
+        _by_number[self.number] = self
         self.kept_spectra = WeakTensorKeyDictionary()  # weight -> (its state and the tile size, spectra)
         self._plans: dict[tuple[PlainConvolution, bool, torch.device], Plan | None] = {}
 
     def __call__(
-        self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, rectified: bool = False
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, product: Product, rectified: bool = False
     ) -> Tensor:
-        """Cross-correlation of x (N, C, H, W) with weight (C_out, C / group, kernel height, kernel width) plus bias.
+        """x (N, C, H, W) with weight (C_out, C / group, kernel height, kernel width), or transposed (C, C_out / group,
+        …), plus bias (C_out,): (N, C_out, H', W'), channels last.
 
         `rectified`: then ReLU, which has no gradient here.
         """
-        plan = self.plan_of(x, weight, window, group)
-        if plan is None:
-            y = products.Convolution.apply(x, weight, bias, window, group, False, self.tf32)
-            return y.relu_() if rectified else y
-        spectra = self._spectra(weight, plan)
-        if rectified:
-            return self.by_fft(x, spectra, bias, plan, relu=True)
-        return _FftConvolution.apply(x, weight, bias, spectra, plan, self)
+        trained = torch.is_grad_enabled() and weight.requires_grad
+        y: Tensor = convolution(x, weight, bias, *product.numbers, trained, rectified, self.number)
+        return y
 
-    def plan_of(self, x: Tensor, weight: Tensor, window: Window, group: int) -> Plan | None:
-        """The plan of a convolution by FFT; None where it does not apply or pay."""
-        plain = group == 1 and window.stride == window.dilation == (1, 1)
+    def plan_of(self, x: Tensor, weight: Tensor, product: Product, trained: bool = False) -> Plan | None:
+        """The plan of a convolution by FFT; None where it does not apply or pay. `trained`: the weight."""
+        window = product.window
+        plain = product.group == 1 and not product.transposed and window.stride == window.dilation == (1, 1)
         float32 = x.dtype == weight.dtype == torch.float32
         if not (plain and float32 and x.device == weight.device and x.device.type in ("cpu", "cuda")):
             return None
-        if x.is_cuda and self.tf32:
+        if x.is_cuda and product.tf32:
             return None  # tensor cores are faster still
         outputs, channels = weight.shape[:2]
         images, _, height, width = x.shape
         convolution = PlainConvolution(channels, outputs, window, (height, width), images)
-        case = convolution, _is_trained(weight), x.device
+        case = convolution, trained, x.device
         if case not in self._plans:
             self._plans[case] = self._plan(*case)
         return self._plans[case]
@@ -90,31 +96,58 @@ class Convolutions:
         shape = (convolution.images, channels, *convolution.size)
         x = torch.randn(shape, generator=random, device=device).to(memory_format=torch.channels_last)
         weight = torch.randn((outputs, channels, *window.kernel), generator=random, device=device)
-        for operand in (x, weight):
-            operand.requires_grad_(training)
+        product = Product(window, tf32=self.tf32)
 
         def run(plan: Plan | None) -> None:
-            with torch.set_grad_enabled(training):
-                if plan is None:
-                    y = products.Convolution.apply(x, weight, None, window, 1, False, self.tf32)
-                else:
-                    y = _FftConvolution.apply(x, weight, None, self._spectra(weight, plan), plan, self)
-                if training:
-                    torch.autograd.grad(y, (x, weight), y.detach())
+            y = self.forward(x, weight, None, product, plan, training)
+            if training:
+                self.backward(y, x, weight, product, plan, (True, True, False))
 
         return run
 
-    def by_fft(self, x: Tensor, spectra: Any, bias: Tensor | None, plan: Plan, relu: bool = False) -> Tensor:
-        """x (N, C, H, W) with the weight of these spectra, plus bias, then ReLU if asked: without gradient."""
+    def forward(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        product: Product,
+        plan: Plan | None,
+        trained: bool,
+        rectified: bool = False,
+    ) -> Tensor:
+        """The convolution by that plan, or with None by torch's own kernels; without gradient."""
+        if plan is not None:
+            return self._by_fft(x, self._spectra(weight, plan, trained), bias, plan, rectified)
+        y = product.convolution(x, weight, bias).contiguous(memory_format=_order(x))
+        return y.relu_() if rectified else y
+
+    def backward(
+        self, dy: Tensor, x: Tensor, weight: Tensor, product: Product, plan: Plan | None, wanted: Wanted
+    ) -> OfOperands:
+        """The gradients by x, weight and bias, those that are wanted, by the plan of `forward`."""
+        if plan is None:
+            return product.gradients(dy, x, weight, wanted)
+        dx = dweight = None
+        fft = _by(plan)
+        if wanted[0]:
+            turned = plan.input_gradient()
+            dx = self._by_fft(dy, fft.transform_weights(weight, turned, turned=True), None, turned)
+        if wanted[1]:
+            with products.precision(x, tf32=False):
+                dweight = fft.weight_gradient(x, dy, plan)
+        return dx, dweight, dy.sum((0, 2, 3)) if wanted[2] else None
+
+    def _by_fft(self, x: Tensor, spectra: Any, bias: Tensor | None, plan: Plan, relu: bool = False) -> Tensor:
+        """x (N, C, H, W) with the weight of these spectra, plus bias, then ReLU if asked."""
         if isinstance(plan, FftPlan):
             return cpu_fft.convolve(x, spectra, bias, plan, self.memory, relu)
         with products.precision(x, tf32=False):
             return cuda_fft.convolve(x, spectra, bias, plan, relu)
 
-    def _spectra(self, weight: Tensor, plan: Plan) -> Any:
+    def _spectra(self, weight: Tensor, plan: Plan, trained: bool) -> Any:
         """The weight's spectra, kept ones if there are any of this state of the weight."""
         fft = _by(plan)
-        if _is_trained(weight):
+        if trained:
             self.kept_spectra.pop(weight, None)
             return fft.transform_weights(weight, plan)
         state = (weight.data_ptr(), None if weight.is_inference() else weight._version, plan.tile)
@@ -133,44 +166,106 @@ def _name(convolution: PlainConvolution, training: bool) -> str:
     return f"{blobs}, {kernel} on {size}, pad {pad}, images {convolution.images}{how}"
 
 
+def _order(x: Tensor) -> torch.memory_format:
+    """Of a result's values in memory; torch has channels last for two axes."""
+    return torch.channels_last if x.dim() == 4 else torch.contiguous_format
+
+
 def _by(plan: Plan) -> ModuleType:
     """The functions that follow the plan."""
     return cpu_fft if isinstance(plan, FftPlan) else cuda_fft
 
 
-def _is_trained(weight: Tensor) -> bool:
-    return torch.is_grad_enabled() and weight.requires_grad
+_numbers = count()
+_by_number: WeakValueDictionary[int, Convolutions] = WeakValueDictionary()
+_of_other_processes: list[Convolutions] = []
 
 
-class _FftConvolution(Function[Tensor]):
-    """(x, weight, bias, the weight's spectra, plan, convolutions) -> y."""
+def convolutions_of(number: int) -> Convolutions:
+    """Those of the engine of that number: whose plans, spectra and memory an operator uses. A program that another
+    process exported brings the number of an engine that this one lacks, and gets one by default."""
+    found = _by_number.get(number)
+    if found is None:
+        if not _of_other_processes:
+            _of_other_processes.append(Convolutions(False, None, Recycled()))
+        found = _of_other_processes[0]
+    return found
 
-    @staticmethod
-    def forward(
-        ctx: Context,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        spectra: Any,
-        plan: Plan,
-        convolutions: Convolutions,
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.plan, ctx.convolutions = plan, convolutions
-        return convolutions.by_fft(x, spectra, bias, plan)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Context, dy: Tensor) -> Gradients:
-        x, weight = ctx.saved_tensors
-        dx = dweight = dbias = None
-        fft = _by(ctx.plan)
-        if ctx.needs_input_grad[0]:
-            turned = ctx.plan.input_gradient()
-            dx = ctx.convolutions.by_fft(dy, fft.transform_weights(weight, turned, turned=True), None, turned)
-        if ctx.needs_input_grad[1]:
-            with products.precision(x, tf32=False):
-                dweight = fft.weight_gradient(x, dy, ctx.plan)
-        if ctx.needs_input_grad[2]:
-            dbias = dy.sum((0, 2, 3))
-        return dx, dweight, dbias, None, None, None
+@torch.library.custom_op("cpm_repro::convolution", mutates_args=())
+def convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    pad: Sequence[int],
+    dilation: Sequence[int],
+    group: int,
+    transposed: bool,
+    tf32: bool,
+    trained: bool,
+    rectified: bool,
+    engine: int,
+) -> Tensor:
+    """`Convolutions.__call__` of the engine of that number; the plan is chosen when it runs, for the sizes of then."""
+    product = Product.of(weight, stride, pad, dilation, group, transposed, tf32)
+    own = convolutions_of(engine)
+    return own.forward(x, weight, bias, product, own.plan_of(x, weight, product, trained), trained, rectified)
+
+
+@torch.library.custom_op("cpm_repro::convolution_backward", mutates_args=())
+def convolution_backward(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    stride: Sequence[int],
+    pad: Sequence[int],
+    dilation: Sequence[int],
+    group: int,
+    transposed: bool,
+    tf32: bool,
+    trained: bool,
+    wanted: Sequence[bool],
+    engine: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients by x, weight and bias; empty ones of those that are not wanted."""
+    product = Product.of(weight, stride, pad, dilation, group, transposed, tf32)
+    own = convolutions_of(engine)
+    plan = own.plan_of(x, weight, product, trained)
+    of_x, of_weight, of_bias = wanted
+    gradients = own.backward(dy, x, weight, product, plan, (of_x, of_weight, of_bias))
+    dx, dweight, dbias = (x.new_empty(0) if gradient is None else gradient for gradient in gradients)
+    return dx, dweight, dbias
+
+
+@convolution.register_fake
+def _(x: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
+    product = Product.of(weight, *numbers[:6])
+    shape = (x.shape[0], product.outputs(weight), *product.size(tuple(x.shape[2:])))
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_order(x))
+
+
+@convolution_backward.register_fake
+def _(dy: Tensor, x: Tensor, weight: Tensor, *numbers: Any) -> tuple[Tensor, ...]:
+    of_x, of_weight, of_bias = numbers[7]
+    return (
+        torch.empty_like(x) if of_x else x.new_empty(0),
+        torch.empty_like(weight) if of_weight else x.new_empty(0),
+        dy.new_empty(dy.shape[1]) if of_bias else x.new_empty(0),
+    )
+
+
+def _save(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, weight, _, *numbers, _rectified, engine = inputs
+    ctx.save_for_backward(x, weight)
+    ctx.numbers, ctx.engine = numbers, engine
+
+
+@once_differentiable
+def _gradients(ctx: Context, dy: Tensor) -> tuple[Tensor | None, ...]:
+    wanted = ctx.needs_input_grad[:3]
+    made = convolution_backward(dy, *ctx.saved_tensors, *ctx.numbers, wanted, ctx.engine)
+    return *(gradient if of else None for gradient, of in zip(made, wanted, strict=True)), *(None,) * 9
+
+
+convolution.register_autograd(_gradients, setup_context=_save)

@@ -1,33 +1,28 @@
-"""The fast engine: Caffe's operations at float32 accuracy by torch's own kernels."""
+"""The fast engine: Caffe's operations at float32 accuracy, by torch's own kernels and by faster ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from cpm_kernels.exact.pooling import max_pool_channels_last
-from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
-from prototxt_import.labels import Normalization
-from prototxt_import.operations import Operations
-from prototxt_import.share import Share
+from prototxt_import.plain.operations import Plain
 from prototxt_import.tensors import channels_last_array, channels_last_tensor
 
-from . import losses, products
-from .convolution import Convolutions, Plan
+from .convolution import Convolutions, Plan, convolutions_of
 from .measured_plans import MeasuredPlans
 from .memory import Recycled
+from .products import InnerProduct, Product
 
 SHORT = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 @dataclass(frozen=True)
-class Fast(Operations):
-    """torch's kernels, with Caffe's rules for shapes, ties and divisors.
+class Fast(Plain):
+    """The plain engine, with convolution by FFT and pooling of its own.
 
     dtype: of products and what follows them: float32, bfloat16 (7 bits of mantissa, float32's range) or float16 (10
     bits; gradients would need scaling). tf32: the factors of products rounded to TF32 on a card that has it, 10 bits of
@@ -40,8 +35,7 @@ class Fast(Operations):
     _memory: Recycled = field(default_factory=Recycled, init=False, repr=False, compare=False)
 
     memory_format = torch.channels_last  # 1.3 to 1.6 times as fast as N, C, H, W order on a CPU
-    adds_parameter_gradients = False
-    only_launches = True
+    folds = True
 
     def __str__(self) -> str:
         return ":".join(filter(None, ("fast", SHORT.get(self.dtype), "tf32" if self.tf32 else None)))
@@ -70,183 +64,41 @@ class Fast(Operations):
     def convolution(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, rectified: bool = False
     ) -> Tensor:
-        return self.convolutions(*self._factors(x, weight, bias), window, group, rectified)
+        product = Product(window, group, tf32=self.tf32)
+        return self.convolutions(*self._factors(x, weight, bias), product, rectified)
 
     def deconvolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
-        return products.Convolution.apply(*self._factors(x, weight, bias), window, group, True, self.tf32)
+        product = Product(window, group, transposed=True, tf32=self.tf32)
+        return self.convolutions(*self._factors(x, weight, bias), product)
 
     def inner_product(self, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
-        return products.InnerProduct.apply(*self._factors(x, weight, bias), transposed, self.tf32)
-
-    def embed(self, indices: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        y = F.embedding(indices, weight)
-        return y if bias is None else y + bias
+        return InnerProduct.apply(*self._factors(x, weight, bias), transposed, self.tf32)
 
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
         if x.device.type == "cpu" and x.dtype == torch.float32 and not (torch.is_grad_enabled() and x.requires_grad):
-            return self._max_pool_without_gradient(x, window)
-        if (
-            window.ceil
-            and window.pad == (0, 0)
-            and all(s <= k for s, k in zip(window.stride, window.kernel, strict=True))
-        ):
-            return F.max_pool2d(x, window.kernel, window.stride, ceil_mode=True)
-        return F.max_pool2d(_padded_for_maxima(x, window), window.kernel, window.stride)
-
-    def max_pool_with_mask(self, x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
-        padded = _padded_for_maxima(x, window)
-        y, where = F.max_pool2d(padded, window.kernel, window.stride, return_indices=True)
-        (height, width), (top, left) = x.shape[2:], window.pad
-        row, column = where // padded.shape[3] - top, where % padded.shape[3] - left
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        return y, torch.where(inside, row * width + column, -1).to(x.dtype)
-
-    def _max_pool_without_gradient(self, x: Tensor, window: Window) -> Tensor:
-        """On a CPU: torch would write down where the maxima are, in 8 bytes each."""
-        rows, columns = window.pooled(tuple(x.shape[-2:]))
-        out = self._memory.empty((x.shape[0], rows, columns, x.shape[1]))
-        return channels_last_tensor(
-            max_pool_channels_last(channels_last_array(x), window, torch.get_num_threads(), out)
-        )
-
-    def ave_pool(self, x: Tensor, window: Window) -> Tensor:
-        height, width = window.pooled(tuple(x.shape[-2:]))
-        top, left = window.pad  # which torch itself takes up to half of the kernel only
-        x = F.pad(x, (left, left, top, top))
-        return F.avg_pool2d(x, window.kernel, window.stride, ceil_mode=window.ceil)[..., :height, :width]
-
-    def relu(self, x: Tensor, negative_slope: float) -> Tensor:
-        return F.leaky_relu(x, negative_slope) if negative_slope else F.relu(x)
-
-    def prelu(self, x: Tensor, slope: Tensor) -> Tensor:
-        return F.prelu(x, slope.reshape(-1))
-
-    def elu(self, x: Tensor, alpha: float) -> Tensor:
-        return F.elu(x, alpha)
-
-    def sigmoid(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(x)
-
-    def tanh(self, x: Tensor) -> Tensor:
-        return torch.tanh(x)
-
-    def absval(self, x: Tensor) -> Tensor:
-        return x.abs()
-
-    def power(self, x: Tensor, power: float, scale: float, shift: float) -> Tensor:
-        x = x * scale + shift
-        return x if power == 1 else x.pow(power)
-
-    def exp(self, x: Tensor, scale: float, factor: float) -> Tensor:
-        return torch.exp(x * scale) * factor
-
-    def log(self, x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
-        return torch.log(x * scale + shift) * base_scale
-
-    def bnll(self, x: Tensor) -> Tensor:
-        return F.softplus(x)
-
-    def axpy(self, a: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        return a * x + y
-
-    def reduction(self, x: Tensor, operation: str, coefficient: float) -> Tensor:
-        values = {"ASUM": x.abs, "SUMSQ": x.square}.get(operation, lambda: x)()
-        return (values.mean(-1) if operation == "MEAN" else values.sum(-1)) * coefficient
-
-    def l2_normalize(self, x: Tensor, scale: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
-        norm = ((x * x).sum(axes, keepdim=True) + eps).sqrt()
-        return x / norm * (scale.reshape(-1, 1, 1) if scale.dim() else scale)
-
-    def scale(self, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
-        return x * factor.reshape(factor.shape + (1,) * trailing)
-
-    def bias(self, x: Tensor, bias: Tensor, trailing: int) -> Tensor:
-        return x + bias.reshape(bias.shape + (1,) * trailing)
-
-    def batch_norm(self, x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
-        broadcast = (1, -1) + (1,) * (x.dim() - 2)
-        return (x - mean.reshape(broadcast)) / (variance.reshape(broadcast) + eps).sqrt()
-
-    def batch_norm_of_batch(self, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        axes = [axis for axis in range(x.dim()) if axis != 1]
-        mean, variance = x.mean(axes), x.var(axes, unbiased=False)
-        return self.batch_norm(x, mean, variance, eps), mean, variance
-
-    def lrn_across(self, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-        most = 2 * x.shape[1] - 1  # a larger window sees no more channels, but torch pads for it
-        if size > most:
-            size, alpha = most, alpha * most / size
-        return F.local_response_norm(x, size, alpha, beta, k)
-
-    def lrn_within(self, x: Tensor, size: int, alpha: float, beta: float) -> Tensor:
-        mean = F.avg_pool2d(x * x, size, 1, (size - 1) // 2, count_include_pad=True)
-        return x * (1 + alpha * mean).pow(-beta)
-
-    def mvn(self, x: Tensor, eps: float, normalize_variance: bool) -> Tensor:
-        x = x - x.mean(1, keepdim=True)
-        if not normalize_variance:
-            return x
-        return x / ((x * x).mean(1, keepdim=True).sqrt() + eps)
-
-    def softmax(self, x: Tensor, axis: int) -> Tensor:
-        return torch.softmax(x, axis)
-
-    def split(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
-        return (x,) * count
-
-    def eltwise_sum(self, bottoms: Sequence[Tensor], coefficients: list[float]) -> Tensor:
-        terms = (x if c == 1 else x * c for c, x in zip(coefficients, bottoms, strict=True))
-        return reduce(lambda x, y: x + y, terms)
-
-    def eltwise_product(self, bottoms: Sequence[Tensor], by_division: bool = False) -> Tensor:
-        return reduce(lambda x, y: x * y, bottoms)
-
-    def dropout(self, x: Tensor, ratio: float, random: CaffeRandom, share: Share) -> Tensor:
-        images = x.shape[0] * share.count
-        kept = x.new_empty((images, *x.shape[1:])).bernoulli_(1 - ratio)[share.rows(images)]
-        return x * kept.div_(1 - ratio)
-
-    def squared_norm(self, gradient: Tensor) -> np.float32:
-        return np.float32((gradient * gradient).sum().item())
-
-    def euclidean_loss(self, x: Tensor, y: Tensor, share: Share) -> Tensor:
-        difference = x - y
-        return share.total((difference * difference).sum() / (x.shape[0] * share.count) / 2)
-
-    def softmax_loss(self, x: Tensor, labels: Tensor, axis: int, normalization: Normalization) -> Tensor:
-        return losses.softmax_loss(x, labels, axis, normalization)
-
-    def sigmoid_cross_entropy_loss(self, x: Tensor, y: Tensor, normalization: Normalization) -> Tensor:
-        return losses.sigmoid_cross_entropy_loss(x, y, normalization)
-
-    def hinge_loss(self, x: Tensor, labels: Tensor, squared: bool) -> Tensor:
-        return losses.hinge_loss(x, labels, squared)
-
-    def multinomial_logistic_loss(self, x: Tensor, labels: Tensor) -> Tensor:
-        return losses.multinomial_logistic_loss(x, labels)
-
-    def infogain_loss(self, x: Tensor, labels: Tensor, gains: Tensor) -> Tensor:
-        return losses.infogain_loss(x, labels, gains)
-
-    def contrastive_loss(self, x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool) -> Tensor:
-        return losses.contrastive_loss(x, y, similar, margin, legacy)
-
-    def lstm_unit(self, cell: Tensor, gates: Tensor, carries_on: Tensor) -> tuple[Tensor, Tensor]:
-        i, f, o, g = gates.chunk(4, -1)
-        cell = carries_on[..., None] * f.sigmoid() * cell + i.sigmoid() * g.tanh()
-        return cell, o.sigmoid() * cell.tanh()
+            number = self.convolutions.number
+            y: Tensor = max_pool(x, window.kernel, window.stride, window.pad, window.ceil, number)
+            return y
+        return super().max_pool(x, window)
 
 
-def _padded_for_maxima(x: Tensor, window: Window) -> Tensor:
-    """With the lowest values around it, so that torch's windows, which round down, are Caffe's."""
-    bottom, right = _beyond(x, window)
-    top, left = window.pad
-    return F.pad(x, (left, max(right, 0), top, max(bottom, 0)), value=torch.finfo(x.dtype).min)
+@torch.library.custom_op("cpm_repro::max_pool", mutates_args=())
+def max_pool(
+    x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool, engine: int
+) -> Tensor:
+    """Maximum of each window of x (N, C, H, W) float32 on a CPU, without a gradient, for which torch would write down
+    where the maxima are, in 8 bytes each. The number of an engine says whose memory is used."""
+    window = _window(kernel, stride, pad, ceil)
+    rows, columns = window.pooled((x.shape[2], x.shape[3]))
+    out = convolutions_of(engine).memory.empty((x.shape[0], rows, columns, x.shape[1]))
+    return channels_last_tensor(max_pool_channels_last(channels_last_array(x), window, torch.get_num_threads(), out))
 
 
-def _beyond(x: Tensor, window: Window) -> tuple[int, int]:
-    """Rows and columns that the last windows need below and to the right of the blob."""
-    size = tuple(x.shape[-2:])
-    ends = zip(window.pooled(size), window.kernel, window.stride, window.pad, size, strict=True)
-    bottom, right = ((count - 1) * s + k - p - n for count, k, s, p, n in ends)
-    return bottom, right
+@max_pool.register_fake
+def _(x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool, engine: int) -> Tensor:
+    shape = (*x.shape[:2], *_window(kernel, stride, pad, ceil).pooled((x.shape[2], x.shape[3])))
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+
+
+def _window(kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool) -> Window:
+    return Window(tuple(kernel), tuple(stride), tuple(pad), ceil=ceil)

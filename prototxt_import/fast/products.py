@@ -4,8 +4,9 @@ cuDNN and cuBLAS go by settings of the whole process, which they read when a ker
 each launch has its own, and leaves the process's as they were.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import RLock
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from cpm_kernels.window import Window
+from cpm_kernels.window import Sizes, Window
 from prototxt_import.function import Context, Function, Gradients
 
 _settings = RLock()
@@ -36,34 +37,62 @@ def precision(x: Tensor, tf32: bool) -> Iterator[None]:
             cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic = before
 
 
-class Convolution(Function[Tensor]):
-    """(x, weight, bias, window, group, transposed, tf32) -> y; `transposed`: Deconvolution's."""
+@dataclass(frozen=True)
+class Product:
+    """What a Convolution or (`transposed`) a Deconvolution is, but for its blobs."""
 
-    @staticmethod
-    def forward(
-        ctx: Context,
-        x: Tensor,
+    window: Window
+    group: int = 1
+    transposed: bool = False
+    tf32: bool = False
+
+    @classmethod
+    def of(
+        cls,
         weight: Tensor,
-        bias: Tensor | None,
-        window: Window,
+        stride: Sequence[int],
+        pad: Sequence[int],
+        dilation: Sequence[int],
         group: int,
         transposed: bool,
         tf32: bool,
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.biases, ctx.tf32 = None if bias is None else list(bias.shape), tf32
-        ctx.how = window.stride, window.pad, window.dilation, transposed, (0,) * len(window.kernel), group
-        with precision(x, tf32):
-            return torch.convolution(x, weight, bias, *ctx.how)
+    ) -> "Product":
+        """From its `numbers`."""
+        window = Window(tuple(weight.shape[2:]), tuple(stride), tuple(pad), tuple(dilation))
+        return cls(window, group, transposed, tf32)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Context, dy: Tensor) -> Gradients:
-        x, weight = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[:3]
-        with precision(x, ctx.tf32):
-            gradients = torch.ops.aten.convolution_backward(dy, x, weight, ctx.biases, *ctx.how, wanted)
-        return *gradients, None, None, None, None
+    @property
+    def numbers(self) -> tuple[Sizes, Sizes, Sizes, int, bool, bool]:
+        """As an operator of torch takes them; the weight knows the kernel."""
+        window = self.window
+        return window.stride, window.pad, window.dilation, self.group, self.transposed, self.tf32
+
+    def outputs(self, weight: Tensor) -> int:
+        """Channels of the top."""
+        return weight.shape[1] * self.group if self.transposed else weight.shape[0]
+
+    def size(self, size: Sizes) -> Sizes:
+        """Of the top of a bottom of that (height, width)."""
+        return self.window.deconvolved(size) if self.transposed else self.window.convolved(size)
+
+    def convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """By torch's own kernels; without gradient."""
+        with precision(x, self.tf32):
+            return torch.convolution(x, weight, bias, *self._how)
+
+    def gradients(
+        self, dy: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """The gradients by x, weight and bias, those that are wanted."""
+        biases = [self.outputs(weight)] if wanted[2] else None
+        with precision(x, self.tf32):
+            dx, dweight, dbias = torch.ops.aten.convolution_backward(dy, x, weight, biases, *self._how, wanted)
+        return dx, dweight, dbias
+
+    @property
+    def _how(self) -> tuple[Sizes, Sizes, Sizes, bool, Sizes, int]:
+        window = self.window
+        return window.stride, window.pad, window.dilation, self.transposed, (0,) * len(window.kernel), self.group
 
 
 class InnerProduct(Function[Tensor]):

@@ -72,6 +72,8 @@ def test_plans_are_the_fast_engines_alone(tmp_path):
     assert make_engine("fast", path).plans.path == path and make_engine("fast").plans is None
     with pytest.raises(InputError, match=r"plans\.json: expected a fast engine"):
         make_engine("exact", path)
+    with pytest.raises(InputError, match="found the plain one"):
+        make_engine("plain", path)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])

@@ -12,6 +12,7 @@ from prototxt_import.fast import cuda_fft
 from prototxt_import.fast.convolution import Convolutions
 from prototxt_import.fast.cuda_fft import convolve, fast_size, fft_plan, plans_of, transform_weights, weight_gradient
 from prototxt_import.fast.operations import Fast
+from prototxt_import.fast.products import Product
 from tests.convolution_cases import CASES, assert_close
 
 
@@ -56,18 +57,19 @@ def test_output_and_gradients(case, layout, device, monkeypatch):
 def test_autograd_goes_by_the_plan(monkeypatch):
     images, channels, size, outputs, kernel, pad = CASES["odd sizes, batch"]
     plan = plans_of(PlainConvolution(channels, outputs, Window(kernel, pad=pad), size, images))[1]
+    product = Product(Window(kernel, pad=pad))
     monkeypatch.setattr(Convolutions, "plan_of", lambda *_: plan)
     convolution = Fast().convolutions
     x, weight, bias, dy = random_case(*CASES["odd sizes, batch"])
     ours = [t.clone().requires_grad_() for t in (x, weight, bias)]
-    y = convolution(*ours, Window(kernel, pad=pad), 1)
+    y = convolution(*ours, product)
     y.backward(dy)
     right = *expected(x, weight, bias, dy, pad), dy.double().sum((0, 2, 3))
     for name, mine, wanted in zip(("y", "x", "weight", "bias"), (y, *(t.grad for t in ours)), right, strict=True):
         assert_close(mine, wanted, name)
     assert y.is_contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
-        kept = convolution(*ours, Window(kernel, pad=pad), 1, rectified=True)
+        kept = convolution(*ours, product, rectified=True)
     assert torch.equal(kept, y.detach().relu())
 
 

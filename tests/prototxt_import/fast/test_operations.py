@@ -1,11 +1,12 @@
-"""The fast engine's pooling against a plain NumPy version, and with and without a gradient."""
+"""The fast engine's and the plain one's pooling against a plain NumPy version, and with and without a gradient."""
 
 import numpy as np
 import pytest
 import torch
 
 from cpm_kernels.window import Window
-from prototxt_import.fast.operations import Fast
+from prototxt_import.fast.operations import Fast, max_pool
+from prototxt_import.plain.operations import Plain
 from tests.bits import assert_same_bits
 
 
@@ -32,11 +33,11 @@ def test_pooling_against_numpy(method):
         size = tuple(int(random.integers(k, 20)) for k in kernel)
         window = Window(tuple(map(int, kernel)), stride, pad, ceil=bool(random.integers(2)))
         x = random.standard_normal(size).astype(np.float32)
-        operation = Fast().max_pool if method == "max" else Fast().ave_pool
-        got = operation(torch.from_numpy(x)[None, None], window)[0, 0].numpy()
-        np.testing.assert_allclose(
-            got, naive_pool(x, window, method), rtol=1e-6, atol=1e-6, err_msg=str((size, window))
-        )
+        for engine in (Fast(), Plain()):
+            operation = engine.max_pool if method == "max" else engine.ave_pool
+            got = operation(torch.from_numpy(x)[None, None], window)[0, 0].numpy()
+            wanted, case = naive_pool(x, window, method), str((engine, size, window))
+            np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-6, err_msg=case)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,8 @@ def test_maxima_are_the_same_without_a_gradient(window, layout):
     x = torch.randn(2, 5, 11, 14, generator=torch.Generator().manual_seed(1)).to(memory_format=layout)
     with_gradient = Fast().max_pool(x.clone().requires_grad_(), window)
     assert_same_bits(Fast().max_pool(x, window).numpy(), with_gradient.detach().numpy(), "maxima")
+
+
+def test_pooling_is_an_operator_of_torch():
+    x = torch.randn(2, 5, 11, 14, generator=torch.Generator().manual_seed(1))
+    torch.library.opcheck(max_pool, (x, (3, 3), (2, 2), (1, 1), True, Fast().convolutions.number))

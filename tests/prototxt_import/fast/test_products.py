@@ -69,7 +69,7 @@ def test_products_have_torchs_gradients(dtype, transposed):
     operands = torch.randn(2, 6, 9, 8, generator=random), weights, torch.randn(8, generator=random)
     ours, theirs = ([t.to(dtype).requires_grad_() for t in operands] for _ in range(2))
     window = Window((3, 5), (2, 1), (1, 2), (1, 2))
-    y = products.Convolution.apply(*ours, window, 2, transposed, False)
+    y = Fast().convolutions(*ours, products.Product(window, 2, transposed))
     plain = (
         (window.stride, window.pad, 0, 2, window.dilation)
         if transposed

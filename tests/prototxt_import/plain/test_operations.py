@@ -1,0 +1,108 @@
+"""Nets that leave: what torch.export, jit.trace, torch.compile and torch.save make of them, by the plain engine and by
+the fast one."""
+
+import io
+
+import pytest
+import torch
+from torch import nn
+
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
+
+TEXT = """input: "data" input_shape { dim: 1 dim: 4 dim: 33 dim: 35 }
+layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+        convolution_param { num_output: 16 kernel_size: 9 pad: 4 weight_filler { type: "xavier" } } }
+layer { name: "r" type: "ReLU" bottom: "c" top: "c" }
+layer { name: "max" type: "Pooling" bottom: "c" top: "max" pooling_param { pool: MAX kernel_size: 3 stride: 2 } }
+layer { name: "ave" type: "Pooling" bottom: "c" top: "ave" pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: "cut" type: "Crop" bottom: "ave" bottom: "max" top: "cut" crop_param { axis: 2 } }
+layer { name: "join" type: "Concat" bottom: "max" bottom: "cut" top: "join" }
+layer { name: "up" type: "Deconvolution" bottom: "join" top: "up"
+        convolution_param { num_output: 3 kernel_size: 4 stride: 2 pad: 1 weight_filler { type: "xavier" } } }
+layer { name: "whole" type: "Pooling" bottom: "up" top: "whole" pooling_param { pool: AVE global_pooling: true } }
+layer { name: "fc" type: "InnerProduct" bottom: "whole" top: "fc"
+        inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+"""
+OUTPUTS = ("up", "fc")
+
+
+class Outputs(nn.Module):
+    """A net as a function of its picture."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, data: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        blobs = self.net({"data": data})
+        return tuple(blobs[name] for name in OUTPUTS)
+
+
+@pytest.fixture(params=["plain", "fast"])
+def net(request):
+    return Outputs(Net(parse_net(TEXT, "n"), engine=request.param, seed=1).eval())
+
+
+def picture(height=33, width=35, images=1):
+    return torch.rand(images, 4, height, width, generator=torch.Generator().manual_seed(7))
+
+
+def assert_close(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        assert one.shape == other.shape and (one - other).abs().max() <= 1e-5 * other.abs().max()
+
+
+def test_plain_and_fast_agree():
+    plain, fast = (Net(parse_net(TEXT, "n"), engine=engine, seed=1).eval() for engine in ("plain", "fast"))
+    found, expected = (Outputs(net)(picture()) for net in (plain, fast))
+    assert_close(found, expected)
+    for one, other in ((plain, found), (fast, expected)):
+        sum(output.square().sum() for output in other).backward()
+        assert all(blob.parameter.grad is not None for blob in one.learnable)
+    assert_close(*([blob.parameter.grad for blob in net.learnable] for net in (plain, fast)))
+
+
+@pytest.mark.filterwarnings("ignore:No complete tensor found")
+@pytest.mark.parametrize("gradients", [False, True])
+def test_exported_with_open_sizes(net, gradients):
+    dim, auto = torch.export.Dim, torch.export.Dim.AUTO
+    with torch.set_grad_enabled(gradients):
+        program = torch.export.export(
+            net, (picture(40, 48, 2),), dynamic_shapes=({0: dim("images"), 2: auto, 3: auto},)
+        )
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    again = torch.export.load(io.BytesIO(file.getvalue())).module()
+    foreign = [node.target for node in program.graph.nodes if "cpm_repro" in str(node.target)]
+    assert bool(foreign) == (str(net.net.engine) == "fast")
+    with torch.no_grad():
+        for size in ((33, 35, 1), (40, 48, 2), (71, 50, 3)):
+            assert_close(again(picture(*size)), net(picture(*size)))
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("gradients", [False, True])
+def test_traced(gradients):
+    net = Outputs(Net(parse_net(TEXT, "n"), engine="plain", seed=1).eval())
+    with torch.set_grad_enabled(gradients):
+        traced = torch.jit.trace(net, picture())
+    assert_close(traced(picture()), net(picture()))
+
+
+def test_compiled_with_its_gradients(net):
+    expected = net(picture())
+    expected[0].sum().backward()
+    wanted = [blob.parameter.grad.clone() for blob in net.net.learnable if blob.layer == "c"]
+    net.zero_grad()
+    found = torch.compile(net, backend="aot_eager")(picture())
+    found[0].sum().backward()
+    assert_close(found, expected)
+    assert_close([blob.parameter.grad for blob in net.net.learnable if blob.layer == "c"], wanted)
+
+
+def test_saved_whole(net):
+    file = io.BytesIO()
+    torch.save(net.net, file)
+    again = torch.load(io.BytesIO(file.getvalue()), weights_only=False)
+    assert all(torch.equal(a, b) for a, b in zip(Outputs(again)(picture()), net(picture()), strict=True))
