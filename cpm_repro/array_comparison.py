@@ -193,7 +193,7 @@ class _Measure:
 
     def _outside(self, distance: np.ndarray, error: np.ndarray, size: np.ndarray) -> np.ndarray:
         limits = self.limits
-        outside = (distance > limits.max_ulp) | np.isinf(error)
+        outside: np.ndarray = (distance > limits.max_ulp) | np.isinf(error)
         if limits.rtol or limits.atol:
             outside &= error > limits.atol + limits.rtol * size
         return outside

@@ -6,11 +6,14 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from prototxt_import.files import InputError
 
 from . import streams
+
+if TYPE_CHECKING:  # argparse's own cannot be subscripted at run time
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DATA_SET_NEEDED = "# with the data set's own files:"
 """In an example: what follows works once these are there; what comes before works after `make demo`."""
@@ -38,7 +41,7 @@ def as_typed(text: str) -> str:
     return re.sub(r"(?:python )?\btools/(\w+)\.py", r"cpm \1", text)
 
 
-def add_subparser(to: argparse._SubParsersAction, name: str, description: str, example: str) -> argparse.ArgumentParser:
+def add_subparser(to: "Subparsers", name: str, description: str, example: str) -> argparse.ArgumentParser:
     """A subcommand whose --help ends with an example, as `parser`'s does."""
     return to.add_parser(
         name,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def array(x: Tensor) -> np.ndarray:
@@ -24,3 +24,10 @@ def channels_last_array(x: Tensor) -> np.ndarray:
 def channels_last_tensor(values: np.ndarray) -> Tensor:
     """(N, H, W, C) as a tensor (N, C, H, W) of the same memory."""
     return torch.from_numpy(values).permute(0, 3, 1, 2)
+
+
+def gradient_of(parameter: nn.Parameter) -> Tensor:
+    """The parameter's `.grad`, which becomes zeros if no gradient has reached it."""
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad

@@ -142,7 +142,9 @@ def arguments_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(to: argparse._SubParsersAction, name: str, description: str, rounds: int) -> argparse.ArgumentParser:
+def _add(
+    to: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, description: str, rounds: int
+) -> argparse.ArgumentParser:
     """A benchmark with the options that all have."""
     parser = command_line.add_subparser(to, name, description, EXAMPLES[name])
     parser.add_argument(

@@ -4,6 +4,8 @@ CPM, Caffe and OpenCV order colours B, G, R; PyTorch's own models order them R, 
 shapes, and a net with the wrong order gives plausible maps that are worse, so nothing but the person knows.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -23,11 +25,12 @@ def swap_red_and_blue(net: Net) -> list[str]:
     if len(shape) != 4 or shape[1] < 3:
         raise InputError(f"input '{image}': expected N x 3 or more x H x W, to swap red and blue, found {shape}")
     orders: dict[str, Channels] = {image: (*_RED_AND_BLUE_SWAPPED, *range(3, shape[1]))}  # of blobs in another one
-    swapped, seen = [], set()
+    swapped: list[str] = []
+    seen: set[int] = set()
     for layer in net.layers.values():
         if not layer.spec.bottom or not layer.spec.top:
             continue
-        tops: list[Channels | None] = [None] * len(layer.spec.top)
+        tops: Sequence[Channels | None] = [None] * len(layer.spec.top)
         if not orders.keys().isdisjoint(layer.spec.bottom):
             blobs, tops = layer.reorder(orders.get(layer.spec.bottom[0], ()))
             for name, values in blobs.items():

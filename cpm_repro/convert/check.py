@@ -18,6 +18,7 @@ from prototxt_import.net import Net
 from .needing import needing
 from .weights import load
 
+Arrays = Mapping[str, np.ndarray]
 TOLERANCE = 1e-4
 """Of another runtime, in shares of the blob's largest magnitude: usually 1e-6, more where sums cancel; a wrong rule
 gives far more. Files read back here must give the same values."""
@@ -81,7 +82,7 @@ def _run_onnx(out: Path, inputs: Mapping[str, np.ndarray], names: list[str]) -> 
     return dict(zip(names, session.run(None, dict(inputs)), strict=True))
 
 
-def _check_opencv(prototxt: str, out: Path, net: Net, inputs: Mapping, expected: Mapping) -> Check:
+def _check_opencv(prototxt: str, out: Path, net: Net, inputs: Arrays, expected: Arrays) -> Check:
     reader = "OpenCV"
     try:
         import cv2
@@ -103,7 +104,7 @@ def _check_opencv(prototxt: str, out: Path, net: Net, inputs: Mapping, expected:
     return _compared(f"{reader} {cv2.__version__}", expected, shaped, TOLERANCE)
 
 
-def _compared(reader: str, expected: Mapping, found: Mapping, limit: float) -> Check:
+def _compared(reader: str, expected: Arrays, found: Arrays, limit: float) -> Check:
     return Check(reader, [compare_blobs(name, expected[name], found[name]) for name in expected], limit)
 
 

@@ -4,7 +4,7 @@ ONNX wants every value made once, where Caffe overwrites blobs in place: `OnnxGr
 each blob stands for, and gives the blob's own name to the last one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ from prototxt_import.files import InputError
 from prototxt_import.layers.layer import Layer, Shape
 from prototxt_import.net import Net
 
+Attribute = int | float | Sequence[int]
 OPSET = 17
 IR_VERSION = 8  # what came with the opset; older runtimes refuse newer ones
 
@@ -33,10 +34,12 @@ class LayerExport:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
-    def node(self, operator: str, *inputs: str, **attributes: object) -> str:
+    def node(self, operator: str, *inputs: str, **attributes: Attribute) -> str:
         """Adds a node with one output; returns the name of the value it makes."""
         value = self._name(operator, len(self.nodes))
-        self.nodes.append(helper.make_node(operator, inputs, [value], name=value, **attributes))
+        node = helper.make_node(operator, inputs, [value], name=value)
+        node.attribute.extend(helper.make_attribute(key, of_key) for key, of_key in sorted(attributes.items()))
+        self.nodes.append(node)
         return value
 
     def split(self, value: str, sizes: list[int], axis: int) -> list[str]:
@@ -137,9 +140,9 @@ class OnnxGraph:
         """The finished model; an input that no layer takes is no output of it."""
         shapes, inputs = self.net.blob_shapes, self.net.input_shapes
         made = {blob: self.value_of[blob] for blob in self.net.output_names if self.value_of[blob] not in inputs}
-        inputs = [_value(blob, shape) for blob, shape in inputs.items()]
+        taken = [_value(blob, shape) for blob, shape in inputs.items()]
         outputs = [_value(value, shapes[blob]) for blob, value in made.items()]
-        graph = helper.make_graph(self.nodes, self.net.param.name or "net", inputs, outputs, self.constants)
+        graph = helper.make_graph(self.nodes, self.net.param.name or "net", taken, outputs, self.constants)
         opset = helper.make_opsetid("", OPSET)
         return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="cpm-repro")
 

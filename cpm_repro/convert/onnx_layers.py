@@ -35,7 +35,7 @@ from prototxt_import.layers.softmax import Softmax
 
 from .onnx_graph import LayerExport, exports
 
-_LOWEST = np.finfo(np.float32).min
+_LOWEST = float(np.finfo(np.float32).min)
 
 
 @exports(Convolution)

@@ -120,8 +120,7 @@ def _net_of_state_dict(path: Path, prototxt: Path | None, channel_order: str | N
             f"{path}: expected the colours' order that the weights were trained on (--channel-order bgr or rgb), "
             "which a state_dict that is not of this project does not say, found none"
         )
-    text = own if prototxt is None else read_text(prototxt)
-    where = prototxt or path
+    text, where = (own or "", path) if prototxt is None else (read_text(prototxt), prototxt)
     return _filled(parse_net(text, str(where)), where, state, path), text
 
 

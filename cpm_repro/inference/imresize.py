@@ -49,7 +49,7 @@ def scaled_length(length: int, scale: float) -> int:
 
 def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype == np.uint8:
-        return np.floor(np.clip(values, 0.0, 255.0) + 0.5).astype(np.uint8)
+        values = np.floor(np.clip(values, 0.0, 255.0) + 0.5)
     return values.astype(dtype, copy=False)
 
 
@@ -76,14 +76,13 @@ def imresize(array: np.ndarray, scale: float | None = None, output_size: tuple[i
     `array` is (H, W) or (H, W, C), uint8 or floating; the result has its dtype. Raises ValueError unless
     exactly one of `scale` (> 0) and `output_size` (positive) is given, or if `array` is empty.
     """
-    if (scale is None) == (output_size is None):
-        raise ValueError("imresize: give either scale or output_size")
     height, width = array.shape[:2]
-    if output_size is None:
-        output_size = (scaled_length(height, scale), scaled_length(width, scale))
-        scales = (scale, scale)
-    else:
+    if scale is not None and output_size is None:
+        output_size, scales = (scaled_length(height, scale), scaled_length(width, scale)), (scale, scale)
+    elif output_size is not None and scale is None:
         scales = (output_size[0] / max(height, 1), output_size[1] / max(width, 1))
+    else:
+        raise ValueError("imresize: give either scale or output_size")
     if min(height, width, *output_size) < 1:
         raise ValueError(f"imresize: cannot make {array.shape} into {output_size}")
     vertical = weight_matrix(height, output_size[0], scales[0])

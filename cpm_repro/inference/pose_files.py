@@ -71,7 +71,7 @@ def _rounded(values: np.ndarray | Sequence[float]) -> list[float]:
     return [round(float(value), DECIMALS) for value in values]
 
 
-def keypoints_result(pose: np.ndarray, scores: np.ndarray) -> dict:
+def keypoints_result(pose: np.ndarray, scores: np.ndarray) -> dict[str, object]:
     """What COCO's results say of a pose: joints (P, 2) in 0-based pixels and their scores (P,)."""
     return {
         "category_id": PERSON_CATEGORY,
@@ -80,7 +80,7 @@ def keypoints_result(pose: np.ndarray, scores: np.ndarray) -> dict:
     }
 
 
-def coco_result(pose: FoundPose) -> dict:
+def coco_result(pose: FoundPose) -> dict[str, object]:
     """The object of one person in COCO's results, with this project's own fields."""
     return {
         "image_id": pose.image_id,

@@ -59,14 +59,17 @@ def _through(layer: Layer, seen: Fields) -> Fields:
         return None
     geometry = zip(window.kernel, window.stride, window.pad, window.dilation, strict=True)
     step = Field.back_through if layer.sees_backwards else Field.through
-    return tuple(step(field, *axis) for field, axis in zip(seen, geometry, strict=True))
+    rows, columns = (step(field, *axis) for field, axis in zip(seen, geometry, strict=True))
+    return rows, columns
 
 
 def _joined(seen: Sequence[Fields]) -> Fields:
     """What a unit sees that looks through several bottoms at once; None if their strides differ."""
-    if None in seen:
+    known = [fields for fields in seen if fields is not None]
+    if len(known) < len(seen):
         return None
-    axes = list(zip(*seen, strict=True))
+    axes = list(zip(*known, strict=True))
     if any(len({field.stride for field in axis}) > 1 for axis in axes):
         return None
-    return tuple(Field(axis[0].stride, min(f.low for f in axis), max(f.high for f in axis)) for axis in axes)
+    rows, columns = (Field(a[0].stride, min(f.low for f in a), max(f.high for f in a)) for a in axes)
+    return rows, columns

@@ -56,7 +56,7 @@ class StageSummary:
 def summarize_layers(net: Net) -> list[LayerSummary]:
     """Every layer in the net's order, without the Splits that Caffe puts in itself."""
     fields = receptive_fields(net, next(iter(net.input_shapes), ""))
-    owned = Counter()  # a shared blob counts once, where it is owned
+    owned: Counter[str] = Counter()  # a shared blob counts once, where it is owned
     for blob in net.learnable:
         owned[blob.layer] += blob.parameter.numel()
     stages = has_stages([layer.spec.name for layer in net.layers.values()])
@@ -173,7 +173,7 @@ def _against_paper(what: str, fields: Fields, paper: int, assumed: str) -> str:
 
 def weight_table(net: Net) -> str:
     """A line per learned blob: its shape, mean, deviation, greatest magnitude, and how many values are not finite."""
-    rows = [("layer", "blob", "shape", "mean", "deviation", "max", "not finite")]
+    rows: list[tuple[str, ...]] = [("layer", "blob", "shape", "mean", "deviation", "max", "not finite")]
     for blob in net.learnable:
         values = blob.parameter.detach().double()
         finite = values[values.isfinite()]
@@ -202,19 +202,19 @@ def _aligned(rows: Sequence[Sequence[str]], right: Sequence[int]) -> str:
     return "\n".join(lines)
 
 
-def as_json(layers: Sequence[LayerSummary], stages: Sequence[StageSummary]) -> dict:
+def as_json(layers: Sequence[LayerSummary], stages: Sequence[StageSummary]) -> dict[str, object]:
     """Both tables as plain values; `field` and `stride` are (height, width), or null for the whole image."""
 
-    def numbers(fields: Fields) -> dict:
+    def numbers(fields: Fields) -> dict[str, object]:
         if fields is None:
             return {"field": None, "stride": None}
         return {"field": [axis.size for axis in fields], "stride": [float(axis.stride) for axis in fields]}
 
-    def layer_values(layer: LayerSummary) -> dict:
+    def layer_values(layer: LayerSummary) -> dict[str, object]:
         names = ("name", "type", "bottoms", "tops", "shapes", "stage", "parameters", "flop")
         return {name: getattr(layer, name) for name in names} | numbers(layer.fields)
 
-    def stage_values(stage: StageSummary) -> dict:
+    def stage_values(stage: StageSummary) -> dict[str, object]:
         names = ("stage", "maps", "parameters", "flop")
         on_maps = numbers(stage.on_maps)["field"]
         return {name: getattr(stage, name) for name in names} | numbers(stage.on_image) | {"field_on_maps": on_maps}

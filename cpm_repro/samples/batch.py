@@ -73,7 +73,7 @@ class CudaBatch:
         self.kernels = CudaSamples(shape)
         self.data = torch.empty((size, *shape.data_shape), device=device)
         self.label = torch.empty((size, *shape.label_shape), device=device) if with_label else None
-        self._placed: list[Placed | None] = [None] * size
+        self._placed: dict[int, Placed] = {}
         self._images, self._samples, self._joints = (_Mirror(device) for _ in range(3))
         self._sent, self._ready, self._taken = (torch.cuda.Event() for _ in range(3))
 
@@ -85,8 +85,9 @@ class CudaBatch:
 
     def finish(self) -> None:
         self._sent.synchronize()  # the pinned memory is read no more
+        placed = [self._placed[row] for row in range(len(self.data))]
         mirrors = (self._images, self._samples, self._joints)
-        _, samples, _ = gather(self._placed, self.transformer.shape.parts, [mirror.room for mirror in mirrors])
+        _, samples, _ = gather(placed, self.transformer.shape.parts, [mirror.room for mirror in mirrors])
         regions = set_regions(samples, self.transformer.shape)
         largest = (int(samples["region_rows"].max()), int(samples["region_columns"].max()))
         with torch.cuda.stream(self.stream):

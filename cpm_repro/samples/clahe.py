@@ -25,4 +25,5 @@ def clahe(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
     cv2 = require_opencv("transform_param")
     lightness, a, b = cv2.split(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2Lab))
     equalized = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(lightness)
-    return cv2.cvtColor(cv2.merge([equalized, a, b]), cv2.COLOR_Lab2BGR)
+    brighter: np.ndarray = cv2.cvtColor(cv2.merge([equalized, a, b]), cv2.COLOR_Lab2BGR)
+    return brighter

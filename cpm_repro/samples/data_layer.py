@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,6 +55,8 @@ class DataOptions:
 
 
 DEFAULT_OPTIONS = DataOptions()
+State = dict[str, Any]
+"""Where a data layer left off: record index "cursor", "epoch" (how often they were gone through), "rand" (31 ints)."""
 
 
 def read_data_layer(prototxt: Path, phase: str = "TRAIN") -> schema.LayerParameter:
@@ -74,8 +77,8 @@ class _PendingBatch:
 
     def __init__(self, batch: Batch, size: int):
         self.batch = batch
-        self.work: list[Future] = []  # one for each sample
-        self.state: dict = {}  # of the layer after this batch's draws
+        self.work: list[Future[None]] = []  # one for each sample
+        self.state: State  # of the layer after this batch's draws
         self._missing = size
         self._counting = Lock()
 
@@ -115,6 +118,7 @@ class CPMData:
         self.batch_size = parameters.batch_size
         self._check(parameters)
         self._rows = range(self.batch_size)[options.share.rows(self.batch_size)]
+        self._closed = False
         self._reader = self._open(Path(folder) / parameters.source)
         try:
             where, table = f"{self._where}: transform_param", self._table(layer.transform_param, phase, Path(folder))
@@ -145,7 +149,7 @@ class CPMData:
 
         The tensors are the caller's until the next call, which may write other samples into them.
         """
-        if self._reader is None:
+        if self._closed:
             raise RuntimeError(f"{self._where}: next_batch after close")
         if self._out is not None:
             self._idle.append(self._out)
@@ -156,16 +160,15 @@ class CPMData:
             work.result()
         taken = self._pending.popleft()
         self._out, self._consumed = taken.batch, taken.state
-        return dict(zip(self._tops, taken.batch.take(), strict=False))
+        blobs = zip(self._tops, taken.batch.take(), strict=False)  # a layer without label has no second top
+        return {top: blob for top, blob in blobs if blob is not None}
 
-    def state(self) -> dict:
-        """Where the last batch that was taken left off.
+    def state(self) -> State:
+        """Where the last batch that was taken left off."""
+        cursor, epoch, rand = self._consumed["cursor"], self._consumed["epoch"], self._consumed["rand"]
+        return {"cursor": cursor, "epoch": epoch, "rand": list(rand)}
 
-        {"cursor": record index, "epoch": how often the records were gone through, "rand": 31 ints}
-        """
-        return {**self._consumed, "rand": list(self._consumed["rand"])}
-
-    def restore(self, state: dict) -> None:
+    def restore(self, state: State) -> None:
         """Continue from a `state()`, discarding what was prepared ahead. InputError if it does not fit the LMDB."""
         cursor = int(state["cursor"])
         if not 0 <= cursor < len(self._reader):
@@ -182,14 +185,14 @@ class CPMData:
 
     def close(self) -> None:
         """Stop the workers and close the LMDB; harmless twice."""
-        if self._reader is None:
+        if self._closed:
             return
         self._discard_pending()
         self._workers.shutdown(wait=True)
         if self._stream is not None:
             self._stream.synchronize()
         self._reader.close()
-        self._reader = None
+        self._closed = True
 
     def __enter__(self) -> "CPMData":
         return self
@@ -224,7 +227,7 @@ class CPMData:
         except InputError as error:
             raise InputError(f"{self._where}: {error}") from None
 
-    def _drawn_state(self) -> dict:
+    def _drawn_state(self) -> State:
         return {"cursor": self._cursor, "epoch": self._epoch, "rand": self._random.state()}
 
     def _new_batch(self) -> Batch:

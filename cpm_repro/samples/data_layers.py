@@ -7,7 +7,7 @@ needs none: the net makes its blobs.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from torch import Tensor
@@ -18,12 +18,11 @@ from prototxt_import.formats import schema
 from prototxt_import.graph import names_apart
 from prototxt_import.net import Net
 
-from .data_layer import CPMData, DataOptions
+from .data_layer import CPMData, DataOptions, State
 from .hdf5_data import HDF5Data
 from .memory_data import MemoryData
 
 Shape = tuple[int, ...]
-State = dict[str, Any]
 
 
 class DataLayer(Protocol):

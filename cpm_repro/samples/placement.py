@@ -95,7 +95,8 @@ def _bounding_size(size: tuple[int, int], degree: float) -> tuple[int, int]:
     ys = [centre_y + b * rows - a * columns, centre_y - b * rows - a * columns]
     xs += [two * centre_x - x for x in xs]
     ys += [two * centre_y - y for y in ys]
-    return tuple(math.ceil(max(v)) - math.floor(min(v)) + 1 for v in (ys, xs))
+    height, width = (math.ceil(max(v)) - math.floor(min(v)) + 1 for v in (ys, xs))
+    return height, width
 
 
 def rotated(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:

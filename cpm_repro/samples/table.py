@@ -20,13 +20,13 @@ class AugmentationTable:
     degrees: np.ndarray
     flips: np.ndarray
 
-    def look_up(self, write_count: int, epoch: int) -> tuple[np.float32, bool]:
+    def look_up(self, write_count: int, epoch: int) -> tuple[float, bool]:
         """Degree and flip of a record, by its place in the LMDB, in an epoch; ValueError for a record without row."""
         rows, columns = self.degrees.shape
         if not 0 <= write_count < rows:
             raise ValueError(f"expected a write counter below {rows}, the rows of the tables, found {write_count}")
         place = write_count, epoch % columns
-        return self.degrees[place], bool(self.flips[place])
+        return float(self.degrees[place]), bool(self.flips[place])
 
 
 def read_table(folder: Path, augmentations: int, records: int) -> AugmentationTable:

@@ -105,9 +105,9 @@ class CPMTransformer:
         multiplier, degree, flip = 1.0, 0.0, False
         if random.dice() <= np.float32(param.scale_prob):
             low, high = np.float32(param.scale_min), np.float32(param.scale_max)
-            multiplier = (high - low) * random.dice() + low
+            multiplier = float((high - low) * random.dice() + low)
         if self.table is None:
-            degree = np.float32(_symmetric(random) * param.max_rotate_degree)
+            degree = float(np.float32(_symmetric(random) * param.max_rotate_degree))
         offset_x = int(_symmetric(random) * param.center_perterb_max)
         offset_y = int(_symmetric(random) * param.center_perterb_max)
         if self.table is None:
@@ -183,7 +183,7 @@ class CPMTransformer:
             degree, flip = self.table.look_up(int(record.write_count), augmentation.epoch)
         pose = poses["orig"]
         scale = _scale(self.param.target_dist, record.self_person.scale_provided, augmentation)
-        scaled_size = resized_size(record.image.shape[:2], scale)
+        scaled_size = resized_size(record.image.shape[:2], float(scale))
         pose = poses["scale"] = pose.at(pose.points * scale)
         matrix, rotated_size = rotation(scaled_size, degree)
         pose = poses["rotate"] = pose.at(rotated(pose.points, matrix))

@@ -7,6 +7,7 @@ processes have, in buckets that are sent while backward goes on.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from prototxt_import.net import Net
 from prototxt_import.share import Share
+from prototxt_import.tensors import gradient_of
 
 from .processes import in_touch
 
@@ -42,10 +44,10 @@ class Relay:
 
     def __init__(self, parameter: nn.Parameter, share: Share, tag: int) -> None:
         self._parameter = parameter
-        parameter.relay = self  # exact_tensors.Gradient looks for it
+        setattr(parameter, "relay", self)  # noqa: B010  exact.gradients.Gradient looks for it
         self._first, self._tag = share.rank == 0, tag
         self._before, self._after = (share.rank - 1) % share.count, (share.rank + 1) % share.count
-        self._sent: list[tuple[dist.Work, Tensor]] = []
+        self._sent: list[tuple[dist.Work | None, Tensor]] = []
 
     def receive(self, gradient: Tensor) -> None:
         """Overwrites the gradient with what the process before has; at the very first there is nothing yet."""
@@ -63,11 +65,11 @@ class Relay:
         if not self._sent:
             return  # no gradient reached this blob
         if self._first:
-            self._receive(self._parameter.grad)
+            self._receive(gradient_of(self._parameter))
         with in_touch():
-            dist.broadcast(self._parameter.grad, 0)
-            for work, _ in self._sent:
-                work.wait()
+            dist.broadcast(gradient_of(self._parameter), 0)
+        for work, _ in self._sent:
+            _wait(work)
         self._sent.clear()
 
     def _receive(self, gradient: Tensor) -> None:
@@ -98,31 +100,38 @@ class Bucket:
         self._parameters = parameters
         self._awaited = len(parameters) * passes
         self._arrived = 0
-        self._sum: Tensor | None = None
-        self._work: dist.Work | None = None
+        self._on_the_way: _Sum | None = None
         for parameter in parameters:
             parameter.register_post_accumulate_grad_hook(self._arrive)
 
     def _arrive(self, _: nn.Parameter) -> None:
         self._arrived += 1
         if self._arrived == self._awaited:
-            self._start()
+            self._on_the_way = self._sent()
 
-    def _start(self) -> None:
-        for parameter in self._parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        self._sum = torch.cat([parameter.grad.reshape(-1) for parameter in self._parameters])
+    def _sent(self) -> "_Sum":
+        values = torch.cat([gradient_of(parameter).reshape(-1) for parameter in self._parameters])
         with in_touch():
-            self._work = dist.all_reduce(self._sum, async_op=True)
+            return _Sum(values, dist.all_reduce(values, async_op=True))
 
     def finish(self) -> None:
         """Every parameter's gradient becomes the sum."""
-        if self._work is None:
-            self._start()  # a blob that no gradient reached
-        with in_touch():
-            self._work.wait()
-        sums = self._sum.split([parameter.numel() for parameter in self._parameters])
+        total = self._on_the_way or self._sent()  # the latter for a blob that no gradient reached
+        _wait(total.work)
+        sums = torch.split(total.values, [parameter.numel() for parameter in self._parameters])
         for parameter, values in zip(self._parameters, sums, strict=True):
-            parameter.grad.copy_(values.reshape(parameter.shape))
-        self._arrived, self._sum, self._work = 0, None, None
+            gradient_of(parameter).copy_(values.reshape(parameter.shape))
+        self._arrived, self._on_the_way = 0, None
+
+
+class _Sum(NamedTuple):
+    """What becomes the sum over the processes, when the work is done."""
+
+    values: Tensor
+    work: dist.Work | None
+
+
+def _wait(work: dist.Work | None) -> None:
+    with in_touch():
+        if work is not None:
+            work.wait()

@@ -97,7 +97,8 @@ class Training:
         """One iteration: iter_size batches and an update (Solver::Step)."""
         iteration, rate = self.solver.iteration, float(self.solver.rate)
         self.solver.clear_gradients()
-        loss, outputs = 0.0, {}
+        loss = 0.0
+        outputs: dict[str, float] = {}
         for number in range(self.param.iter_size):
             outputs, loss_of_pass = self._pass(hooks, number)
             loss += loss_of_pass

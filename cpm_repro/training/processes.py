@@ -15,9 +15,9 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.autograd import Function
 
 from prototxt_import.files import InputError
+from prototxt_import.function import Context, Function
 from prototxt_import.net import Net
 from prototxt_import.share import WHOLE_BATCH, Share
 
@@ -56,18 +56,18 @@ class ProcessShare(Share):
         return [sentence for part in gathered for sentence in part]
 
 
-class _Total(Function):
+class _Total(Function[Tensor]):
     """part -> Σ over the processes; the gradient is that of every part."""
 
     @staticmethod
-    def forward(ctx, part: Tensor) -> Tensor:
+    def forward(ctx: Context, part: Tensor) -> Tensor:
         total = part.clone()
         with in_touch():
             dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
+    def backward(ctx: Context, gradient: Tensor) -> Tensor:
         return gradient
 
 

@@ -37,7 +37,7 @@ def learning_rate(param: schema.SolverParameter, iteration: int) -> np.float32:
         return base * np.float32(float(one - now / np.float32(param.max_iter)) ** float(power))
     if param.lr_policy == "sigmoid":
         steps = -gamma * (now - np.float32(param.stepsize))
-        return base * (one / (one + np.exp(np.float64(steps)).astype(np.float32)))
+        return base * (one / (one + np.float32(np.exp(np.float64(steps)))))
     return base
 
 

@@ -91,7 +91,7 @@ def _fingerprint(solver: SGDSolver) -> np.ndarray:
     count = len(solver.net.learnable)
     for index, blob in enumerate(solver.net.learnable):
         for tensor in (blob.parameter.detach(), *solver.history[index::count]):
-            digest.update(tensor.cpu().contiguous().numpy())
+            digest.update(tensor.cpu().contiguous().numpy().data)
     return np.frombuffer(digest.digest(), np.uint8)
 
 

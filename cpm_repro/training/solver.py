@@ -5,7 +5,7 @@ SGD's learning rate multiplies inside the momentum: history = momentum · histor
 weight −= history. torch.optim.SGD keeps it outside, and the two part at every change of the rate.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.learnable import LearnableBlob
 from prototxt_import.net import Net
+from prototxt_import.tensors import gradient_of
 
 from . import snapshots
 from .rates import NEEDED_FIELDS, current_step, learning_rate
@@ -137,11 +138,11 @@ class SGDSolver:
         """
         blobs = self.net.learnable
         for blob in blobs:
-            if blob.parameter.grad is None:
-                blob.parameter.grad = torch.zeros_like(blob.parameter)
+            gradient_of(blob.parameter)
         rate = self.rate
         clip, norm = self._clip_factor()
-        first, second = self.history[: len(blobs)], self.history[len(blobs) :] or [None] * len(blobs)
+        first = self.history[: len(blobs)]
+        second: Sequence[Tensor | None] = self.history[len(blobs) :] or [None] * len(blobs)
         weights = [blob.parameter for blob in blobs]
         steps = [self._step(blob, rate, clip) for blob in blobs]
         update_blobs(weights, self.updates, first, steps, second)
@@ -151,14 +152,14 @@ class SGDSolver:
     @property
     def updates(self) -> list[Tensor]:
         """After `apply_update`: what it subtracted from each blob (Caffe leaves it in the blob's diff)."""
-        return [blob.parameter.grad for blob in self.net.learnable]
+        return [gradient_of(blob.parameter) for blob in self.net.learnable]
 
     def _clip_factor(self) -> tuple[float, np.float32 | None]:
         """What scales all gradients so that their common L2 norm is at most clip_gradients; that norm if it is more."""
         limit = np.float32(self.param.clip_gradients)
         if limit < 0:
             return 1.0, None
-        gradients = [blob.parameter.grad for blob in self.net.learnable if blob.lr_mult]
+        gradients = [gradient_of(blob.parameter) for blob in self.net.learnable if blob.lr_mult]
         norm = np.sqrt(sum((self.net.engine.squared_norm(gradient) for gradient in gradients), np.float32(0)))
         return (float(limit / norm), norm) if norm > limit else (1.0, None)
 

@@ -61,7 +61,9 @@ class BlobRecorder(Hook):
                 blob.retain_grad()
         return blob
 
-    def _keep(self, layer: Layer, bottoms: tuple, made: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+    def _keep(
+        self, layer: Layer, bottoms: tuple[Tensor, ...], made: Tensor | tuple[Tensor, ...]
+    ) -> Tensor | tuple[Tensor, ...]:
         tops = made if isinstance(made, tuple) else (made,)
         tops = tuple(self.keep(name, top) for name, top in zip(layer.spec.top, tops, strict=True))
         return tops if isinstance(made, tuple) else tops[0]

@@ -20,14 +20,14 @@ def update_blobs(
     A blob's weight and histories are float32, dense and alike in shape and memory order.
     """
     ordered = [_in_order_of(weight, gradient) for weight, gradient in zip(weights, gradients, strict=True)]
-    blobs = [[_values(tensor) for tensor in tensors] for tensors in (weights, ordered, histories)]
+    first, values, updates = ([_values(tensor) for tensor in tensors] for tensors in (histories, weights, ordered))
     second = [None if tensor is None else _values(tensor) for tensor in second_histories]
     if weights and weights[0].is_cuda:
         from cpm_kernels.exact import cuda  # CuPy, only where there is a card
 
-        cuda.solver_update(*blobs, steps, second)
+        cuda.solver_update(values, updates, first, steps, second)
     else:
-        for weight, gradient, history, step, other in zip(*blobs, steps, second, strict=True):
+        for weight, gradient, history, step, other in zip(values, updates, first, steps, second, strict=True):
             arrays = (weight.numpy(), gradient.numpy(), history.numpy())
             solver_update(*arrays, step, None if other is None else other.numpy(), torch.get_num_threads())
     for gradient, value in zip(gradients, ordered, strict=True):
