@@ -5,13 +5,15 @@ picture to the network and back; `person_detection` finds the people in a pictur
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 import torch
 
 from cpm_repro.network.stages import stage_blobs
+from data_lmdb.joints import SWAPS
+from data_lmdb.joints import mirrored as mirrored_parts
 from prototxt_import.cuda_graphs import replayed
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
@@ -68,6 +70,21 @@ def run_crops(net: Net, crops: Sequence[Crop], batch: int = BATCH) -> list[np.nd
     return maps
 
 
+def mirrored(crop: Crop) -> Crop:
+    """The crop with left and right exchanged."""
+    return replace(crop, data=np.ascontiguousarray(crop.data[:, :, ::-1]))
+
+
+def mirrored_maps(maps: np.ndarray) -> np.ndarray:
+    """Belief maps (…, P+1, h, w) of a mirrored crop as the crop itself has them; P is 9, 14 or 28."""
+    parts = maps.shape[-3] - 1
+    if parts not in SWAPS:
+        raise InputError(
+            f"mirror: expected a network whose left and right are known, of 9, 14 or 28 parts, found {parts}"
+        )
+    return np.ascontiguousarray(maps[..., [*mirrored_parts(parts), parts], :, ::-1])
+
+
 def find_pose(maps: np.ndarray) -> Pose:
     """The peak of each part's averaged map (P+1, H, W); of equal peaks the first in row order."""
     parts, _, width = maps[:-1].shape
@@ -87,6 +104,9 @@ def estimate_beliefs(people: Iterable[Person], net: Net, protocol: Protocol | No
     while group := list(islice(people, max(1, protocol.batch // count))):
         crops = [crop for person in group for crop in person_crops(person, protocol)]
         maps = run_crops(net, crops, protocol.batch)
+        if protocol.mirror:
+            others = run_crops(net, [mirrored(crop) for crop in crops], protocol.batch)
+            maps = [(stage + mirrored_maps(other)) / 2 for stage, other in zip(maps, others, strict=True)]
         for first in range(0, len(crops), count):
             own = slice(first, first + count)
             yield Beliefs(crops[own], [stage[own] for stage in maps])

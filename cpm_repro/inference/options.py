@@ -61,6 +61,9 @@ def add_testing_options(to: argparse.ArgumentParser) -> None:
         type=positive_number,
         help=f"the centre map's sigma in px of the input, the training's sigma_center (default: {RELEASE_SIGMA:g})",
     )
+    to.add_argument(
+        "--mirror", action="store_true", help="average the mirrored picture's maps too (the release does not)"
+    )
     command_line.add_device(to)
     command_line.add_engine(to)
     command_line.add_threads(to)
@@ -103,4 +106,4 @@ def protocol(
     boxsize = net_boxsize(net, str(arguments.prototxt))
     target_dist = arguments.target_dist or target_dist_for(boxsize, release_target_dist)
     sigma = arguments.sigma_center or RELEASE_SIGMA
-    return Protocol(boxsize, target_dist, sigma, arguments.scales, batch)
+    return Protocol(boxsize, target_dist, sigma, arguments.scales, batch, arguments.mirror)

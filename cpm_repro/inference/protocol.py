@@ -32,7 +32,8 @@ class Protocol:
 
     boxsize: side of its square input, px; target_dist: the person's height there / 200 px, as in training; sigma: of
     the centre map, px of the input (training's sigma_center); scales: multiples of that height, whose belief maps are
-    averaged; batch: crops in one forward pass, of all scales and people.
+    averaged; batch: crops in one forward pass, of all scales and people; mirror: average the maps of the mirrored
+    crops too, which the release does not.
     """
 
     boxsize: int
@@ -40,6 +41,7 @@ class Protocol:
     sigma: float = RELEASE_SIGMA
     scales: tuple[float, ...] = RELEASE_SCALES
     batch: int = BATCH
+    mirror: bool = False
 
     @classmethod
     def for_net(

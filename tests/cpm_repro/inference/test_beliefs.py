@@ -1,13 +1,17 @@
 """The testing protocol on a network that sees coloured dots, and against a plain, slow reading of the protocol."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from cpm_repro.inference import beliefs
 from cpm_repro.inference.beliefs import estimate_beliefs, estimate_pose, estimate_poses, find_pose, run_crops
 from cpm_repro.inference.crops import Person, maps_on_picture, person_crops
 from cpm_repro.inference.imresize import imresize
 from cpm_repro.inference.protocol import RELEASE_SCALES, Protocol, target_dist_for
+from data_lmdb import joints
 from prototxt_import.files import InputError
 from tests.bits import assert_same_bits
 
@@ -199,3 +203,28 @@ def test_unequal_stages_are_refused():
     crops = person_crops(person, Protocol(BOX, target_dist_for(BOX), scales=(1.0,)))
     with pytest.raises(InputError, match="one shape in every stage"):
         run_crops(Unequal(), crops)
+
+
+def test_the_mirrored_picture_is_averaged_in(monkeypatch):
+    rng = np.random.default_rng(5)
+    weights = rng.standard_normal((15, 3)).astype(np.float32)
+    sides = [*joints.mirrored(14), 14]
+
+    def run(net, crops, batch):
+        data = np.stack([crop.data for crop in crops])[:, :3, 4::8, 4::8]
+        return [np.einsum("pc,nchw->nphw", weights, data).astype(np.float32)]
+
+    monkeypatch.setattr(beliefs, "run_crops", run)
+    picture = rng.integers(0, 256, (70, 80, 3)).astype(np.uint8)
+    protocol = Protocol(BOX, 0.3, 5, (1.0, 1.2), mirror=True)
+    (one,) = estimate_beliefs([Person(picture, (40, 35), 0.4)], DotNet(), protocol)
+    (plain,) = estimate_beliefs([Person(picture, (40, 35), 0.4)], DotNet(), replace(protocol, mirror=False))
+    data = np.stack([crop.data for crop in plain.crops])[:, :3, 4::8, :][..., ::-1][..., 4::8][..., ::-1]
+    other = np.einsum("pc,nchw->nphw", weights, data)[:, sides]
+    np.testing.assert_allclose(one.stages[0], (plain.stages[0] + other) / 2, atol=1e-5)
+
+
+def test_a_network_without_known_sides_is_not_mirrored():
+    picture = np.zeros((70, 80, 3), np.uint8)
+    with pytest.raises(InputError, match="mirror: expected a network whose left and right are known"):
+        next(estimate_beliefs([Person(picture, (40, 35), 0.4)], DotNet(), Protocol(BOX, 0.3, 5, (1.0,), mirror=True)))
