@@ -44,6 +44,7 @@ setup(
     package_data={
         "": ["py.typed", "*.pyi"],
         "cpm_kernels": ["src/*/*"],
+        "cpm_repro.compare": ["*.jinja"],
         "cpm_repro.figures": ["*.html"],
         "cpm_repro.models": ["*/*"],
         "prototxt_import.formats": ["*.proto"],

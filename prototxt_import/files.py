@@ -92,9 +92,21 @@ def _put(temporary: Path, path: Path) -> None:
         for part in written:
             _sync(part)
     if path.is_dir() and temporary.is_dir():
-        path.rename(temporary.with_name(f"{temporary.name}.old"[-255:]))
-    os.replace(temporary, path)
+        _put_folder(temporary, path)
+    else:
+        os.replace(temporary, path)
     _sync(path.parent)
+
+
+def _put_folder(temporary: Path, path: Path) -> None:
+    """In place of a folder, which is put back if that fails."""
+    old = temporary.with_name(f"{temporary.name}.old"[-255:])
+    path.rename(old)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        old.rename(path)
+        raise
 
 
 def _sync(path: Path) -> None:

@@ -1,5 +1,7 @@
 """Two dumps, blob by blob: what both have, in the order in which a run makes it, and what only one has."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cpm_repro.array_comparison import ArrayComparison, Limits, compare_arrays
@@ -58,6 +60,20 @@ def compare_dumps(
     only_a = order.sorted([name for name in a.names if name not in set(b.names)])
     only_b = order.sorted([name for name in b.names if name not in set(a.names)])
     return Comparison(a.where, b.where, limits, blobs, only_a, only_b, common, taken)
+
+
+def by_stage(blobs: Sequence[ArrayComparison]) -> dict[str, list[ArrayComparison]]:
+    """The blobs by the stage that their name tells, `stage 1`, …, each in their order; in front those that name none,
+    inputs, image features and labels. Of dumps without stages one group."""
+    groups: dict[str, list[ArrayComparison]] = {}
+    for blob in blobs:
+        stage = _STAGE.search(blob.name)
+        groups.setdefault(f"stage {stage[1]}" if stage else _NO_STAGE, []).append(blob)
+    return dict(sorted(groups.items(), key=lambda group: (group[0] != _NO_STAGE, len(group[0]), group[0])))
+
+
+_STAGE = re.compile(r"_stage(\d+)(?=\W|_|$)")  # wherever: Caffe's split blobs are called after theirs
+_NO_STAGE = "of no stage"
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+from collections.abc import Iterator
 from html import escape
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from cpm_repro.array_comparison import ArrayComparison
 from cpm_repro.figures.sheet import new_figure
 
-from .blobs import Comparison
+from .blobs import Comparison, by_stage
 
 AGREES, DIFFERS, BAD = "#2e7d5b", "#c0392b", "#ff00c8"
 _ULP_BUCKETS = 33  # distances of float32 end at 2^32
@@ -22,7 +23,7 @@ _ULP_BUCKETS = 33  # distances of float32 end at 2^32
 
 def maps(blob: ArrayComparison, a: np.ndarray, b: np.ndarray) -> tuple[str, str]:
     """(caption, PNG as a data URI): A, B and |A − B| where the worst element lies; curves for one axis and losses."""
-    if blob.name == "loss" or max(a.ndim, b.ndim) < 2 or min(*a.shape[-2:], *b.shape[-2:]) < 2:
+    if blob.name == "loss" or min(a.ndim, b.ndim) < 2 or min(*a.shape[-2:], *b.shape[-2:]) < 2:
         return "every value, in memory order", _data_uri(_curves(blob.name == "loss", a, b))
     place = blob.worst.index[:-2] if blob.worst else ()
     slices = [_slice(array, place) for array in (a, b)]
@@ -141,29 +142,53 @@ def sparkline(blob: ArrayComparison) -> str:
     return f'<svg viewBox="0 0 {3 * _ULP_BUCKETS} 16" width="{3 * _ULP_BUCKETS}" height="16">{"".join(bars)}</svg>'
 
 
-def along_the_net(comparison: Comparison, width: int = 1100, height: int = 148) -> str:
-    """SVG: a bar for each blob in network order, as tall as its relative error is large (10⁻⁸ … 1)."""
-    blobs = comparison.blobs
-    left, bottom = 34, height - 8
-    step = (width - left) / len(blobs)
-    parts = []
+def along_the_net(comparison: Comparison, widest: int = 1200) -> str:
+    """SVG: a bar for each blob in network order, its name below it, as tall as its relative error is large (10⁻⁸ … 1);
+    stages stand on grounds of their own."""
+    groups = by_stage(comparison.blobs)
+    blobs = [blob for group in groups.values() for blob in group]
+    left, top, tall = 34, 24, 120
+    step = max((widest - left) / len(blobs), _NARROWEST)
+    width = left + step * len(blobs)
+    height = top + tall + 14 + 0.82 * _LETTER * max(len(blob.name) for blob in blobs)
+    first = comparison.differing[0].name if comparison.differing else None
+    parts = list(_bands(groups, left, step, top + tall))
+    parts += _error_grid(left, width, top, tall)
+    for place, blob in enumerate(blobs):
+        parts += _error_bar(blob, left + place * step, step, top, tall, blob.name == first)
+    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+    return f'<svg class="chart" {size}>{"".join(parts)}</svg>'
+
+
+_NARROWEST = 13  # px of a bar, so that names can stand side by side
+_LETTER = 4.6  # px of a name's letter, about
+
+
+def _bands(groups: dict[str, list[ArrayComparison]], left: float, step: float, bottom: float) -> Iterator[str]:
+    if len(groups) == 1:
+        return
+    for number, (title, blobs) in enumerate(groups.items()):
+        width = step * len(blobs)
+        if number % 2 == 0:
+            yield f'<rect class="band" x="{left:.1f}" y="0" width="{width:.1f}" height="{bottom}"/>'
+        yield f'<text x="{left + 4:.1f}" y="12">{escape(title)}</text>'
+        left += width
+
+
+def _error_grid(left: float, width: float, top: float, tall: float) -> Iterator[str]:
     for exponent in (-8, -6, -4, -2, 0):
-        y = bottom - (bottom - 22) * (exponent + 8) / 8
-        parts.append(f'<line x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
-        parts.append(
-            f'<text x="{left - 4}" y="{y + 3:.1f}" text-anchor="end">10<tspan dy="-3">{exponent}</tspan></text>'
-        )
-    first = next((k for k, blob in enumerate(blobs) if not blob.passes), None)
-    if first is not None:
-        x, anchor = left + first * step, "start" if first < len(blobs) / 2 else "end"
-        parts.append(f'<text x="{x:.1f}" y="11" class="name" text-anchor="{anchor}">{escape(blobs[first].name)}</text>')
-    for k, blob in enumerate(blobs):
-        error = blob.error
-        tall = (bottom - 22) * min(max((math.log10(error) + 8) / 8, 0.03), 1) if error else 2
-        colour = AGREES if blob.passes else DIFFERS
-        title = f"<title>{escape(blob.name)}: relative error {error:.2g}</title>"
-        parts.append(
-            f'<rect x="{left + k * step:.2f}" y="{bottom - tall:.1f}" width="{max(step - 1, 0.7):.2f}" '
-            f'height="{tall:.1f}" fill="{colour}">{title}</rect>'
-        )
-    return f'<svg class="chart" viewBox="0 0 {width} {height}" width="100%">{"".join(parts)}</svg>'
+        y = top + tall * -exponent / 8
+        yield f'<line x1="{left}" x2="{width:.1f}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
+        yield f'<text x="{left - 4}" y="{y + 3:.1f}" text-anchor="end">10<tspan dy="-3">{exponent}</tspan></text>'
+
+
+def _error_bar(blob: ArrayComparison, x: float, step: float, top: float, tall: float, is_first: bool) -> Iterator[str]:
+    """The bar and, below it, the name: of the first blob that differs in red."""
+    error, bottom, middle = blob.error, top + tall, x + step / 2
+    high = tall * min(max((math.log10(error) + 8) / 8, 0.03), 1) if error else 2
+    place = f'x="{middle - 0.4 * min(step, 24):.2f}" y="{bottom - high:.1f}"'
+    size = f'width="{0.8 * min(step, 24):.2f}" height="{high:.1f}"'
+    title = f"<title>{escape(blob.name)}: relative error {error:.2g}</title>"
+    yield f'<rect {place} {size} fill="{AGREES if blob.passes else DIFFERS}">{title}</rect>'
+    turned = f'transform="translate({middle + 3:.1f} {bottom + 8}) rotate(-55)" text-anchor="end"'
+    yield f'<text class="name{" first" if is_first else ""}" {turned}>{escape(blob.name)}</text>'

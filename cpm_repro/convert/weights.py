@@ -5,6 +5,7 @@ convert into one another; `.onnx` is written for other runtimes.
 """
 
 import io
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -56,7 +57,17 @@ def save_safetensors(path: str | os.PathLike[str], net: Net, prototxt: str) -> N
     state = {name: value.clone(**plain) for name, value in net.state_dict().items()}  # shared blobs: one copy each
     content = save(state, {"format": FORMAT, "prototxt": prototxt, "channel_order": "bgr"})
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(_in_fixed_order(content))
+
+
+def _in_fixed_order(content: bytes) -> bytes:
+    """A `.safetensors` whose metadata stand in alphabetical order: its writer's order is another one each time."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    entries = json.loads(content[8:end])
+    entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
+    header = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def _save_onnx(path: Path, net: Net, prototxt: str) -> None:

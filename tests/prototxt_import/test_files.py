@@ -51,6 +51,17 @@ def test_every_fault_is_one_sentence_and_loses_nothing(tmp_path, monkeypatch, pl
     assert path.read_text() == "before" and os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_a_folder_is_back_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+    path.mkdir()
+    (path / "before").touch()
+    fail_at(monkeypatch, "replace", errno.EDQUOT)
+    with pytest.raises(InputError, match="out: cannot be written: Disk quota exceeded"), replacing(path) as temporary:
+        temporary.mkdir()
+    monkeypatch.undo()
+    assert os.listdir(path) == ["before"] and os.listdir(tmp_path) == ["out"]
+
+
 def test_a_fault_of_another_file_names_that_one(tmp_path):
     with pytest.raises(InputError, match="gone: No such file"), replacing(tmp_path / "a.txt"):
         os.listdir(tmp_path / "gone")

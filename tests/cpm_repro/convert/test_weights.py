@@ -64,6 +64,10 @@ def test_the_files_say_what_they_are(mini, tmp_path):
     assert content["prototxt"] == prototxt.read_text()
     assert content["meta"] == {"channel_order": "bgr", "inputs": {"data": [2, 4, 104, 104]}}
     convert(weights, tmp_path / "n.safetensors", prototxt)
+    content = (tmp_path / "n.safetensors").read_bytes()
+    for _ in range(5):  # the metadata come in another order each time, unless somebody sorts them
+        convert(weights, tmp_path / "n.safetensors", prototxt)
+        assert (tmp_path / "n.safetensors").read_bytes() == content
     with safe_open(tmp_path / "n.safetensors", framework="pt") as file:
         assert file.metadata()["prototxt"] == prototxt.read_text()
 
