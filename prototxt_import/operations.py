@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cpm_kernels.exact.profiles import DEFAULT_PROFILE, Profile
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
 
@@ -44,6 +45,11 @@ class Operations(Protocol):
 
     lacks: ClassVar[frozenset[str]] = frozenset()
     """Operations that this engine does not have: they raise NotImplementedError."""
+
+    @property
+    def profile(self) -> Profile:
+        """Whose BLAS it is where the order and rounding of sums are meant to be somebody's: a solver's update is."""
+        return DEFAULT_PROFILE
 
     @property
     def reduced(self) -> bool:

@@ -44,6 +44,12 @@ class CoreRecord:
             self._nets[prefix] = np.load(self._shared / NETS[prefix])
         return self._nets[prefix]
 
+    def array(self, name: str) -> np.ndarray:
+        """One that lies in the record itself, or in what it is based on."""
+        if name in self._arrays or self._base is None:
+            return self._arrays[name]
+        return self._base.array(name)
+
     def names(self, prefix: str) -> Iterator[str]:
         """Every array's name that begins so."""
         known = {*self._arrays, *self._hashes, *self._equal, *self._equal_to_base}

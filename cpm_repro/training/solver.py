@@ -178,6 +178,7 @@ class SGDSolver:
             momentum=param.rms_decay if param.type == "RMSProp" else param.momentum,
             momentum2=param.momentum2,
             delta=param.delta,
+            profile=self.net.engine.profile,
         )
 
     def snapshot(self, before_state: Callable[[Path], None] | None = None) -> tuple[Path, Path]:

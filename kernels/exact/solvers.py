@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from cpm_kernels.host import library
+
+from .profiles import DEFAULT_PROFILE, Profile
 
 SOLVER_TYPES = {"SGD": 0, "Nesterov": 1, "AdaGrad": 2, "RMSProp": 3, "AdaDelta": 4, "Adam": 5}
 """solvers.h's SolverType by Caffe's names."""
@@ -20,7 +23,8 @@ class SolverStep:
 
     clip: factor of the gradient if the common norm is too large, else 1; share: 1 / iter_size; decay: weight_decay ·
     decay_mult; absolute: L1 decay (else L2); rate: learning rate · lr_mult, for Adam also times `adam_correction`;
-    momentum: of the history (RMSProp: rms_decay); momentum2: of Adam's second history; delta: beside a root.
+    momentum: of the history (RMSProp: rms_decay); momentum2: of Adam's second history; delta: beside a root; profile:
+    whose axpy adds.
     """
 
     type: str = "SGD"
@@ -32,13 +36,20 @@ class SolverStep:
     momentum: float = 0.0
     momentum2: float = 0.0
     delta: float = 0.0
+    profile: Profile = DEFAULT_PROFILE
 
-    def row(self) -> tuple[float, ...]:
+    def row(self) -> tuple[float | tuple[int, int], ...]:
         """The fields in the order of solvers.h's SolverStep."""
-        return tuple(SOLVER_TYPES[self.type] if f.name == "type" else getattr(self, f.name) for f in fields(self))
+        numbers = (getattr(self, field.name) for field in fields(self) if field.name not in ("type", "profile"))
+        return SOLVER_TYPES[self.type], *numbers, self.profile.numbers
 
 
-_STEP = [(field.name, np.int32 if field.name in ("type", "absolute") else np.float32) for field in fields(SolverStep)]
+_TYPES: dict[str, Any] = {
+    "type": np.int32,
+    "absolute": np.int32,
+    "profile": [("family", np.int32), ("threads", np.int32)],
+}
+_STEP = [(field.name, _TYPES.get(field.name, np.float32)) for field in fields(SolverStep)]
 _POINTERS = ("gradient", "weight", "history", "second_history")
 
 SOLVER_BLOB = np.dtype([(name, np.int64) for name in (*_POINTERS, "count")] + [("step", _STEP)], align=True)

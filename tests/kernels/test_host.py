@@ -13,6 +13,7 @@ import pytest
 from cpm_kernels import host
 from cpm_kernels.cuda_module import SOURCES
 from cpm_kernels.exact import convolution, gemm, pooling, random, solvers
+from cpm_kernels.exact.profiles import FAMILIES, Profile
 from cpm_kernels.fft import convolution as fft_convolution
 from cpm_kernels.samples import sample
 
@@ -81,7 +82,8 @@ def test_a_struct_is_the_same_on_both_sides(compiled: dict[str, list[int]], name
 def test_the_step_of_a_blob_is_the_step() -> None:
     names = [name for name, *_ in fields(solvers.SOLVER_BLOB["step"])]
     assert list(solvers.SolverStep.__dataclass_fields__) == names
-    assert solvers.SolverStep("Adam", rate=3.0, absolute=True).row() == (5, 1.0, 1.0, 0.0, True, 3.0, 0.0, 0.0, 0.0)
+    step = solvers.SolverStep("Adam", rate=3.0, absolute=True, profile=Profile("haswell", 2))
+    assert step.row() == (5, 1.0, 1.0, 0.0, True, 3.0, 0.0, 0.0, 0.0, (2, 2))
     assert random._STATE_WORDS == 625
 
 
@@ -91,6 +93,8 @@ def test_enumerations_have_the_same_numbers() -> None:
     assert list(gemm.TILE_VERSIONS.values()) == [0, 1, 2]
     assert enumeration("exact/gemm.h", "GemmForm") == ["GEMM_NN", "GEMM_TN", "GEMM_NT"]
     assert [gemm._form(False, False), gemm._form(True, False), gemm._form(False, True)] == [0, 1, 2]
+    assert [name.upper() for name in FAMILIES] == enumeration("exact/family.h", "Family")
+    assert list(FAMILIES.values()) == [0, 1, 2, 3, 4]
     assert [name.upper() for name in solvers.SOLVER_TYPES] == enumeration("exact/solvers.h", "SolverType")
     assert list(solvers.SOLVER_TYPES.values()) == [0, 1, 2, 3, 4, 5]
     assert [name.lower() for name in enumeration("samples/profile.h", "Profile")] == list(host.PROFILES)

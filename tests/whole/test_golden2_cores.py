@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from cpm_repro.training.setup import Options, prepare
 from prototxt_import.net import load_net
+from tests.bits import assert_same_bits
 from tests.golden_cores import NETS, CoreRecord
 from tests.prototxt_import.layer_zoo import prototxts, run_layer
 
@@ -70,3 +72,33 @@ def test_every_blob_of_a_cpm(record: CoreRecord, core: str, golden: Path) -> Non
     assert len(names) == 40
     wrong = record.wrong({name: blobs[name.removeprefix("mini/")].numpy() for name in names})
     assert not wrong, f"{len(wrong)} blobs differ: {wrong[:5]}"
+
+
+ITERATIONS = [2, pytest.param(20, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("iterations", ITERATIONS)
+def test_training(record: CoreRecord, core: str, golden: Path, iterations: int) -> None:
+    """The replay's losses, its first update, and its parameters after 1, 2, 5 and 20 iterations."""
+    names, compared, losses = set(record.names("replay/")), set(), []
+
+    def compare(key: str, values: torch.Tensor) -> None:
+        name = f"replay/{key}"
+        if name in names:
+            compared.add(name)
+            record.compare(name, values.detach().numpy())
+
+    with prepare(golden / "solver/replay_solver.prototxt", Options(engine=ENGINES[core])) as training:
+        blobs = training.net.learnable
+        for iteration in range(1, iterations + 1):
+            training.solver.clear_gradients()
+            outputs = training.forward_backward()
+            losses.append([outputs[name] for name in sorted(outputs)])
+            training.solver.apply_update()
+            for blob, update in zip(blobs, training.solver.updates, strict=True):
+                if iteration == 1:
+                    compare(f"update1/{blob.layer}/{blob.index}", update)
+                compare(f"iter{iteration}/{blob.layer}/{blob.index}", blob.parameter)
+    expected = record.array("replay/loss")[:iterations]
+    assert_same_bits(np.array(losses, np.float32)[: len(expected)], expected, "losses")
+    assert len(compared) >= (3 if iterations == 2 else 4) * len(blobs)

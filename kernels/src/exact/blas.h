@@ -10,7 +10,7 @@ CPM_FN float fold_8_lanes(const float* lane) {
 }
 
 // 32 lanes over whole 32s, as 8 lanes of sums: AVX-512 has four accumulators of 16 lanes over whole 64s first.
-CPM_FN void dot_lanes(const float* x, const float* y, long long whole_32, Profile profile, float* lane) {
+CPM_FN void dot_lanes(const float* x, const float* y, long long whole_32, BlasProfile profile, float* lane) {
     const long long whole_64 = has_avx512(profile) ? whole_32 & ~63LL : 0;
     const bool fused = is_fused(profile);
     float wide[64] = {};
@@ -30,7 +30,7 @@ CPM_FN float dot_nehalem(const float* x, const float* y, long long whole_32) {
     return (lane[0] + lane[1]) + (lane[2] + lane[3]);
 }
 
-CPM_FN float dot_wide(const float* x, const float* y, long long whole_32, Profile profile) {
+CPM_FN float dot_wide(const float* x, const float* y, long long whole_32, BlasProfile profile) {
     if (profile.family == NEHALEM) return dot_nehalem(x, y, whole_32);
     float lane[32];
     dot_lanes(x, y, whole_32, profile, lane);
@@ -46,7 +46,7 @@ CPM_FN float dot_wide(const float* x, const float* y, long long whole_32, Profil
 }
 
 // Lanes over whole 32s; the rest adds up in double.
-CPM_FN float blas_dot(const float* x, const float* y, long long count, Profile profile) {
+CPM_FN float blas_dot(const float* x, const float* y, long long count, BlasProfile profile) {
     const long long whole_32 = count & ~31LL;
     double sum = 0.0;
     for (long long i = whole_32; i < count; i++) sum += (double)(y[i] * x[i]);
@@ -88,7 +88,7 @@ CPM_FN float asum_of_vectors(const float* x, int count, int offset, int width) {
 }
 
 // The others': four lanes over whole 8s, then the rest, summed for itself.
-CPM_FN float blas_asum(const float* x, int count, int offset, Profile profile) {
+CPM_FN float blas_asum(const float* x, int count, int offset, BlasProfile profile) {
     if (profile.family == SKYLAKEX || profile.family == HASWELL)
         return asum_of_vectors(x, count, offset, profile.family == SKYLAKEX ? 16 : 8);
     const int eights = count & ~7;
@@ -110,7 +110,7 @@ struct GemvPart {
 };
 
 // The part of `outputs` that has this one: each thread takes its share of what is left, rounded up, and at least 4.
-CPM_FN GemvPart gemv_part(int index, int outputs, long long elements, Profile profile) {
+CPM_FN GemvPart gemv_part(int index, int outputs, long long elements, BlasProfile profile) {
     GemvPart part{0, outputs};
     if (profile.threads == 1 || elements < GEMV_SHARED) return part;
     for (int threads = profile.threads;; threads--) {
@@ -125,7 +125,7 @@ CPM_FN GemvPart gemv_part(int index, int outputs, long long elements, Profile pr
 constexpr long long AXPY_SHARED = 10000;
 
 // Whether element `index` of `count` of y + a x is rounded once. On Haswell only whole 32s of a thread's share are.
-CPM_FN bool axpy_is_fused(long long index, long long count, Profile profile) {
+CPM_FN bool axpy_is_fused(long long index, long long count, BlasProfile profile) {
     if (profile.family != HASWELL) return has_avx512(profile);
     if (profile.threads == 1 || count <= AXPY_SHARED) return index < count / 32 * 32;
     for (int threads = profile.threads;; threads--) {
@@ -135,14 +135,14 @@ CPM_FN bool axpy_is_fused(long long index, long long count, Profile profile) {
     }
 }
 
-CPM_FN float axpy_element(float a, float x, float y, long long index, long long count, Profile profile) {
+CPM_FN float axpy_element(float a, float x, float y, long long index, long long count, BlasProfile profile) {
     return multiply_add(axpy_is_fused(index, count, profile), a, x, y);
 }
 
 // How a row is summed over whole fours: 8 lanes, 4 lanes, or Sandybridge's 16.
 enum RowLanes { ROW_WIDE, ROW_NARROW, ROW_SANDY, ROW_SANDY_SECOND };
 
-CPM_FN RowLanes gemv_row_lanes(int index, int rows, Profile profile) {
+CPM_FN RowLanes gemv_row_lanes(int index, int rows, BlasProfile profile) {
     if (index < rows / 4 * 4) {
         if (profile.family == NEHALEM) return ROW_NARROW;
         if (profile.family == SANDYBRIDGE) return index % 4 == 1 ? ROW_SANDY_SECOND : ROW_SANDY;
@@ -213,10 +213,10 @@ CPM_FN float gemv_add_short_row(const float* r, int length, int index, int rows,
 }
 
 // Whether rows have those kernels.
-CPM_FN bool gemv_is_short(int length, Profile profile) { return has_avx512(profile) && length <= 8; }
+CPM_FN bool gemv_is_short(int length, BlasProfile profile) { return has_avx512(profile) && length <= 8; }
 
 // y plus `scale` times the sum of 1 to 3 elements that are left over from fours.
-CPM_FN float gemv_add_rest(const float* rest, int count, float scale, float y, Profile profile) {
+CPM_FN float gemv_add_rest(const float* rest, int count, float scale, float y, BlasProfile profile) {
     const bool fused = has_avx512(profile);
     if (count == 1) return multiply_add(fused, rest[0], scale, y);
     const float pair = fused ? fmaf(rest[0], scale, rest[1] * scale) : rest[0] * scale + rest[1] * scale;
@@ -224,7 +224,8 @@ CPM_FN float gemv_add_rest(const float* rest, int count, float scale, float y, P
 }
 
 // y plus `scale` times the sum of one of `rows` rows, row-major.
-CPM_FN float gemv_add_row(const float* row, int length, int index, int rows, float scale, float y, Profile profile) {
+CPM_FN float gemv_add_row(const float* row, int length, int index, int rows, float scale, float y,
+                          BlasProfile profile) {
     const GemvPart part = gemv_part(index, rows, (long long)rows * length, profile);
     index -= part.first, rows = part.count;
     if (gemv_is_short(length, profile)) return gemv_add_short_row(row, length, index, rows, scale, y);
@@ -260,7 +261,7 @@ CPM_FN float gemv_few_columns(const float* column, int columns, int rows) {
 
 // y plus one column of `rows` x `columns`, `step` from row to row: see gemv_add_column.
 CPM_FN float gemv_add_column_of(const float* a, int rows, int columns, int step, int column, float y,
-                                Profile profile) {
+                                BlasProfile profile) {
     const float* first = a + column;
     const int fours = columns / 4 * 4;
     const bool avx512 = has_avx512(profile), one_chain = avx512 && rows <= 48 && rows != 4 && columns <= 16384;
@@ -283,7 +284,7 @@ CPM_FN float gemv_add_column_of(const float* a, int rows, int columns, int step,
 // are one chain. Eights and fours keep even and odd rows apart in the first 4, 8 or 12 columns of a block that are no
 // sixteen; Nehalem in all columns, but fours nowhere. With AVX-512 up to 48 rows, 4 excepted, are one chain. Threads
 // for which there are no 4 columns each share the rows instead, and their sums are added.
-CPM_FN float gemv_add_column(const float* a, int rows, int columns, int column, float y, Profile profile) {
+CPM_FN float gemv_add_column(const float* a, int rows, int columns, int column, float y, BlasProfile profile) {
     const long long elements = (long long)rows * columns;
     if (columns > 4 * (profile.threads - 1) || elements < GEMV_SHARED) {
         const GemvPart part = gemv_part(column, columns, elements, profile);
@@ -291,7 +292,8 @@ CPM_FN float gemv_add_column(const float* a, int rows, int columns, int column, 
     }
     for (GemvPart part{0, 0}; part.first + part.count < rows;) {
         part = gemv_part(part.first + part.count, rows, elements, profile);
-        y = y + gemv_add_column_of(a + (long long)part.first * columns, part.count, columns, columns, column, 0.0f, profile);
+        const float* first = a + (long long)part.first * columns;
+        y = y + gemv_add_column_of(first, part.count, columns, columns, column, 0.0f, profile);
     }
     return y;
 }

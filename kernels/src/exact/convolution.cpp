@@ -76,7 +76,7 @@ static Floats pack_all_columns(const OffsetMatrix& b, Index columns, int depth, 
     return packed;
 }
 
-// Rows [first_row, first_row + rows) of a product of packed panels: what one channel of the column matrix's gradient is.
+// Rows [first_row, first_row + rows) of a product of packed panels: one channel of the column matrix's gradient.
 static void multiply_panels(const float* packed_a, const float* packed_b, Index first_row, int rows, Index columns,
                             int depth, const GemmPlan& plan, float* c) {
     const GemmRule rule = plan.rule;
@@ -90,7 +90,8 @@ static void multiply_panels(const float* packed_a, const float* packed_b, Index 
                 const int top = i * TILE_ROWS, height = rows - top < TILE_ROWS ? rows - top : TILE_ROWS;
                 const Index first = (Index)j * TILE_COLUMNS;
                 const int count = (int)(columns - first < TILE_COLUMNS ? columns - first : TILE_COLUMNS);
-                run_tile(plan, first_row + top, first, length, a + (size_t)i * length * TILE_ROWS, b + (size_t)j * length * TILE_COLUMNS,
+                run_tile(plan, first_row + top, first, length, a + (size_t)i * length * TILE_ROWS,
+                         b + (size_t)j * length * TILE_COLUMNS,
                          Tile{c + top * columns + first, columns, height, count, tile_use(start == 0, false, rule)});
             }
     }
@@ -176,8 +177,8 @@ void cpm_convolve_transposed(const float* y, const float* weight, const float* b
 }
 
 // gradient (outputs, taps) += y times the column matrix of x transposed, image by image.
-void cpm_convolution_weights(const float* x, const float* y, const Convolution* sizes, int family, int family_threads, int threads,
-                             int version, float* gradient) {
+void cpm_convolution_weights(const float* x, const float* y, const Convolution* sizes, int family,
+                             int family_threads, int threads, int version, float* gradient) {
     const Convolution& v = *sizes;
     const GemmSettings settings = settings_of(family, family_threads, threads, version);
     const int depth = (int)v.positions();

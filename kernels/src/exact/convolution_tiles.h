@@ -28,7 +28,7 @@ CPM_DEVICE Output output_tile(float* data, int rows, int columns, long long kept
 // Forward of one image and group: weight (M, K) times the column matrix (K, output pixels), plus bias (M).
 template <class T, class How>
 CPM_DEVICE void convolution_tile(const float* weight, const float* bottom, const float* bias, float* top,
-                                 const int4* taps, const Image& image, int m, int k, Profile profile,
+                                 const int4* taps, const Image& image, int m, int k, BlasProfile profile,
                                  const Places& places) {
     using A = ContiguousInK<T::ROWS, T::THREADS>;
     using B = ColumnMatrix<T::COLUMNS, T::THREADS>;
@@ -51,8 +51,8 @@ CPM_DEVICE void convolution_tile(const float* weight, const float* bottom, const
 // transposed (output pixels, taps), image by image.
 template <class T, class How>
 CPM_DEVICE void weight_gradient_tile(const float* top, const float* bottom, float* weight, const int4* taps,
-                                     const Image& image, int m, int tap_count, Profile profile, const Places& places,
-                                     int images, long long top_step, long long bottom_step) {
+                                     const Image& image, int m, int tap_count, BlasProfile profile,
+                                     const Places& places, int images, long long top_step, long long bottom_step) {
     using A = ContiguousInK<T::ROWS, T::THREADS>;
     using B = ColumnMatrixTransposed<T::COLUMNS, T::THREADS>;
     CPM_SHARED Panels<T> panels;
@@ -124,7 +124,9 @@ CPM_DEVICE void data_gradient_tile(const float* weight, const float* top, float*
     }
     const int pixels = image.rows * image.columns;
     const Output c = output_tile(bottom, inputs, pixels, pixels, first_row, first_column, Places{});
-    threads.phase([&](auto& thread, int id) { add_to_output<T, FusedChains>(thread.total, c, ADD_TO_NOTHING, nullptr, id); });
+    threads.phase([&](auto& thread, int id) {
+        add_to_output<T, FusedChains>(thread.total, c, ADD_TO_NOTHING, nullptr, id);
+    });
 }
 
 // col2im for one pixel of one channel: the columns' terms in row-major order of the kernel, from 0.

@@ -85,7 +85,7 @@ block_sums(const float* dy, float* sums, int maps, int area, int blocks, int ima
         const long long at = first + id / 8;
         if (id % 8 || at >= (long long)images * maps * blocks) return;
         const int map = at / blocks % maps, start = at % blocks * GEMV_BLOCK, left = area / 4 * 4 - start;
-        const Profile profile{family, gemv_threads};
+        const BlasProfile profile{family, gemv_threads};
         const GemvPart part = gemv_part(map, maps, (long long)maps * area, profile);
         const RowLanes kind = gemv_row_lanes(map - part.first, part.count, profile);
         const float* from = dy + at / blocks * area + start;
@@ -100,7 +100,7 @@ add_block_sums(const float* dy, const float* sums, float* bias, int maps, int ar
                int gemv_threads) {
     const long long map = element_number();
     if (map >= maps) return;
-    const Profile profile{family, gemv_threads};
+    const BlasProfile profile{family, gemv_threads};
     const int fours = area / 4 * 4;
     float total = bias[map];
     for (int image = 0; image < images; image++) {

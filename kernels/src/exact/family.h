@@ -5,13 +5,13 @@
 
 enum Family { COOPERLAKE, SKYLAKEX, HASWELL, SANDYBRIDGE, NEHALEM };
 
-struct Profile {
+struct BlasProfile {
     int family, threads;
 };
 
-CPM_FN bool has_avx512(Profile profile) { return profile.family <= SKYLAKEX; }
+CPM_FN bool has_avx512(BlasProfile profile) { return profile.family <= SKYLAKEX; }
 
 // Whether its kernels multiply and add with one rounding.
-CPM_FN bool is_fused(Profile profile) { return profile.family <= HASWELL; }
+CPM_FN bool is_fused(BlasProfile profile) { return profile.family <= HASWELL; }
 
 CPM_FN float multiply_add(bool fused, float a, float b, float c) { return fused ? fmaf(a, b, c) : a * b + c; }

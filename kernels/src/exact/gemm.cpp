@@ -169,7 +169,7 @@ int cpm_cpu_version() { return cpu_version(); }
 
 // The length of the next block of k.
 int cpm_gemm_block(int left, int form, long long m, long long n, long long k, int family, int threads) {
-    return gemm_block(left, gemm_rule((GemmForm)form, m, n, k, Profile{family, threads}));
+    return gemm_block(left, gemm_rule((GemmForm)form, m, n, k, BlasProfile{family, threads}));
 }
 
 // a: element (m, k) at m * a_row + k * a_column; b: (k, n) at k * b_row + n * b_column; c: rows x columns.
@@ -178,7 +178,7 @@ void cpm_gemm(const float* a, Index a_row, Index a_column, const float* b, Index
               int columns, int depth, int form, int accumulate, int family, int family_threads, int threads,
               int version, float* c) {
     const GemmForm kind = (GemmForm)form;
-    const Profile profile{family, family_threads};
+    const BlasProfile profile{family, family_threads};
     const StridedMatrix left{a, a_row, a_column};
     const std::vector<Index> row = linear_offsets(depth, b_row), column = linear_offsets(columns, b_column);
     const OffsetMatrix right{b, row.data(), column.data()};
@@ -194,7 +194,7 @@ void cpm_gemm(const float* a, Index a_row, Index a_column, const float* b, Index
 void cpm_gemm_elements(const float* a, Index a_row, Index a_column, const float* b, Index b_row, Index b_column,
                        int rows, int columns, int depth, int form, int accumulate, int family, int threads, float* c) {
     const GemmForm kind = (GemmForm)form;
-    const Profile profile{family, threads};
+    const BlasProfile profile{family, threads};
     const GemmRule rule = gemm_rule(kind, rows, columns, depth, profile);
     const GemmPlaces places = gemm_places(kind, rows, columns, depth, profile);
     const Index lanes = gemm_lanes_from(kind, rows, columns, depth, profile);

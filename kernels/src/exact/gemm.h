@@ -49,7 +49,7 @@ CPM_FN GemmShares gemm_shares(long long m, long long n, long long k, int threads
 }
 
 // The arithmetic of a product. Cuts: none in a small one with AVX-512, but A B^T has no kernel without cuts.
-CPM_FN GemmRule gemm_rule(GemmForm form, long long m, long long n, long long k, Profile profile) {
+CPM_FN GemmRule gemm_rule(GemmForm form, long long m, long long n, long long k, BlasProfile profile) {
     if (has_avx512(profile) && form != GEMM_NT && gemm_is_small(m, n, k)) return GemmRule{0, 1, true, ONE_CHAIN};
     const GemmShares shares = gemm_shares(m, n, k, profile.threads);
     const int rounded = shares.columns * shares.rows == 1;
@@ -64,7 +64,7 @@ CPM_FN GemmRule gemm_rule(GemmForm form, long long m, long long n, long long k, 
 
 // The first column of C that is a dot product of 16 lanes: with A B^T the first or none, in a small A B what is left
 // over from sixteens if that is at most 8. AVX-512 alone has these kernels.
-CPM_FN long long gemm_lanes_from(GemmForm form, long long m, long long n, long long k, Profile profile) {
+CPM_FN long long gemm_lanes_from(GemmForm form, long long m, long long n, long long k, BlasProfile profile) {
     if (!has_avx512(profile)) return n;
     if (form == GEMM_NT) return gemm_is_lanes(m, n, k) ? 0 : n;
     const bool tail = form == GEMM_NN && gemm_is_small(m, n, k) && k >= 32 && n % 16 <= 8;

@@ -39,7 +39,7 @@ struct OffsetMatrix {
 
 // How products are computed: whose bits, by how many threads here, and by which version of the tile.
 struct GemmSettings {
-    Profile profile;
+    BlasProfile profile;
     int threads;
     CpuVersion version;
 };

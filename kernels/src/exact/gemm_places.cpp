@@ -15,8 +15,8 @@ static std::vector<int> cut(int count, int threads, int least) {
     return ends;
 }
 
-// Widths of the panels of columns: 320 while two fit; then halves, rounded up to eight. Half of an odd number is rounded
-// up where threads share the columns, but in their first panel.
+// Widths of the panels of columns: 320 while two fit; then halves, rounded up to eight. Half of an odd number is
+// rounded up where threads share the columns, but in their first panel.
 static int panel_width(int left, bool half_up) {
     constexpr int P = 320;
     return left >= 2 * P ? P : left > P ? ((left + half_up) / 2 + 7) / 8 * 8 : left;
@@ -76,7 +76,7 @@ static void place_rows(int begin, int end, int thread, bool alone, TwoChains how
     }
 }
 
-GemmPlaces gemm_places(GemmForm form, long long m, long long n, long long k, Profile profile) {
+GemmPlaces gemm_places(GemmForm form, long long m, long long n, long long k, BlasProfile profile) {
     const GemmRule rule = gemm_rule(form, m, n, k, profile);
     if (rule.two == ONE_CHAIN) return {};
     const GemmShares shares = gemm_shares(m, n, k, profile.threads);
@@ -95,7 +95,7 @@ GemmPlaces gemm_places(GemmForm form, long long m, long long n, long long k, Pro
 // Fills rows (m) and columns (n) and returns 1, or returns 0 where no element is two chains.
 extern "C" int cpm_gemm_places(int form, long long m, long long n, long long k, int family, int threads, int* rows,
                                int* columns) {
-    const GemmPlaces places = gemm_places((GemmForm)form, m, n, k, Profile{family, threads});
+    const GemmPlaces places = gemm_places((GemmForm)form, m, n, k, BlasProfile{family, threads});
     if (!places.any()) return 0;
     memcpy(rows, places.rows.data(), sizeof(int) * m);
     memcpy(columns, places.columns.data(), sizeof(int) * n);

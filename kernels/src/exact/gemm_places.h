@@ -13,4 +13,4 @@ struct GemmPlaces {
     bool any() const { return !rows.empty(); }
 };
 
-GemmPlaces gemm_places(GemmForm form, long long m, long long n, long long k, Profile profile);
+GemmPlaces gemm_places(GemmForm form, long long m, long long n, long long k, BlasProfile profile);

@@ -4,6 +4,7 @@
 
 #pragma once
 #include "common/powf.h"
+#include "exact/blas.h"
 
 // In caffe.proto's order (SolverParameter.SolverType).
 enum SolverType { SGD, NESTEROV, ADAGRAD, RMSPROP, ADADELTA, ADAM };
@@ -18,6 +19,7 @@ struct SolverStep {
     float momentum;   // RMSProp: rms_decay; Adam: its beta1
     float momentum2;  // Adam's beta2
     float delta;
+    BlasProfile profile;  // whose axpy it is
 };
 
 // A row of the table that one launch updates: where a blob's numbers lie and what happens to them.
@@ -32,63 +34,71 @@ struct SolverBlob {
 
 CPM_FN float sign_of(float value) { return (float)((value > 0.0f) - (value < 0.0f)); }
 
-// OpenBLAS's axpy leaves y alone where the factor is 0, and its scal by 0 gives 0 whatever was there.
-CPM_FN float axpy_element(float factor, float x, float y) { return factor == 0.0f ? y : fmaf(factor, x, y); }
-
 CPM_FN float scal_element(float factor, float x) { return factor == 0.0f ? 0.0f : factor * x; }
 
-CPM_FN float axpby_element(float a, float x, float b, float y) { return axpy_element(a, x, scal_element(b, y)); }
+// How one element's axpy rounds.
+struct Axpy {
+    bool fused;
+
+    // OpenBLAS's axpy leaves y alone where the factor is 0, and its scal by 0 gives 0 whatever was there.
+    CPM_FN float operator()(float factor, float x, float y) const {
+        return factor == 0.0f ? y : multiply_add(fused, factor, x, y);
+    }
+
+    CPM_FN float by(float a, float x, float b, float y) const { return (*this)(a, x, scal_element(b, y)); }
+};
 
 CPM_FN float squared(float x) { return glibc_powf(x, 2.0f); }
 
 CPM_FN float root(float x) { return glibc_powf(x, 0.5f); }
 
 // rate * gradient / (sqrt(history) + delta)
-CPM_FN float adaptive_value(const SolverStep& step, float gradient, float history) {
-    return axpby_element(step.rate, gradient / (root(history) + step.delta), 0.0f, 0.0f);
+CPM_FN float adaptive_value(const SolverStep& step, Axpy axpy, float gradient, float history) {
+    return axpy.by(step.rate, gradient / (root(history) + step.delta), 0.0f, 0.0f);
 }
 
-CPM_FN float nesterov_value(const SolverStep& step, float gradient, float& history) {
+CPM_FN float nesterov_value(const SolverStep& step, Axpy axpy, float gradient, float& history) {
     const float before = history;
-    history = axpby_element(step.rate, gradient, step.momentum, before);
-    return axpby_element(1.0f + step.momentum, history, -step.momentum, before);
+    history = axpy.by(step.rate, gradient, step.momentum, before);
+    return axpy.by(1.0f + step.momentum, history, -step.momentum, before);
 }
 
-CPM_FN float adadelta_value(const SolverStep& step, float gradient, float& history, float& second_history) {
+CPM_FN float adadelta_value(const SolverStep& step, Axpy axpy, float gradient, float& history,
+                            float& second_history) {
     const float kept = step.momentum, taken = 1.0f - kept;
-    history = axpby_element(taken, squared(gradient), kept, history);
+    history = axpy.by(taken, squared(gradient), kept, history);
     const float value = gradient * root((step.delta + second_history) / (step.delta + history));
-    second_history = axpby_element(taken, squared(value), kept, second_history);
+    second_history = axpy.by(taken, squared(value), kept, second_history);
     return scal_element(step.rate, value);
 }
 
-CPM_FN float adam_value(const SolverStep& step, float gradient, float& history, float& second_history) {
-    history = axpby_element(1.0f - step.momentum, gradient, step.momentum, history);
-    second_history = axpby_element(1.0f - step.momentum2, gradient * gradient, step.momentum2, second_history);
+CPM_FN float adam_value(const SolverStep& step, Axpy axpy, float gradient, float& history, float& second_history) {
+    history = axpy.by(1.0f - step.momentum, gradient, step.momentum, history);
+    second_history = axpy.by(1.0f - step.momentum2, gradient * gradient, step.momentum2, second_history);
     return scal_element(step.rate, history / (root(second_history) + step.delta));
 }
 
 template <int TYPE>
-CPM_FN float solver_value(const SolverStep& step, float gradient, float& history, float& second_history) {
-    if (TYPE == NESTEROV) return nesterov_value(step, gradient, history);
-    if (TYPE == ADADELTA) return adadelta_value(step, gradient, history, second_history);
-    if (TYPE == ADAM) return adam_value(step, gradient, history, second_history);
-    if (TYPE == SGD) return history = axpby_element(step.rate, gradient, step.momentum, history);
+CPM_FN float solver_value(const SolverStep& step, Axpy axpy, float gradient, float& history, float& second_history) {
+    if (TYPE == NESTEROV) return nesterov_value(step, axpy, gradient, history);
+    if (TYPE == ADADELTA) return adadelta_value(step, axpy, gradient, history, second_history);
+    if (TYPE == ADAM) return adam_value(step, axpy, gradient, history, second_history);
+    if (TYPE == SGD) return history = axpy.by(step.rate, gradient, step.momentum, history);
     if (TYPE == ADAGRAD)
         history = squared(gradient) + history;
     else
-        history = axpby_element(1.0f - step.momentum, squared(gradient), step.momentum, history);
-    return adaptive_value(step, gradient, history);
+        history = axpy.by(1.0f - step.momentum, squared(gradient), step.momentum, history);
+    return adaptive_value(step, axpy, gradient, history);
 }
 
 // Element `at` of a blob; solvers without a second history never touch it.
 template <int TYPE>
-CPM_FN void solver_element(const SolverBlob& blob, const SolverStep& step, long long at) {
+CPM_FN void solver_element(const SolverBlob& blob, const SolverStep& step, Axpy axpy, long long at) {
     constexpr bool TWO = TYPE == ADADELTA || TYPE == ADAM;
     const float weight = blob.weight[at], scaled = step.share * (step.clip * blob.gradient[at]);
-    const float gradient = axpy_element(step.decay, step.absolute ? sign_of(weight) : weight, scaled);
+    const float gradient = axpy(step.decay, step.absolute ? sign_of(weight) : weight, scaled);
     float history = blob.history[at], second_history = TWO ? blob.second_history[at] : 0.0f;
-    const float value = solver_value<TYPE>(step, gradient, history, second_history);
+    const float value = solver_value<TYPE>(step, axpy, gradient, history, second_history);
     blob.history[at] = history;
     if (TWO) blob.second_history[at] = second_history;
     blob.gradient[at] = value;
@@ -99,7 +109,12 @@ CPM_FN void solver_element(const SolverBlob& blob, const SolverStep& step, long 
 template <int TYPE>
 CPM_FN void solver_elements(const SolverBlob& blob, long long first, long long end, long long stride) {
     const SolverStep step = blob.step;
-    for (long long at = first; at < end; at += stride) solver_element<TYPE>(blob, step, at);
+    if (has_avx512(step.profile)) {
+        for (long long at = first; at < end; at += stride) solver_element<TYPE>(blob, step, Axpy{true}, at);
+        return;
+    }
+    for (long long at = first; at < end; at += stride)
+        solver_element<TYPE>(blob, step, Axpy{axpy_is_fused(at, blob.count, step.profile)}, at);
 }
 
 CPM_FN void update_elements(const SolverBlob& blob, long long first, long long end, long long stride) {

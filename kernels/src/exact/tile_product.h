@@ -48,8 +48,8 @@ CPM_DEVICE void read4(const float* from, float* to) {
 
 CPM_DEVICE void write4(float* to, const float* from) { *(float4*)to = float4{from[0], from[1], from[2], from[3]}; }
 
-// What the chains are made of: one rounding a step or two, and whether there are places where elements of two chains are
-// left alone (gemm.h).
+// What the chains are made of: one rounding a step or two, and whether there are places where elements of two chains
+// are left alone (gemm.h).
 struct FusedChains {
     static constexpr bool FUSED = true, LEAVES_SOME = false;
 };

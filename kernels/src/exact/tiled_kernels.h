@@ -14,7 +14,7 @@ using T32 = Tile<32, 128>;
 // C[z] = A[z] . B[z] (+ bias per row), onto C if asked; A repeats after a_count, so that a batch shares weights.
 template <class T, class How, class A, class B>
 CPM_DEVICE void product_tile(const float* a, const float* b, float* c, const float* bias, int m, int n, int k,
-                             int a_stride, int b_stride, GemmForm form, Profile profile, const Places& places,
+                             int a_stride, int b_stride, GemmForm form, BlasProfile profile, const Places& places,
                              int onto, int a_count, long long a_step, long long b_step, long long c_step) {
     CPM_SHARED Panels<T> panels;
     ThreadBlock<ProductThread<A, B>, T::THREADS> threads;
@@ -88,5 +88,5 @@ CPM_DEVICE void product_tile(const float* a, const float* b, float* c, const flo
 
 // Whose bits (family.h), and where the product's elements of two chains are (gemm.h), or null.
 #define PROFILE_ARGUMENTS int family, int blas_threads, const int *row_places, const int *column_places
-#define PROFILE Profile{family, blas_threads}
+#define PROFILE BlasProfile{family, blas_threads}
 #define PLACES Places{row_places, column_places}

@@ -230,8 +230,10 @@ def test_solver_update(device: str) -> None:
     ]
     counts = [561, 7, 1, cuda.SOLVER_BLOCKS * 256 * 2 + 3]
     for kind in list(solvers.SOLVER_TYPES)[1:]:
-        steps.append(solvers.SolverStep(kind, rate=0.1, momentum=0.9, momentum2=0.99, delta=1e-6, decay=1e-3))
-        counts.append(1003)
+        numbers = {"rate": 0.1, "momentum": 0.9, "momentum2": 0.99, "delta": 1e-6, "decay": 1e-3}
+        for profile in (Profile(), Profile("haswell", 2), Profile("nehalem")):
+            steps.append(solvers.SolverStep(kind, **numbers, profile=profile))
+            counts.append(10_031)
     blobs = [[values(count, seed=seed) for count in counts] for seed in range(4)]
     blobs[0][0][:2] = [0.0, -0.0]
     for histories in blobs[2:]:

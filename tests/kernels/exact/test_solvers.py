@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cpm_kernels.exact.elementary import power
+from cpm_kernels.exact.profiles import Profile
 from cpm_kernels.exact.solvers import SOLVER_TYPES, TWO_HISTORIES, SolverStep, adam_correction, solver_update
 from tests.bits import assert_same_bits
 
@@ -103,6 +104,22 @@ def test_bits_of_the_calls_one_by_one(kind, numbers, count):
     found = updated((weight, gradient, history, second), step)
     for name, one, other in zip(("weight", "update", "history", "second history"), found, wanted, strict=True):
         assert_same_bits(one, other, name)
+
+
+@pytest.mark.parametrize("kind", SOLVER_TYPES)
+def test_other_families_round_every_operation_but_in_haswells_whole_32s(kind, monkeypatch):
+    arrays = start(1003)
+    if kind not in ("SGD", "Nesterov", "Adam"):
+        arrays = (*arrays[:2], np.abs(arrays[2]), arrays[3])
+    monkeypatch.setattr(f"{__name__}.fused", lambda a, x, y: a * x + y)
+    twice = expected(*arrays, SolverStep(kind, **NUMBERS[0]))
+    monkeypatch.undo()
+    once = expected(*arrays, SolverStep(kind, **NUMBERS[0]))
+    for family in ("haswell", "sandybridge", "nehalem"):
+        found = updated(arrays, SolverStep(kind, **NUMBERS[0], profile=Profile(family)))
+        in_32s = (np.arange(1003) < 992) & (family == "haswell")
+        for name, values, one, two in zip(("weight", "update", "history", "second"), found, once, twice, strict=True):
+            assert_same_bits(values, np.where(in_32s, one, two), f"{name}, {family}")
 
 
 @pytest.mark.parametrize("kind", SOLVER_TYPES)
