@@ -103,7 +103,8 @@ def _draw_box(axes: Axes, box: _Box, maps: set[str]) -> None:
     kind = " ".join([layer.short_name, layer.window]).strip()
     shape = "x".join(map(str, layer.shapes[0][1:])) if layer.shapes else ""
     inside = {"ha": "center", "va": "center", "color": INK, "zorder": 4}
-    axes.text(box.column, box.row - 0.15, layer.name, fontsize=7.5, weight="bold" if is_maps else "normal", **inside)
+    name = " | ".join(layer.tops) if len(layer.tops) > 1 else layer.name
+    axes.text(box.column, box.row - 0.15, name, fontsize=7.5, weight="bold" if is_maps else "normal", **inside)
     text = " · ".join(part for part in (kind, shape, *box.after) if part)
     axes.text(box.column, box.row + 0.15, text, fontsize=5.6, **inside)
 
@@ -113,8 +114,14 @@ def _draw_heading(axes: Axes, stage: StageSummary) -> None:
     axes.text(stage.stage, -1.55, f"stage {stage.stage}", fontsize=10, weight="bold", **place)
     on_maps = f", {field_text(stage.on_maps)} of the maps before" if stage.stage > 1 else ""
     axes.text(stage.stage, -1.15, f"sees {field_text(stage.on_image)} px{on_maps}", fontsize=6, **place)
-    axes.text(stage.stage, -0.85, f"{stage.parameters / 1e6:.1f} M parameters, {stage.flop / 1e9:.0f} GFLOP",
+    axes.text(stage.stage, -0.85, f"{stage.parameters / 1e6:.2g} M parameters, {_giga(stage.flop)} GFLOP",
               fontsize=6, **place)  # fmt: skip
+
+
+def _giga(flop: int) -> str:
+    """In 10⁹, two digits at least."""
+    billions = flop / 1e9
+    return f"{billions:.0f}" if billions >= 10 else f"{billions:.2g}"
 
 
 def _draw_edges(axes: Axes, edges: Sequence[tuple[_Box, _Box, str]], maps: set[str]) -> None:
@@ -133,6 +140,8 @@ def _draw_edges(axes: Axes, edges: Sequence[tuple[_Box, _Box, str]], maps: set[s
         if _are_neighbours(start, end):
             points = [(start.column, start.row + _HEIGHT / 2), (end.column, end.row - _HEIGHT / 2)]
             _arrow(axes, points, INK)
+            if len(start.layer.tops) > 1:
+                axes.text(end.column + 0.02, end.row - 0.5, blob, fontsize=5, va="center", color=INK, zorder=5)
         else:
             _arrow(axes, _way_around(start, end, lanes[blob][0]), lanes[blob][1])
 
