@@ -104,8 +104,9 @@ def runs_from_network(arguments: argparse.Namespace, truths: "list[GroundTruth]"
     """The joints by stage, and the settings that they were computed with; writes --poses and --save-predictions."""
     from cpm_repro.evaluation import predictions, scoring
     from cpm_repro.evaluation.ground_truth import read_people
-    from cpm_repro.figures import poses as figures
+    from cpm_repro.evaluation.held_out import Look
     from cpm_repro.figures import sheet
+    from cpm_repro.figures.held_out import held_out_figure
     from cpm_repro.inference.protocol import RELEASE_TARGET_DIST
     from cpm_repro.network.stages import stage_blobs
     from data_lmdb.records.reader import LmdbReader
@@ -122,7 +123,8 @@ def runs_from_network(arguments: argparse.Namespace, truths: "list[GroundTruth]"
         _, found = predictions.estimate_people(people, net, stages, by)
     last = found[stages[-1]]
     if arguments.poses:
-        sheet.save(figures.contact_sheet(pictures, last.joints[: len(pictures)]), arguments.poses)
+        shown = len(pictures)
+        sheet.save(held_out_figure(Look(pictures, truths[:shown], last.joints[:shown])), arguments.poses)
     if arguments.save_predictions:
         places = [truth.place for truth in truths]
         predictions.write_predictions(arguments.save_predictions, last, places, arguments.benchmark == "mpii")
