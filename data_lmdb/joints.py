@@ -86,7 +86,7 @@ def mirrored(number_of_parts: int) -> tuple[int, ...]:
 
 
 # The rows of a PCK table in the papers, with the parts that each takes together (Head: head top and neck).
-TABLE_ROWS = {
+TABLE_ROWS: dict[int, dict[str, tuple[int, ...]]] = {
     9: {"Head": (8,), "Shoulder": (0, 3), "Elbow": (1, 4), "Wrist": (2, 5), "Hip": (6, 7)},
     14: {
         "Head": (0, 1),

@@ -51,10 +51,10 @@ def ground_truth(
     expected = 9 if number_of_parts == 9 else 16
     if stored.shape != (expected, 3):
         raise InputError(f"a person's joints: expected {expected} x 3 numbers, found {stored.shape}")
-    missing = (stored[:, :2] <= 0).all(axis=1)
+    missing = np.all(stored[:, :2] <= 0, axis=1)
     parts = stored[pairs, :2].mean(axis=1) - 1
-    center = tuple(float(value) - 1 for value in objpos)
-    return GroundTruth(parts, ~missing[pairs].any(axis=1), center, float(scale_provided))
+    x, y = (float(value) - 1 for value in objpos)
+    return GroundTruth(parts, ~missing[pairs].any(axis=1), (x, y), float(scale_provided))
 
 
 def person_truth(person: Person, number_of_parts: int = 14) -> GroundTruth:
@@ -115,16 +115,19 @@ def mean_pose(truths: Iterable[GroundTruth]) -> np.ndarray:
 
     Raises InputError if a part is missing in everybody.
     """
-    total, counts = 0.0, 0
+    total: np.ndarray = np.zeros(())
+    counts: np.ndarray = np.zeros((), np.int64)
     for truth in truths:
         relative = (truth.parts - np.asarray(truth.center)) / truth.scale
         total = total + np.where(truth.present[:, None], relative, 0.0)
         counts = counts + truth.present.astype(np.int64)
     if np.min(counts) == 0:
         raise InputError("the mean pose: expected every part in at least one training person, found none")
-    return total / counts[:, None]
+    mean: np.ndarray = total / counts[:, None]
+    return mean
 
 
 def place_mean_pose(mean: np.ndarray, truth: GroundTruth) -> np.ndarray:
     """The mean pose (P, 2) at a test person's centre, in his or her size: 0-based pixels."""
-    return mean * truth.scale + np.asarray(truth.center)
+    placed: np.ndarray = mean * truth.scale + np.asarray(truth.center)
+    return placed

@@ -76,7 +76,11 @@ def _asked_person(image: np.void, place: tuple[int, int], path: str | os.PathLik
     people = structs(field(image, "annorect"))
     person = people[place[1] - 1] if 1 <= place[1] <= len(people) else None
     given = structs(field(person, "objpos")) if person is not None else []
-    known = [number(given[0], "x"), number(given[0], "y"), number(person, "scale")] if given else [np.nan]
+    known = (
+        [number(given[0], "x"), number(given[0], "y"), number(person, "scale")]
+        if person is not None and given
+        else [np.nan]
+    )
     if not name or not np.isfinite(known).all():
         where = f"RELEASE.annolist({place[0]}).annorect({place[1]})"
         raise InputError(f"{path}: {where}: expected an image name, objpos and scale of a single person, found none")
@@ -119,7 +123,7 @@ def _annopoints(joints: Mapping[int, np.ndarray]) -> np.ndarray:
     return annopoints
 
 
-def read_prediction_structs(pred: np.ndarray) -> dict[tuple[int, int], dict[int, np.ndarray]]:
+def read_prediction_structs(pred: np.ndarray) -> dict[tuple[int, int], dict[float, np.ndarray]]:
     """What `prediction_structs` was given, for images counted from 1."""
     points = {}
     for i, image in enumerate(structs(pred), start=1):

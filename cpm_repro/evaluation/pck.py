@@ -75,7 +75,8 @@ class Pck:
         judged = [part for part in self._table_parts() if self.counts[part]]
         if not judged:
             return np.full(len(self.hits), np.nan)
-        return np.mean([self.percent([part]) for part in judged], axis=0)
+        mean: np.ndarray = np.mean([self.percent([part]) for part in judged], axis=0)
+        return mean
 
     def area(self, percent: np.ndarray) -> float:
         """The area under a curve (K,) of percents, as a share of what a perfect detector's covers, in percent."""
@@ -108,14 +109,14 @@ def count_hits(
     if len(predicted) != len(truths) or not truths:
         raise InputError(f"PCK: expected a pose for each person, found {len(predicted)} for {len(truths)}")
     places, present = np.stack([truth.parts for truth in truths]), np.stack([truth.present for truth in truths])
-    predicted = np.asarray(predicted, np.float64)
-    if predicted.shape != places.shape:
-        raise InputError(f"PCK: expected {places.shape[1]} joints of each person, found {predicted.shape[1]}")
+    found = np.asarray(predicted, np.float64)
+    if found.shape != places.shape:
+        raise InputError(f"PCK: expected {places.shape[1]} joints of each person, found {found.shape[1]}")
     judged = ~np.isnan(sizes)
     present = present & judged[:, None]
     thresholds = np.asarray(thresholds, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        distances = np.linalg.norm(predicted - places, axis=2) / np.asarray(sizes)[:, None]
+        distances = np.linalg.norm(found - places, axis=2) / np.asarray(sizes)[:, None]
         hits = np.stack([((distances <= threshold) & present).sum(axis=0) for threshold in thresholds])
     return Pck(thresholds, hits, present.sum(axis=0), int(judged.sum()), int((~judged).sum()))
 
@@ -130,7 +131,7 @@ def pck(predicted: Sequence[np.ndarray], truths: Sequence[GroundTruth], threshol
 
 def _annotated_torso(truth: GroundTruth) -> float:
     shoulder, hip = joints.TORSO[len(truth.parts)]
-    torso = np.linalg.norm(truth.parts[shoulder] - truth.parts[hip])
+    torso = float(np.linalg.norm(truth.parts[shoulder] - truth.parts[hip]))
     return torso if truth.present[shoulder] and truth.present[hip] and torso > 0 else np.nan
 
 
@@ -174,7 +175,7 @@ def _table_cells(result: Pck, threshold: float) -> dict[str, float]:
     return cells | {"Mean": result.mean()[at], "AUC": result.area(rows["Total"])}
 
 
-def as_json(result: Pck) -> dict:
+def as_json(result: Pck) -> dict[str, object]:
     """What `--json` writes of a result: numbers only; PCK and AUC in percent, null where no joint was judged."""
 
     def number(value: float) -> float | None:

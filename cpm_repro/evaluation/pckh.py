@@ -125,6 +125,6 @@ def pckh_by_cluster(
     """`pckh` of the people of each cluster, smallest label first."""
     results = {}
     for label in np.unique(clusters):
-        own = np.flatnonzero(clusters == label)
+        own = np.flatnonzero(clusters == label).tolist()
         results[int(label)] = pckh([predicted[i] for i in own], [truths[i] for i in own], head_sizes[own])
     return results

@@ -17,7 +17,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import scipy.io
@@ -39,6 +39,8 @@ SUFFIXES = (".npz", ".json", ".mat")
 ARRAY_NAMES = ("pos_pred_src", "preds", "pred", "joints")
 LSP_TO_14 = np.array(places(PARTS_14, LSP_14))  # the LSP joint that each of the 14 parts is
 _MAT_HEADER = b"MATLAB 5.0 MAT-file".ljust(116)  # scipy writes the date there
+
+Found = TypeVar("Found")
 
 
 class Predictions(NamedTuple):
@@ -157,7 +159,7 @@ def _as_parts(joints: np.ndarray, truths: Sequence[GroundTruth]) -> np.ndarray:
 
 
 def _read_structs(
-    points: Mapping[tuple[int, int], Mapping[int, np.ndarray]],
+    points: Mapping[tuple[int, int], Mapping[float, np.ndarray]],
     truths: Sequence[GroundTruth],
     path: str | os.PathLike[str],
 ) -> np.ndarray:
@@ -170,7 +172,7 @@ def _read_structs(
     return _as_parts(joints, truths)
 
 
-def _of_person(poses: Mapping, truth: GroundTruth, path: str | os.PathLike[str]):
+def _of_person(poses: Mapping[tuple[int, int], Found], truth: GroundTruth, path: str | os.PathLike[str]) -> Found:
     """The pose of an annotated person among those by (annolist_index, people_index)."""
     if truth.place == NO_PLACE:
         raise InputError(
@@ -201,11 +203,17 @@ def _read_coco(path: str | os.PathLike[str], truths: Sequence[GroundTruth]) -> n
     return _as_parts(_people_first(np.array(poses), truths, path), truths)
 
 
-def _coco_place(result: Mapping) -> tuple:
-    return tuple(place if type(place := result.get(name)) is int else 0 for name in ("image_id", "people_index"))
+def _coco_place(result: Mapping[str, object]) -> tuple[int, int]:
+    image, person = (result.get(name) for name in ("image_id", "people_index"))
+    return _counted(image), _counted(person)
 
 
-def _keypoints(result: Mapping, where: str, truths: Sequence[GroundTruth]) -> np.ndarray:
+def _counted(number: object) -> int:
+    """The number, 0 if it is none; JSON's true and 1.0 are none."""
+    return number if isinstance(number, int) and not isinstance(number, bool) else 0
+
+
+def _keypoints(result: Mapping[str, object], where: str, truths: Sequence[GroundTruth]) -> np.ndarray:
     """(P, 2) of one result, NaN where nothing was found."""
     values, counts = result.get("keypoints"), _joint_counts(truths)
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
@@ -217,7 +225,7 @@ def _keypoints(result: Mapping, where: str, truths: Sequence[GroundTruth]) -> np
         triples = np.array(values, np.float64).reshape(-1, 3)
     except OverflowError:
         raise InputError(f"{where}: keypoints: expected numbers of float's range, found a larger one") from None
-    return np.where(triples.any(axis=1)[:, None], triples[:, :2], np.nan)
+    return np.where(np.any(triples, axis=1)[:, None], triples[:, :2], np.nan)
 
 
 def write_predictions(
@@ -262,7 +270,7 @@ def _check_struct(path: str | os.PathLike[str], found: Predictions, places: Sequ
             )
 
 
-def _coco_results(found: Predictions, places: Sequence[tuple[int, int]]) -> list[dict]:
+def _coco_results(found: Predictions, places: Sequence[tuple[int, int]]) -> list[dict[str, object]]:
     results = []
     for pose, scores, (image, person) in zip(found.joints, found.scores, places, strict=True):
         known = np.isfinite(pose).all(axis=1) & np.isfinite(scores)

@@ -5,7 +5,7 @@ A run is a name and the joints (N, P, 2) that it found, in 0-based pixels, one p
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ WHOLE_PICTURE_TARGET_DIST = 0.8  # at the release's input size
 
 Results = dict[str, Pck]
 Runs = dict[str, np.ndarray]
-Progress = Callable[..., Iterable]
+Progress = Callable[..., Iterable[Any]]
 """Wraps an iteration and is told its `total`, as tqdm does."""
 
 
@@ -86,9 +86,11 @@ def as_observer(runs: Runs, truths: Sequence[GroundTruth]) -> tuple[Runs, list[G
 def results_by(size: str, runs: Runs, truths: Sequence[GroundTruth], head_sizes: np.ndarray | None = None) -> Results:
     """The results of runs by one of `Benchmark.sizes`; `head_sizes` (N,) in px for "head size" only."""
     if size == "head size":
-        return {name: pckh.pckh(poses, truths, head_sizes) for name, poses in runs.items()}
+        if head_sizes is None:
+            raise ValueError("PCKh needs the sizes of heads")
+        return {name: pckh.pckh(list(poses), truths, head_sizes) for name, poses in runs.items()}
     metric = {"annotated torso": pck, "predicted torso": flic_pck}[size]
-    return {name: metric(poses, truths) for name, poses in runs.items()}
+    return {name: metric(list(poses), truths) for name, poses in runs.items()}
 
 
 class Scores(NamedTuple):
@@ -119,7 +121,7 @@ class Scores(NamedTuple):
             blocks.append(pck_table(named, self.benchmark.threshold, self.benchmark.metric))
         return "\n".join(blocks)
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, object]:
         """Everything: `results` are those by the paper's size."""
         by_size = {size: {run: as_json(r) for run, r in results.items()} for size, results in self.results.items()}
         size, _ = self.first()
@@ -158,6 +160,7 @@ def scores(
         runs, truths = as_observer(runs, truths)
     results = {size: results_by(size, runs, truths, head_sizes) for size in benchmark.sizes}
     by_cluster = {}
-    if clusters is not None:
-        by_cluster = {run: pckh.pckh_by_cluster(poses, truths, head_sizes, clusters) for run, poses in runs.items()}
+    if clusters is not None and head_sizes is not None:
+        for run, poses in runs.items():
+            by_cluster[run] = pckh.pckh_by_cluster(list(poses), truths, head_sizes, clusters)
     return Scores(benchmark, results, by_cluster, PAPER[name] if comparable else {})

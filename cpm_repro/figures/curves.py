@@ -12,14 +12,15 @@ import matplotlib.lines
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.typing import ColorType
 
 from cpm_repro.evaluation.pck import Pck
 
-from .sheet import INK, new_figure
+from .sheet import INK, Style, new_figure
 
 GREY = "#888888"
 # Known rates, a fraction of a percent apart: a full mark inside a hollow one.
-MARKS = tuple(
+MARKS: tuple[Style, ...] = tuple(
     {"color": INK, "linestyle": "", "marker": marker, "markersize": size, "fillstyle": fill, "zorder": 3}
     for marker, size, fill in (("*", 5, "full"), ("o", 9, "none"))
 )
@@ -54,9 +55,9 @@ def rate_figure(
     return figure
 
 
-def _colours(labels: Iterable[str]) -> dict[str, tuple]:
+def _colours(labels: Iterable[str]) -> dict[str, ColorType]:
     """A colour for each label that does not depend on the others' number."""
-    palette = matplotlib.colormaps["tab10"].colors
+    palette = matplotlib.color_sequences["tab10"]
     return {label: palette[index % len(palette)] for index, label in enumerate(labels)}
 
 
@@ -75,7 +76,7 @@ def _plain(axes: Axes) -> None:
 
 
 def _legend_below(
-    figure: Figure, results: Mapping[str, Pck], colours: Mapping[str, tuple], threshold: float, reference: Reference
+    figure: Figure, results: Mapping[str, Pck], colours: Mapping[str, ColorType], threshold: float, reference: Reference
 ) -> None:
     """A line for each result with its Total at the threshold, and one for each reference."""
     handles = [

@@ -15,7 +15,7 @@ from matplotlib.path import Path
 
 from cpm_repro.network.summary import LayerSummary, StageSummary, field_text
 
-from .sheet import INK, bare, new_figure
+from .sheet import INK, Style, bare, new_figure
 
 ROWS = 16  # of a column in nets without stages
 _COLUMN, _ROW = 2.9, 0.62  # inches from one column or row to the next
@@ -84,7 +84,7 @@ def _place(boxes: Sequence[_Box], by_stage: bool) -> None:
         return
     columns: dict[int, list[_Box]] = {}
     for box in boxes:
-        columns.setdefault(0 if box.is_input else box.layer.stage, []).append(box)
+        columns.setdefault(0 if box.is_input else box.layer.stage or 0, []).append(box)
     rows = max(map(len, columns.values()))
     for column, members in columns.items():
         first = 0 if column == 0 else rows - len(members)
@@ -96,13 +96,13 @@ def _draw_box(axes: Axes, box: _Box, maps: set[str]) -> None:
     layer = box.layer
     is_maps = bool(maps.intersection(layer.tops))
     corner = (box.column - _WIDTH / 2, box.row - _HEIGHT / 2)
-    style = {"facecolor": _MAPS_FILL if is_maps else layer.fill, "edgecolor": INK, "linewidth": 0.8}
+    style: Style = {"facecolor": _MAPS_FILL if is_maps else layer.fill, "edgecolor": INK, "linewidth": 0.8}
     axes.add_patch(
         FancyBboxPatch(corner, _WIDTH, _HEIGHT, boxstyle="round,pad=0,rounding_size=0.05", zorder=3, **style)
     )
     kind = " ".join([layer.short_name, layer.window]).strip()
     shape = "x".join(map(str, layer.shapes[0][1:])) if layer.shapes else ""
-    inside = {"ha": "center", "va": "center", "color": INK, "zorder": 4}
+    inside: Style = {"ha": "center", "va": "center", "color": INK, "zorder": 4}
     name = " | ".join(layer.tops) if len(layer.tops) > 1 else layer.name
     axes.text(box.column, box.row - 0.15, name, fontsize=7.5, weight="bold" if is_maps else "normal", **inside)
     text = " · ".join(part for part in (kind, shape, *box.after) if part)
@@ -110,7 +110,7 @@ def _draw_box(axes: Axes, box: _Box, maps: set[str]) -> None:
 
 
 def _draw_heading(axes: Axes, stage: StageSummary) -> None:
-    place = {"ha": "center", "va": "center", "color": INK}
+    place: Style = {"ha": "center", "va": "center", "color": INK}
     axes.text(stage.stage, -1.55, f"stage {stage.stage}", fontsize=10, weight="bold", **place)
     on_maps = f", {field_text(stage.on_maps)} of the maps before" if stage.stage > 1 else ""
     axes.text(stage.stage, -1.15, f"sees {field_text(stage.on_image)} px{on_maps}", fontsize=6, **place)
@@ -169,5 +169,5 @@ def _way_around(start: _Box, end: _Box, lane: int) -> list[tuple[float, float]]:
 
 def _arrow(axes: Axes, points: Sequence[tuple[float, float]], colour: str) -> None:
     path = Path(points, [Path.MOVETO] + [Path.LINETO] * (len(points) - 1))
-    style = {"arrowstyle": "-|>", "mutation_scale": 7, "joinstyle": "round", "shrinkA": 0, "shrinkB": 0}
+    style: Style = {"arrowstyle": "-|>", "mutation_scale": 7, "joinstyle": "round", "shrinkA": 0, "shrinkB": 0}
     axes.add_patch(FancyArrowPatch(path=path, color=colour, linewidth=0.9, zorder=2, **style))

@@ -16,7 +16,7 @@ from cpm_repro.inference.pose_files import part_names
 from cpm_repro.samples.placement import CROPPED_AWAY
 from data_lmdb import joints as parts_of
 
-from .sheet import INK, bare, new_figure
+from .sheet import INK, Style, bare, new_figure
 
 # The parts of the 14 whose belief maps say most about the stages: easy (head), and left-right pairs.
 SHOWN_PARTS = {9: (8, 3, 4, 5, 2), 14: (0, 3, 4, 6, 7, 10), 28: (0, 3, 4, 6, 7, 10)}
@@ -57,13 +57,14 @@ def _draw_person(
 ) -> None:
     for (start, end), colour in limbs.items():
         if max(states[start], states[end]) < CROPPED_AWAY:
-            line = joints[[start, end]]
-            style = {"solid_capstyle": "round", "zorder": 2}
-            axes.plot(*line.T, color="black", alpha=0.55 * strength, linewidth=1.45 * line_width, **style)
-            axes.plot(*line.T, color=np.array(colour) / 255, alpha=strength, linewidth=line_width, **style)
+            x, y = joints[[start, end]].T
+            style: Style = {"solid_capstyle": "round", "zorder": 2}
+            axes.plot(x, y, color="black", alpha=0.55 * strength, linewidth=1.45 * line_width, **style)
+            axes.plot(x, y, color=np.array(colour) / 255, alpha=strength, linewidth=line_width, **style)
     for state, fill, edge in ((1, "white", "black"), (0, "black", "white")):
-        dot = {"facecolor": fill, "edgecolor": edge, "linewidth": 0.22 * line_width, "zorder": 3}
-        axes.scatter(*joints[states == state].T, s=1.3 * line_width**2, **dot)
+        dot: Style = {"facecolor": fill, "edgecolor": edge, "linewidth": 0.22 * line_width, "zorder": 3}
+        x, y = joints[states == state].T
+        axes.scatter(x, y, s=1.3 * line_width**2, **dot)
 
 
 def draw_pose(
@@ -98,7 +99,8 @@ def person_map_figure(image_bgr: np.ndarray, belief: np.ndarray, centers: np.nda
     """A person detector's map (h, w) over its picture, and the centres (n, 2) of the people it found, numbered."""
     figure, axes = _picture_figure(image_bgr, "Belief in people's centres")
     draw_picture(axes, overlay(image_bgr, belief)[..., ::-1])
-    axes.scatter(*centers.T, s=90, marker="+", color="white", linewidth=1.6, zorder=3)
+    x, y = centers.T
+    axes.scatter(x, y, s=90, marker="+", color="white", linewidth=1.6, zorder=3)
     for number, center in enumerate(centers, start=1):
         axes.annotate(str(number), center, (4, 4), textcoords="offset points", color="white", fontsize=11)
     return figure
@@ -120,7 +122,9 @@ def overlay(image_bgr: np.ndarray, belief: np.ndarray) -> np.ndarray:
     grey = image_bgr.astype(np.float64) @ [0.114, 0.587, 0.299]
     colour = matplotlib.colormaps["turbo"](belief)[..., :3] * 255
     strength = np.clip(0.2 + 1.2 * belief, 0, 0.85)[..., None]
-    return np.rint(grey[..., None] * (1 - strength) + colour * strength).astype(np.uint8)
+    mixed: np.ndarray = grey[..., None] * (1 - strength) + colour * strength
+    drawn: np.ndarray = np.rint(mixed).astype(np.uint8)
+    return drawn
 
 
 def stages_figure(crop_bgr: np.ndarray, maps: Sequence[np.ndarray], parts: Sequence[int] | None = None) -> Figure:

@@ -11,6 +11,7 @@ from data_lmdb.joints import LIMBS
 from data_lmdb.records.record import Record
 
 from . import poses
+from .sheet import INK, new_figure
 
 COLUMNS = 4  # of a sheet of several pictures
 
@@ -21,18 +22,18 @@ def records_figure(records: Sequence[Record], titles: Sequence[str]) -> Figure:
         return poses.people_figure(*_drawn(records[0]), titles[0])
     columns = min(COLUMNS, len(records))
     rows = math.ceil(len(records) / columns)
-    figure = poses.new_figure(3 * columns, 3 * rows)
+    figure = new_figure(3 * columns, 3 * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(records) :]:
         axes.set_visible(False)
     for axes, record, title in zip(grid, records, titles, strict=False):
         poses.draw_people(axes, *_drawn(record), line_width=2.4)
-        axes.set_title(title, fontsize=8, color=poses.INK)
+        axes.set_title(title, fontsize=8, color=INK)
     return figure
 
 
-def _drawn(record: Record) -> tuple[np.ndarray, np.ndarray, np.ndarray, poses.Limbs]:
+def _drawn(record: Record) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray], poses.Limbs]:
     """Picture without padding, and everybody's joints, states and limbs as `poses.draw_people` takes them."""
     pose = stored_pose(record)
     picture = record.image[:, : int(record.img_width)]
-    return picture, pose.points[:, :-1], pose.visibility, LIMBS[pose.visibility.shape[1]]
+    return picture, list(pose.points[:, :-1]), list(pose.visibility), LIMBS[pose.visibility.shape[1]]

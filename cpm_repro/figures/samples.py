@@ -25,9 +25,9 @@ from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Record, decode
 
 from .poses import draw_people, overlay
-from .sheet import INK, bare, new_figure
+from .sheet import INK, Style, bare, new_figure
 
-_AWAY = {"marker": "x", "color": "#ff2bd6", "linewidth": 1.3, "zorder": 4}
+_AWAY: Style = {"marker": "x", "color": "#ff2bd6", "linewidth": 1.3, "zorder": 4}
 _STEPS = {
     "orig": "as stored",
     "scale": "scaled",
@@ -115,7 +115,8 @@ def _draw_pose(axes: Axes, image: np.ndarray, pose: Pose, line_width: float = 2.
     """The people on their picture, and a cross where a primary joint has no peak."""
     joints, states = list(pose.points[:, :-1]), list(pose.visibility)
     draw_people(axes, image, joints, states, LIMBS.get(len(states[0]), {}), line_width)
-    axes.scatter(*joints[0][states[0] == CROPPED_AWAY].T, s=5 * line_width**2, **_AWAY)
+    x, y = joints[0][states[0] == CROPPED_AWAY].T
+    axes.scatter(x, y, s=5 * line_width**2, **_AWAY)
 
 
 def steps_figure(transformer: CPMTransformer, sample: DrawnSample) -> Figure:
@@ -142,7 +143,7 @@ def steps_figure(transformer: CPMTransformer, sample: DrawnSample) -> Figure:
 
 
 def _add_legend(figure: Figure) -> None:
-    dot = {"linestyle": "", "marker": "o", "markersize": 6}
+    dot: Style = {"linestyle": "", "marker": "o", "markersize": 6}
     handles = [
         Line2D([], [], **dot, markerfacecolor="white", markeredgecolor="black", label="visible"),
         Line2D([], [], **dot, markerfacecolor="black", markeredgecolor="#aaaaaa", label="occluded"),

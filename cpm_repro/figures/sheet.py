@@ -5,6 +5,7 @@ Every function of this package returns a matplotlib Figure; `save` writes it.
 
 import os
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -16,6 +17,8 @@ from prototxt_import.files import InputError, replacing
 DOTS_PER_INCH = 120
 SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
 INK = "#222222"
+Style = dict[str, Any]
+"""Keyword arguments that several of matplotlib's artists share."""
 
 
 def check_format(path: str | os.PathLike[str]) -> None:

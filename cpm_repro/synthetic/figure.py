@@ -5,7 +5,7 @@ ball with hair and a face for the head. The face, the collar, the buttons and a 
 tell front from back, and so left from right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,10 @@ import numpy as np
 from data_lmdb.joints import PARTS_14
 
 from .pose import Pose
-from .scene import Canvas, Cloth, random_cloth, random_colour
+from .scene import Canvas, Cloth, Normal, Point, Surface, random_cloth, random_colour
 
+Part = tuple[float, Callable[[], None]]
+"""Its depth, and what draws it."""
 SKINS = ((241, 205, 180), (226, 180, 145), (200, 150, 112), (160, 110, 78), (118, 78, 56), (92, 60, 44))
 HAIRS = ((30, 24, 20), (66, 44, 28), (112, 76, 44), (196, 158, 92), (140, 136, 132), (120, 52, 26))
 LIMB_RADII = {
@@ -49,18 +51,19 @@ class HeadSurface:
     towards_hair: np.ndarray
     hairline: float
 
-    def __call__(self, along: np.ndarray, across: np.ndarray, normal: tuple) -> np.ndarray:
+    def __call__(self, along: np.ndarray, across: np.ndarray, normal: Normal) -> np.ndarray:
         x, y, z = (float(v) for v in self.towards_hair)
         hairy = np.clip((normal[0] * x + normal[1] * y + normal[2] * z - self.hairline) * 6, 0, 1)[..., None]
         skin = self.skin(along, across, normal)
-        return skin + hairy * (self.hair(along, across, normal) - skin)
+        mixed: np.ndarray = skin + hairy * (self.hair(along, across, normal) - skin)
+        return mixed
 
 
 def random_look(rng: np.random.Generator, canvas: Canvas, stature: float) -> Look:
     """Clothes, skin and hair; patterns are sized to the person's stature in pixels."""
 
-    def plain(colour: np.ndarray) -> Cloth:
-        colour = np.clip(np.asarray(colour, np.float32) * np.float32(rng.uniform(0.88, 1.08)), 0, 250)
+    def plain(dye: np.ndarray | Sequence[int]) -> Cloth:
+        colour = np.clip(np.asarray(dye, np.float32) * np.float32(rng.uniform(0.88, 1.08)), 0, 250)
         return Cloth(colour, colour, noise=canvas.noise)
 
     shirt = random_cloth(rng, canvas, 0.4, 0.05 * stature)
@@ -110,13 +113,23 @@ class Figure:
     def _place(self, point: np.ndarray) -> np.ndarray:
         return self.origin + self.stature * np.asarray(point)[:2] * (1, -1)
 
-    def _limb(self, canvas, start, end, kind, surface, bulge=0.0, nearer=0.0) -> tuple[float, Callable[[], None]]:
+    def _limb(
+        self,
+        canvas: Canvas,
+        start: str,
+        end: str,
+        kind: str,
+        surface: Surface,
+        bulge: float = 0.0,
+        nearer: float = 0.0,
+    ) -> Part:
         width = self.stature * self.look.girth
-        radii = tuple(width * radius for radius in LIMB_RADII[kind])
+        first, last = LIMB_RADII[kind]
+        radii = (width * first, width * last)
         depth = self._depth(start, end) + nearer
         return depth, lambda: canvas.capsule(self.at[start], self.at[end], radii, surface, width * bulge)
 
-    def _arm_parts(self, canvas: Canvas, side: str) -> list:
+    def _arm_parts(self, canvas: Canvas, side: str) -> list[Part]:
         look, width = self.look, self.stature * self.look.girth
         shoulder, elbow, wrist, hand = (side + name for name in ("shoulder", "elbow", "wrist", "hand"))
         sleeve = {kind: look.skin if kind in look.bare else look.shirt for kind in ("upper_arm", "forearm")}
@@ -130,7 +143,7 @@ class Figure:
             (self._depth(wrist, hand) + 0.05, draw_hand),
         ]
 
-    def _leg_parts(self, canvas: Canvas, side: str) -> list:
+    def _leg_parts(self, canvas: Canvas, side: str) -> list[Part]:
         look, width = self.look, self.stature * self.look.girth
         hip, knee, ankle, heel, toe = (side + name for name in ("hip", "knee", "ankle", "heel", "toe"))
         shin = look.skin if "shin" in look.bare else look.trousers
@@ -144,7 +157,7 @@ class Figure:
             (self._depth(heel, toe) - 0.02, draw_shoe),
         ]
 
-    def _trunk_parts(self, canvas: Canvas) -> list:
+    def _trunk_parts(self, canvas: Canvas) -> list[Part]:
         def draw_neck() -> None:
             width = 0.03 * self.stature
             canvas.capsule(self.at["neck"], self.at["head_centre"], (width, width), self.look.skin)
@@ -181,15 +194,15 @@ class Figure:
         unit, neck = self.stature, self.pose.points["neck"]
         chest = neck + 0.055 * forward
 
-        def stroke(surface: Cloth, start: tuple, end: tuple, radii: tuple[float, float]) -> None:
-            ends = [self._place(chest + across * left + along * up) for across, along in (start, end)]
-            canvas.capsule(*ends, (radii[0] * unit, radii[1] * unit), surface)
+        def stroke(surface: Cloth, start: Point, end: Point, radii: tuple[float, float]) -> None:
+            top, bottom = (self._place(chest + across * left + along * up) for across, along in (start, end))
+            canvas.capsule(top, bottom, (radii[0] * unit, radii[1] * unit), surface)
 
         stroke(self.look.skin, (0.0, 0.0), (0.0, -0.035), (0.03, 0.006))
         stroke(self.look.trim, (0.0, -0.05), (0.0, -0.28), (0.006, 0.006))
         stroke(self.look.trim, (0.045, -0.1), (0.075, -0.1), (0.016, 0.016))
 
-    def _head_parts(self, canvas: Canvas) -> list:
+    def _head_parts(self, canvas: Canvas) -> list[Part]:
         left, up, forward = self.pose.head_axes.T
         centre = self.pose.points["head_centre"]
         hair = 0.8 * up - 0.6 * forward
@@ -197,8 +210,8 @@ class Figure:
         unit = self.stature
 
         def draw_head() -> None:
-            ends = [self._place(centre + step * up) for step in (0.02, -0.028)]
-            canvas.capsule(*ends, (0.054 * unit, 0.04 * unit), surface, ball=True)
+            top, bottom = (self._place(centre + step * up) for step in (0.02, -0.028))
+            canvas.capsule(top, bottom, (0.054 * unit, 0.04 * unit), surface, ball=True)
             self._draw_face(canvas, centre, left, up, forward)
 
         depth = float(centre[2]) + 0.03
@@ -207,22 +220,24 @@ class Figure:
 
         def draw_long_hair() -> None:
             behind = centre - 0.03 * forward
-            ends = [self._place(behind + step * up) for step in (0.015, -self.look.hair_length)]
-            canvas.capsule(*ends, (0.058 * unit, 0.045 * unit), self.look.hair)
+            top, bottom = (self._place(behind + step * up) for step in (0.015, -self.look.hair_length))
+            canvas.capsule(top, bottom, (0.058 * unit, 0.045 * unit), self.look.hair)
 
         return [(depth, draw_head), (depth - 0.08 if forward[2] > 0 else depth + 0.05, draw_long_hair)]
 
-    def _draw_face(self, canvas: Canvas, centre, left, up, forward) -> None:
+    def _draw_face(
+        self, canvas: Canvas, centre: np.ndarray, left: np.ndarray, up: np.ndarray, forward: np.ndarray
+    ) -> None:
         unit = self.stature
-        white, dark, lip = (np.float32(c) for c in ((235, 235, 230), (25, 20, 20), (140, 50, 50)))
+        white, dark, lip = (np.array(c, np.float32) for c in ((235, 235, 230), (25, 20, 20), (140, 50, 50)))
 
-        def dot(across: float, along: float, ahead: float, size: float, colour: np.ndarray, wide=0.0) -> None:
+        def dot(across: float, along: float, ahead: float, size: float, colour: np.ndarray, wide: float = 0.0) -> None:
             normal = across * left + 0.4 * along * up + ahead * forward
             if normal[2] / np.sqrt((normal * normal).sum()) < 0.3:
                 return
             point = centre + across * left + along * up + ahead * forward
-            ends = [self._place(point + shift * left) for shift in (-wide, wide)]
-            canvas.capsule(*ends, (size * unit, size * unit), Cloth(colour, colour, noise=canvas.noise))
+            start, end = (self._place(point + shift * left) for shift in (-wide, wide))
+            canvas.capsule(start, end, (size * unit, size * unit), Cloth(colour, colour, noise=canvas.noise))
 
         for side in (-1, 1):
             dot(side * 0.021, 0.006, 0.046, 0.0085, white, 0.003)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_lmdb.datasets.own import PIXELS_PER_SCALE
+from data_lmdb.datasets.marked_people import PIXELS_PER_SCALE
 from data_lmdb.joints import PARTS_14
 from prototxt_import.files import InputError, replacing
 
@@ -42,7 +42,8 @@ class SyntheticPerson:
     @property
     def objpos(self) -> np.ndarray:
         """The middle of the joints' bounding box, float64 (2,)."""
-        return (self.joints[:, :2].min(0) + self.joints[:, :2].max(0)) / 2
+        middle: np.ndarray = (self.joints[:, :2].min(0) + self.joints[:, :2].max(0)) / 2
+        return middle
 
     @property
     def scale_provided(self) -> float:
@@ -77,7 +78,9 @@ def _place_main(rng: np.random.Generator, pose: Pose, height: int, width: int) -
     return first + share * (last - first), float(stature)
 
 
-def _place_beside(rng, pose: Pose, placed: list[Figure], height: int, width: int) -> tuple[np.ndarray, float] | None:
+def _place_beside(
+    rng: np.random.Generator, pose: Pose, placed: list[Figure], height: int, width: int
+) -> tuple[np.ndarray, float] | None:
     """A place for one more person not hidden behind those already there; None if the picture is full."""
     low, high = _extent(pose)
     stature = placed[0].stature * float(rng.uniform(0.78, 1.08))
@@ -107,10 +110,12 @@ def _figures(rng: np.random.Generator, canvas: Canvas) -> list[Figure]:
 def _draw_shadow(canvas: Canvas, figure: Figure) -> None:
     feet = [figure.at[name] for name in ("r_heel", "l_heel", "r_toe", "l_toe")]
     ground = max(float(foot[1]) for foot in feet)
-    ends = [(min(float(f[0]) for f in feet), ground), (max(float(f[0]) for f in feet), ground)]
+    left, right = min(float(f[0]) for f in feet), max(float(f[0]) for f in feet)
     black = np.zeros(3, np.float32)
     radius = 0.035 * figure.stature
-    canvas.capsule(*ends, (radius, radius), Cloth(black, black, noise=canvas.noise), opacity=0.35)
+    canvas.capsule(
+        (left, ground), (right, ground), (radius, radius), Cloth(black, black, noise=canvas.noise), opacity=0.35
+    )
 
 
 def _draw_objects(rng: np.random.Generator, canvas: Canvas, main: Figure) -> None:
@@ -125,14 +130,16 @@ def _visible(canvas: Canvas, figure: Figure, layer: int) -> np.ndarray:
     column, row = np.rint(figure.joints()).astype(int).T
     inside = (column >= 0) & (column < canvas.width) & (row >= 0) & (row < canvas.height)
     owner = canvas.owner[np.clip(row, 0, canvas.height - 1), np.clip(column, 0, canvas.width - 1)]
-    return (inside & (owner <= layer)).astype(np.float64)
+    seen: np.ndarray = inside & (owner <= layer)
+    return seen.astype(np.float64)
 
 
 def _photograph(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
     """The drawing as a camera might record it: tint, contrast and grain; uint8."""
     tint = rng.uniform(0.9, 1.1, 3).astype(np.float32) * np.float32(rng.uniform(0.8, 1.12))
     grain = rng.standard_normal(pixels.shape[:2], np.float32) * np.float32(rng.uniform(1, 5))
-    return np.clip(np.rint(pixels * tint + grain[..., None]), 0, 255).astype(np.uint8)
+    recorded: np.ndarray = np.clip(np.rint(pixels * tint + grain[..., None]), 0, 255)
+    return recorded.astype(np.uint8)
 
 
 def draw_picture(seed: int, index: int) -> SyntheticPicture:
@@ -187,10 +194,10 @@ def write_people(
     return people
 
 
-def _rows(picture: SyntheticPicture, name: str, is_validation: bool) -> Iterator[list]:
+def _rows(picture: SyntheticPicture, name: str, is_validation: bool) -> Iterator[list[object]]:
     """One row of the table for each person of a picture, in the order of `COLUMNS`."""
     for person in picture.people:
-        row = [name, f"{person.stature:.2f}", int(is_validation)]
+        row: list[object] = [name, f"{person.stature:.2f}", int(is_validation)]
         for x, y, visible in person.joints.tolist():
             row += [f"{x:.2f}", f"{y:.2f}", int(visible)]
         yield row

@@ -15,6 +15,8 @@ UPPER_ARM, FOREARM, HAND, THIGH, SHIN, FOOT = 0.172, 0.150, 0.068, 0.240, 0.235,
 
 SIDES = (("r_", -1.0), ("l_", 1.0))
 ARM_STYLES = ("hang", "out", "up", "hip", "forward", "swing")
+Points = dict[str, np.ndarray]
+Lengths = dict[str, float]
 STANCES = ("stand", "walk", "wide", "crouch", "kick")
 
 
@@ -51,7 +53,8 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 def _bend(direction: np.ndarray, towards: np.ndarray, degrees: float) -> np.ndarray:
     """`direction` turned by `degrees` in the plane that it spans with `towards`."""
     perpendicular = _unit(towards - direction * (direction * towards).sum())
-    return np.cos(np.radians(degrees)) * direction + np.sin(np.radians(degrees)) * perpendicular
+    bent: np.ndarray = np.cos(np.radians(degrees)) * direction + np.sin(np.radians(degrees)) * perpendicular
+    return bent
 
 
 def _arm(rng: np.random.Generator, style: str, side: float, swing: float) -> tuple[np.ndarray, np.ndarray]:
@@ -74,8 +77,7 @@ def _arm(rng: np.random.Generator, style: str, side: float, swing: float) -> tup
     }[style]
     raised, plane = np.radians(rng.uniform(*raised)), np.radians(rng.uniform(*plane))
     upper = np.array([side * np.sin(raised) * np.cos(plane), -np.cos(raised), np.sin(raised) * np.sin(plane)])
-    towards = np.array(towards) * (side, 1.0, 1.0)
-    return upper, _bend(upper, towards, rng.uniform(*elbow))
+    return upper, _bend(upper, np.array(towards) * (side, 1.0, 1.0), rng.uniform(*elbow))
 
 
 def _leg(rng: np.random.Generator, stance: str, side: float, stride: float) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +107,7 @@ def _arm_styles(rng: np.random.Generator, stance: str) -> tuple[str, str]:
     return str(first), str(first if rng.random() < 0.35 else second)
 
 
-def _add_legs(rng: np.random.Generator, points: dict, lengths: dict, stance: str, stride: float) -> None:
+def _add_legs(rng: np.random.Generator, points: Points, lengths: Lengths, stance: str, stride: float) -> None:
     for name, side in SIDES:
         thigh, shin = _leg(rng, stance, side, stride * side)
         points[name + "hip"] = np.array([side * lengths["hip"], 0.0, 0.0])
@@ -117,7 +119,14 @@ def _add_legs(rng: np.random.Generator, points: dict, lengths: dict, stance: str
         points[name + "heel"] = points[name + "ankle"] + 0.022 * shin - 0.012 * sole
 
 
-def _add_arms(rng: np.random.Generator, points: dict, lengths: dict, torso: np.ndarray, styles, swing) -> None:
+def _add_arms(
+    rng: np.random.Generator,
+    points: Points,
+    lengths: Lengths,
+    torso: np.ndarray,
+    styles: tuple[str, str],
+    swing: float,
+) -> None:
     for (name, side), style in zip(SIDES, styles, strict=True):
         upper, forearm = _arm(rng, style, side, -swing * side)
         hand = _bend(forearm, rng.normal(size=3), rng.uniform(0, 30))
@@ -128,7 +137,7 @@ def _add_arms(rng: np.random.Generator, points: dict, lengths: dict, torso: np.n
         points[name + "hand"] = points[name + "wrist"] + torso @ (HAND * hand)
 
 
-def _lengths(rng: np.random.Generator) -> dict[str, float]:
+def _lengths(rng: np.random.Generator) -> Lengths:
     means = {
         "hip": HIP_HALF,
         "shoulder": SHOULDER_HALF,

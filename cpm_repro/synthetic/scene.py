@@ -4,12 +4,15 @@ Everything is drawn with NumPy inside bounding boxes. Coordinates are 0-based pi
 pixel centres at whole numbers; colours are RGB, 0 to 255.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-Surface = Callable[[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]], np.ndarray]
+Point = np.ndarray | tuple[float, float]
+Axis = tuple[Point, Point, float]
+Normal = tuple[np.ndarray, np.ndarray, np.ndarray]
+Surface = Callable[[np.ndarray, np.ndarray, Normal], np.ndarray]
 NOISE_SIZE = 64
 
 
@@ -26,15 +29,18 @@ class Cloth:
     period: float = 8.0
     noise: np.ndarray = field(default_factory=lambda: np.zeros((NOISE_SIZE, NOISE_SIZE), np.float32))
 
-    def __call__(self, along: np.ndarray, across: np.ndarray, normal: tuple) -> np.ndarray:
+    def __call__(self, along: np.ndarray, across: np.ndarray, normal: Normal) -> np.ndarray:
         """Colours, float32 (h, w, 3), for coordinates of shape (h, w); `normal` is not looked at."""
         mask = self._mask(along, across)
         grain = self.noise[along.astype(np.int32) & 63, across.astype(np.int32) & 63]
+        colours: np.ndarray
         if isinstance(mask, float):
-            return self.colour + grain[..., None] * np.float32(14)
+            colours = self.colour + grain[..., None] * np.float32(14)
+            return colours
         if self.pattern == "mottled":
             mask = np.clip(0.5 + grain, 0, 1)
-        return self.colour + mask[..., None] * (self.second - self.colour)
+        colours = self.colour + mask[..., None] * (self.second - self.colour)
+        return colours
 
     def _mask(self, along: np.ndarray, across: np.ndarray) -> np.ndarray | float:
         if self.pattern == "hoops":
@@ -42,7 +48,8 @@ class Cloth:
         if self.pattern == "stripes":
             return self._wave(across)
         if self.pattern == "checks":
-            return np.abs(self._wave(along) - self._wave(across))
+            edges: np.ndarray = np.abs(self._wave(along) - self._wave(across))
+            return edges
         return along if self.pattern == "mottled" else 0.0
 
     def _wave(self, position: np.ndarray) -> np.ndarray:
@@ -67,13 +74,13 @@ class Canvas:
 
     def capsule(
         self,
-        start: np.ndarray,
-        end: np.ndarray,
+        start: Point,
+        end: Point,
         radii: tuple[float, float],
         surface: Surface,
-        bulge=0.0,
-        opacity=1.0,
-        ball=False,
+        bulge: float = 0.0,
+        opacity: float = 1.0,
+        ball: bool = False,
     ) -> None:
         """A tapered limb with round ends: `radii` at its start and end, more by `bulge` in the middle.
 
@@ -99,7 +106,9 @@ class Canvas:
         colour = surface(t * length, across, normal)
         self._paint(window, distance, colour * self._shade(normal)[..., None], opacity)
 
-    def polygon(self, corners: np.ndarray, radius: float, surface: Surface, axis=None, opacity=1.0) -> None:
+    def polygon(
+        self, corners: np.ndarray, radius: float, surface: Surface, axis: Axis | None = None, opacity: float = 1.0
+    ) -> None:
         """A simple polygon (n, 2) grown by `radius`; a barrel if `axis` is (start, end, half width)."""
         window = self._window(corners, radius + 1.5)
         if window is None:
@@ -115,15 +124,15 @@ class Canvas:
         colour = surface((x * dx + y * dy) / length, across, normal)
         self._paint(window, distance, colour * self._shade(normal)[..., None], opacity)
 
-    def _window(self, points, reach: float) -> tuple[slice, slice] | None:
-        points = np.asarray(points, np.float64)
+    def _window(self, around: np.ndarray | Sequence[Point], reach: float) -> tuple[slice, slice] | None:
+        points = np.asarray(around, np.float64)
         low, high = np.floor(points.min(0) - reach), np.ceil(points.max(0) + reach) + 1
         left, right = max(int(low[0]), 0), min(int(high[0]), self.width)
         top, bottom = max(int(low[1]), 0), min(int(high[1]), self.height)
         return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
 
     @staticmethod
-    def _grid(window: tuple[slice, slice], origin) -> tuple[np.ndarray, np.ndarray]:
+    def _grid(window: tuple[slice, slice], origin: Point) -> tuple[np.ndarray, np.ndarray]:
         rows, columns = window
         x = np.arange(columns.start, columns.stop, dtype=np.float32) - np.float32(origin[0])
         y = np.arange(rows.start, rows.stop, dtype=np.float32) - np.float32(origin[1])
@@ -133,11 +142,12 @@ class Canvas:
     def _normal(nx: np.ndarray, ny: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return nx, ny, np.sqrt(np.maximum(1 - nx * nx - ny * ny, 0))
 
-    def _shade(self, normal: tuple) -> np.ndarray:
-        light = normal[0] * self.light[0] + normal[1] * self.light[1] + normal[2] * self.light[2]
-        return self.ambient + (1.1 - self.ambient) * np.maximum(light, 0)
+    def _shade(self, normal: Normal) -> np.ndarray:
+        light: np.ndarray = normal[0] * self.light[0] + normal[1] * self.light[1] + normal[2] * self.light[2]
+        shade: np.ndarray = self.ambient + (1.1 - self.ambient) * np.maximum(light, 0)
+        return shade
 
-    def _paint(self, window: tuple, distance: np.ndarray, colour: np.ndarray, opacity: float) -> None:
+    def _paint(self, window: tuple[slice, slice], distance: np.ndarray, colour: np.ndarray, opacity: float) -> None:
         coverage = np.clip(0.5 - distance, 0, 1)
         target = self.pixels[window]
         target += (coverage * np.float32(opacity))[..., None] * (colour - target)
@@ -175,7 +185,8 @@ def smooth_field(rng: np.random.Generator, height: int, width: int, cells: int) 
     row, row_part = _knots(height, cells)
     column, column_part = _knots(width, cells)
     wide = knots[:, column] + column_part[:, None] * (knots[:, column + 1] - knots[:, column])
-    return wide[row] + row_part[:, None, None] * (wide[row + 1] - wide[row])
+    smooth: np.ndarray = wide[row] + row_part[:, None, None] * (wide[row + 1] - wide[row])
+    return smooth
 
 
 def _knots(size: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
@@ -258,11 +269,11 @@ def draw_object(canvas: Canvas, rng: np.random.Generator, at: np.ndarray, size: 
 
 
 def _draw_leaves(canvas: Canvas, rng: np.random.Generator, at: np.ndarray, size: float) -> None:
-    stem = Cloth(np.float32([80, 60, 40]), np.float32([50, 40, 25]), noise=canvas.noise)
+    stem = Cloth(np.array([80, 60, 40], np.float32), np.array([50, 40, 25], np.float32), noise=canvas.noise)
     reach = rng.normal(0, 1, 2) * size
     canvas.capsule(at - reach, at + reach, (1.5, 1.0), stem)
     for _ in range(int(rng.integers(6, 14))):
-        green = np.float32([rng.uniform(20, 110), rng.uniform(80, 170), rng.uniform(15, 70)])
+        green = np.array([rng.uniform(20, 110), rng.uniform(80, 170), rng.uniform(15, 70)], np.float32)
         start = at + reach * rng.uniform(-1, 1) + rng.normal(0, 0.2 * size, 2)
         end = start + rng.normal(0, 0.22 * size, 2)
         radius = float(size * rng.uniform(0.02, 0.04))
