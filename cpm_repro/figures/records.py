@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cpm_repro.samples.placement import stored_pose
-from data_lmdb.joints import LIMBS
+from data_lmdb.joints import LIMBS, PARTS_9, STORED_16
 from data_lmdb.records.record import Record
 
 from . import poses
@@ -19,7 +19,9 @@ COLUMNS = 4  # of a sheet of several pictures
 def records_figure(records: Sequence[Record], titles: Sequence[str]) -> Figure:
     """One picture large, several beside each other; the primary person drawn stronger than the others."""
     if len(records) == 1:
-        return poses.people_figure(*_drawn(records[0]), titles[0])
+        picture, joints, states, limbs = _drawn(records[0])
+        names = PARTS_9 if len(states[0]) == len(PARTS_9) else STORED_16
+        return poses.people_figure(picture, joints, states, limbs, titles[0], names)
     columns = min(COLUMNS, len(records))
     rows = math.ceil(len(records) / columns)
     figure = new_figure(3 * columns, 3 * rows)

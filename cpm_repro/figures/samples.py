@@ -20,11 +20,11 @@ from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.data_layer import CPMData, DataOptions, read_data_layer
 from cpm_repro.samples.placement import CROPPED_AWAY, Pose
 from cpm_repro.samples.transformer import Augmentation, CPMTransformer, Placed
-from data_lmdb.joints import LIMBS
+from data_lmdb.joints import LIMBS, PARTS
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Record, decode
 
-from .poses import draw_people, overlay
+from .poses import draw_people, overlay, write_names
 from .sheet import INK, Style, bare, new_figure
 
 _AWAY: Style = {"marker": "x", "color": "#ff2bd6", "linewidth": 1.3, "zorder": 4}
@@ -132,6 +132,11 @@ def steps_figure(transformer: CPMTransformer, sample: DrawnSample) -> Figure:
     for axes, (name, view) in zip(figure.subplots(1, len(sides), width_ratios=sides), views.items(), strict=True):
         image = steps.images[name]
         _draw_pose(axes, image, steps.poses[name])
+        if name == "crop":
+            pose = steps.poses[name]
+            names = PARTS.get(len(pose.visibility[0]))
+            if names:
+                write_names(axes, pose.points[0, :-1], pose.visibility[0], names)
         axes.axis(view)
         axes.set_facecolor("#808080")  # what lies outside counts as 128
         axes.set_title(f"{_STEPS[name]}\n{image.shape[1]} × {image.shape[0]} px", fontsize=8, color=INK)
