@@ -102,11 +102,11 @@ def people_figure(
 def write_names(axes: Axes, joints: np.ndarray, states: np.ndarray, names: Sequence[str]) -> None:
     """The names of a person's joints (P, 2) beside them; of those that are drawn, see `draw_people`."""
     middle = joints[states < CROPPED_AWAY, 0].mean() if (states < CROPPED_AWAY).any() else 0.0
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "black", "alpha": 0.5, "linewidth": 0}
+    box: Style = {"boxstyle": "round,pad=0.15", "facecolor": "black", "alpha": 0.5, "linewidth": 0}
     for joint, state, name in zip(joints, states, names, strict=True):
         if state < CROPPED_AWAY:
             outwards = 1 if joint[0] > middle else -1
-            style = {"fontsize": 6, "color": "white", "bbox": box, "zorder": 5, "va": "center"}
+            style: Style = {"fontsize": 6, "color": "white", "bbox": box, "zorder": 5, "va": "center"}
             style["ha"] = "left" if outwards > 0 else "right"
             axes.annotate(name, joint, (6 * outwards, 0), textcoords="offset points", **style)
 
