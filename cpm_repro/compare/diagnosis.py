@@ -104,7 +104,9 @@ class Diagnosis:
     def _own_runs(self, blob: ArrayComparison) -> list[tuple[ArrayComparison, str, LayerRun, float]]:
         """For each side: how far its blob is off what the layer makes of that side's bottoms, if it can run."""
         run, bottoms = self._run(blob.name)
-        sides = {"A": self.a, "B": self.b} if run is not None and blob.measured else {}
+        if run is None or not blob.measured:
+            return []
+        sides = {"A": self.a, "B": self.b}
         made = ((side, dump, run.top(self._read(bottoms, dump))) for side, dump in sides.items())
         return [(blob, side, run, distance(dump.read(blob.name), top)) for side, dump, top in made if top is not None]
 

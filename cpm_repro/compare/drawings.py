@@ -11,6 +11,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import ColorType
 
 from cpm_repro.array_comparison import ArrayComparison
 from cpm_repro.figures.sheet import new_figure
@@ -88,7 +89,7 @@ def _curves(losses: bool, a: np.ndarray, b: np.ndarray) -> Figure:
     return figure
 
 
-def _colours(count: int) -> list:
+def _colours(count: int) -> list[ColorType]:
     return [colormaps["viridis"](x) for x in np.linspace(0.1, 0.85, count)]
 
 

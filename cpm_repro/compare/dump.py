@@ -93,7 +93,7 @@ def dump_data(
     return {**arrays, "label": tops[1]} if len(tops) > 1 else arrays
 
 
-def _config(layer: schema.LayerParameter, samples: int, srand: int) -> dict:
+def _config(layer: schema.LayerParameter, samples: int, srand: int) -> dict[str, object]:
     source = layer.cpmdata_param if layer.HasField("cpmdata_param") else layer.data_param
     transform = MessageToDict(layer.transform_param, preserving_proto_field_name=True)
     return {"lmdb": Path(source.source).name, "srand": srand, "samples": samples, "transform_param": transform}

@@ -23,8 +23,11 @@ from prototxt_import.formats.blobs import blob_to_array
 from prototxt_import.formats.caffemodel import read_caffemodel
 
 WEIGHTS = (".caffemodel", ".caffemodel.h5")
-_COMPLAINTS = (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, OverflowError, zipfile.BadZipFile)
-_COMPLAINTS += (zlib.error, tokenize.TokenError)  # the latter by NumPy, of a damaged .npy header
+_COMPLAINTS = (
+    *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error),
+    tokenize.TokenError,  # by NumPy, of a damaged .npy header
+)
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -98,7 +101,8 @@ def _folder(path: Path) -> Dump:
 
     def read(name: str) -> np.ndarray:
         with _expecting(str(files[name]), "a plain .npy array"):
-            return np.load(files[name], mmap_mode="r", allow_pickle=False)
+            mapped: np.ndarray = np.load(files[name], mmap_mode="r", allow_pickle=False)
+            return mapped
 
     return Dump(str(path), tuple(sorted(files, key=_by_value)), read)
 
@@ -129,7 +133,8 @@ def _read_dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
                 f"{path}: {name}: expected numbers that lie in this file, found {dataset.dtype} of shape "
                 f"{dataset.shape} in {stored} bytes"
             )
-        return dataset[()]
+        values: np.ndarray = dataset[()]
+        return values
 
 
 def _weights(path: Path) -> dict[str, np.ndarray]:

@@ -30,8 +30,8 @@ def verdict(comparison: Comparison, origins: list[Origin]) -> str:
 
 def _larger(origins: list[Origin]) -> str:
     """Names a later origin that dwarfs the first: rounding comes first, the fault after it."""
-    measured = [origin for origin in origins if origin.blob is not None]
-    larger = [origin for origin in measured[1:] if origin.blob.error > 100 * measured[0].blob.error]
+    measured = [(origin, origin.blob.error) for origin in origins if origin.blob is not None]
+    larger = [origin for origin, error in measured[1:] if error > 100 * measured[0][1]]
     return f"; far more from {_what(larger[0])} on" if larger else ""
 
 
@@ -138,7 +138,7 @@ def _percent(blob: ArrayComparison) -> str:
     return f"{min(blob.equal_percent, 99.9999):.6g} %" if blob.equal_percent > 99.99 else f"{blob.equal_percent:.2f} %"
 
 
-def as_json(comparison: Comparison, origins: list[Origin]) -> dict:
+def as_json(comparison: Comparison, origins: list[Origin]) -> dict[str, object]:
     """Everything measured, as JSON has it: NaN and infinities become text."""
     content = {
         "verdict": verdict(comparison, origins),
@@ -160,7 +160,7 @@ def as_json(comparison: Comparison, origins: list[Origin]) -> dict:
         "only_in_b": comparison.only_b,
         "blobs": [asdict(blob) for blob in comparison.blobs],
     }
-    return _plain(content)
+    return {key: _plain(value) for key, value in content.items()}
 
 
 def _plain(value: object) -> object:

@@ -112,8 +112,8 @@ def _slices_in_another_order(a: np.ndarray, b: np.ndarray, axis: int, axes: tupl
     if a.shape != b.shape or a.ndim < 2 or a.shape[axis] < 2:
         return None
     places = {np.ascontiguousarray(one).tobytes(): i for i, one in enumerate(np.moveaxis(a, axis, 0))}
-    order = [places.get(np.ascontiguousarray(one).tobytes()) for one in np.moveaxis(b, axis, 0)]
-    if None in order or order == sorted(order) or len(set(order)) < len(order):
+    order = [places.get(np.ascontiguousarray(one).tobytes(), -1) for one in np.moveaxis(b, axis, 0)]
+    if -1 in order or order == sorted(order) or len(set(order)) < len(order):
         return None
     shown = str(order[:16]) if len(order) <= 16 else f"{order[:16]} …"
     what = f"{axes[axis]}s"
@@ -156,8 +156,9 @@ def shifted(a: np.ndarray, b: np.ndarray) -> Cause | None:
     if a.shape != b.shape or a.ndim < 3 or not np.isfinite([a.sum(), b.sum()]).all():
         return None
     for steps in dict.fromkeys((*itertools.product((0, 1, -1), repeat=2), _likely_shift(a, b))):
-        back = (-steps[0], -steps[1])
-        moved, still, target = _staying(a, steps), _staying(a, back), _staying(b, back)
+        down, right = steps
+        back = (-down, -right)
+        moved, still, target = _staying(a, (down, right)), _staying(a, back), _staying(b, back)
         if any(steps) and moved.size and explains(moved, still, target):
             along = " and ".join(f"{step:+d} along {name}" for step, name in zip(steps, "HW", strict=True) if step)
             by = "one" if max(map(abs, steps)) == 1 else f"{max(map(abs, steps))} pixels"
@@ -172,8 +173,9 @@ def _likely_shift(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
     one, other = (flat[liveliest] - flat[liveliest].mean() for flat in (flat_a, flat_b))
     correlation = np.fft.irfft2(np.fft.rfft2(other) * np.conj(np.fft.rfft2(one)), s=one.shape)
     peak = np.unravel_index(correlation.argmax(), one.shape)
-    steps = tuple(int(p) - n if p > n // 2 else int(p) for p, n in zip(peak, one.shape, strict=True))
-    return steps if all(4 * abs(step) <= n for step, n in zip(steps, one.shape, strict=True)) else (0, 0)
+    down, right = (int(p) - n if p > n // 2 else int(p) for p, n in zip(peak, one.shape, strict=True))
+    near = all(4 * abs(step) <= n for step, n in zip((down, right), one.shape, strict=True))
+    return (down, right) if near else (0, 0)
 
 
 def _staying(array: np.ndarray, steps: tuple[int, int]) -> np.ndarray:

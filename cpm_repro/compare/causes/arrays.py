@@ -6,6 +6,7 @@ arrays is in `layers`; what a trace can, in `traces`.
 """
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from .gaussians import other_peak
 from .scales import rearranged_and_scaled, scaled, scaled_per_channel
 
 _SMALL = 0.35  # negative values relative to the positive ones (root mean square): leaky, rather than not rectified
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "tanh": np.tanh,
     "absolute value": np.abs,
@@ -38,11 +39,11 @@ def recognised(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES, 
     if found := damaged(a, b):
         return found
     x, y = (np.asarray(array, common_dtype(a.dtype, b.dtype)).astype(np.float64) for array in (a, b))
-    if found := _centre_map(x, y):
-        return [found]
+    if centre := _centre_map(x, y):
+        return [centre]
     if x.shape == y.shape and x.ndim == 4 and x.shape[1] == 4 and np.array_equal(x[:, 3], y[:, 3]):
         x, y = x[:, :3], y[:, :3]  # a CPM's input whose centre map is as it should be
-    suspicions = (
+    suspicions: tuple[Callable[[np.ndarray, np.ndarray], Cause | None], ...] = (
         _one_sided,
         lambda a, b: rearranged(a, b, axes),
         lambda a, b: part(a, b, axes),
@@ -58,8 +59,8 @@ def recognised(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES, 
         other_peak,
     )
     for suspicion in suspicions:
-        if found := suspicion(x, y):
-            return [found]
+        if cause := suspicion(x, y):
+            return [cause]
     return rearranged_and_scaled(x, y, axes)
 
 
@@ -75,8 +76,8 @@ def damaged(a: np.ndarray, b: np.ndarray) -> list[Cause]:
 def _not_finite(a: np.ndarray, b: np.ndarray) -> list[Cause]:
     bad = [~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool) for array in (a, b)]
     causes = []
-    for side, other, where, fine in (("A", "B", *bad), ("B", "A", *bad[::-1])):
-        only = where & ~fine
+    for side, other, (where, fine) in (("A", "B", bad), ("B", "A", bad[::-1])):
+        only: np.ndarray = where & ~fine
         if only.any():
             values = (a if side == "A" else b)[only]
             kind = "NaN" if np.isnan(values).any() else "Inf"
@@ -216,7 +217,8 @@ def _softmax(x: np.ndarray) -> np.ndarray:
     if x.ndim < 2:
         return np.full_like(x, np.nan)
     shifted_to_0 = np.exp(x - x.max(axis=1, keepdims=True))
-    return shifted_to_0 / shifted_to_0.sum(axis=1, keepdims=True)
+    shares: np.ndarray = shifted_to_0 / shifted_to_0.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _other_constant(a: np.ndarray, b: np.ndarray) -> Cause | None:

@@ -51,10 +51,8 @@ def other_peak(a: np.ndarray, b: np.ndarray) -> Cause | None:
     maps = (array.reshape(-1, *array.shape[-2:]) for array in (a, b))
     one, other = maps
     where = int(np.abs(one - other).max(axis=(1, 2)).argmax())
-    peaks = peak_of(one[where]), peak_of(other[where])
-    if None in peaks:
-        return None
-    return _difference(*peaks)
+    first, second = peak_of(one[where]), peak_of(other[where])
+    return None if first is None or second is None else _difference(first, second)
 
 
 def _difference(a: Peak, b: Peak) -> Cause | None:

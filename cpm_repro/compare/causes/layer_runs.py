@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
@@ -46,14 +47,14 @@ class LayerRun:
         without: one of these.
         """
         if self.net is not None and first is without is None and not alone:
-            return self._in_net(bottoms, change)
+            return self._in_net(self.net, bottoms, change)
         layers = [first or self.first, *([] if alone else self.layers[1:])]
         layers = [layer for layer in layers if layer is not without]
         try:
             net = self._alone(layers, bottoms)
         except InputError:
             return None
-        if net.learnable and (self.net is None or not self._take_weights(net, layers)):
+        if net.learnable and (self.net is None or not _take_weights(net, self.net, layers)):
             return None
         if change is not None:
             with torch.no_grad():
@@ -69,16 +70,16 @@ class LayerRun:
         except InputError:
             return None
 
-    def _in_net(self, bottoms: Bottoms, change: Change | None) -> np.ndarray:
+    def _in_net(self, net: Net, bottoms: Bottoms, change: Change | None) -> np.ndarray:
         """With the net's own layers, whose blobs are put back."""
-        first, *others = [self.net.layer(layer.name) for layer in self.layers]
+        first, *others = [net.layer(layer.name) for layer in self.layers]
         before = {name: getattr(first, name).detach().clone() for name in first.blob_names if change}
         with torch.no_grad():
             try:
                 if change is not None:
                     change(first)
                 tops = first(*(self._tensor(bottoms[bottom]) for bottom in self.first.bottom))
-                top = tops[list(self.first.top).index(self.blob)] if isinstance(tops, tuple) else tops
+                top: Tensor = tops[list(self.first.top).index(self.blob)] if isinstance(tops, tuple) else tops
                 for layer in others:
                     top = layer(top)
             finally:
@@ -97,19 +98,7 @@ class LayerRun:
             del copied.include[:], copied.exclude[:], copied.loss_weight[:]
             for blob in copied.param:
                 blob.ClearField("name")  # a sharer has the owner's values
-        engine = {} if self.net is None else {"engine": self.net.engine}
-        return Net(param, "TEST" if self.net is None else self.net.phase, **engine)
-
-    def _take_weights(self, net: Net, layers: Sequence["schema.LayerParameter"]) -> bool:
-        """Whether the net has blobs of those shapes."""
-        for layer in layers:
-            to, source = net.layer(layer.name), self.net.layer(layer.name)
-            for name in to.blob_names:
-                mine, given = getattr(to, name), getattr(source, name, None)
-                if given is None or given.shape != mine.shape:
-                    return False
-                mine.data.copy_(given.detach())
-        return True
+        return Net(param) if self.net is None else Net(param, self.net.phase, self.net.engine)
 
     def _device(self) -> torch.device:
         first = next(iter(self.net.parameters()), None) if self.net else None
@@ -132,3 +121,15 @@ def changed(layer: "schema.LayerParameter", **fields: object) -> "schema.LayerPa
         elif value is not None:
             setattr(param, field, value)
     return copy
+
+
+def _take_weights(net: Net, given: Net, layers: Sequence["schema.LayerParameter"]) -> bool:
+    """Whether the net given has blobs of those shapes."""
+    for layer in layers:
+        to, source = net.layer(layer.name), given.layer(layer.name)
+        for name in to.blob_names:
+            mine, theirs = getattr(to, name), getattr(source, name, None)
+            if theirs is None or theirs.shape != mine.shape:
+                return False
+            mine.data.copy_(theirs.detach())
+    return True

@@ -7,15 +7,21 @@ interpolation by half pixels …
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from cpm_kernels.window import Window
 from prototxt_import.formats import schema
+from prototxt_import.layers.pooling import Pooling
 
 from .layer_runs import Bottoms, LayerRun, changed
+
+Pads = tuple[tuple[int, int], ...]
+"""Before and behind the map on each axis."""
+Mode = Literal["constant", "reflect", "edge", "wrap"]
 
 
 class Alternative(NamedTuple):
@@ -46,7 +52,7 @@ def _owner(layer: "schema.LayerParameter") -> str:
 
 def _pooling(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     layer, built = run.first, run.built(bottoms)
-    if built is None:
+    if not isinstance(built, Pooling):
         return
     for deviations in _pooling_deviations(layer, built.window):
         theirs, own = " and ".join(d.theirs for d in deviations), " and ".join(d.own for d in deviations)
@@ -60,7 +66,7 @@ class _Deviation(NamedTuple):
     fields: dict[str, object]
 
 
-def _pooling_deviations(layer: "schema.LayerParameter", window: object) -> Iterator[tuple[_Deviation, ...]]:
+def _pooling_deviations(layer: "schema.LayerParameter", window: Window | None) -> Iterator[tuple[_Deviation, ...]]:
     """Fewest first."""
     param = layer.pooling_param
     kinds = [_methods(param)] if window is None else [_methods(param), _roundings(window), *_windows(window)]
@@ -74,14 +80,14 @@ def _methods(param: "schema.PoolingParameter") -> list[_Deviation]:
     return [_Deviation(f"by {other} in place of {own}", f"takes {own}", {"pooling__pool": getattr(param, other)})]
 
 
-def _roundings(window: object) -> list[_Deviation]:
+def _roundings(window: Window) -> list[_Deviation]:
     floor, ceil = (schema.PoolingParameter.RoundMode.Value(name) for name in ("FLOOR", "CEIL"))
     down = _Deviation("that rounds down (floor)", "rounds up", {"pooling__round_mode": floor})
     up = _Deviation("that rounds up (ceil)", "rounds down", {"pooling__round_mode": ceil, "pooling__ceil_mode": True})
     return [down if window.ceil else up]
 
 
-def _windows(window: object) -> Iterator[list[_Deviation]]:
+def _windows(window: Window) -> Iterator[list[_Deviation]]:
     kernel, stride, pad = window.kernel[0], window.stride[0], window.pad[0]
     if window.kernel != (kernel,) * 2 or window.stride != (stride,) * 2 or window.pad != (pad,) * 2:
         return
@@ -101,23 +107,25 @@ def _squared(name: str) -> dict[str, None]:
 
 def _convolution(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     layer, built = run.first, run.built(bottoms)
-    if built is None or any(array.ndim != 4 for array in bottoms.values()):
+    window = None if built is None else built.receptive_window
+    if window is None or any(array.ndim != 4 for array in bottoms.values()):
         return
-    window, name = built.window, _owner(layer)
+    name = _owner(layer)
     unpadded = changed(layer, convolution__pad=[0], convolution__pad_h=None, convolution__pad_w=None)
     own = tuple((pad, pad) for pad in window.pad)
     for pads in _other_pads(window, next(iter(bottoms.values())).shape[2:], own):
         if min(min(axis) for axis in pads) >= 0 and pads != own:
             what = f"{_pads(pads)}; {name} has {_pads(own)}"
             yield Alternative(f"a convolution with {what}", run.top(_padded(bottoms, pads), unpadded))
-    for mode, means in (("reflect", "reflected"), ("edge", "repeated"), ("wrap", "wrapped around")):
+    modes: tuple[tuple[Mode, str], ...] = (("reflect", "reflected"), ("edge", "repeated"), ("wrap", "wrapped around"))
+    for mode, means in modes:
         if any(window.pad) and max(window.pad) < min(min(array.shape[2:]) for array in bottoms.values()):
             what = f"a convolution whose padding is the map {means}; {name} pads with zeros"
             yield Alternative(what, run.top(_padded(bottoms, own, mode), unpadded))
     yield from _dilated(run, bottoms, window, unpadded)
 
 
-def _other_pads(window: object, size: tuple[int, ...], own: tuple) -> Iterator[tuple]:
+def _other_pads(window: Window, size: tuple[int, ...], own: Pads) -> Iterator[Pads]:
     """((top, bottom), (left, right)): none, that of TensorFlow's SAME, moved by one, one more or less."""
     yield ((0, 0), (0, 0))
     same = []
@@ -131,19 +139,19 @@ def _other_pads(window: object, size: tuple[int, ...], own: tuple) -> Iterator[t
         yield tuple((a + more, b + more) for a, b in own)
 
 
-def _pads(pads: tuple) -> str:
+def _pads(pads: Pads) -> str:
     (top, bottom), (left, right) = pads
     if top == bottom == left == right:
         return f"padding {top}"
     return f"padding {top} above, {bottom} below, {left} left, {right} right"
 
 
-def _padded(bottoms: Bottoms, pads: tuple, mode: str = "constant") -> Bottoms:
+def _padded(bottoms: Bottoms, pads: Pads, mode: Mode = "constant") -> Bottoms:
     return {name: np.pad(array, ((0, 0), (0, 0), *pads), mode=mode) for name, array in bottoms.items()}
 
 
 def _dilated(
-    run: LayerRun, bottoms: Bottoms, window: object, unpadded: "schema.LayerParameter"
+    run: LayerRun, bottoms: Bottoms, window: Window, unpadded: "schema.LayerParameter"
 ) -> Iterator[Alternative]:
     """Another dilation, with the padding that keeps the size; another stride is another shape."""
     if window.dilation[0] != window.dilation[1] or max(window.kernel) == 1:
@@ -164,15 +172,15 @@ def _lrn(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     across = p.norm_region == p.ACROSS_CHANNELS
     area = p.local_size if across else p.local_size**2
     region = p.WITHIN_CHANNEL if across else p.ACROSS_CHANNELS
-    tried = [
-        (f"alpha {p.alpha:g} not divided by the window's {area} values", {"lrn__alpha": p.alpha * area}),
-        (f"alpha {p.alpha:g} divided twice by the window's {area} values", {"lrn__alpha": p.alpha / area}),
-        ("the other norm_region", {"lrn__norm_region": region}),
-        *((f"local_size {n}", {"lrn__local_size": n}) for n in (p.local_size - 2, p.local_size + 2) if n > 0),
-        *((f"k {k}", {"lrn__k": k}) for k in (1, 2) if k != p.k),
-        *((f"beta {beta}", {"lrn__beta": beta}) for beta in (0.5, 0.75, 1) if beta != p.beta),
-    ]
-    for what, fields in tried:
+    tried: dict[str, dict[str, float]] = {
+        f"alpha {p.alpha:g} not divided by the window's {area} values": {"lrn__alpha": p.alpha * area},
+        f"alpha {p.alpha:g} divided twice by the window's {area} values": {"lrn__alpha": p.alpha / area},
+        "the other norm_region": {"lrn__norm_region": region},
+        **{f"local_size {n}": {"lrn__local_size": n} for n in (p.local_size - 2, p.local_size + 2) if n > 0},
+        **{f"k {k}": {"lrn__k": k} for k in (1, 2) if k != p.k},
+        **{f"beta {beta}": {"lrn__beta": beta} for beta in (0.5, 0.75, 1) if beta != p.beta},
+    }
+    for what, fields in tried.items():
         yield Alternative(f"LRN with {what}, unlike layer {layer.name}", run.top(bottoms, changed(layer, **fields)))
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from prototxt_import.layers.layer import Layer
+from prototxt_import.net import Net
 
 from .arrangements import WEIGHT_AXES, arrangements
 from .cause import EXPLAINED, distance
@@ -20,16 +21,17 @@ _MOST_LAYERS = 16
 
 def other_weights(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     """The blob as the layer's weights in another order, of another layer, or without the bias make it."""
-    weight = None if run.net is None else getattr(run.net.layer(run.first.name), "weight", None)
-    if weight is None:
+    net = run.net
+    weight = None if net is None else getattr(net.layer(run.first.name), "weight", None)
+    if net is None or weight is None:
         return
     values = weight.detach().float().cpu().contiguous().numpy()
     named = [(new.what, new.values) for new in arrangements(values, values.shape, WEIGHT_AXES)] + list(_moved(values))
     for what, other in named:
         yield Alternative(what, run.top(bottoms, change=_setting("weight", other)))
-    if getattr(run.net.layer(run.first.name), "bias", None) is not None:
+    if getattr(net.layer(run.first.name), "bias", None) is not None:
         yield Alternative("without the bias", run.top(bottoms, change=_without_bias))
-    for name, other in _of_other_layers(run, weight):
+    for name, other in _of_other_layers(net, run.first.name, weight):
         yield Alternative(f"those of layer {name}", run.top(bottoms, change=_setting("weight", other)))
 
 
@@ -55,13 +57,13 @@ def _moved(weight: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
                 yield f"kernels moved by one ({step:+d} along {name})", values
 
 
-def _of_other_layers(run: LayerRun, weight: Tensor) -> Iterator[tuple[str, np.ndarray]]:
+def _of_other_layers(net: Net, own: str, weight: Tensor) -> Iterator[tuple[str, np.ndarray]]:
     same = [
         layer
-        for layer in run.net.layers.values()
+        for layer in net.layers.values()
         if getattr(layer, "weight", None) is not None and layer.weight.shape == weight.shape
     ]
-    for layer in [layer for layer in same if layer.spec.name != run.first.name][:_MOST_LAYERS]:
+    for layer in [layer for layer in same if layer.spec.name != own][:_MOST_LAYERS]:
         yield layer.spec.name, layer.weight.detach().float().cpu().contiguous().numpy()
 
 
@@ -96,7 +98,8 @@ def _rescaled(
 ) -> Iterator[Alternative]:
     """Weights and bias each times a factor."""
     bias = getattr(run.net.layer(run.first.name), "bias", None) if run.net else None
-    product = x if bias is None else run.top(bottoms, change=_without_bias, alone=True).astype(np.float64)
+    without = None if bias is None else run.top(bottoms, change=_without_bias, alone=True)
+    product = x if without is None else without.astype(np.float64)
     parts = [product[active]] + ([] if bias is None else [(x - product)[active]])
     if active.sum() < _FEWEST:
         return

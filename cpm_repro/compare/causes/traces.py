@@ -6,7 +6,7 @@ two make the same updates until the rate changes, and others from the first upda
 
 import numpy as np
 
-from cpm_repro.training.solver import learning_rate
+from cpm_repro.training.rates import learning_rate
 from prototxt_import.formats import schema
 
 from .cause import Cause, evidence, explains
