@@ -1,8 +1,10 @@
-"""Converts a net's weights between Caffe's files and PyTorch's, the same bits, and into ONNX.
+"""Converts a net's weights between Caffe's files and PyTorch's, the same bits, and the net into ONNX, a program of
+torch.export, or one file of Python.
 
-.caffemodel, .caffemodel.h5, .pt and .safetensors turn into one another, and each of them into .onnx. A state_dict of
-another project's training (.pt, .pth or .safetensors, keys "<layer>.weight" and "<layer>.bias") needs --prototxt and
---channel-order. What is written always takes BGR, as Caffe does.
+.caffemodel, .caffemodel.h5, .pt and .safetensors turn into one another, and each of them into .onnx, .pt2 and .py,
+which need nothing of this project. A state_dict of another project's training (.pt, .pth or .safetensors, keys
+"<layer>.weight" and "<layer>.bias") needs --prototxt and --channel-order. What is written always takes BGR, as Caffe
+does.
 """
 
 import argparse
@@ -15,6 +17,8 @@ EXAMPLE = """
 python tools/convert.py --prototxt build/demo/models/deploy.prototxt \\
     --weights build/demo/models/people_iter_1500.caffemodel --out build/demo/people.pt --check
 python tools/convert.py --weights build/demo/people.pt --out build/demo/from_pt.caffemodel
+python tools/convert.py --weights build/demo/people.pt --out build/demo/people.onnx --dynamic --check
+python tools/convert.py --weights build/demo/people.pt --out build/demo/people.py --check
 """
 
 
@@ -24,7 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.model:
         shipped = zoo.find(arguments.model)
         arguments.weights, arguments.prototxt = shipped.weights, shipped.prototxt
-    model = convert(arguments.weights, arguments.out, arguments.prototxt, arguments.channel_order)
+    model = convert(arguments.weights, arguments.out, arguments.prototxt, arguments.channel_order, arguments.dynamic)
     if model.swapped:
         print(f"red and blue swapped in {', '.join(model.swapped)}")
     print(f"{arguments.out}: {sum(parameter.numel() for parameter in model.net.parameters()):,} parameters")
@@ -32,7 +36,7 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     from cpm_repro.convert.check import check, check_table
 
-    checks = check(model.net, model.prototxt, arguments.out)
+    checks = check(model.net, model.prototxt, arguments.out, dynamic=arguments.dynamic)
     print(check_table(checks))
     return 0 if all(made.fits for made in checks) else 1
 
@@ -45,7 +49,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--prototxt", metavar="P", type=Path, help="its net; not needed for a .pt of this project")
     parser.add_argument(
         "--out",
-        metavar="M.{pt,safetensors,onnx,caffemodel,caffemodel.h5}",
+        metavar="M.{pt,safetensors,onnx,pt2,py,caffemodel,caffemodel.h5}",
         type=Path,
         required=True,
         help="what to write",
@@ -55,6 +59,12 @@ def arguments_parser() -> argparse.ArgumentParser:
         choices=("bgr", "rgb"),
         help="the colours' order that the weights were trained on; rgb swaps the first convolutions' red and blue, so "
         "that the result takes BGR (default: bgr for Caffe's weights and this project's)",
+    )
+    parser.add_argument(
+        "--dynamic",
+        action="store_true",
+        help=".onnx and .pt2: for any number of images and any size, where the layers leave them open "
+        "(default: the prototxt's)",
     )
     parser.add_argument(
         "--check",

@@ -1,8 +1,9 @@
 """Does a converted file compute what its source does? Both run on random input and their output blobs are compared."""
 
 import math
+import runpy
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cpm_repro.array_comparison import ArrayComparison, compare_arrays
 from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.layers.layer import Shape
 from prototxt_import.net import Net
 
 from .needing import needing
@@ -42,20 +44,44 @@ class Check:
         return all(blob.share_of_largest <= self.limit for blob in self.blobs)
 
 
-def check(net: Net, prototxt: str, out: Path, seed: int = 1) -> list[Check]:
+def check(net: Net, prototxt: str, out: Path, seed: int = 1, dynamic: bool = False) -> list[Check]:
     """Compares `net` with the file written from it, on input uniform in [-0.5, 0.5] from `seed`.
 
-    `.onnx` runs in ONNX Runtime; the other files are read back here, and a `.caffemodel` by OpenCV too, if installed.
+    `.onnx` runs in ONNX Runtime, `.pt2` and `.py` in torch alone, with `dynamic` on two more numbers of images and
+    sizes; the other files are read back here, and a `.caffemodel` by OpenCV too, if installed.
     """
-    random = np.random.default_rng(seed)
-    inputs = {
-        name: random.uniform(-0.5, 0.5, shape).astype(np.float32) for name, shape in sorted(net.input_shapes.items())
-    }
+    inputs = _random(net.input_shapes, seed)
     expected = _run(net, inputs)
-    if out.suffix == ".onnx":
-        return [_compared("ONNX Runtime", expected, _run_onnx(out, inputs, list(expected)), TOLERANCE)]
+    if out.suffix in _ELSEWHERE:
+        reader, run = _ELSEWHERE[out.suffix]
+        checks = [_compared(reader, expected, run(out, inputs, list(expected)), TOLERANCE)]
+        for shapes in _other_shapes(net) if dynamic else ():
+            inputs = _random(shapes, seed)
+            expected = _run(net, inputs)
+            checks.append(_compared(reader, expected, run(out, inputs, list(expected)), TOLERANCE))
+        return checks
     checks = [_compared("read back", expected, _run(_read_back(out, prototxt), inputs), 0.0)]
     return checks + [_check_opencv(prototxt, out, net, inputs, expected)] if out.suffix == ".caffemodel" else checks
+
+
+def _random(shapes: Mapping[str, Shape], seed: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    return {name: random.uniform(-0.5, 0.5, shape).astype(np.float32) for name, shape in sorted(shapes.items())}
+
+
+def _other_shapes(net: Net) -> list[dict[str, Shape]]:
+    """Other numbers of images and other sizes of the inputs; the sizes stay where layers have learned for one."""
+    tried = [{name: _larger(shape, by) for name, shape in net.input_shapes.items()} for by in (8, 13)]
+    try:
+        for shapes in tried:
+            _run(net, _random(shapes, 1))
+    except RuntimeError:  # torch's, of a layer for one size only
+        return [{name: (shape[0] + 2, *shape[1:]) for name, shape in net.input_shapes.items()}]
+    return tried
+
+
+def _larger(shape: Shape, by: int) -> Shape:
+    return (shape[0] + 1, *shape[1:2], *(size + by + axis for axis, size in enumerate(shape[2:])))
 
 
 def _run(net: Net, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -80,6 +106,28 @@ def _run_onnx(out: Path, inputs: Mapping[str, np.ndarray], names: list[str]) -> 
         import onnxruntime
     session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
     return dict(zip(names, session.run(None, dict(inputs)), strict=True))
+
+
+def _run_program(out: Path, inputs: Mapping[str, np.ndarray], names: list[str]) -> dict[str, np.ndarray]:
+    program = torch.export.load(out).module()
+    with torch.no_grad():
+        found = program({name: torch.from_numpy(values) for name, values in inputs.items()})
+    return {name: found[name].numpy() for name in names}
+
+
+def _run_python(out: Path, inputs: Mapping[str, np.ndarray], names: list[str]) -> dict[str, np.ndarray]:
+    """The file was just written from the net: its code is this project's."""
+    there = runpy.run_path(str(out))
+    with torch.no_grad():
+        found = there["load"]()(*(torch.from_numpy(inputs[name]) for name in there["INPUTS"]))
+    return {name: (found if len(names) == 1 else found[name]).numpy() for name in names}
+
+
+_ELSEWHERE: dict[str, tuple[str, Callable[[Path, Mapping[str, np.ndarray], list[str]], dict[str, np.ndarray]]]] = {
+    ".onnx": ("ONNX Runtime", _run_onnx),
+    ".pt2": ("torch.export", _run_program),
+    ".py": ("torch alone", _run_python),
+}
 
 
 def _check_opencv(prototxt: str, out: Path, net: Net, inputs: Arrays, expected: Arrays) -> Check:

@@ -13,15 +13,17 @@ from .onnx_graph import OnnxGraph
 _PROTOBUF_LIMIT = 2**31 - 1
 
 
-def save_onnx(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
+def save_onnx(path: str | os.PathLike[str], net: Net, prototxt: str, dynamic: bool = False) -> None:
     """The net as opset-17 ONNX; the prototxt's text goes into the metadata (key `prototxt`).
+
+    dynamic: for any number of images and any size, where the layers leave them open.
 
     InputError names a layer that ONNX export does not know; a net of more than 2 GB is refused too.
     """
     size = sum(parameter.numel() * parameter.element_size() for parameter in net.parameters())
     if size + len(prototxt) > 0.99 * _PROTOBUF_LIMIT:
         raise InputError(f"expected weights of less than 2 GB, ONNX's limit for one file, found {size} bytes")
-    model = OnnxGraph(net).model()
+    model = OnnxGraph(net, dynamic).model()
     onnx.helper.set_model_props(model, {"prototxt": prototxt})
     onnx.checker.check_model(model, full_check=True)
     with replacing(path) as temporary:

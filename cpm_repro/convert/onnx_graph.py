@@ -24,13 +24,15 @@ IR_VERSION = 8  # what came with the opset; older runtimes refuse newer ones
 class LayerExport:
     """One layer on its way into the graph: what its converter reads, and how it adds nodes and constants.
 
-    `bottoms` are the names of ONNX values, `shapes` the bottoms' shapes, `top_shapes` the tops'.
+    `bottoms` are the names of ONNX values, `shapes` the bottoms' shapes, `top_shapes` the tops'. `dynamic`: they are
+    those of an example only, and the nodes must do for others.
     """
 
     layer: Layer
     bottoms: list[str]
     shapes: list[Shape]
     top_shapes: list[Shape]
+    dynamic: bool = False
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
@@ -60,7 +62,7 @@ class LayerExport:
         return self.constant(np.array(value, np.float32))
 
     def reshape(self, value: str, shape: Shape) -> str:
-        """Adds a Reshape to a constant shape."""
+        """Adds a Reshape to a constant shape; 0 keeps the size that the axis has, −1 is worked out."""
         return self.node("Reshape", value, self.constant(np.array(shape, np.int64)))
 
     def blob(self, name: str, shape: Shape | None = None) -> str:
@@ -95,13 +97,14 @@ def onnx_converter(layer_class: type[Layer]) -> Converter | None:
 
 
 class OnnxGraph:
-    """The graph of a net in the TEST phase; inputs and outputs are float32 blobs by their Caffe names, of fixed shape.
+    """The graph of a net in the TEST phase; inputs and outputs are float32 blobs by their Caffe names.
 
+    dynamic: for any number of images of any size, where the layers leave them open; else for the net's shapes.
     InputError names the layer that ONNX export does not know.
     """
 
-    def __init__(self, net: Net) -> None:
-        self.net = net
+    def __init__(self, net: Net, dynamic: bool = False) -> None:
+        self.net, self.dynamic = net, dynamic
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.value_of = {blob: blob for blob in net.input_shapes}
@@ -121,7 +124,7 @@ class OnnxGraph:
             )
         shapes = [self.net.blob_shapes[blob] for blob in spec.bottom]
         tops = [self.net.blob_shapes[blob] for blob in spec.top]
-        export = LayerExport(layer, [self.value_of[bottom] for bottom in spec.bottom], shapes, tops)
+        export = LayerExport(layer, [self.value_of[bottom] for bottom in spec.bottom], shapes, tops, self.dynamic)
         values = converter(export)
         values = [values] if isinstance(values, str) else values
         for top, value, is_final in zip(spec.top, values, final, strict=True):
@@ -140,14 +143,28 @@ class OnnxGraph:
         """The finished model; an input that no layer takes is no output of it."""
         shapes, inputs = self.net.blob_shapes, self.net.input_shapes
         made = {blob: self.value_of[blob] for blob in self.net.output_names if self.value_of[blob] not in inputs}
-        taken = [_value(blob, shape) for blob, shape in inputs.items()]
-        outputs = [_value(value, shapes[blob]) for blob, value in made.items()]
+        taken = [_value(blob, _open(blob, shape) if self.dynamic else shape) for blob, shape in inputs.items()]
+        outputs = [
+            _value(value, _all_open(blob, shapes[blob]) if self.dynamic else shapes[blob])
+            for blob, value in made.items()
+        ]
         graph = helper.make_graph(self.nodes, self.net.param.name or "net", taken, outputs, self.constants)
         opset = helper.make_opsetid("", OPSET)
         return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="cpm-repro")
 
 
-def _value(name: str, shape: Shape) -> onnx.ValueInfoProto:
+def _open(blob: str, shape: Shape) -> tuple[int | str, ...]:
+    """An input's shape with names for what is open: the images, and the axes behind the channels."""
+    axes = ("height", "width") if len(shape) == 4 else tuple(f"axis_{axis}" for axis in range(2, len(shape)))
+    return ("batch", *shape[1:2], *(f"{blob}_{axis}" for axis in axes))
+
+
+def _all_open(blob: str, shape: Shape) -> tuple[int | str, ...]:
+    """An output's shape: what it is, the input's says."""
+    return tuple(f"{blob}_axis_{axis}" for axis in range(len(shape)))
+
+
+def _value(name: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 

@@ -4,6 +4,7 @@ Where ONNX's rule and Caffe's differ (pooling's size and divisor) the nodes say 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from prototxt_import.layers.convolution import Convolution, Deconvolution
 from prototxt_import.layers.dropout import Dropout
 from prototxt_import.layers.eltwise import Eltwise
 from prototxt_import.layers.inner_product import InnerProduct
+from prototxt_import.layers.layer import Shape
 from prototxt_import.layers.normalization import LRN, MVN, BatchNorm, Normalize
 from prototxt_import.layers.pooling import Pooling
 from prototxt_import.layers.reduction import ArgMax, Reduction
@@ -69,13 +71,20 @@ def inner_product(e: LayerExport) -> str:
     layer, p = e.layer, e.layer.spec.inner_product_param
     rows = e.node("Flatten", e.bottoms[0], axis=layer.first)
     y = e.node("Gemm", rows, *(e.blob(name) for name in layer.blob_names), transB=int(not p.transpose))
-    return y if layer.first == 1 else e.reshape(y, e.top_shapes[0])
+    return y if layer.first == 1 else e.reshape(y, _any_first(e.top_shapes[0]))
+
+
+def _any_first(shape: Shape) -> Shape:
+    """A shape for Reshape that leaves the number of images open."""
+    return (-1, *shape[1:])
 
 
 @exports(Pooling)
 def pooling(e: LayerExport) -> str:
     """MaxPool or AveragePool with padding that gives Caffe's size, and the mean's divisor put right at the border."""
     e.layer.require(len(e.top_shapes) == 1, "one top, for an ONNX export", "a second one, the mask")
+    if e.dynamic:
+        return _pooling_of_any_size(e)
     size, out = e.shapes[0][2:], e.top_shapes[0][2:]
     window = e.layer.window or Window(kernel=tuple(size))
     beyond = [
@@ -92,6 +101,36 @@ def pooling(e: LayerExport) -> str:
     mean = e.node("AveragePool", x, count_include_pad=1, **geometry)
     share = math.prod(window.kernel) / _divisors(size, out, window)
     return mean if (share == 1).all() else e.node("Mul", mean, e.constant(share.astype(np.float32)))
+
+
+def _pooling_of_any_size(e: LayerExport) -> str:
+    """Windows' number rounds down after a stride less 1 of padding at the end, which is Caffe's rounding up; with
+    padding less than a kernel in all, which leaves out the window that would begin beyond the padding."""
+    window, x = e.layer.window, e.bottoms[0]
+    if window is None:
+        return e.node("GlobalMaxPool" if e.layer.is_max else "GlobalAveragePool", x)
+    rounding = [s - 1 if window.ceil else 0 for s in window.stride]
+    if any(window.pad):
+        rounding = [min(r, k - 1 - p) for r, k, p in zip(rounding, window.kernel, window.pad, strict=True)]
+    beyond = [p + r for p, r in zip(window.pad, rounding, strict=True)]
+    geometry = {"kernel_shape": window.kernel, "strides": window.stride}
+    if e.layer.is_max:
+        return e.node("MaxPool", _padded(e, x, window.pad, beyond, e.number(_LOWEST)), **geometry)
+    mean = e.node("AveragePool", _padded(e, x, window.pad, beyond, e.number(0)), **geometry)
+    if not any(rounding):
+        return mean
+    image = e.node("Slice", x, *(e.constant(np.array(v, np.int64)) for v in ([0, 0], [1, 1], [0, 1])))
+    ones = e.node("ConstantOfShape", e.node("Shape", image))
+    inside = e.node("Add", ones, e.number(1))
+    inside = _padded(e, inside, window.pad, window.pad, e.number(1))
+    inside = _padded(e, inside, (0, 0), rounding, e.number(0))
+    return e.node("Div", mean, e.node("AveragePool", inside, **geometry))
+
+
+def _padded(e: LayerExport, x: str, before: Sequence[int], behind: Sequence[int], value: str) -> str:
+    if not any([*before, *behind]):
+        return x
+    return e.node("Pad", x, e.constant(np.array([0, 0, *before, 0, 0, *behind], np.int64)), value)
 
 
 def _divisors(size: tuple[int, ...], out: tuple[int, ...], window: Window) -> np.ndarray:
@@ -204,7 +243,7 @@ def _spread(e: LayerExport, name: str) -> str:
     """The layer's blob, or else the second bottom, with axes of size 1 to broadcast over the first bottom."""
     if name in e.layer.blob_names:
         return e.blob(name, (*getattr(e.layer, name).shape, *(1,) * e.layer.trailing))
-    return e.reshape(e.bottoms[1], (*e.shapes[1], *(1,) * e.layer.trailing))
+    return e.reshape(e.bottoms[1], (*(0,) * len(e.shapes[1]), *(1,) * e.layer.trailing))
 
 
 @exports(Scale)
@@ -220,7 +259,7 @@ def bias(e: LayerExport) -> str:
 
 @exports(Axpy)
 def axpy(e: LayerExport) -> str:
-    factor = e.reshape(e.bottoms[0], (*e.shapes[1][:2], 1, 1))
+    factor = e.reshape(e.bottoms[0], (0, 0, 1, 1))
     return e.node("Add", e.node("Mul", factor, e.bottoms[1]), e.bottoms[2])
 
 
@@ -236,13 +275,14 @@ def lrn(e: LayerExport) -> str:
 
 @exports(MVN)
 def mvn(e: LayerExport) -> str:
-    p, shape = e.layer.spec.mvn_param, e.shapes[0]
-    rows = e.reshape(e.bottoms[0], (shape[0] if p.across_channels else shape[0] * shape[1], -1))
-    x = e.node("Sub", rows, e.node("ReduceMean", rows, axes=[1]))
+    p, x = e.layer.spec.mvn_param, e.bottoms[0]
+    axes = list(range(1 if p.across_channels else 2, len(e.shapes[0])))
+    x = e.node("Sub", x, e.node("ReduceMean", x, axes=axes)) if axes else e.node("Sub", x, x)
     if p.normalize_variance:
-        deviation = e.node("Sqrt", e.node("ReduceMean", e.node("Mul", x, x), axes=[1]))
+        squares = e.node("Mul", x, x)
+        deviation = e.node("Sqrt", e.node("ReduceMean", squares, axes=axes) if axes else squares)
         x = e.node("Div", x, e.node("Add", deviation, e.number(p.eps)))
-    return e.reshape(x, shape)
+    return x
 
 
 @exports(Normalize)
@@ -263,13 +303,12 @@ def softmax(e: LayerExport) -> str:
 def reduction(e: LayerExport) -> str:
     p = e.layer.spec.reduction_param
     operator = {p.SUM: "ReduceSum", p.ASUM: "ReduceL1", p.SUMSQ: "ReduceSumSquare", p.MEAN: "ReduceMean"}[p.operation]
-    outer = e.shapes[0][: e.layer.first]
-    rows = e.reshape(e.bottoms[0], (math.prod(outer), -1))
+    axes = list(range(e.layer.first, len(e.shapes[0])))
     if operator == "ReduceSum":  # of this opset, alone, takes its axes as an input
-        y = e.node(operator, rows, e.constant(np.array([1], np.int64)), keepdims=0)
+        y = e.node(operator, e.bottoms[0], e.constant(np.array(axes, np.int64)), keepdims=0)
     else:
-        y = e.node(operator, rows, axes=[1], keepdims=0)
-    return e.reshape(_line(e, y, p.coeff, 0), outer)
+        y = e.node(operator, e.bottoms[0], axes=axes, keepdims=0)
+    return _line(e, y, p.coeff, 0)
 
 
 @exports(ArgMax)
@@ -283,7 +322,7 @@ def arg_max(e: LayerExport) -> str:
     if p.out_max_val:
         return e.node("ReduceMax", rows, axes=[axis])
     places = e.node("Cast", e.node("ArgMax", rows, axis=axis, select_last_index=1), to=1)  # TensorProto.FLOAT
-    return e.reshape(places, e.top_shapes[0]) if whole else places
+    return e.reshape(places, _any_first(e.top_shapes[0])) if whole else places
 
 
 @exports(Slice)
@@ -296,9 +335,21 @@ def concat(e: LayerExport) -> str:
     return e.node("Concat", *e.bottoms, axis=e.layer.along)
 
 
-@exports(Flatten, Reshape)
+@exports(Flatten)
+def flatten(e: LayerExport) -> str:
+    first, last = e.layer.first, e.layer.last
+    return e.reshape(e.bottoms[0], ((0,) * first + (-1,) + e.shapes[0][last + 1 :]))
+
+
+@exports(Reshape)
 def reshape(e: LayerExport) -> str:
-    return e.reshape(e.bottoms[0], e.top_shapes[0])
+    """Caffe's 0 and −1 are ONNX's, where no axis before them changes its place."""
+    dims, after = list(e.layer.spec.reshape_param.shape.dim), e.layer.after
+    behind = e.shapes[0][after:]
+    if len(dims) == after - e.layer.first:
+        behind = (0,) * len(behind)
+    shape = ((0,) * e.layer.first + tuple(dims) + tuple(behind)) if e.dynamic else e.top_shapes[0]
+    return e.reshape(e.bottoms[0], shape)
 
 
 @exports(Permute)
@@ -317,8 +368,9 @@ def tile(e: LayerExport) -> str:
 def crop(e: LayerExport) -> str:
     axes = range(e.layer.first, len(e.shapes[0]))
     starts = [e.layer.offsets[axis] for axis in axes]
-    ends = [start + e.shapes[1][axis] for start, axis in zip(starts, axes, strict=True)]
-    return e.node("Slice", e.bottoms[0], *(e.constant(np.array(values, np.int64)) for values in (starts, ends, axes)))
+    begin, along = (e.constant(np.array(values, np.int64)) for values in (starts, axes))
+    sizes = e.node("Gather", e.node("Shape", e.bottoms[1]), along)
+    return e.node("Slice", e.bottoms[0], begin, e.node("Add", begin, sizes), along)
 
 
 @exports(Eltwise)

@@ -1,5 +1,5 @@
 """A net's weights in other forms: `.caffemodel`, `.caffemodel.h5`, `.pt` and `.safetensors` hold the same bits and
-convert into one another; `.onnx` is written for other runtimes.
+convert into one another; `.onnx`, `.pt2` and `.py` are written for programs without this project.
 
 `.pt` and `.safetensors` hold the prototxt's text beside the weights, so that `load(path)` needs nothing else.
 """
@@ -23,7 +23,9 @@ from prototxt_import.net import Net, load_net
 from prototxt_import.operations import Operations
 
 from .channel_order import swap_red_and_blue
+from .exported_program import save_program
 from .needing import needing
+from .python_export import save_python
 from .state_dicts import FORMAT, is_state_dict, read_state_dict
 
 
@@ -70,21 +72,35 @@ def _in_fixed_order(content: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + content[end:]
 
 
-def _save_onnx(path: Path, net: Net, prototxt: str) -> None:
+def _save_onnx(path: Path, net: Net, prototxt: str, dynamic: bool = False) -> None:
     with needing("onnx", str(path)):
         from .onnx_export import save_onnx
     with naming(path):
-        save_onnx(path, net, prototxt)
+        save_onnx(path, net, prototxt, dynamic)
+
+
+def _save_program(path: Path, net: Net, prototxt: str, dynamic: bool = False) -> None:
+    with naming(path):
+        save_program(path, net, prototxt, dynamic)
+
+
+def _save_python(path: Path, net: Net, prototxt: str) -> None:
+    with naming(path):
+        save_python(path, net, prototxt)
 
 
 WRITERS: dict[str, Callable[[Path, Net, str], None]] = {
     ".pt": save_pt,
     ".safetensors": save_safetensors,
     ".onnx": _save_onnx,
+    ".pt2": _save_program,
+    ".py": _save_python,
     ".caffemodel": lambda path, net, prototxt: write_caffemodel(path, net.to_caffemodel()),
     ".h5": lambda path, net, prototxt: write_hdf5(path, net.to_caffemodel()),
 }
 """What writes a net, by the suffix of the file's name: (path, net, the prototxt's text)."""
+OF_ANY_SIZE: dict[str, Callable[[Path, Net, str, bool], None]] = {".onnx": _save_onnx, ".pt2": _save_program}
+"""What can leave the number of images and their size open, with True for that."""
 
 
 def load(path: str | os.PathLike[str], phase: str = "TEST", engine: str | Operations = "fast") -> Net:
@@ -168,10 +184,24 @@ def _check_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, object], pat
         raise InputError(f"{path}: {first_five(differences)}")
 
 
-def convert(source: Path, out: Path, prototxt: Path | None = None, channel_order: str | None = None) -> Model:
-    """Writes the weights in the form that `out`'s suffix names (see WRITERS and `read_model`); returns the model."""
+def convert(
+    source: Path,
+    out: Path,
+    prototxt: Path | None = None,
+    channel_order: str | None = None,
+    dynamic: bool = False,
+) -> Model:
+    """Writes the weights in the form that `out`'s suffix names (see WRITERS and `read_model`); returns the model.
+
+    dynamic: for any number of images of any size, in forms that have sizes.
+    """
     if out.suffix not in WRITERS:
         raise InputError(f"{out}: expected a name that ends in {', '.join(WRITERS)}, found '{out.suffix}'")
+    if dynamic and out.suffix not in OF_ANY_SIZE:
+        raise InputError(f"{out}: expected a name that ends in {' or '.join(OF_ANY_SIZE)}, for any size (--dynamic)")
     model = read_model(source, prototxt, channel_order)
-    WRITERS[out.suffix](out, model.net, model.prototxt)
+    if dynamic:
+        OF_ANY_SIZE[out.suffix](out, model.net, model.prototxt, True)
+    else:
+        WRITERS[out.suffix](out, model.net, model.prototxt)
     return model

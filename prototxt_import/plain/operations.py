@@ -51,8 +51,8 @@ class Plain(Operations):
         return y if bias is None else y + bias
 
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
-        if _rounds_like_torch(window):
-            return F.max_pool2d(x, window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
+        if _rounds_like_torch(window) and not any(window.pad):
+            return F.max_pool2d(x, window.kernel, window.stride, ceil_mode=window.ceil)
         return F.max_pool2d(_padded_for_maxima(x, window), window.kernel, window.stride)
 
     def max_pool_with_mask(self, x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
@@ -66,6 +66,8 @@ class Plain(Operations):
     def ave_pool(self, x: Tensor, window: Window) -> Tensor:
         if isinstance(window.kernel[0], torch.SymInt):  # the whole map, of a size that a traced program leaves open
             return x.mean((2, 3), keepdim=True)
+        if any(window.pad) and isinstance(x.shape[2], torch.SymInt):
+            return _mean_of_inside(x, window)
         if _rounds_like_torch(window):
             return F.avg_pool2d(x, window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
         height, width = window.pooled((x.shape[2], x.shape[3]))
@@ -209,14 +211,23 @@ def _rounds_like_torch(window: Window) -> bool:
 
 def _padded_for_maxima(x: Tensor, window: Window) -> Tensor:
     """With the lowest values around it, so that torch's windows, which round down, are Caffe's."""
-    bottom, right = _beyond(x, window)
-    top, left = window.pad
-    return F.pad(x, (left, max(right, 0), top, max(bottom, 0)), value=torch.finfo(x.dtype).min)
+    (top, left), (bottom, right) = window.pad, _beyond(window)
+    return F.pad(x, (left, right, top, bottom), value=torch.finfo(x.dtype).min)
 
 
-def _beyond(x: Tensor, window: Window) -> tuple[int, int]:
-    """Rows and columns that the last windows need below and to the right of the blob."""
-    size = (x.shape[2], x.shape[3])
-    ends = zip(window.pooled(size), window.kernel, window.stride, window.pad, size, strict=True)
-    bottom, right = ((count - 1) * s + k - p - n for count, k, s, p, n in ends)
-    return bottom, right
+def _mean_of_inside(x: Tensor, window: Window) -> Tensor:
+    """AVE pooling of a map whose size a traced program leaves open: sums, and the part of each window that counts."""
+    (top, left), (bottom, right) = window.pad, _beyond(window)
+    sums = F.avg_pool2d(F.pad(x, (left, right, top, bottom)), window.kernel, window.stride, divisor_override=1)
+    inside = F.pad(torch.ones_like(x[:1, :1]), (left, left, top, top), value=1)
+    inside = F.pad(inside, (0, right - left, 0, bottom - top))
+    return sums / F.avg_pool2d(inside, window.kernel, window.stride, divisor_override=1)
+
+
+def _beyond(window: Window) -> tuple[int, ...]:
+    """Rows and columns of padding at the end with which torch's number of windows, rounded down, is Caffe's for a blob
+    of any size: a stride less one rounds it up; and with less than a kernel, where there is padding, no window begins
+    beyond that."""
+    drops = any(window.pad)
+    axes = zip(window.kernel, window.stride, window.pad, strict=True)
+    return tuple(p + (min(s - 1, k - 1 - p) if drops else s - 1) if window.ceil else p for k, s, p in axes)

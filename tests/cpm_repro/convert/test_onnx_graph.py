@@ -10,11 +10,13 @@ from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.layers.layer import CONVERTERS
 from prototxt_import.net import Net, load_net
+from tests.cpm_repro.convert.elsewhere import CHAINS, CPM, chain, run_alone
 from tests.foreign_nets import WITH_OPENCV, WITHOUT_OPENCV, foreign_net
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `convert` is not installed")
 onnx = pytest.importorskip("onnx", reason="the extra `convert` is not installed")
 
+from cpm_repro.convert.check import check  # noqa: E402
 from cpm_repro.convert.onnx_export import save_onnx  # noqa: E402
 from cpm_repro.convert.onnx_graph import exports, onnx_converter  # noqa: E402
 
@@ -141,3 +143,26 @@ def test_what_onnx_cannot_say_is_refused_by_name(tmp_path, text, said):
     with pytest.raises(InputError, match=said):
         save_onnx(tmp_path / "n.onnx", net, text)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [*CHAINS, "cpm"])
+def test_of_any_size(tmp_path, name):
+    """In ONNX Runtime at three numbers of images and sizes."""
+    text = CPM if name == "cpm" else chain(name)
+    net = Net(parse_net(text, "n"), seed=1).eval()
+    save_onnx(tmp_path / "net.onnx", net, text, dynamic=True)
+    checks = check(net, text, tmp_path / "net.onnx", dynamic=True)
+    assert len(checks) == 3 and all(made.fits and made.blobs for made in checks)
+    (given,) = session(tmp_path / "net.onnx").get_inputs()
+    assert given.shape == ["batch", 4, f"{given.name}_height", f"{given.name}_width"]
+
+
+def test_of_any_size_where_this_project_is_not(tmp_path):
+    net = Net(parse_net(CPM, "n"), seed=1).eval()
+    save_onnx(tmp_path / "net.onnx", net, CPM, dynamic=True)
+    code = "import numpy as np, onnxruntime\n"
+    code += "net = onnxruntime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])\n"
+    code += "for h, w in ((21, 26), (46, 46), (33, 80)):\n"
+    code += "    print(net.run(None, {'data': np.zeros((2, 4, h, w), np.float32)})[0].shape)\n"
+    shapes = [tuple(net({"data": torch.zeros(2, 4, h, w)})["sum"].shape) for h, w in ((21, 26), (46, 46), (33, 80))]
+    assert run_alone(code, tmp_path / "net.onnx").splitlines() == [str(shape) for shape in shapes]

@@ -1,0 +1,284 @@
+"""Writes a net as one readable file of Python that needs torch only, its weights beside it as `.safetensors`.
+
+A method for each stage of a pose machine, in the names of the prototxt; Caffe's rounding of pooling is spelt out.
+"""
+
+import keyword
+import os
+import re
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from prototxt_import.files import InputError, replacing
+from prototxt_import.layers.layer import Layer
+from prototxt_import.net import Net
+
+from .needing import needing
+from .python_layers import Lines, writer_of
+
+_STAGE = re.compile(r"_stage(\d+)$")
+_WIDTH = 120
+_BEGIN = '''"""{name}, a Caffe net as a torch module; written by cpm-repro. Needs torch only.
+
+    import {module}
+    net = {module}.load()  # with the weights of {weights} beside this file
+    {outputs} = net({inputs})
+
+{shapes}. Colours come in the order B, G, R.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+INPUTS = {names}
+
+
+def load(weights=Path(__file__).with_suffix(".safetensors")):
+    """The net with its weights, for testing."""
+    net = Net()
+    net.load_state_dict(read_safetensors(weights))
+    return net.eval()
+
+
+def read_safetensors(path):
+    """Tensors by name: eight bytes say how long the header is, a JSON of types, shapes and places; then the values."""
+    content = bytearray(Path(path).read_bytes())
+    begin = 8 + int.from_bytes(content[:8], "little")
+    tensors = {{}}
+    for name, entry in json.loads(content[8:begin]).items():
+        if name != "__metadata__":
+            first, shape = begin + entry["data_offsets"][0], entry["shape"]
+            values = torch.frombuffer(content, dtype=torch.float32, offset=first, count=math.prod(shape))
+            tensors[name] = values.reshape(shape)
+    return tensors
+'''
+_BEYOND = '''
+
+def beyond(kernel, stride, pad, ceil):
+    """Rows or columns below and to the right of the map that make torch's number of windows Caffe's: torch rounds it
+    down, Caffe up, but with padding on any axis leaves out a window that would begin beyond the map and its padding."""
+    rounding = [s - 1 if ceil else 0 for s in stride]
+    if any(pad):
+        rounding = [min(r, k - 1 - p) for r, k, p in zip(rounding, kernel, pad)]
+    return [p + r for p, r in zip(pad, rounding)]
+'''
+_HELPERS = {
+    "max_pool": '''
+
+def max_pool(x, kernel, stride, pad, ceil=True):
+    """Caffe's MAX pooling."""
+    (top, left), (bottom, right) = pad, beyond(kernel, stride, pad, ceil)
+    x = F.pad(x, (left, right, top, bottom), value=torch.finfo(x.dtype).min)
+    return F.max_pool2d(x, kernel, stride)
+''',
+    "ave_pool": '''
+
+def ave_pool(x, kernel, stride, pad, ceil=True):
+    """Caffe's AVE pooling: what a window has beyond the map and its padding does not count in the divisor."""
+    (top, left), (bottom, right) = pad, beyond(kernel, stride, pad, ceil)
+    sums = F.avg_pool2d(F.pad(x, (left, right, top, bottom)), kernel, stride, divisor_override=1)
+    inside = torch.ones_like(x[:1, :1])
+    inside = F.pad(F.pad(inside, (left, left, top, top), value=1), (0, right - left, 0, bottom - top))
+    return sums / F.avg_pool2d(inside, kernel, stride, divisor_override=1)
+''',
+    "mvn": '''
+
+def mvn(x, first, eps):
+    """Caffe's MVN: without the mean over the axes from `first` on, and with eps divided by the deviation and eps."""
+    axes = tuple(range(first, x.dim()))
+    x = x - x.mean(axes, keepdim=True)
+    return x if eps is None else x / ((x * x).mean(axes, keepdim=True).sqrt() + eps)
+''',
+}
+
+
+@dataclass
+class _Step:
+    """A line of forward: variables, and the expression of what they become, which uses other variables."""
+
+    stage: int
+    tops: list[str]
+    expressions: list[str]
+    uses: list[str]
+
+    @property
+    def line(self) -> str:
+        return f"{', '.join(self.tops)} = {', '.join(self.expressions)}"
+
+
+@dataclass
+class PythonNet:
+    """A net as Python: the lines of its `__init__` and of its stages, and the state_dict of the class."""
+
+    net: Net
+    made: list[str] = field(default_factory=list)
+    steps: list[_Step] = field(default_factory=list)
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._variable_of: dict[str, str] = {}
+        self._variables: dict[str, str] = {}
+        self.inputs = [self._own(blob) for blob in self.net.input_shapes]
+        stages = _stages([layer.own_name for layer in self._computing()])
+        self._stage_names = {f"stage{stage}" for stage in stages}
+        for layer, stage in zip(self._computing(), stages, strict=True):
+            self._add(layer, stage)
+        made = [blob for blob in self.net.output_names if blob not in self.net.input_shapes]
+        self.outputs = {blob: self._variable_of[blob] for blob in made}
+
+    def _computing(self) -> list[Layer]:
+        return [layer for layer in self.net.layers.values() if not layer.is_source]
+
+    def _own(self, blob: str) -> str:
+        """The variable of a blob from here on."""
+        if blob not in self._variables:
+            self._variables[blob] = _apart(blob, {*_TAKEN, *self._variables.values()})
+        self._variable_of[blob] = self._variables[blob]
+        return self._variable_of[blob]
+
+    def _add(self, layer: Layer, stage: int) -> None:
+        uses = [self._variable_of[bottom] for bottom in layer.spec.bottom]
+        expressions = self._expressions(layer, uses)
+        tops = list(layer.spec.top)
+        last = self.steps[-1] if self.steps else None
+        if layer.rectifies and tops == list(layer.spec.bottom) and last and last.tops == uses and last.stage == stage:
+            last.expressions = [expressions[0].replace(f"({uses[0]}", f"({last.expressions[0]}")]
+        elif any(expression not in uses for expression in expressions):
+            self.steps.append(_Step(stage, [self._own(top) for top in tops], expressions, uses))
+        else:  # another name for the same
+            self._variable_of.update(zip(tops, expressions, strict=True))
+
+    def _expressions(self, layer: Layer, uses: list[str]) -> list[str]:
+        """Of the layer's tops; what it owns is added."""
+        writer = writer_of(type(layer))
+        if writer is None:
+            raise InputError(
+                f"{layer.where}: expected a layer type of deploy nets that can be written as Python, "
+                f"found {layer.spec.type}"
+            )
+        owned = {key.split(".")[0] for key in self.state}
+        lines = Lines(layer, _apart(layer.own_name, {*owned, *dir(nn.Module), "training", *self._stage_names}), uses)
+        expressions = writer(lines)
+        while not owned.isdisjoint(key.split(".")[0] for key in lines.state):
+            lines = Lines(layer, f"{lines.name}_", uses)
+            expressions = writer(lines)
+        self.made += lines.made
+        self.state.update(lines.state)
+        return [expressions] if isinstance(expressions, str) else expressions
+
+    def source(self, path: Path) -> str:
+        """The file."""
+        shapes = "; ".join(f"`{name}` has {tuple(shape)}" for name, shape in self.net.input_shapes.items())
+        heading = _BEGIN.format(
+            name=(self.net.param.name or "net").replace('"', "'").replace("\\", "/"),
+            module=path.stem,
+            weights=path.with_suffix(".safetensors").name,
+            inputs=", ".join(self.inputs),
+            names=list(self.net.input_shapes),
+            outputs=next(iter(self.outputs.values())) if len(self.outputs) == 1 else "blobs",
+            shapes="In the prototxt " + shapes.replace("\\", "/").replace('"', "'"),
+        )
+        body = "\n".join(step.line for step in self.steps)
+        helpers = [text for name, text in _HELPERS.items() if f"{name}(" in body]
+        pools = [_BEYOND] if re.search(r"\b(max|ave)_pool\(", body) else []
+        made = self.made or ["pass"]
+        lines = ["", "", "class Net(nn.Module):", "    def __init__(self):", "        super().__init__()"]
+        lines += [f"        {line}" for line in made]
+        return heading + "".join([*pools, *helpers]) + "\n".join([*lines, "", *self._methods()]) + "\n"
+
+    def _methods(self) -> list[str]:
+        """forward, and before it a method for each stage, if there are several."""
+        runs = [(stage, list(steps)) for stage, steps in groupby(self.steps, lambda step: step.stage)]
+        blobs = list(self.outputs.items())
+        result = blobs[0][1] if len(blobs) == 1 else "{" + ", ".join(f"{blob!r}: {name}" for blob, name in blobs) + "}"
+        forward = _method("forward", self.inputs)
+        if len(runs) == 1:
+            return [*forward, *(f"        {step.line}" for step in self.steps), f"        return {result}"]
+        methods: list[str] = []
+        names = [f"stage{stage}" for stage, _ in runs]
+        names = [name if names.count(name) == 1 else f"{name}_{index}" for index, name in enumerate(names)]
+        for index, (name, (_, steps)) in enumerate(zip(names, runs, strict=True)):
+            later = [use for _, others in runs[index + 1 :] for step in others for use in step.uses]
+            made = list(dict.fromkeys(top for step in steps for top in step.tops))
+            given = [top for top in made if top in {*later, *self.outputs.values()}]
+            taken = _taken(steps)
+            body = [f"        {step.line}" for step in steps]
+            methods += [*_method(name, taken), *body, f"        return {', '.join(given)}", ""]
+            forward.append(f"        {', '.join(given)} = self.{name}({', '.join(taken)})")
+        return [*methods, *forward, f"        return {result}"]
+
+
+_TAKEN = {
+    "self",
+    "torch",
+    "nn",
+    "F",
+    "json",
+    "math",
+    "Path",
+    "Net",
+    "INPUTS",
+    "load",
+    "beyond",
+    "read_safetensors",
+    *_HELPERS,
+}
+
+
+def _apart(name: str, others: set[str]) -> str:
+    """A Python name like it that is none of the others."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    plain = f"_{plain}" if not plain or plain[0].isdigit() or keyword.iskeyword(plain) else plain
+    while plain in others:
+        plain += "_"
+    return plain
+
+
+def _method(name: str, arguments: list[str]) -> list[str]:
+    return [f"    def {name}({', '.join(['self', *arguments])}):"]
+
+
+def _taken(steps: list[_Step]) -> list[str]:
+    """Variables that the steps use before they make them."""
+    made: set[str] = set()
+    taken: list[str] = []
+    for step in steps:
+        taken += [use for use in step.uses if use not in made and use not in taken]
+        made.update(step.tops)
+    return taken
+
+
+def _stages(names: list[str]) -> list[int]:
+    """The stage of each layer: what its name says, else that of the layer before it."""
+    found = [int(match[1]) if (match := _STAGE.search(name)) else None for name in names]
+    stage = next((number for number in found if number is not None), 1)
+    stages = []
+    for number in found:
+        stage = stage if number is None else number
+        stages.append(stage)
+    return stages
+
+
+def save_python(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
+    """`path` and, beside it, the weights as `.safetensors`. InputError names a layer that cannot be written."""
+    path = Path(path)
+    if not path.stem.isidentifier():
+        raise InputError(f"{path}: expected a name that Python can import, such as net.py")
+    with needing("safetensors", str(path)):
+        from safetensors.torch import save
+    python = PythonNet(net)
+    plain = {"memory_format": torch.contiguous_format}
+    weights = save({name: value.cpu().clone(**plain) for name, value in python.state.items()}, {"prototxt": prototxt})
+    with replacing(path.with_suffix(".safetensors")) as temporary:
+        temporary.write_bytes(weights)
+    with replacing(path) as temporary:
+        temporary.write_text(python.source(path), encoding="utf-8")

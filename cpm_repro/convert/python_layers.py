@@ -1,0 +1,372 @@
+"""Caffe's layers as lines of Python that need torch only, a function for each; importing this module registers them.
+
+Where torch's rule and Caffe's differ (pooling's size and divisor) the lines say Caffe's in full.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from prototxt_import.layers.activations import (
+    BNLL,
+    ELU,
+    AbsVal,
+    Clip,
+    Exp,
+    Log,
+    Power,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    TanH,
+    Threshold,
+)
+from prototxt_import.layers.convolution import Convolution, Deconvolution
+from prototxt_import.layers.dropout import Dropout
+from prototxt_import.layers.eltwise import Eltwise
+from prototxt_import.layers.inner_product import InnerProduct
+from prototxt_import.layers.layer import Layer
+from prototxt_import.layers.normalization import LRN, MVN, BatchNorm, Normalize
+from prototxt_import.layers.pooling import Pooling
+from prototxt_import.layers.reduction import Reduction
+from prototxt_import.layers.scale import Axpy, Bias, Scale
+from prototxt_import.layers.shape import Concat, Crop, Flatten, Permute, Reshape, Silence, Slice, Split, Tile
+from prototxt_import.layers.softmax import Softmax
+
+
+@dataclass
+class Lines:
+    """What one layer becomes: `made`, lines of __init__ that make what it owns, and `state`, the values of that.
+
+    name: of the layer as a Python name, which what it owns begins with. x: its bottoms' expressions.
+    """
+
+    layer: Layer
+    name: str
+    x: list[str]
+    made: list[str] = field(default_factory=list)
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+    def module(self, maker: str, **state: Tensor) -> str:
+        """A torch module with that state."""
+        self.made.append(f"self.{self.name} = {maker}")
+        self.state.update({f"{self.name}.{key}": value for key, value in state.items()})
+        return f"self.{self.name}"
+
+    def values(self, name: str, values: Tensor) -> str:
+        """A parameter of its own."""
+        own = f"{self.name}_{name}"
+        self.made.append(f"self.{own} = nn.Parameter(torch.zeros({tuple(values.shape)}))")
+        self.state[own] = values
+        return f"self.{own}"
+
+    def blobs(self) -> dict[str, Tensor]:
+        """The layer's, by name."""
+        return {name: getattr(self.layer, name).detach() for name in self.layer.blob_names}
+
+
+Writer = Callable[[Lines], str | list[str]]
+WRITERS: dict[type[Layer], Writer] = {}
+
+
+def writes(*layer_classes: type[Layer]) -> Callable[[Writer], Writer]:
+    """Function decorator: this function gives the expressions of the tops of layers of these classes."""
+
+    def add(writer: Writer) -> Writer:
+        WRITERS.update(dict.fromkeys(layer_classes, writer))
+        return writer
+
+    return add
+
+
+def writer_of(layer_class: type[Layer]) -> Writer | None:
+    """What writes layers of this class, or of the class that it is derived from; None if none does."""
+    return next((WRITERS[base] for base in layer_class.__mro__ if base in WRITERS), None)
+
+
+def plain(value: float) -> str:
+    """A number as Python has it, without what float32 added to it."""
+    return f"{value:.8g}"
+
+
+@writes(Convolution)
+def convolution(e: Lines) -> list[str]:
+    return _convolutional(e, "Conv", e.layer.channels)
+
+
+@writes(Deconvolution)
+def deconvolution(e: Lines) -> list[str]:
+    return _convolutional(e, "ConvTranspose", e.layer.channels)
+
+
+def _convolutional(e: Lines, kind: str, channels: int) -> list[str]:
+    """Every bottom with the same weights."""
+    layer, window = e.layer, e.layer.window
+    axes = len(window.kernel)
+    settings = [
+        *((f"stride={_one(window.stride)}",) if set(window.stride) != {1} else ()),
+        *((f"padding={_one(window.pad)}",) if any(window.pad) else ()),
+        *((f"dilation={_one(window.dilation)}",) if set(window.dilation) != {1} else ()),
+        *((f"groups={layer.group}",) if layer.group != 1 else ()),
+        *(("bias=False",) if layer.bias is None else ()),
+    ]
+    sizes = f"{channels}, {layer.param.num_output}, {_one(window.kernel)}"
+    module = e.module(f"nn.{kind}{axes}d({', '.join([sizes, *settings])})", **e.blobs())
+    return [f"{module}({x})" for x in e.x]
+
+
+def _one(sizes: tuple[int, ...]) -> str:
+    """One number if all are the same."""
+    return str(sizes[0] if len(set(sizes)) == 1 else tuple(sizes))
+
+
+@writes(InnerProduct)
+def inner_product(e: Lines) -> str:
+    blobs, transposed = e.blobs(), e.layer.spec.inner_product_param.transpose
+    weight = blobs.pop("weight")
+    weight = weight.t().contiguous() if transposed else weight
+    bias = "" if blobs else ", bias=False"
+    module = e.module(f"nn.Linear({weight.shape[1]}, {weight.shape[0]}{bias})", weight=weight, **blobs)
+    return f"{module}({e.x[0]}.flatten({e.layer.first}))"
+
+
+@writes(Pooling)
+def pooling(e: Lines) -> str:
+    window, x = e.layer.window, e.x[0]
+    e.layer.require(len(e.layer.spec.top) == 1, "one top, for a file of Python", "a mask, too")
+    if window is None:
+        return f"{x}.amax((2, 3), keepdim=True)" if e.layer.is_max else f"{x}.mean((2, 3), keepdim=True)"
+    sizes = f"{x}, {window.kernel}, {window.stride}, {window.pad}{'' if window.ceil else ', ceil=False'}"
+    return f"max_pool({sizes})" if e.layer.is_max else f"ave_pool({sizes})"
+
+
+@writes(ReLU)
+def relu(e: Lines) -> str:
+    slope = e.layer.spec.relu_param.negative_slope
+    return f"F.leaky_relu({e.x[0]}, {plain(slope)})" if slope else f"F.relu({e.x[0]})"
+
+
+@writes(PReLU)
+def prelu(e: Lines) -> str:
+    slope = e.blobs()["slope"].reshape(-1)
+    return f"{e.module(f'nn.PReLU({len(slope)})', weight=slope)}({e.x[0]})"
+
+
+@writes(ELU)
+def elu(e: Lines) -> str:
+    return f"F.elu({e.x[0]}, {plain(e.layer.spec.elu_param.alpha)})"
+
+
+@writes(Sigmoid)
+def sigmoid(e: Lines) -> str:
+    return f"torch.sigmoid({e.x[0]})"
+
+
+@writes(TanH)
+def tanh(e: Lines) -> str:
+    return f"torch.tanh({e.x[0]})"
+
+
+@writes(AbsVal)
+def absval(e: Lines) -> str:
+    return f"{e.x[0]}.abs()"
+
+
+@writes(BNLL)
+def bnll(e: Lines) -> str:
+    return f"F.softplus({e.x[0]})"
+
+
+@writes(Clip)
+def clip(e: Lines) -> str:
+    low, high = e.layer.limits
+    return f"{e.x[0]}.clamp({plain(low)}, {plain(high)})"
+
+
+@writes(Threshold)
+def threshold(e: Lines) -> str:
+    return f"({e.x[0]} > {plain(e.layer.spec.threshold_param.threshold)}).float()"
+
+
+def _line(x: str, scale: float, shift: float) -> str:
+    """scale · x + shift, without what does nothing; in parentheses if that is more than x."""
+    x = x if scale == 1 else f"{plain(scale)} * {x}"
+    x = x if shift == 0 else f"{x} + {plain(shift)}"
+    return x if scale == 1 and shift == 0 else f"({x})"
+
+
+@writes(Power)
+def power(e: Lines) -> str:
+    p = e.layer.spec.power_param
+    x = _line(e.x[0], p.scale, p.shift)
+    return x if p.power == 1 else f"{x} ** {plain(p.power)}"
+
+
+@writes(Exp)
+def exp(e: Lines) -> str:
+    p = e.layer.spec.exp_param
+    factor = e.layer.log_base(p.base)
+    return f"torch.exp({_line(e.x[0], p.scale * factor, p.shift * factor)})"
+
+
+@writes(Log)
+def log(e: Lines) -> str:
+    p = e.layer.spec.log_param
+    logarithm = f"torch.log({_line(e.x[0], p.scale, p.shift)})"
+    return _line(logarithm, 1 / e.layer.log_base(p.base), 0)
+
+
+@writes(Dropout)
+def dropout(e: Lines) -> str:
+    p = e.layer.spec.dropout_param
+    return e.x[0] if p.scale_train else f"{e.x[0]} * {plain(1 - p.dropout_ratio)}"
+
+
+@writes(Split)
+def split(e: Lines) -> list[str]:
+    return e.x * len(e.layer.spec.top)
+
+
+@writes(Silence)
+def silence(e: Lines) -> list[str]:
+    return []
+
+
+@writes(BatchNorm)
+def batch_norm(e: Lines) -> str:
+    """With the stored sums divided by their factor."""
+    e.layer.require(e.layer.use_global_stats, "use_global_stats, for a file of Python", "statistics of the batch")
+    mean, variance = (values.detach() for values in e.layer.statistics())
+    given = f"{e.values('mean', mean)}, {e.values('variance', variance)}"
+    return f"F.batch_norm({e.x[0]}, {given}, eps={plain(e.layer.spec.batch_norm_param.eps)})"
+
+
+def _spread(e: Lines, name: str) -> str:
+    """The layer's blob, or else the second bottom, with axes to broadcast over the first bottom."""
+    trailing = e.layer.trailing
+    if name in e.layer.blob_names:
+        blob = e.blobs()[name]
+        return e.values(name, blob.reshape(*blob.shape, *(1,) * trailing))
+    return e.x[1] + (f"[(..., *[None] * {trailing})]" if trailing else "")
+
+
+@writes(Scale)
+def scale(e: Lines) -> str:
+    y = f"{e.x[0]} * {_spread(e, 'factor')}"
+    return f"{y} + {_spread(e, 'bias')}" if e.layer.spec.scale_param.bias_term else y
+
+
+@writes(Bias)
+def bias(e: Lines) -> str:
+    return f"{e.x[0]} + {_spread(e, 'bias')}"
+
+
+@writes(Axpy)
+def axpy(e: Lines) -> str:
+    a, x, y = e.x
+    return f"{a}.reshape(*{x}.shape[:2], 1, 1) * {x} + {y}"
+
+
+@writes(LRN)
+def lrn(e: Lines) -> str:
+    p, x = e.layer.spec.lrn_param, e.x[0]
+    alpha, beta = plain(p.alpha), plain(p.beta)
+    if p.norm_region == p.ACROSS_CHANNELS:
+        return f"F.local_response_norm({x}, {p.local_size}, {alpha}, {beta}, {plain(p.k)})"
+    mean = f"F.avg_pool2d({x} * {x}, {p.local_size}, 1, {(p.local_size - 1) // 2})"
+    return f"{x} * (1 + {alpha} * {mean}) ** -{beta}"
+
+
+@writes(MVN)
+def mvn(e: Lines) -> str:
+    p, x = e.layer.spec.mvn_param, e.x[0]
+    return f"mvn({x}, {1 if p.across_channels else 2}, {plain(p.eps) if p.normalize_variance else None})"
+
+
+@writes(Normalize)
+def normalize(e: Lines) -> str:
+    p, x = e.layer.spec.norm_param, e.x[0]
+    axes = (1, 2, 3) if p.across_spatial else 1
+    scale = e.blobs()["scale"]
+    factor = e.values("scale", scale.reshape(-1, 1, 1) if scale.dim() else scale)
+    return f"{x} / (({x} * {x}).sum({axes}, keepdim=True) + {plain(p.eps)}).sqrt() * {factor}"
+
+
+@writes(Softmax)
+def softmax(e: Lines) -> str:
+    return f"torch.softmax({e.x[0]}, {e.layer.along})"
+
+
+@writes(Reduction)
+def reduction(e: Lines) -> str:
+    p, rows = e.layer.spec.reduction_param, f"{e.x[0]}.flatten({e.layer.first})"
+    made = {
+        p.SUM: f"{rows}.sum(-1)",
+        p.ASUM: f"{rows}.abs().sum(-1)",
+        p.SUMSQ: f"{rows}.square().sum(-1)",
+        p.MEAN: f"{rows}.mean(-1)",
+    }[p.operation]
+    return _line(made, p.coeff, 0)
+
+
+@writes(Slice)
+def slice_(e: Lines) -> list[str]:
+    sizes, along = e.layer.sizes, e.layer.along
+    ends = [sum(sizes[: index + 1]) for index in range(len(sizes))]
+    whole = ":, " * along
+    return [f"{e.x[0]}[{whole}{end - size}:{end}]" for size, end in zip(sizes, ends, strict=True)]
+
+
+@writes(Concat)
+def concat(e: Lines) -> str:
+    return f"torch.cat([{', '.join(e.x)}], {e.layer.along})"
+
+
+@writes(Flatten)
+def flatten(e: Lines) -> str:
+    return f"{e.x[0]}.flatten({e.layer.first}, {e.layer.last})"
+
+
+@writes(Reshape)
+def reshape(e: Lines) -> str:
+    first, after = e.layer.first, e.layer.after
+    dims = [
+        f"{e.x[0]}.shape[{first + i}]" if d == 0 else str(d) for i, d in enumerate(e.layer.spec.reshape_param.shape.dim)
+    ]
+    before = [f"{e.x[0]}.shape[{axis}]" for axis in range(first)]
+    behind = [f"*{e.x[0]}.shape[{after}:]"]
+    return f"{e.x[0]}.reshape({', '.join([*before, *dims, *behind])})"
+
+
+@writes(Permute)
+def permute(e: Lines) -> str:
+    return f"{e.x[0]}.permute({', '.join(map(str, e.layer.order))})"
+
+
+@writes(Tile)
+def tile(e: Lines) -> str:
+    return f"torch.cat([{e.x[0]}] * {e.layer.spec.tile_param.tiles}, {e.layer.along})"
+
+
+@writes(Crop)
+def crop(e: Lines) -> str:
+    x, like = e.x
+    cuts = [":"] * e.layer.first + [
+        f"{offset}:{offset} + {like}.shape[{axis}]" if offset else f": {like}.shape[{axis}]"
+        for axis, offset in enumerate(e.layer.offsets)
+        if axis >= e.layer.first
+    ]
+    return f"{x}[{', '.join(cuts)}]"
+
+
+@writes(Eltwise)
+def eltwise(e: Lines) -> str:
+    p = e.layer.spec.eltwise_param
+    if p.operation == p.MAX:
+        most = e.x[0]
+        for x in e.x[1:]:
+            most = f"torch.maximum({most}, {x})"
+        return most
+    terms = [_line(x, c, 0) for x, c in zip(e.x, list(p.coeff) or [1.0] * len(e.x), strict=True)]
+    return (" * " if p.operation == p.PROD else " + ").join(terms)

@@ -1,0 +1,43 @@
+"""Nets as programs of torch.export: of any size, and where this project is not."""
+
+import pytest
+import torch
+
+from cpm_repro.convert.check import check
+from cpm_repro.convert.exported_program import save_program
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
+from tests.cpm_repro.convert.elsewhere import CPM, chain, run_alone
+
+ALONE = """
+import torch
+extra = {"prototxt": ""}
+net = torch.export.load(sys.argv[1], extra_files=extra).module()
+for x, wanted in zip(*torch.load(sys.argv[2], weights_only=True)):
+    found = net({"data": x})["sum"]
+    print(found.shape == wanted.shape, float((found - wanted).abs().max() / wanted.abs().max()))
+print("Mconv1_stage2" in extra["prototxt"])
+"""
+pytestmark = pytest.mark.filterwarnings("ignore:No complete tensor found")
+
+
+@pytest.mark.parametrize("name", ["poolings", "more poolings", "normalizations", "shapes"])
+def test_of_any_size(tmp_path, name):
+    net = Net(parse_net(chain(name), "n"), seed=1).eval()
+    save_program(tmp_path / "net.pt2", net, chain(name), dynamic=True)
+    checks = check(net, chain(name), tmp_path / "net.pt2", dynamic=True)
+    assert len(checks) == 3 and all(made.fits and made.blobs for made in checks)
+
+
+def test_where_this_project_is_not(tmp_path):
+    net = Net(parse_net(CPM, "n"), seed=1).eval()
+    save_program(tmp_path / "net.pt2", net, CPM, dynamic=True)
+    inputs = [
+        torch.rand(*shape, generator=torch.Generator().manual_seed(3)) for shape in ((1, 4, 21, 26), (3, 4, 40, 33))
+    ]
+    with torch.no_grad():
+        expected = [net({"data": x})["sum"] for x in inputs]
+    torch.save((inputs, expected), tmp_path / "expected.pt")
+    *lines, told = run_alone(ALONE, tmp_path / "net.pt2", tmp_path / "expected.pt").splitlines()
+    assert all(line.startswith("True ") and float(line.split()[1]) < 1e-5 for line in lines) and len(lines) == 2
+    assert told == "True"

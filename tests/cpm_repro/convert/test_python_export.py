@@ -1,0 +1,98 @@
+"""Nets as files of Python: every layer's lines, stages as methods, and a process that has torch only."""
+
+import pytest
+import torch
+
+from cpm_repro.convert.check import check
+from cpm_repro.convert.python_export import save_python
+from prototxt_import.files import InputError
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
+from tests.cpm_repro.convert.elsewhere import CHAINS, CPM, chain, run_alone
+
+pytest.importorskip("safetensors", reason="the extra `convert` is not installed")
+
+ALONE = """
+import importlib.util
+import torch
+spec = importlib.util.spec_from_file_location("net", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+inputs, expected = torch.load(sys.argv[2], weights_only=True)
+net = module.load()
+for x, wanted in zip(inputs, expected):
+    found = net(x)
+    print(found.shape == wanted.shape, float((found - wanted).abs().max() / wanted.abs().max()))
+print(hasattr(net, "stage2"))
+"""
+
+
+def net_of(text):
+    net = Net(parse_net(text, "n"), seed=1).eval()
+    for layer in net.layers.values():
+        if layer.spec.type == "BatchNorm":
+            torch.nn.init.constant_(layer.factor, 2)
+            torch.nn.init.uniform_(layer.mean, -1, 1)
+            torch.nn.init.uniform_(layer.variance, 1, 3)
+    return net
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_every_layer(tmp_path, name):
+    net = net_of(chain(name))
+    save_python(tmp_path / "net.py", net, "the text")
+    checks = check(net, chain(name), tmp_path / "net.py", dynamic=True)
+    assert len(checks) == 3 and all(made.fits and made.blobs for made in checks)
+    assert max(blob.share_of_largest for made in checks for blob in made.blobs) < 2e-5
+
+
+def test_where_there_is_torch_only(tmp_path):
+    net = net_of(CPM)
+    save_python(tmp_path / "net.py", net, CPM)
+    inputs = [
+        torch.rand(*shape, generator=torch.Generator().manual_seed(3)) for shape in ((1, 4, 21, 26), (3, 4, 40, 33))
+    ]
+    with torch.no_grad():
+        expected = [net({"data": x})["sum"] for x in inputs]
+    torch.save((inputs, expected), tmp_path / "expected.pt")
+    *lines, staged = run_alone(ALONE, tmp_path / "net.py", tmp_path / "expected.pt").splitlines()
+    assert all(line.startswith("True ") and float(line.split()[1]) < 1e-5 for line in lines) and len(lines) == 2
+    assert staged == "True"
+
+
+def test_it_reads_like_the_prototxt(tmp_path):
+    save_python(tmp_path / "net.py", net_of(CPM), CPM)
+    text = (tmp_path / "net.py").read_text()
+    for line in (
+        "self.conv1_stage1 = nn.Conv2d(3, 8, 5, padding=2)",
+        "image, center_map = data[:, 0:3], data[:, 3:4]",
+        "conv1_stage1 = F.relu(self.conv1_stage1(image))",
+        "pool1_stage1 = max_pool(conv1_stage1, (3, 3), (2, 2), (0, 0))",
+        "def stage2(self, pool1_stage1, conv2_stage1, center):",
+        "sum = self.stage2(pool1_stage1, conv2_stage1, center)",
+    ):
+        assert f" {line}\n" in text, line
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_names_that_python_has(tmp_path):
+    text = 'input: "class" input_shape { dim: 1 dim: 2 dim: 5 dim: 5 }'
+    tops = ("self", "3 x", "forward", "3_x", "F")
+    for index, (bottom, top) in enumerate(zip(("class", *tops), tops, strict=False)):
+        layer = ("a.b", "forward", "forward2", "stage1", "9")[index]
+        text += f"""layer {{ name: "{layer}" type: "Convolution" bottom: "{bottom}" top: "{top}"
+            convolution_param {{ num_output: 2 kernel_size: 1 weight_filler {{ type: "xavier" }} }} }}"""
+    net = net_of(text)
+    save_python(tmp_path / "net.py", net, text)
+    (made,) = check(net, text, tmp_path / "net.py")
+    assert made.fits
+
+
+def test_what_cannot_be_written(tmp_path):
+    text = 'input: "x" input_dim: 1 input_dim: 4 input_dim: 5 input_dim: 5 '
+    text += 'layer { name: "spp" type: "SPP" bottom: "x" top: "y" spp_param { pyramid_height: 2 } }'
+    with pytest.raises(InputError, match=r"layer 'spp' \(SPP\): expected a layer type .* written as Python"):
+        save_python(tmp_path / "net.py", net_of(text), text)
+    with pytest.raises(InputError, match="expected a name that Python can import"):
+        save_python(tmp_path / "my-net.py", net_of(CPM), CPM)
+    assert not list(tmp_path.iterdir())
