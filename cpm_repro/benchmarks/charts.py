@@ -26,7 +26,7 @@ def rates_figure(
     """
     figure = new_figure(3.8 * (1 + len(curves)), 3.7)
     first, *others = figure.subplots(1, 1 + len(curves), squeeze=False)[0]
-    colours = dict(zip(bars, matplotlib.colormaps["tab10"].colors, strict=False))
+    colours = dict(zip(bars, matplotlib.color_sequences["tab10"], strict=False))
     _draw_bars(first, bars, colours, unit)
     first.set_title(titles[1], fontsize=9, color=INK)
     for axes, (label, (key, rows)) in zip(others, curves.items(), strict=True):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import thread_time
@@ -21,7 +22,7 @@ from cpm_kernels.samples.image import resize_cubic
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.network.specification import release_transform
 from cpm_repro.samples.data_layer import CPMData, DataOptions
-from cpm_repro.samples.transformer import CPMTransformer
+from cpm_repro.samples.transformer import Augmentation, CPMTransformer
 from cpm_repro.synthetic.pictures import SyntheticPerson, draw_picture
 from data_lmdb.joints import STORED_16, STORED_TO_14
 from data_lmdb.records.reader import LmdbReader
@@ -130,7 +131,7 @@ def measure(
     with lmdb_of(path) as lmdb:
         values = read_values(lmdb)
         rates, memory = one_thread(values, rounds)
-        report = {
+        report: dict[str, Any] = {
             "lmdb": "drawn people" if path is None else str(path),
             "opencv": opencv_version(),
             "one_thread": rates,
@@ -165,7 +166,7 @@ def pipelines(transformer: CPMTransformer, values: Values, samples: int) -> Iter
     data = np.empty(transformer.shape.data_shape, np.float32)
     label = np.empty(transformer.shape.label_shape, np.float32)
 
-    def pipeline(make: Callable) -> Pipeline:
+    def pipeline(make: Callable[[Record, Augmentation], object]) -> Pipeline:
         def run() -> int:
             random = GlibcRand()
             for number in range(samples):
@@ -178,7 +179,7 @@ def pipelines(transformer: CPMTransformer, values: Values, samples: int) -> Iter
     with ExitStack() as stack:
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(1)
-        made = {"cpm-repro": pipeline(lambda *sample: transformer.apply(*sample, data=data, label=label))}
+        made = {"cpm-repro": pipeline(partial(transformer.apply, data=data, label=label))}
         if opencv_version():
             from .opencv_samples import OpenCvSamples
 
@@ -200,7 +201,7 @@ def one_thread(values: Values, rounds: int) -> tuple[dict[str, Rates], dict[str,
 
 def over_image_sizes(values: Values, factors: Sequence[float], rounds: int) -> list[dict[str, Any]]:
     """{"megapixels": of an image on average, "rates"} of the same pictures, enlarged, up to `MOST_MEGAPIXELS`."""
-    results = []
+    results: list[dict[str, Any]] = []
     originals = [decode(value, JOINTS, "record") for value in values[:SWEPT_RECORDS]]
     for factor in factors:
         size = factor**2 * float(np.mean([record.image.size / 3e6 for record in originals]))

@@ -12,7 +12,7 @@ import torch
 from cpm_kernels.exact.gemm import gemm
 
 from . import networks, tables
-from .infer import compare, comparison, notes
+from .infer import Way, compare, comparison, notes
 from .measure import PRODUCT, Rates, alternate, counts, limits, ratio, repeated
 from .networks import Workload
 from .train import train_engine
@@ -26,9 +26,11 @@ def measure(workload: Workload, rounds: int, short: bool = False) -> dict[str, A
     """Reports as of `benchmark_infer.compare` under "forward" and, for the CPM, "iteration" (of training, at half the
     image's side); under "products" rows of {"threads", "rates" in FLOP/s, "share"}. The last two on the CPU alone, and
     not if `short`, nor is memory."""
-    forward = {networks.engine_name(engine): partial(networks.run_engine, engine=engine) for engine in ENGINES}
+    forward: dict[str, Way] = {
+        networks.engine_name(engine): partial(networks.run_engine, engine=engine) for engine in ENGINES
+    }
     with networks.weights_of(workload) as weights, networks.case_of(workload, weights) as case:
-        report = {"forward": compare(case, forward, rounds, short)}
+        report: dict[str, Any] = {"forward": compare(case, forward, rounds, short)}
     if short or workload.device != "cpu":
         return report
     if workload.net == "cpm":
@@ -38,7 +40,7 @@ def measure(workload: Workload, rounds: int, short: bool = False) -> dict[str, A
 
 
 def _iteration(workload: Workload, rounds: int) -> dict[str, Any]:
-    ways = {networks.engine_name(engine): partial(train_engine, engine=engine) for engine in ENGINES}
+    ways: dict[str, Way] = {networks.engine_name(engine): partial(train_engine, engine=engine) for engine in ENGINES}
     with networks.weights_of(workload) as weights, networks.case_of(workload, weights) as case:
         return compare(case, ways, rounds)
 

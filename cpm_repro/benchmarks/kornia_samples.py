@@ -33,4 +33,5 @@ def whole_matrix(geometry: SampleGeometry, columns: int) -> np.ndarray:
     rotate = np.vstack([np.reshape(geometry.matrix, (2, 3)), [0, 0, 1]])
     crop = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]])
     mirror = np.array([[-1, 0, columns - 1], [0, 1, 0], [0, 0, 1]]) if geometry.flip else np.eye(3)
-    return (mirror @ crop @ rotate @ resize)[:2].astype(np.float32)
+    matrix: np.ndarray = mirror @ crop @ rotate @ resize
+    return matrix[:2].astype(np.float32)

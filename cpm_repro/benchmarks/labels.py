@@ -80,11 +80,11 @@ def people_in(crop: int, people: int) -> tuple[np.ndarray, np.ndarray]:
 def pipelines(crop: int, people: int) -> dict[str, Callable[[], Maps]]:
     """Each makes the maps of one sample."""
     given = people_in(crop, people)
-    tensors = [torch.from_numpy(array) for array in given]
+    joints, centre = (torch.from_numpy(array) for array in given)
     return {
         OURS: lambda: kernel_maps(*given, crop),
         "NumPy": lambda: numpy_maps(*given, crop),
-        "torch": lambda: torch_maps(*tensors, crop),
+        "torch": lambda: torch_maps(joints, centre, crop),
     }
 
 

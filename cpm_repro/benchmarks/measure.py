@@ -127,7 +127,8 @@ def seconds_on_device(work: Callable[[], Any], repeats: int, device: torch.devic
             work()
             event.record()
         torch.cuda.synchronize()
-    return median(a.elapsed_time(b) for a, b in pairwise(events)) / 1000
+    milliseconds: list[float] = [a.elapsed_time(b) for a, b in pairwise(events)]
+    return median(milliseconds) / 1000
 
 
 def counts(most: int) -> list[int]:
@@ -149,7 +150,7 @@ def memory_of_process(make: Callable[..., Callable[[], Any]], *arguments: Any) -
     return None
 
 
-def _memory_here(make: Callable[..., Callable[[], Any]], arguments: tuple) -> dict[str, int] | None:
+def _memory_here(make: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> dict[str, int] | None:
     try:
         libraries = _status_bytes("VmRSS")
         run = make(*arguments)

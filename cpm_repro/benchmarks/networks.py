@@ -51,12 +51,12 @@ class Workload:
     @classmethod
     def of(cls, net: str, threads: int, device: str, phase: str, **given: int | None) -> "Workload":
         """With the defaults for what is None; InputError for sizes that the net cannot have or already says."""
-        given = {name: value for name, value in given.items() if value is not None}
-        if net not in NETS and given:
-            raise InputError(f"{net}: expected no {', '.join(given)} beside a prototxt, which says it, found one")
-        if given.get("size", 368) % 8:
-            raise InputError(f"--size: expected a multiple of 8, the belief maps' stride, found {given['size']}")
-        return cls(net, threads, device=device, phase=phase, **given)
+        sizes = {name: value for name, value in given.items() if value is not None}
+        if net not in NETS and sizes:
+            raise InputError(f"{net}: expected no {', '.join(sizes)} beside a prototxt, which says it, found one")
+        if sizes.get("size", 368) % 8:
+            raise InputError(f"--size: expected a multiple of 8, the belief maps' stride, found {sizes['size']}")
+        return cls(net, threads, device=device, phase=phase, **sizes)
 
     @property
     def named(self) -> bool:
@@ -167,7 +167,7 @@ def run_torch(
     """Plain torch; on a card with cudnn.benchmark."""
     from .plain_torch import PlainTorch
 
-    twin = PlainTorch(case.net()).to(dtype=dtype, memory_format=memory_format)
+    twin = PlainTorch(case.net()).arranged(memory_format, dtype)
     run = _run_torch(case, twin, memory_format, dtype)
 
     def measured() -> np.ndarray:

@@ -4,6 +4,8 @@ Scale and rotation work on the whole image, as in the original. Places and dice 
 make the same samples; the pixels are those of OpenCV with its optimizations on, close to the original's but not equal.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -69,11 +71,11 @@ class OpenCvSamples:
         return cv2.flip(crop, 1) if geometry.flip else crop
 
 
-def _gaussians(points: np.ndarray, grid: tuple[np.ndarray, np.ndarray], sigma: float) -> np.ndarray:
+def _gaussians(points: np.ndarray, grid: Sequence[np.ndarray], sigma: float) -> np.ndarray:
     """float32 (n, rows, columns): a Gaussian around each of the points (n, 2), as the product of two profiles."""
     across, down = (
         np.exp(np.square(axis - points[:, [i]]) * np.float32(-0.5 / sigma**2)) for i, axis in enumerate(grid[::-1])
     )
     peaks = down[:, :, None] * across[:, None, :]
     peaks[peaks < _LOWEST] = 0
-    return peaks
+    return np.asarray(peaks)

@@ -4,7 +4,7 @@ The layers are torch's own modules, called in the prototxt's order; nothing of `
 knows the layers that pose machines are made of.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import singledispatch
 
 import torch
@@ -42,6 +42,11 @@ class PlainTorch(nn.Module):
                 fresh.update(spec.top)
             self.steps.append((step, list(spec.bottom), list(spec.top)))
 
+    def arranged(self, memory_format: torch.memory_format, dtype: torch.dtype = torch.float32) -> "PlainTorch":
+        """The same net, its weights in that order and type."""
+        self.to(dtype=dtype, memory_format=memory_format)  # type: ignore[call-overload]  # torch declares fewer
+        return self
+
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Every blob by name."""
         blobs = dict(inputs)
@@ -57,15 +62,28 @@ def plain(layer: Layer) -> Step:
     raise InputError(f"{layer.where}: expected a layer type of pose machines, found {layer.spec.type}")
 
 
+def _pair(sizes: Sequence[int]) -> tuple[int, int]:
+    height, width = sizes
+    return height, width
+
+
 @plain.register
 def plain_convolution(layer: Convolution) -> Step:
     window, weight = layer.window, layer.weight
-    channels = (weight.shape[1] * layer.group, weight.shape[0])
-    geometry = (window.kernel, window.stride, window.pad, window.dilation, layer.group)
-    made = nn.Conv2d(*channels, *geometry, bias=layer.bias is not None, device=weight.device)
+    made = nn.Conv2d(
+        weight.shape[1] * layer.group,
+        weight.shape[0],
+        _pair(window.kernel),
+        _pair(window.stride),
+        _pair(window.pad),
+        _pair(window.dilation),
+        layer.group,
+        bias=layer.bias is not None,
+        device=weight.device,
+    )
     with torch.no_grad():
         made.weight.copy_(weight)
-        if layer.bias is not None:
+        if layer.bias is not None and made.bias is not None:
             made.bias.copy_(layer.bias)
     return made
 
@@ -78,9 +96,11 @@ def plain_relu(layer: ReLU) -> Step:
 
 @plain.register
 def plain_pooling(layer: Pooling) -> Step:
-    layer.require(layer.window is not None, "a window, as in pose machines", "global_pooling")
-    window, pool = layer.window, nn.MaxPool2d if layer.is_max else nn.AvgPool2d
-    return pool(window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
+    window = layer.window
+    if window is None:
+        raise InputError(f"{layer.where}: expected a window, as in pose machines, found global_pooling")
+    pool: type[nn.MaxPool2d | nn.AvgPool2d] = nn.MaxPool2d if layer.is_max else nn.AvgPool2d
+    return pool(_pair(window.kernel), _pair(window.stride), _pair(window.pad), ceil_mode=window.ceil)
 
 
 @plain.register
@@ -107,8 +127,8 @@ def plain_sgd(twin: PlainTorch, net: Net, solver: schema.SolverParameter) -> tor
     """torch's SGD with the prototxt's multipliers, a group for blobs that share theirs."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for blob in net.learnable:
-        convolution = twin.convolutions[blob.layer]
+        blobs = list(twin.convolutions[blob.layer].parameters())  # weight and bias
         rates = (solver.base_lr * blob.lr_mult, solver.weight_decay * blob.decay_mult)
-        groups.setdefault(rates, []).append((convolution.weight, convolution.bias)[blob.index])
+        groups.setdefault(rates, []).append(blobs[blob.index])
     options = [{"params": parameters, "lr": lr, "weight_decay": decay} for (lr, decay), parameters in groups.items()]
     return torch.optim.SGD(options, momentum=solver.momentum)

@@ -18,7 +18,7 @@ from prototxt_import.formats import schema
 from prototxt_import.operations import Operations
 
 from . import networks
-from .infer import compare, comparison, limits_in_words, sweeps, sweeps_in_words
+from .infer import Way, compare, comparison, limits_in_words, sweeps, sweeps_in_words
 from .networks import Case, Workload
 from .plain_torch import PlainTorch, plain_sgd
 
@@ -30,7 +30,7 @@ Iteration = Callable[[], np.ndarray]
 
 def measure(workload: Workload, engine: str | Operations, rounds: int, short: bool = False) -> dict[str, Any]:
     """As `infer.measure`, in training samples/s; what is compared is the loss."""
-    ways = {networks.engine_name(engine): partial(train_engine, engine=engine), **PEERS}
+    ways: dict[str, Way] = {networks.engine_name(engine): partial(train_engine, engine=engine), **PEERS}
     with networks.weights_of(workload) as weights:
         with networks.case_of(workload, weights) as case:
             report = compare(case, ways, rounds, short)
@@ -75,7 +75,7 @@ def train_engine(case: Case, engine: str | Operations) -> Iteration:
 def train_torch(case: Case, memory_format: torch.memory_format) -> Iteration:
     """Plain torch: its modules, its autograd, its SGD; on a card with cudnn.benchmark. Returns the loss, (1,)."""
     net, batch = case.net(), batch_of(case)
-    twin = PlainTorch(net).to(memory_format=memory_format)
+    twin = PlainTorch(net).arranged(memory_format)
     batch = {name: blob.contiguous(memory_format=memory_format) for name, blob in batch.items()}
     losses, sgd = list(net.loss_weights), plain_sgd(twin, net, solver_of_release())
     del net
@@ -87,7 +87,8 @@ def train_torch(case: Case, memory_format: torch.memory_format) -> Iteration:
             loss = sum(blobs[name] for name in losses)
             loss.backward()
             sgd.step()
-            return loss.detach().reshape(1).cpu().numpy()
+            value: np.ndarray = loss.detach().reshape(1).cpu().numpy()
+            return value
 
     return run
 

@@ -10,6 +10,7 @@ from cpm_kernels.samples.labels import label_maps
 from cpm_kernels.samples.sample import SAMPLE
 from cpm_repro.benchmarks import labels
 from cpm_repro.benchmarks.measure import COPY, alternate, limits, repeated, synchronize
+from cpm_repro.benchmarks.train import SIGMA, STRIDE
 
 SAMPLES = 256
 
@@ -36,10 +37,10 @@ def measure_card(rounds: int, samples: int = SAMPLES, device: str = "cuda") -> d
     on_card = torch.from_numpy(joints).to(device)
     flat = on_card.reshape(-1, *joints.shape[2:])
     rows = torch.from_numpy(people_rows(samples, people).view(np.uint8).reshape(samples, -1)).to(device)
-    made = torch.empty((samples, 2 * (labels.PARTS + 1), *(crop // labels.STRIDE,) * 2), device=device)
+    made = torch.empty((samples, 2 * (labels.PARTS + 1), *(crop // STRIDE,) * 2), device=device)
 
     def ours() -> int:
-        fill_label_maps(flat, rows, labels.STRIDE, labels.SIGMA, made)
+        fill_label_maps(flat, rows, STRIDE, SIGMA, made)
         synchronize(device)
         return samples
 
@@ -50,7 +51,7 @@ def measure_card(rounds: int, samples: int = SAMPLES, device: str = "cuda") -> d
 
     ways = {labels.OURS: repeated(ours), "torch": repeated(theirs), COPY: limits(device)[COPY]}
     rates = alternate(ways, rounds)
-    host = np.stack([label_maps(one, (crop, crop), labels.STRIDE, labels.SIGMA) for one in joints])
+    host = np.stack([label_maps(one, (crop, crop), STRIDE, SIGMA) for one in joints])
     maps = {labels.OURS: made.cpu().numpy(), "torch": labels.torch_labels(on_card, crop).cpu().numpy()}
     what = f"Label maps of {labels.WHAT}, {samples} samples a batch, on {device}"
     same = float(np.mean(host.view(np.uint32) == maps[labels.OURS].view(np.uint32)))

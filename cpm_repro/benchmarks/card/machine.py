@@ -71,7 +71,8 @@ def first_line(command: Sequence[str], which: int = 0) -> str | None:
     if shutil.which(command[0]) is None:
         return None
     lines = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.split("\n")
-    return ([line.strip() for line in lines if line.strip()] or [None])[which]
+    written = [line.strip() for line in lines if line.strip()]
+    return written[which] if written else None
 
 
 def described_card() -> dict[str, Any]:

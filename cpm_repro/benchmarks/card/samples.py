@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,14 +22,18 @@ COPIED = 1 << 29  # bytes, more than any cache holds
 REPEATS = 20
 _SATURATED = 0.7  # of the copy bandwidth: from here on memory is the limit
 
-Timer = Callable[[Callable[[], Any], int, torch.device], float]
+
+class Timer(Protocol):
+    """Seconds that the work takes on a device, see `benchmark.seconds_on_device`."""
+
+    def __call__(self, work: Callable[[], Any], /, repeats: int, device: torch.device) -> float: ...
 
 
 @dataclass
 class KernelBatch:
     """What the kernels are called with, see `cuda_sample.CudaSamples`, and the seconds a core took to prepare it."""
 
-    arguments: tuple
+    arguments: tuple[Any, ...]
     preparing: float
     uploaded: int  # bytes
     moved: int  # bytes that the kernels read and write

@@ -104,8 +104,9 @@ def run_job(run: Run, job: Job) -> Done:
     log = run.out / "jobs" / f"{re.sub('[^0-9A-Za-z]+', '_', f'{job.stage} {job.name}')}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
-        streams = {"stdout": output, "stderr": subprocess.STDOUT}
-        process = subprocess.Popen(job.command, cwd=ROOT, start_new_session=True, **streams)
+        process = subprocess.Popen(
+            job.command, cwd=ROOT, start_new_session=True, stdout=output, stderr=subprocess.STDOUT
+        )
         try:
             code: int | None = process.wait(seconds)
         except subprocess.TimeoutExpired:
