@@ -25,21 +25,30 @@ def filter_net(net: "schema.NetParameter", phase: str) -> "schema.NetParameter":
             raise InputError(f"layer '{layer.name}': expected `include` or `exclude` rules, found both")
         admitted = not layer.include or any(_meets(state, rule) for rule in layer.include)
         if admitted and not any(_meets(state, rule) for rule in layer.exclude):
-            new = kept.layer.add()
-            new.CopyFrom(layer)
-            if not new.HasField("phase"):
-                new.phase = state.phase
+            kept.layer.add().CopyFrom(layer)
     return kept
 
 
 def _meets(state: "schema.NetState", rule: "schema.NetStateRule") -> bool:
-    return (
-        (not rule.HasField("phase") or rule.phase == state.phase)
-        and (not rule.HasField("min_level") or state.level >= rule.min_level)
-        and (not rule.HasField("max_level") or state.level <= rule.max_level)
-        and all(stage in state.stage for stage in rule.stage)
-        and not any(stage in state.stage for stage in rule.not_stage)
-    )
+    return unmet(state, rule) is None
+
+
+def unmet(state: "schema.NetState", rule: "schema.NetStateRule") -> tuple[str, str] | None:
+    """Why a rule does not admit a state: which of its fields, and what Caffe's log says of it; None if it does
+    (Net::StateMeetsRule)."""
+    if rule.HasField("phase") and rule.phase != state.phase:
+        return "phase", f"phase ({state.phase}) differed from the phase ({rule.phase}) specified"
+    if rule.HasField("min_level") and state.level < rule.min_level:
+        return "min_level", f"level ({state.level}) is above the min_level ({rule.min_level}) specified"
+    if rule.HasField("max_level") and state.level > rule.max_level:
+        return "max_level", f"level ({state.level}) is above the max_level ({rule.max_level}) specified"
+    for stage in rule.stage:
+        if stage not in state.stage:
+            return "stage", f"did not contain stage '{stage}' specified"
+    for stage in rule.not_stage:
+        if stage in state.stage:
+            return "not_stage", f"contained a not_stage '{stage}' specified"
+    return None
 
 
 def check_order(net: "schema.NetParameter") -> None:
@@ -139,4 +148,4 @@ def _add_split(net: "schema.NetParameter", maker: "schema.LayerParameter", posit
     blob = maker.top[position]
     name = f"{blob}_{maker.name}_{position}_split"
     tops = [f"{name}_{k}" for k in range(count)]
-    net.layer.add(name=name, type="Split", bottom=[blob], top=tops, phase=maker.phase)
+    net.layer.add(name=name, type="Split", bottom=[blob], top=tops)

@@ -26,7 +26,7 @@ from .learnable import LearnableBlob, learnable_blobs
 from .operations import Operations
 from .recomputation import segments
 from .share import Share
-from .weights import check_weights, copy_weights, stored_blobs
+from .weights import check_weights, copy_weights, matching_layers, stored_blobs
 
 _NO_MEMORY = "can't allocate memory"  # torch has no class of error for it on the CPU
 
@@ -64,6 +64,9 @@ class Net(nn.Module):
         filtered = filter_net(param, phase)
         check_order(filtered)
         self.param = insert_splits(filtered)
+        for spec in self.param.layer:
+            if not spec.HasField("phase"):
+                spec.phase = getattr(schema, phase)
         self.phase, self.engine = phase, make_engine(engine)
         self.layers = Layers()
         self.blob_shapes: dict[str, Shape] = {}
@@ -133,6 +136,10 @@ class Net(nn.Module):
 
     def _layers(self) -> Iterator[Layer]:
         return iter(self.layers.values())
+
+    def named_layers(self) -> list[tuple[str, Layer]]:
+        """Every layer with the name that no other has, in the order in which they compute."""
+        return [(layer.own_name, layer) for layer in self._layers()]
 
     def share_batch(self, share: Share) -> None:
         """From now on `forward` gets the images of that share of each batch."""
@@ -236,6 +243,24 @@ class Net(nn.Module):
     ) -> "list[tuple[schema.LayerParameter, Layer]]":
         """What `load_weights` would copy, stored layers and those of the net; its InputErrors."""
         return check_weights(list(self._layers()), weights, where, every_layer)
+
+    def check_trained_layers(self, trained: "Net") -> None:
+        """InputError unless `share_trained_layers` can be done."""
+        matching_layers(list(self._layers()), list(trained._layers()))
+
+    def share_trained_layers(self, trained: "Net") -> list[str]:
+        """From now on the layers have the blobs of the trained net's layers of the same names; returns the names of
+        those that this net has not (Net::ShareTrainedLayersWith)."""
+        pairs, ignored = matching_layers(list(self._layers()), list(trained._layers()))
+        for layer, source in pairs:
+            for name, other in zip(layer.blob_names, source.blob_names, strict=True):
+                layer.take(name, source.owner(other))
+        return ignored
+
+    @property
+    def automatic_names(self) -> list[str]:
+        """The tops that have no name in the prototxt."""
+        return list(self._automatic)
 
     def to_caffemodel(self, diff: bool = False) -> "schema.NetParameter":
         """The net with its blobs, as Caffe writes it to a `.caffemodel` (Net::ToProto); `diff`: and their gradients."""

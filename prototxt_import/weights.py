@@ -48,6 +48,17 @@ def copy_weights(pairs: Iterable[Pair], where: str) -> None:
                 parameter.copy_(values.reshape(tuple(parameter.shape)))
 
 
+def matching_layers(layers: Sequence[Layer], trained: Sequence[Layer]) -> tuple[list[tuple[Layer, Layer]], list[str]]:
+    """Layers with the trained ones of the same names, and the names that there are of trained ones only (Caffe:
+    Net::ShareTrainedLayersWith); InputError for a blob of another shape."""
+    first = {layer.spec.name: layer for layer in reversed(layers)}
+    pairs = [(first[source.spec.name], source) for source in trained if source.spec.name in first]
+    for layer, source in pairs:
+        found, expected = ([tuple(getattr(one, name).shape) for name in one.blob_names] for one in (layer, source))
+        layer.require(found == expected, f"blobs of shapes {expected}, as in the training net", str(found))
+    return pairs, [source.spec.name for source in trained if source.spec.name not in first]
+
+
 def stored_blobs(layer: Layer, diff: bool) -> "Iterator[schema.BlobProto]":
     """The layer's blobs as a caffemodel stores them; `diff`: and their gradients, 0 where there are none."""
     for name in layer.blob_names:

@@ -141,6 +141,17 @@ class CPMData:
         shapes = (self.transformer.shape.data_shape, self.transformer.shape.label_shape)
         return {top: (len(self._rows), *shape) for top, shape in zip(self._tops, shapes, strict=False)}
 
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """What Caffe's log says when it is set up."""
+        shape = self.transformer.shape
+        data, label = (",".join(map(str, (self.batch_size, *sizes))) for sizes in (shape.data_shape, shape.label_shape))
+        said = [
+            ("data_transformer.cpp:233", "DataTransformer constructor done."),
+            ("cpm_data_layer.cpp:62", f"output data size: {data}"),
+        ]
+        return [*said, ("cpm_data_layer.cpp:77", f"output label size: {label}")] if len(self._tops) > 1 else said
+
     def start(self, drawn: np.ndarray) -> None:
         """The original's threads seed generators of their own with what the net drew, and never ask them."""
 

@@ -4,7 +4,7 @@ Each type has a module of its own: CPMData in data_layer, HDF5Data in hdf5_data,
 needs none: the net makes its blobs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,20 +19,25 @@ from prototxt_import.graph import names_apart
 from prototxt_import.net import Net
 
 from .data_layer import CPMData, DataOptions, State
-from .hdf5_data import HDF5Data
+from .hdf5_data import ONCE, HDF5Data
 from .memory_data import MemoryData
 
 Shape = tuple[int, ...]
+Sentence = tuple[str, str]
+"""A line of source and a sentence of Caffe's log."""
 
 
 class DataLayer(Protocol):
     """What feeds the tops of one layer. InputErrors name the layer.
 
     whole: whether it makes the whole batch where several processes share it; shapes: of each top, of the whole batch
-    if it does.
+    if it does; said: what Caffe's log says when it is set up.
     """
 
     whole: bool
+
+    @property
+    def said(self) -> Sequence[Sentence]: ...
 
     @property
     def shapes(self) -> Mapping[str, Shape]: ...
@@ -129,6 +134,14 @@ class DataLayers:
         """With skip_bad: what was wrong with each record that was replaced."""
         cpm_data = [layer for layer in self._layers.values() if isinstance(layer, CPMData)]
         return {key: sentence for layer in cpm_data for key, sentence in layer.skipped.items()}
+
+    def said(self, layer: str, told: set[Sentence]) -> list[Sentence]:
+        """What Caffe's log says when the layer of that name is set up, but for what a process says only once and
+        was `told`."""
+        said = self._layers[layer].said if layer in self._layers else ()
+        new = [sentence for sentence in said if sentence not in told]
+        told.update(sentence for sentence in new if sentence[0] in ONCE)
+        return new
 
     def __getitem__(self, layer: str) -> DataLayer:
         return self._layers[layer]

@@ -5,6 +5,7 @@ files change places before each round, and a file's rows when it is read and onc
 std::random_shuffle, which takes numbers of C's rand().
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from prototxt_import.formats import schema
 from prototxt_import.formats.hdf5 import reading_hdf5
 
 Shape = tuple[int, ...]
+ONCE = ("hdf5.cpp:32",)
+"""The lines of source whose sentence a process says once, for all layers."""
 
 
 class HDF5Data:
     """The batches of one HDF5Data layer; `random` is the rand() of the process. InputErrors name layer and file."""
 
     whole = True
+    said: Sequence[tuple[str, str]]
 
     def __init__(self, layer: schema.LayerParameter, folder: Path, random: GlibcRand) -> None:
         self._where, self._tops, self._random = f"layer {layer.name}", list(layer.top), random
@@ -32,6 +36,11 @@ class HDF5Data:
         self._require(self._batch_size > 0, "a batch_size of 1 or more", self._batch_size)
         self._require(param.source != "", "a source", "none")
         self._paths = self._listed(folder / param.source, folder)
+        self.said = [
+            ("hdf5_data_layer.cpp:85", f"Loading list of HDF5 filenames from: {param.source}"),
+            ("hdf5_data_layer.cpp:99", f"Number of HDF5 files: {len(self._paths)}"),
+            ("hdf5.cpp:32", "Datatype class: H5T_FLOAT"),
+        ]
         self._files = list(range(len(self._paths)))  # in the order of this round
         self._file = self._row = 0
         if self._shuffles:

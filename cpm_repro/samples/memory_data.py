@@ -1,6 +1,7 @@
 """Caffe's MemoryData layer: batches of what a program hands in, in order and again from the start
 (memory_data_layer.cpp)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ class MemoryData:
     """The batches of one MemoryData layer; InputErrors name it."""
 
     whole = True
+    said: Sequence[tuple[str, str]] = ()
 
     def __init__(self, layer: schema.LayerParameter) -> None:
         self._where, self._tops = f"layer {layer.name}", list(layer.top)

@@ -21,7 +21,10 @@ from prototxt_import.files import InputError
 
 from . import log as caffe_log
 from .loop import Blobs, Hook, Step, Training
+from .plan import Plan
+from .testing import Tested
 from .trace import BlobRecorder, Trace
+from .watch import net_log
 from .watch.held_out import HeldOutPeople
 from .watch.output import LogFile, Screen
 from .watch.speed import Speed
@@ -36,7 +39,7 @@ class Log(Hook):
     def __init__(self, file: LogFile | None, engine: str, device: str, resumed: bool, skip_bad: bool) -> None:
         self._file, self._skip_bad = file, skip_bad
         self._screen = Screen()
-        self._engine, self._resumed = f"Engine: {engine} on {device}", resumed
+        self._engine, self._device, self._resumed = f"Engine: {engine} on {device}", device, resumed
         self._told: set[str] = set()
         self._speed: Speed | None = None
         self._failure: InputError | None = None
@@ -73,20 +76,44 @@ class Log(Hook):
             streams.last_words(f"{failure}: the run stops after this iteration, with a snapshot")
 
     def before_training(self, training: Training) -> None:
-        param = training.param
         if self._file is not None and not self._file.begun:
             self.say(caffe_log.header_lines())
-        self.say(caffe_log.solving_lines(training.net_name, param.lr_policy))
+        if self._file is not None and training.plan is not None:
+            self.append(self._file, self._setup_lines(training, training.plan))
+        self.say(caffe_log.solving_lines(training.net_name, training.param.lr_policy))
         self.say([caffe_log.glog_line(self._engine)])
         if self._resumed:
             how = "where the snapshot left them" if training.resumed_exactly else "from their start, as Caffe does"
             self.say([caffe_log.glog_line(f"Resuming: data and random numbers go on {how}.")])
 
+    def _setup_lines(self, training: Training, plan: Plan) -> list[str]:
+        """What Caffe says while it sets solver and nets up: for the file, the screen is spared it."""
+        told: set[tuple[str, str]] = set()
+        lines = [net_log.device_line(self._device, 210), *net_log.solver_lines(training.param)]
+        lines.append(net_log.training_net_line(plan.net.source))
+        lines += net_log.net_lines(plan.net, training.net, training.data, told)
+        for number, test in enumerate(training.tests):
+            lines.append(net_log.test_net_line(number, test.origin.source))
+            lines += net_log.net_lines(test.origin, test.net, test.data, told)
+        lines.append(caffe_log.glog_line("Solver scaffolding done.", "solver.cpp:60"))
+        return [*lines, *training.started, caffe_log.glog_line("Starting Optimization", "caffe.cpp:251")]
+
     def after_step(self, training: Training, step: Step, stopped: bool) -> None:
         self.say(self._newly_skipped(training) + self._displayed(training, step))
 
+    def before_test(self, training: Training, number: int) -> None:
+        self.say([caffe_log.testing_line(training.solver.iteration, number)])
+
+    def after_test(self, training: Training, tested: Tested) -> None:
+        loss = tested.loss if training.param.test_compute_loss else None
+        weights = training.tests[tested.number].net.loss_weights
+        self.say(caffe_log.tested_lines(tested.ignored, loss, tested.means, weights))
+
+    def after_last_pass(self, training: Training) -> None:
+        self.say([caffe_log.last_loss_line(training.solver.iteration, training.smoothed.value)])
+
     def after_training(self, training: Training, stopped: bool) -> None:
-        self.say([caffe_log.glog_line("Optimization stopped early.") if stopped else caffe_log.done_line()])
+        self.say(caffe_log.stopped_lines() if stopped else caffe_log.done_lines())
         if self._failure is not None:
             raise self._failure
 
@@ -100,14 +127,16 @@ class Log(Hook):
         return [caffe_log.glog_line(f"Skipping a record: {sentence}") for sentence in new]
 
     def _displayed(self, training: Training, step: Step) -> list[str]:
-        """The lines of a displayed iteration, with the loss averaged over the last average_loss iterations."""
-        if not training.param.display or step.iteration % training.param.display:
-            return []
-        weights = training.net.loss_weights
-        shown = {name: (value, weights.get(name, 0.0)) for name, value in step.outputs.items()}
-        average = sum(training.smoothed) / len(training.smoothed)
-        lines = caffe_log.iteration_lines(step.iteration, average, shown, step.rate)
-        return lines + self._fast(training, step.iteration)
+        """What Caffe says of an iteration: losses and rate if it is displayed, the update's own lines always."""
+        param, lines = training.param, []
+        displayed = bool(param.display) and step.iteration % param.display == 0
+        if displayed:
+            weights = training.net.loss_weights
+            lines = caffe_log.iteration_lines(step.iteration, training.smoothed.value, step.values, weights)
+        lines += caffe_log.step_lines(param, step.iteration)
+        lines += [caffe_log.rate_line(step.iteration, step.rate)] if displayed else []
+        lines += caffe_log.clipping_lines(step.update, param.clip_gradients)
+        return lines + (self._fast(training, step.iteration) if displayed else [])
 
     def _fast(self, training: Training, iteration: int) -> list[str]:
         """How fast it went since the last displayed iteration."""
@@ -126,14 +155,22 @@ class Snapshots(Hook):
     def __init__(self, log: Log, interruption: "Interruption", people: HeldOutPeople | None = None) -> None:
         self._log, self._interruption, self._people = log, interruption, people
         self.model: Path | None = None
+        self._iteration: int | None = None  # of the last one
 
     def after_step(self, training: Training, step: Step, stopped: bool) -> None:
-        param, iteration = training.param, training.solver.iteration
-        due = self._interruption.takes_snapshot() or (bool(param.snapshot) and iteration % param.snapshot == 0)
-        last = param.snapshot_after_train and iteration == param.max_iter
-        if training.share.rank == 0 and (due or last or stopped):
-            self.model, state = training.snapshot()
-            self._log.say(caffe_log.snapshot_lines(self.model, state))
+        if self._interruption.takes_snapshot() or training.due(training.param.snapshot):
+            self._take(training)
+
+    def after_iterations(self, training: Training, stopped: bool) -> None:
+        wanted = stopped or (training.param.snapshot_after_train and not training.due(training.param.snapshot))
+        if wanted and self._iteration != training.solver.iteration:
+            self._take(training)
+
+    def _take(self, training: Training) -> None:
+        self._iteration = training.solver.iteration
+        if training.share.rank == 0:
+            self.model, _ = training.snapshot()
+            self._log.say(caffe_log.snapshot_lines(training.param, self._iteration))
             if self._people is not None:
                 picture = self.model.with_name(f"{self.model.name.partition('.caffemodel')[0]}.png")
                 self._people.draw(training.net.to_caffemodel(), picture)
@@ -154,6 +191,12 @@ class Progress(Hook):
 
     def after_step(self, training: Training, step: Step, stopped: bool) -> None:
         self._drawn(lambda bar: bar.update())
+
+    def before_test(self, training: Training, number: int) -> None:
+        self._drawn(lambda bar: bar.set_postfix_str(f"testing, net {number}"))
+
+    def after_test(self, training: Training, tested: Tested) -> None:
+        self._drawn(lambda bar: bar.set_postfix_str(""))
 
     def close(self) -> None:
         """Leaves the bar as it is."""

@@ -7,7 +7,7 @@ Read: logs of this project and of Caffe itself, also interrupted, resumed or con
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,19 +15,26 @@ from pathlib import Path
 import numpy as np
 
 from prototxt_import.files import InputError, read_bytes
+from prototxt_import.formats import schema
+
+from .rates import steps_passed
+from .solver import Update
 
 _ITERATION = re.compile(r"\] Iteration (\d+)\b[^,]*(?:\([^)]*\))?, loss = (\S+)")
 _OUTPUT = re.compile(r"\] +Train net output #\d+: (\S+) = (\S+)")
 _SCORE = re.compile(r"\] Held out, after (\d+) iterations: (\S+) = (\S+)")
 _RATE = re.compile(r"\] Iteration (\d+)\b[^,]*, lr = (\S+)")
 
+OWN = "cpm_repro:1"
+"""The source of lines that Caffe has not: whoever wants Caffe's alone leaves these out."""
 
-def number(value: float) -> str:
+
+def number(value: float | np.floating) -> str:
     """A number as C++ streams print it: six significant digits, no trailing zeros."""
     return f"{float(value):g}"
 
 
-def glog_line(message: str, source: str = "solver.cpp:228", when: datetime | None = None, severity: str = "I") -> str:
+def glog_line(message: str, source: str = OWN, when: datetime | None = None, severity: str = "I") -> str:
     """One log line: `I1122 21:30:00.123456  4242 solver.cpp:228] message`."""
     when = datetime.now() if when is None else when
     return f"{severity}{when:%m%d %H:%M:%S.%f} {threading.get_native_id():5d} {source}] {message}"
@@ -54,36 +61,101 @@ def solving_lines(net_name: str, policy: str, when: datetime | None = None) -> l
 
 def iteration_lines(
     iteration: int,
-    loss: float,
-    outputs: Mapping[str, tuple[float, float]],
-    rate: float,
+    loss: float | np.floating,
+    outputs: Sequence[tuple[str, float | np.floating]],
+    weights: Mapping[str, float],
     when: datetime | None = None,
 ) -> list[str]:
-    """The lines of one displayed iteration.
+    """The lines of one displayed iteration before its update.
 
-    loss: the (smoothed) weighted sum; outputs: {name of the loss blob: (value, loss_weight)} in net order;
-    rate: the learning rate of this iteration's update. Outputs of loss_weight 0 show their value alone.
+    loss: the smoothed one; outputs: each value of each output, in net order; weights: the loss_weight of those that
+    are losses.
     """
     lines = [glog_line(f"Iteration {iteration}, loss = {number(loss)}", "solver.cpp:228", when)]
-    for index, (name, (value, weight)) in enumerate(outputs.items()):
-        share = f" (* {number(weight)} = {number(value * weight)} loss)" if weight else ""
-        message = f"    Train net output #{index}: {name} = {number(value)}{share}"
-        lines.append(glog_line(message, "solver.cpp:244", when))
-    rate_message = f"Iteration {iteration}, lr = {number(rate)}"
-    return lines + [glog_line(rate_message, "sgd_solver.cpp:106", when)]
+    return lines + _output_lines("Train", "solver.cpp:244", outputs, weights, when)
 
 
-def snapshot_lines(model: str | os.PathLike[str], state: str | os.PathLike[str]) -> list[str]:
-    """What Caffe says when it writes a snapshot's two files."""
+def _output_lines(
+    net: str,
+    source: str,
+    outputs: Sequence[tuple[str, float | np.floating]],
+    weights: Mapping[str, float],
+    when: datetime | None = None,
+) -> list[str]:
+    values = [f"{name} = {number(value)}{loss_share(value, weights.get(name, 0))}" for name, value in outputs]
+    return [glog_line(f"    {net} net output #{k}: {value}", source, when) for k, value in enumerate(values)]
+
+
+def loss_share(value: float | np.floating, weight: float) -> str:
+    """What follows an output that is a loss: its part of the whole loss."""
+    return f" (* {number(weight)} = {number(np.float32(weight) * np.float32(value))} loss)" if weight else ""
+
+
+def step_lines(param: schema.SolverParameter, iteration: int) -> list[str]:
+    """Where the policy multistep takes a step."""
+    if param.lr_policy != "multistep" or iteration not in param.stepvalue:
+        return []
+    step = steps_passed(param, iteration)
+    return [glog_line(f"MultiStep Status: Iteration {iteration}, step = {step}", "sgd_solver.cpp:46")]
+
+
+def rate_line(iteration: int, rate: float, when: datetime | None = None) -> str:
+    """The learning rate of a displayed iteration's update."""
+    return glog_line(f"Iteration {iteration}, lr = {number(rate)}", "sgd_solver.cpp:106", when)
+
+
+def clipping_lines(update: Update | None, limit: float) -> list[str]:
+    """What is said where gradients were scaled down."""
+    if update is None or update.norm is None:
+        return []
+    norms = f"(L2 norm {number(update.norm)} > {number(limit)})"
+    sentence = f"Gradient clipping: scaling down gradients {norms} by scale factor {number(update.clip)}"
+    return [glog_line(sentence, "sgd_solver.cpp:92")]
+
+
+def last_loss_line(iteration: int, loss: float | np.floating) -> str:
+    """The smoothed loss after all iterations."""
+    return glog_line(f"Iteration {iteration}, loss = {number(loss)}", "solver.cpp:317")
+
+
+def testing_line(iteration: int, number_of_net: int) -> str:
+    """A test begins."""
+    return glog_line(f"Iteration {iteration}, Testing net (#{number_of_net})", "solver.cpp:337")
+
+
+def tested_lines(
+    ignored: Sequence[str],
+    loss: np.float32 | None,
+    outputs: Sequence[tuple[str, np.float32]],
+    weights: Mapping[str, float],
+) -> list[str]:
+    """What a test found; ignored: layers of the training net that are not in the test net; loss: with
+    test_compute_loss."""
+    lines = [glog_line(f"Ignoring source layer {name}", "net.cpp:693") for name in ignored]
+    lines += [] if loss is None else [glog_line(f"Test loss: {number(loss)}", "solver.cpp:391")]
+    return lines + _output_lines("Test", "solver.cpp:404", outputs, weights)
+
+
+def snapshot_lines(param: schema.SolverParameter, iteration: int) -> list[str]:
+    """What Caffe says when it writes a snapshot's two files, named as in the solver."""
+    hdf5 = param.snapshot_format == param.HDF5
+    kind, suffix = ("HDF5", ".h5") if hdf5 else ("binary proto", "")
+    name = f"{param.snapshot_prefix}_iter_{iteration}"
+    sources = ("solver.cpp:465", "sgd_solver.cpp:283") if hdf5 else ("solver.cpp:454", "sgd_solver.cpp:273")
     return [
-        glog_line(f"Snapshotting to binary proto file {os.fspath(model)}", "solver.cpp:454"),
-        glog_line(f"Snapshotting solver state to binary proto file {os.fspath(state)}", "sgd_solver.cpp:273"),
+        glog_line(f"Snapshotting to {kind} file {name}.caffemodel{suffix}", sources[0]),
+        glog_line(f"Snapshotting solver state to {kind} file {name}.solverstate{suffix}", sources[1]),
     ]
 
 
-def done_line() -> str:
-    """Caffe's last words."""
-    return glog_line("Optimization Done.", "solver.cpp:373")
+def done_lines() -> list[str]:
+    """Caffe's last words: the solver's, the tool's."""
+    return [glog_line("Optimization Done.", source) for source in ("solver.cpp:322", "caffe.cpp:254")]
+
+
+def stopped_lines() -> list[str]:
+    """The same of a run that was stopped."""
+    return [glog_line("Optimization stopped early.", "solver.cpp:303"), done_lines()[1]]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ it, so that wherever a run is killed every solver state that is there has its ow
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
 from .solver import SGDSolver
+from .testing import SmoothedLoss
 
 
 def run_state_path(solverstate: Path) -> Path:
@@ -23,20 +25,24 @@ def run_state_path(solverstate: Path) -> Path:
     return solverstate.with_name(f"{solverstate.name}.npz")
 
 
-def write_run_state(solverstate: Path, solver: SGDSolver, data: DataLayers, losses: list[float]) -> None:
-    """The state after `solver.iteration` iterations; `losses` are those that the next displayed loss averages."""
+def write_run_state(
+    solverstate: Path, solver: SGDSolver, data: Mapping[str, DataLayers], smoothed: SmoothedLoss
+) -> None:
+    """The state after `solver.iteration` iterations; data: of each net, by what its keys begin with."""
     arrays = {
         "fingerprint": _fingerprint(solver),
         "mt19937": solver.net.random.state(),
-        "losses": np.array(losses, np.float64),
+        "losses": smoothed.state(),
         **{f"torch_{kind}": state for kind, state in _torch_states(solver.net).items()},
-        **{f"{_DATA}{key}": state for key, state in data.state().items()},
+        **{f"{start}{key}": state for start, layers in data.items() for key, state in layers.state().items()},
     }
     write_npz(run_state_path(solverstate), arrays)
 
 
-def restore_run_state(solverstate: Path, solver: SGDSolver, data: DataLayers) -> list[float]:
-    """Puts the state back after the solver state itself was restored; returns the losses.
+def restore_run_state(
+    solverstate: Path, solver: SGDSolver, data: Mapping[str, DataLayers], smoothed: SmoothedLoss
+) -> None:
+    """Puts the state back after the solver state itself was restored.
 
     InputError if the file is damaged or was written with another solver state.
     """
@@ -46,13 +52,14 @@ def restore_run_state(solverstate: Path, solver: SGDSolver, data: DataLayers) ->
         solver.net.random.restore(arrays["mt19937"])
     except ValueError as error:
         raise InputError(f"{path}: mt19937: {error}") from None
-    positions = {key.removeprefix(_DATA): array for key, array in arrays.items() if key.startswith(_DATA)}
     try:
-        data.restore(positions)
+        for start, layers in data.items():
+            own = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
+            layers.restore(own)
+        smoothed.restore(arrays["losses"])
     except InputError as error:
-        raise InputError(f"{path}: {_DATA}{error}") from None
+        raise InputError(f"{path}: {error}") from None
     _restore_torch(solver.net, arrays, path)
-    return arrays["losses"].ravel().tolist()
 
 
 def check_run_state(solverstate: Path, solver: SGDSolver) -> None:
@@ -76,11 +83,10 @@ def _checked(path: Path, solverstate: Path, solver: SGDSolver) -> dict[str, np.n
     return arrays
 
 
-_DATA = "data/"  # before the keys of the data layers' positions
 _NEEDED = [
     ("fingerprint", np.uint8, 32),
     ("mt19937", np.uint32, 625),
-    ("losses", np.float64, None),
+    ("losses", np.float32, None),
     ("torch_cpu", np.uint8, None),
 ]
 

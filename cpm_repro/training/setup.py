@@ -1,12 +1,13 @@
 """From a solver prototxt to a training run: everything is read and checked first, then built (Caffe: Solver::Init)."""
 
-from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.data_layer import DataOptions
 from cpm_repro.samples.data_layers import DataLayers, Opening, open_data_layers
@@ -20,10 +21,12 @@ from prototxt_import.share import WHOLE_BATCH, Share
 
 from .gradient_exchange import exchange_gradients
 from .loop import Training
-from .plan import Plan, read_plan
+from .plan import Plan, SolverNet, check_names, read_plan
 from .processes import check_shareable
 from .run_state import check_run_state, restore_run_state, run_state_path
 from .solver import SGDSolver
+from .testing import SmoothedLoss, TestNet
+from .watch import net_log
 
 DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time of day
 
@@ -77,66 +80,97 @@ def _engine(options: Options) -> Operations:
 
 
 def _build(plan: Plan, engine: Operations, options: Options, share: Share) -> Training:
+    check_names([plan.net, *plan.tests])
     timeline = Timeline(options.timeline)
-    data = _open_data(plan, options, share, timeline)
-    try:
-        net = _build_net(plan, data, engine, options.device, share)
+    shuffles = GlibcRand(options.srand)
+    with ExitStack() as opened:  # closes the data layers after an error
+        data = opened.enter_context(_open_data(plan.net, options, shuffles, share, timeline))
+        net = _build_net(plan.net, data, engine, options.device, _seed(plan))
+        check_shareable(net, share, plan.net.where)
+        net.share_batch(share)
+        tests = [
+            _build_test(test, iterations, net, options, shuffles, opened)
+            for test, iterations in zip(plan.tests, plan.param.test_iter, strict=True)
+        ]
         exchanges = exchange_gradients(net, share, plan.param.iter_size)
         solver = SGDSolver(plan.param, net, plan.folder)
-        _start_from(solver, plan, options)
-        losses = _restore_run_state(solver, data, options)
-    except InputError:
-        data.close()
-        raise
-    return Training(
-        param=plan.param,
-        net_name=plan.name,
-        net=net,
-        forward=net.forward_recomputing if options.recompute else net,
-        solver=solver,
-        data=data,
-        share=share,
-        exchanges=exchanges,
-        timeline=timeline,
-        smoothed=deque(losses or (), maxlen=max(plan.param.average_loss, 1)),
-        resumed_exactly=losses is not None,
-    )
+        started = _start_from(solver, tests, plan, options)
+        training = Training(
+            param=plan.param,
+            net_name=plan.net.param.name,
+            net=net,
+            forward=net.forward_recomputing if options.recompute else net,
+            solver=solver,
+            data=data,
+            share=share,
+            exchanges=exchanges,
+            timeline=timeline,
+            smoothed=SmoothedLoss(max(plan.param.average_loss, 1)),
+            plan=plan,
+            started=started,
+            tests=tests,
+        )
+        training.resumed_exactly = _restore_run_state(training, options)
+        opened.pop_all()
+    return training
 
 
-def _open_data(plan: Plan, options: Options, share: Share, timeline: Timeline) -> DataLayers:
-    how = DataOptions(options.threads, options.device, options.profile, options.skip_bad, share, timeline)
-    opening = Opening(plan.net_folder, "TRAIN", options.srand, GlibcRand(options.srand), how)
-    return open_data_layers(plan.net, opening, plan.where)
-
-
-def _build_net(plan: Plan, data: DataLayers, engine: Operations, device: str, share: Share) -> Net:
-    """The training net, with its fillers' weights; its data layers are ready."""
+def _seed(plan: Plan) -> int:
     seed = plan.param.random_seed if plan.param.random_seed >= 0 else DEFAULT_SEED
     torch.manual_seed(seed)
+    return seed
+
+
+def _open_data(net: SolverNet, options: Options, shuffles: GlibcRand, share: Share, timeline: Timeline) -> DataLayers:
+    how = DataOptions(options.threads, options.device, options.profile, options.skip_bad, share, timeline)
+    return open_data_layers(net.layers, Opening(net.folder, net.phase, options.srand, shuffles, how), net.where)
+
+
+def _build_net(spec: SolverNet, data: DataLayers, engine: Operations, device: str, seed: int | CaffeRandom) -> Net:
+    """A net with its fillers' weights; its data layers are ready."""
     try:
-        net = Net(plan.net, "TRAIN", engine, seed, data_shapes=data.shapes).to(device)
+        net = Net(spec.param, spec.phase, engine, seed, data_shapes=data.shapes).to(device)
     except InputError as error:
-        raise InputError(f"{plan.where}: {error}") from None
+        raise InputError(f"{spec.where}: {error}") from None
     data.start(net)
-    check_shareable(net, share, plan.where)
-    net.share_batch(share)
     return net
 
 
-def _start_from(solver: SGDSolver, plan: Plan, options: Options) -> None:
-    weights = plan.weights if options.weights is None else [options.weights]
-    for path in weights if options.snapshot is None else []:
-        solver.net.load_weights(read_caffemodel(path), str(path))
+def _build_test(
+    spec: SolverNet, iterations: int, trained: Net, options: Options, shuffles: GlibcRand, opened: ExitStack
+) -> TestNet:
+    """A test net, whose fillers draw on from the training net's generator. Of several processes each tests alone."""
+    how = _open_data(spec, options, shuffles, WHOLE_BATCH, Timeline(active=False))
+    data = opened.enter_context(how)
+    net = _build_net(spec, data, trained.engine, options.device, trained.random)
+    try:
+        net.check_trained_layers(trained)
+    except InputError as error:
+        raise InputError(f"{spec.where}: {error}") from None
+    return TestNet(spec, net, data, iterations)
+
+
+def _start_from(solver: SGDSolver, tests: Sequence[TestNet], plan: Plan, options: Options) -> list[str]:
+    """Takes the weights that the run starts from; returns what Caffe's log says of them."""
     if options.snapshot is not None:
         solver.restore(options.snapshot)
+        return net_log.resuming_lines(options.snapshot)
+    lines, nets = [], [solver.net, *(test.net for test in tests)]
+    for path in plan.weights if options.weights is None else [options.weights]:
+        stored = read_caffemodel(path)
+        for net in nets:
+            net.load_weights(stored, str(path))
+        lines += net_log.finetuning_lines(path, stored, nets)
+    return lines
 
 
-def _restore_run_state(solver: SGDSolver, data: DataLayers, options: Options) -> list[float] | None:
-    """The losses of before, if data and random numbers go on from where the snapshot left them; None: they start over,
-    because its run state is not there or not wanted."""
+def _restore_run_state(training: Training, options: Options) -> bool:
+    """Whether data and random numbers go on from where the snapshot left them; False: they start over, because its run
+    state is not there or not wanted."""
     if options.snapshot is None or not run_state_path(Path(options.snapshot)).exists():
-        return None
+        return False
     if options.resume_like_caffe:
-        check_run_state(Path(options.snapshot), solver)
-        return None
-    return restore_run_state(Path(options.snapshot), solver, data)
+        check_run_state(Path(options.snapshot), training.solver)
+        return False
+    restore_run_state(Path(options.snapshot), training.solver, training.positions, training.smoothed)
+    return True

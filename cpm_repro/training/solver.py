@@ -45,9 +45,7 @@ def check_solver(param: schema.SolverParameter, where: str) -> None:
         raise InputError(f"{where}: debug_info: expected false (--trace records every value of a run), found true")
     if param.snapshot and not param.HasField("snapshot_prefix"):
         raise InputError(f"{where}: expected the field snapshot_prefix (snapshot {param.snapshot}), found none")
-    _check_net(param, where)
     _check_momentum(param, where)
-    _check_tests(param, where)
     _check_numbers(param, where)
 
 
@@ -68,25 +66,11 @@ _MAY_BE_NEGATIVE = {"clip_gradients": NEEDED_FIELDS, "gamma": ("sigmoid",)}
 """By field: the learning-rate policies with which a negative value means something."""
 
 
-def _check_net(param: schema.SolverParameter, where: str) -> None:
-    given = [name for name in ("net", "train_net", "net_param", "train_net_param") if param.HasField(name)]
-    if len(given) != 1:
-        found = " and ".join(given) or "none"
-        raise InputError(f"{where}: expected one of net, train_net, net_param and train_net_param, found {found}")
-
-
 def _check_momentum(param: schema.SolverParameter, where: str) -> None:
     if param.type in ("AdaGrad", "RMSProp") and param.momentum:
         raise InputError(f"{where}: momentum: expected none with {param.type}, found {param.momentum:g}")
     if param.type == "RMSProp" and not 0 <= param.rms_decay < 1:
         raise InputError(f"{where}: rms_decay: expected 0 or more and less than 1, found {param.rms_decay:g}")
-
-
-def _check_tests(param: schema.SolverParameter, where: str) -> None:
-    """A solver without test nets never tests, whatever its test_interval."""
-    tests = param.test_iter or param.test_net or param.test_net_param or param.test_state
-    if tests:
-        raise InputError(f"{where}: test_iter: expected none (score snapshots with tools/evaluate.py), found tests")
 
 
 @dataclass(frozen=True)

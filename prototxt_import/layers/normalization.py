@@ -35,6 +35,8 @@ class BatchNorm(Layer):
         self.add_blob("mean", channels, None, learnable=False)
         self.add_blob("variance", channels, None, learnable=False)
         self.add_blob("factor", (1,), None, learnable=False)
+        while len(self.spec.param) < 3:  # a caffemodel has them: that nothing is to be learned here
+            self.spec.param.add(lr_mult=0)
 
     def _add_multipliers(self) -> None:
         """The statistics do not learn: Caffe writes that into the net, and so into its snapshots."""

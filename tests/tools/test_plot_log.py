@@ -9,8 +9,9 @@ from tests.tool import assert_refused, run_tool
 def write_log(path) -> None:
     lines = caffe_log.header_lines() + caffe_log.solving_lines("CPM", "step")
     for iteration in range(0, 100, 10):
-        outputs = {f"loss_stage{stage}": (50 / (iteration + stage), 1.0) for stage in (1, 2, 3)}
-        lines += caffe_log.iteration_lines(iteration, 1.0, outputs, 8e-5 if iteration < 50 else 2e-5)
+        outputs = [(f"loss_stage{stage}", 50 / (iteration + stage)) for stage in (1, 2, 3)]
+        lines += caffe_log.iteration_lines(iteration, 1.0, outputs, dict.fromkeys(dict(outputs), 1.0))
+        lines.append(caffe_log.rate_line(iteration, 8e-5 if iteration < 50 else 2e-5))
     path.write_text("\n".join(lines))
 
 

@@ -50,7 +50,7 @@ def test_prototxts_to_snapshots_to_pt_and_back(models):
     assert "ms an iteration waiting for data" in result.stdout and Image.open(models / "threads.png").size > (400, 100)
     assert "images 4, training" in (models / "plans.json").read_text()
     assert "Iteration 3, loss = " in result.stdout and "Train net output #1: loss_stage2 = " in result.stdout
-    assert list(parse_log(models / "cpm.log").iterations) == [0, 1, 2, 3]
+    assert list(parse_log(models / "cpm.log").iterations) == [0, 1, 2, 3, 4]
     trace = read_npz(models / "trace.npz")
     assert trace["loss"].shape == (4, 2) and {"iter4/conv1_stage1/0", "blobdiff1/conv7_stage1"} <= trace.keys()
     resume = ["train", "--solver", models / "solver.prototxt", "--snapshot", models / "cpm_iter_2.solverstate"]

@@ -89,7 +89,7 @@ class Measures(Hook):
         if training.share.rank or step.iteration % (training.param.display or _DISPLAY):
             return
         speed = self._speed.since_last(step.iteration)
-        values = {"loss": sum(training.smoothed) / len(training.smoothed), "learning_rate": step.rate}
+        values = {"loss": float(training.smoothed.value), "learning_rate": step.rate}
         values |= {} if speed is None else {"iterations_per_second": speed}
         self.write(step.iteration, values | step.outputs)
 

@@ -14,6 +14,7 @@ from cpm_repro.training.loop import Step
 from cpm_repro.training.watch.output import LogFile
 from cpm_repro.training.watch.own_files import own_log
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
 
 
 def training(iteration=0, rank=0, **param):
@@ -26,10 +27,11 @@ def training(iteration=0, rank=0, **param):
 
     param = {"snapshot": 3, "snapshot_after_train": True, "max_iter": 7, **param}
     return SimpleNamespace(
-        param=SimpleNamespace(**param),
+        param=schema.SolverParameter(snapshot_prefix="s", **param),
         solver=SimpleNamespace(iteration=iteration),
         share=SimpleNamespace(rank=rank),
         snapshot=snapshot,
+        due=lambda interval: bool(interval) and iteration % interval == 0,
         timeline=Timeline(),
         written=written,
     )
@@ -43,6 +45,8 @@ def snapshot_after(iteration, stopped=False, **run):
     """Whether there is one after that iteration."""
     run, hook = training(iteration, **run), Snapshots(silent(), Interruption())
     hook.after_step(run, Step(iteration - 1, 0.1, 1.0, {}), stopped)
+    if stopped or iteration == run.param.max_iter:
+        hook.after_iterations(run, stopped)
     assert (hook.model is not None) == bool(run.written)
     return bool(run.written)
 

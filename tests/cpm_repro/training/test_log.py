@@ -8,6 +8,7 @@ import pytest
 
 from cpm_repro.training import log as caffe_log
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
 
 WHEN = datetime(2016, 11, 22, 21, 30, 0, 123456)
 
@@ -15,16 +16,19 @@ WHEN = datetime(2016, 11, 22, 21, 30, 0, 123456)
 def written_log(iterations, rates=None) -> str:
     lines = caffe_log.header_lines(WHEN) + caffe_log.solving_lines("CPM", "step", WHEN)
     for index, iteration in enumerate(iterations):
-        outputs = {f"loss_stage{stage}": (100.0 / (iteration + stage), 1.0) for stage in (1, 2, 3)}
-        loss = sum(value for value, _ in outputs.values())
+        outputs = [(f"loss_stage{stage}", 100.0 / (iteration + stage)) for stage in (1, 2, 3)]
+        loss = sum(value for _, value in outputs)
         rate = 8e-5 if rates is None else rates[index]
-        lines += caffe_log.iteration_lines(iteration, loss, outputs, rate, WHEN)
-    lines += caffe_log.snapshot_lines("a_iter_20.caffemodel", "a_iter_20.solverstate")
-    return "\n".join([*lines, caffe_log.done_line()]) + "\n"
+        lines += caffe_log.iteration_lines(iteration, loss, outputs, dict.fromkeys(dict(outputs), 1.0), WHEN)
+        lines.append(caffe_log.rate_line(iteration, rate, WHEN))
+    lines += caffe_log.snapshot_lines(schema.SolverParameter(snapshot_prefix="a"), 20)
+    return "\n".join([*lines, *caffe_log.done_lines()]) + "\n"
 
 
 def test_lines_read_as_caffe_writes_them():
-    lines = caffe_log.iteration_lines(10, 12.5, {"loss_stage1": (5.1, 1.0), "extra": (7.0, 0.0)}, 8e-5, WHEN)
+    outputs = [("loss_stage1", 5.1), ("extra", 7.0)]
+    lines = caffe_log.iteration_lines(10, 12.5, outputs, {"loss_stage1": 1.0}, WHEN)
+    lines.append(caffe_log.rate_line(10, 8e-5, WHEN))
     prefix = r"I1122 21:30:00\.123456 +\d+ "
     assert re.fullmatch(prefix + r"solver\.cpp:228\] Iteration 10, loss = 12\.5", lines[0])
     output = r"solver\.cpp:244\]     Train net output #0: loss_stage1 = 5\.1 \(\* 1 = 5\.1 loss\)"
@@ -82,7 +86,7 @@ def test_scores_and_what_a_run_leaves_behind_that_goes_back(tmp_path):
     path.write_text(score(40, 12.5) + score(60, 25) + written_log([50, 55]))
     log = caffe_log.parse_log(path)
     assert list(log.iterations) == [0, 10, 20, 30, 40, 50, 55] and log.scores == {}
-    path.write_text(score(40, 12.5) + "\n".join(caffe_log.iteration_lines(40, 3.0, {}, 1e-5, WHEN)))
+    path.write_text(score(40, 12.5) + "\n".join(caffe_log.iteration_lines(40, 3.0, [], {}, WHEN)))
     log = caffe_log.parse_log(path)
     assert list(log.iterations) == [0, 10, 20, 30, 40] and log.scores == {"PCK@0.2": {40: 12.5}}
 

@@ -1,13 +1,13 @@
 """The bare loop on a net of one weight: what an iteration is, and when the hooks are asked."""
 
-from collections import deque
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from cpm_repro.samples.timeline import Timeline
-from cpm_repro.training.loop import Hook, Step, Training, solve
+from cpm_repro.training.loop import Hook, Training, solve
+from cpm_repro.training.testing import SmoothedLoss
 from prototxt_import.share import WHOLE_BATCH
 
 WEIGHT = torch.nn.Parameter(torch.tensor(3.0))
@@ -80,7 +80,7 @@ def training():
     with torch.no_grad():
         WEIGHT.fill_(3.0)
     return Training(
-        param=SimpleNamespace(iter_size=ITER_SIZE, max_iter=2),
+        param=SimpleNamespace(iter_size=ITER_SIZE, max_iter=2, display=0, test_interval=0),
         net_name="one weight",
         net=SimpleNamespace(loss=lambda blobs: 2 * blobs["loss"], loss_weights={"loss": 2.0}, output_names=["loss"]),
         forward=lambda inputs: {"loss": WEIGHT * inputs["data"]},
@@ -89,15 +89,17 @@ def training():
         share=WHOLE_BATCH,
         exchanges=(),
         timeline=Timeline(active=False),
-        smoothed=deque(maxlen=1),
+        smoothed=SmoothedLoss(1),
     )
 
 
 def test_a_step_is_iter_size_batches_and_an_update(training):
-    assert training.step() == Step(iteration=0, rate=0.1, loss=(2 * 3 + 2 * 6) / ITER_SIZE, outputs={"loss": 6.0})
+    step = training.step()
+    assert (step.iteration, step.rate, step.loss) == (0, 0.1, (2 * 3 + 2 * 6) / ITER_SIZE)
+    assert step.outputs == {"loss": 6.0} and step.values == [("loss", 6)]
     assert float(WEIGHT.detach()) == pytest.approx(3 - 0.1 * 2 * (1 + 2))
     assert training.solver.iteration == 1 and training.data.taken == 2
-    assert list(training.smoothed) == [9.0]
+    assert training.smoothed.value == 9
 
 
 def test_hooks_are_asked_in_their_order_and_may_change_the_inputs(training):

@@ -70,7 +70,7 @@ def test_a_loss_without_a_top_trains(solver, tmp_path: Path) -> None:
 def test_the_net_may_stand_in_the_solver(solver, field: str) -> None:
     path = solver("", f"{field} {{ {NET} }}")
     plan = read_plan(path)
-    assert (plan.name, plan.where, plan.net_folder) == ("tiny", f"{path}: {field}", path.parent)
+    assert (plan.net.where, plan.net.folder, plan.net.source) == (f"{path}: {field}", path.parent, field)
     assert layers_of(path) == {"conv1", "out"}
 
 
@@ -130,3 +130,39 @@ def test_what_cannot_be_trained_is_named(solver, more: str, net: str, said: str)
     with pytest.raises(InputError, match=said) as error:
         read_plan(solver(more, net))
     assert "solver.prototxt" in str(error.value) or "net.prototxt" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "net", "said"),
+    [
+        ("", 'net: "net.prototxt" train_net: "net.prototxt"', "found net and train_net"),
+        ("test_iter: 1", 'net: "net.prototxt"', "test_interval: expected 1 or more"),
+        ("test_iter: 0 test_interval: 1", 'net: "net.prototxt"', "test_iter: expected 1 or more, found 0"),
+        ('test_net: "net.prototxt"', 'train_net: "net.prototxt"', "test_iter: expected one for each of 1 .* found 0"),
+        ('test_iter: 1 test_iter: 1 test_net: "net.prototxt"', 'train_net: "net.prototxt"', "each of 1 .* found 2"),
+        ("test_iter: 1 test_state { } test_state { }", 'net: "net.prototxt"', "test_state: expected none or one"),
+        ("test_iter: 1 test_interval: 1", 'net: "net.prototxt"', "layer 'd.*expected another name or source"),
+    ],
+)
+def test_tests_that_do_not_fit_are_refused(solver, more: str, net: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        prepare(solver(more, net), Options())
+
+
+def test_the_nets_to_test_come_in_caffes_order(solver, tmp_path: Path) -> None:
+    (tmp_path / "other.prototxt").write_text(NET)
+    nets = f'test_net: "other.prototxt" test_net_param {{ {NET} }}'
+    counts = "test_iter: 1 test_iter: 2 test_iter: 3 test_interval: 1"
+    states = 'test_state { stage: "a" } test_state { level: 3 } test_state { }'
+    plan = read_plan(solver(f"{nets} {counts} {states}"))
+    assert [net.source for net in plan.tests] == [
+        "test_net_param",
+        "test_net file: other.prototxt",
+        "net file: net.prototxt",
+    ]
+    assert [(list(net.param.state.stage), net.param.state.level) for net in plan.tests] == [
+        (["a"], 0),
+        ([], 3),
+        ([], 0),
+    ]
+    assert {net.phase for net in plan.tests} == {"TEST"}

@@ -49,7 +49,7 @@ def test_the_exact_engine_gives_the_originals_bits(golden, tmp_path):
     done = run(2, solver, "--engine", "exact", "--trace", tmp_path / "trace.npz")
     assert done.returncode == 0, done.stderr
     assert_same_trace(read_npz(tmp_path / "trace.npz"), np.load(golden / "solver/replay_dropout_trace.npz"))
-    assert done.stdout.count("written: ") == 1 and done.stdout.count("Optimization Done.") == 1
+    assert done.stdout.count("written: ") == 1 and done.stdout.count("Optimization Done.") == 2
 
 
 def test_iter_size_clipping_and_going_on_alone(golden, tmp_path):

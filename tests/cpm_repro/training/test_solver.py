@@ -131,13 +131,11 @@ def test_a_snapshot_of_another_net_or_without_weights_is_refused(golden, tmp_pat
         ({"type": "AdaGrad"}, "momentum: expected none with AdaGrad, found 0.9"),
         ({"type": "RMSProp"}, "momentum: expected none with RMSProp, found 0.9"),
         ({"type": "RMSProp", "momentum": 0, "rms_decay": 1}, "rms_decay: expected 0 or more and less than 1, found 1"),
-        ({"train_net": "b"}, "expected one of net, .*, found net and train_net"),
         ({"lr_policy": "steps"}, "lr_policy: expected one of fixed, step"),
         ({"lr_policy": "step", "gamma": 0.1}, "the field stepsize"),
         ({"lr_policy": "multistep", "gamma": 0.1}, "the field stepvalue"),
         ({"iter_size": 0}, "iter_size: expected 1 or more"),
         ({"regularization_type": "L3"}, "regularization_type"),
-        ({"test_interval": 5, "test_iter": [1]}, "test_iter"),
     ],
 )
 def test_solvers_that_cannot_run_are_refused(fields, said):

@@ -26,9 +26,7 @@ def results(folder: Path) -> list[Seed]:
     net, text = foreign_net("dilated")
     random = np.random.default_rng(0)
     found = Predictions(random.uniform(1, 40, (3, 14, 2)), random.uniform(0, 1, (3, 14)))
-    log = "".join(
-        f"{line}\n" for index in range(5) for line in iteration_lines(index, 2.5, {"loss_stage1": (2.5, 1)}, 0.1)
-    )
+    log = "".join(f"{line}\n" for index in range(5) for line in iteration_lines(index, 2.5, [("loss_stage1", 2.5)], {}))
     save_pt(folder / "good.pt", net, text)
     save_safetensors(folder / "good.safetensors", net, text)
     for suffix in SUFFIXES:

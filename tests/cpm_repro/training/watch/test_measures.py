@@ -1,7 +1,6 @@
 """The numbers of a run, in a CSV that several runs append to, and for TensorBoard."""
 
 import csv
-from collections import deque
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +17,7 @@ def training(rank=0, display=10):
     return SimpleNamespace(
         param=SimpleNamespace(display=display),
         share=SimpleNamespace(rank=rank),
-        smoothed=deque([4.0, 6.0]),
+        smoothed=SimpleNamespace(value=5.0),
         net=SimpleNamespace(output_names=["loss_stage1"]),
     )
 
