@@ -13,6 +13,8 @@ from prototxt_import.files import InputError
 from . import streams
 
 if TYPE_CHECKING:  # argparse's own cannot be subscripted at run time
+    from prototxt_import.deployment import Variant
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DATA_SET_NEEDED = "# with the data set's own files:"
@@ -97,6 +99,40 @@ def add_state(to: argparse.ArgumentParser) -> None:
         help="stages of the net's state, for layers with include { stage: … } rules",
     )
     to.add_argument("--level", metavar="N", type=int, help="level of the net's state, for min_level and max_level")
+
+
+def add_variant(to: argparse.ArgumentParser) -> None:
+    """--phase, --stage, --level and --input-shape: which of a prototxt's nets is meant; `variant` makes one of them."""
+    to.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="whose layers (default: TEST)")
+    add_state(to)
+    to.add_argument(
+        "--input-shape",
+        metavar="BLOB=N,C,H,W",
+        type=_input_shape,
+        action="append",
+        default=[],
+        help="an input's shape, in place of the prototxt's; a train/val net becomes one to deploy: data layers turn "
+        "into inputs, losses and accuracies go",
+    )
+
+
+def variant(parsed: argparse.Namespace) -> "Variant":
+    """The net that `add_variant`'s options ask for."""
+    from prototxt_import.deployment import Variant
+
+    return Variant(parsed.phase, parsed.stage, parsed.level, dict(parsed.input_shape))
+
+
+def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """An argparse type."""
+    name, _, sizes = text.rpartition("=")
+    try:
+        shape = tuple(int(size) for size in sizes.replace("x", ",").split(","))
+    except ValueError:
+        shape = ()
+    if not name or not shape or min(shape) < 1:
+        raise argparse.ArgumentTypeError(f"expected a blob and its sizes, such as data=1,3,224,224, found {text}")
+    return name, shape
 
 
 def add_profile(to: argparse.ArgumentParser) -> None:

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from cpm_kernels.exact.random import CaffeRandom
 
 from . import layers as _registered_layers  # noqa: F401  importing it registers every layer type
+from .deployment import Variant
 from .engine import make_engine
 from .files import InputError
 from .formats import schema
 from .formats.caffemodel import read_caffemodel
-from .formats.prototxt import read_net
+from .formats.prototxt import read_text
 from .graph import apart, check_order, filter_net, insert_splits, names_apart
 from .in_place import differentiate_as_caffe
 from .layers.layer import Layer, Layers, Shape, automatic_tops, make_layer
@@ -301,11 +302,18 @@ def load_net(
     phase: str = "TEST",
     engine: str | Operations = "fast",
     seed: int | None = None,
+    stages: Sequence[str] = (),
+    level: int | None = None,
+    input_shapes: Mapping[str, Shape] | None = None,
 ) -> Net:
     """The net of a `.prototxt` with the weights of a `.caffemodel` or `.caffemodel.h5`; every layer with blobs must
-    find its weights there. Without weights the fillers fill it from `seed`. InputErrors name the files."""
+    find its weights there. Without weights the fillers fill it from `seed`. InputErrors name the files.
+
+    stages, level, input_shapes: which of the prototxt's nets is meant, see `deployment.Variant`: `input_shapes` makes
+    a train/val net one to deploy, and puts sizes where a prototxt has 1 for "at run time".
+    """
     engine = make_engine(engine)
-    param = read_net(prototxt)
+    param = Variant(phase, stages, level, input_shapes or {}).of(read_text(prototxt), str(prototxt))
     stored = None if weights is None else read_caffemodel(weights)
     try:
         net = Net(param, phase, engine, only_shapes=True)

@@ -28,7 +28,14 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.model:
         shipped = zoo.find(arguments.model)
         arguments.weights, arguments.prototxt = shipped.weights, shipped.prototxt
-    model = convert(arguments.weights, arguments.out, arguments.prototxt, arguments.channel_order, arguments.dynamic)
+    model = convert(
+        arguments.weights,
+        arguments.out,
+        arguments.prototxt,
+        arguments.channel_order,
+        arguments.dynamic,
+        command_line.variant(arguments),
+    )
     if model.swapped:
         print(f"red and blue swapped in {', '.join(model.swapped)}")
     print(f"{arguments.out}: {sum(parameter.numel() for parameter in model.net.parameters()):,} parameters")
@@ -60,6 +67,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         help="the colours' order that the weights were trained on; rgb swaps the first convolutions' red and blue, so "
         "that the result takes BGR (default: bgr for Caffe's weights and this project's)",
     )
+    command_line.add_variant(parser)
     parser.add_argument(
         "--dynamic",
         action="store_true",

@@ -33,7 +33,9 @@ def dump_net(arguments: argparse.Namespace) -> dict:
     from prototxt_import.net import load_net
 
     inputs = read_npz(arguments.input)
-    net = load_net(arguments.prototxt, arguments.weights, arguments.phase, arguments.engine, arguments.seed)
+    variant = command_line.variant(arguments)
+    how = {"engine": arguments.engine, "seed": arguments.seed, **variant.options}
+    net = load_net(arguments.prototxt, arguments.weights, **how)
     return dump.dump_net(net.to(arguments.device), inputs, arguments.gradients, str(arguments.input))
 
 
@@ -59,7 +61,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="backward too, from the losses and from arrays called <output>.diff in the input",
     )
-    net.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="default: TEST")
+    command_line.add_variant(net)
     command_line.add_engine(net)
     data = command_line.add_subparser(kinds, "data", "samples of a net's CPMData layer", DATA_EXAMPLE)
     data.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the training net")

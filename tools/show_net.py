@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.model:
         model = zoo.find(arguments.model)
         arguments.prototxt, arguments.weights = model.prototxt, model.weights
-    net = load_net(arguments.prototxt, arguments.weights, phase=arguments.phase)
+    net = load_net(arguments.prototxt, arguments.weights, **command_line.variant(arguments).options)
     layers = summary.summarize_layers(net)
     stages = summary.summarize_stages(net, layers)
     print(summary.layer_table(layers))
@@ -49,7 +49,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     net.add_argument("prototxt", metavar="P", type=Path, nargs="?", help="the net")
     net.add_argument("--model", metavar="NAME", help=f"a model of the package: {', '.join(zoo.names())}")
     parser.add_argument("--weights", metavar="W", type=Path, help="show its weights' ranges too")
-    parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="whose layers (default: TEST)")
+    command_line.add_variant(parser)
     command_line.add_out(parser, "the drawing, .png, .svg or .pdf", required=False)
     parser.add_argument("--json", metavar="R.json", type=Path, help="both tables as JSON")
     return parser

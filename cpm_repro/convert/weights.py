@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from prototxt_import.deployment import DEFAULT, Variant
 from prototxt_import.files import InputError, first_five, replacing
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import write_caffemodel, write_hdf5
@@ -120,8 +121,10 @@ class Model(NamedTuple):
     swapped: list[str]
 
 
-def read_model(weights: Path, prototxt: Path | None = None, channel_order: str | None = None) -> Model:
-    """The net of these weights.
+def read_model(
+    weights: Path, prototxt: Path | None = None, channel_order: str | None = None, variant: Variant = DEFAULT
+) -> Model:
+    """The net of these weights, in the variant of its prototxt that is asked for.
 
     weights: `.caffemodel`, `.caffemodel.h5`, or a state_dict (see `state_dicts`), whatever its name ends in; only what
     this project wrote can do without a prototxt. channel_order: "bgr" or "rgb", what the weights were trained on.
@@ -129,16 +132,19 @@ def read_model(weights: Path, prototxt: Path | None = None, channel_order: str |
     what does not fit.
     """
     if is_state_dict(weights):
-        net, text = _net_of_state_dict(weights, prototxt, channel_order)
+        net, text = _net_of_state_dict(weights, prototxt, channel_order, variant)
     elif prototxt is None:
         raise InputError(f"{weights}: expected a prototxt with it, found none (--prototxt)")
     else:
-        net, text = load_net(prototxt, weights), read_text(prototxt)
+        text = variant.text_of(read_text(prototxt), str(prototxt))
+        net = load_net(prototxt, weights, **variant.options)
     with naming(prototxt or weights):
         return Model(net, text, swap_red_and_blue(net) if channel_order == "rgb" else [])
 
 
-def _net_of_state_dict(path: Path, prototxt: Path | None, channel_order: str | None) -> tuple[Net, str]:
+def _net_of_state_dict(
+    path: Path, prototxt: Path | None, channel_order: str | None, variant: Variant
+) -> tuple[Net, str]:
     state, own = read_state_dict(path)
     if own is None and prototxt is None:
         raise InputError(f"{path}: expected a prototxt with a state_dict that is not of this project, found none")
@@ -148,7 +154,8 @@ def _net_of_state_dict(path: Path, prototxt: Path | None, channel_order: str | N
             "which a state_dict that is not of this project does not say, found none"
         )
     text, where = (own or "", path) if prototxt is None else (read_text(prototxt), prototxt)
-    return _filled(parse_net(text, str(where)), where, state, path), text
+    text = variant.text_of(text, str(where))
+    return _filled(parse_net(text, str(where)), where, state, path, variant.phase), text
 
 
 def _filled(
@@ -190,6 +197,7 @@ def convert(
     prototxt: Path | None = None,
     channel_order: str | None = None,
     dynamic: bool = False,
+    variant: Variant = DEFAULT,
 ) -> Model:
     """Writes the weights in the form that `out`'s suffix names (see WRITERS and `read_model`); returns the model.
 
@@ -199,7 +207,7 @@ def convert(
         raise InputError(f"{out}: expected a name that ends in {', '.join(WRITERS)}, found '{out.suffix}'")
     if dynamic and out.suffix not in OF_ANY_SIZE:
         raise InputError(f"{out}: expected a name that ends in {' or '.join(OF_ANY_SIZE)}, for any size (--dynamic)")
-    model = read_model(source, prototxt, channel_order)
+    model = read_model(source, prototxt, channel_order, variant)
     if dynamic:
         OF_ANY_SIZE[out.suffix](out, model.net, model.prototxt, True)
     else:

@@ -6,6 +6,7 @@ multi-person fork, V0 and V1 `layers`, legacy `input_dim`, and error messages th
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 
 from google.protobuf import text_format
 from google.protobuf.message import Message
@@ -23,10 +24,15 @@ _NAME_OR_TYPE = re.compile(r"""\b(name|type)\s*:\s*(["']?)([^"'\s]*)\2""")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how `surrogateescape` decodes such bytes
 
 
-def parse_net(text: str, where: str) -> schema.NetParameter:
-    """A NetParameter from prototxt text, upgraded to V2 `layer`s and `input_shape`; `where` names it in errors."""
+def parse_net(text: str, where: str, input_shapes: Mapping[str, Sequence[int]] | None = None) -> schema.NetParameter:
+    """A NetParameter from prototxt text, upgraded to V2 `layer`s and `input_shape`; `where` names it in errors.
+
+    input_shapes: of `input`s for which the text has none.
+    """
     net = schema.NetParameter()
     _parse(text, net, where)
+    if input_shapes and not net.input_shape and not net.input_dim and all(name in input_shapes for name in net.input):
+        net.input_shape.extend(schema.BlobShape(dim=input_shapes[name]) for name in net.input)
     return checked_net(net, where)
 
 

@@ -1,0 +1,152 @@
+"""Which net of a prototxt is meant: phase, stages and level choose layers (Caffe: NetState), and input shapes make a
+train/val net one to deploy.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .files import InputError
+from .formats import schema
+from .formats.prototxt import format_prototxt, parse_net
+from .graph import filter_net
+from .layers.layer import CONVERTERS, DATA_TYPES, Shape
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the nets that a prototxt describes.
+
+    phase: "TEST" or "TRAIN"; stages and level join those of the net's own `state`. input_shapes: of input blobs, by
+    name; with any, blobs that a data layer made become inputs, and losses, accuracies and what labels alone lead to go.
+    """
+
+    phase: str = "TEST"
+    stages: Sequence[str] = ()
+    level: int | None = None
+    input_shapes: Mapping[str, Shape] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is another net than the prototxt says by itself in that phase."""
+        return bool(self.stages or self.input_shapes) or self.level is not None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As `load_net` takes them."""
+        return {name: getattr(self, name) for name in ("phase", "stages", "level", "input_shapes")}
+
+    def of(self, text: str, where: str) -> "schema.NetParameter":
+        """The net of a prototxt's text, of which `where` is the name; InputErrors name it."""
+        net = parse_net(text, where, self.input_shapes)
+        net.state.stage.extend(self.stages)
+        if self.level is not None:
+            net.state.level = self.level
+        if not self.input_shapes:
+            return net
+        try:
+            return deployed(net, self.phase, self.input_shapes)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+
+    def text_of(self, text: str, where: str) -> str:
+        """The prototxt of that net by itself."""
+        return format_prototxt(self.of(text, where)) if self.changes else text
+
+
+DEFAULT = Variant()
+
+
+def deployed(net: "schema.NetParameter", phase: str, shapes: Mapping[str, Shape]) -> "schema.NetParameter":
+    """A copy with inputs of these shapes in place of data layers, without losses, accuracies and what only labels lead
+    to. InputError names a shape that is of no input."""
+    kept = _admitted(net, phase)
+    inputs = {top for layer in kept if layer.type == "Input" for top in layer.top}
+    made = {top for layer in net.layer if _is_data(layer) for top in layer.top}  # in any phase
+    needed = {bottom for layer in kept for bottom in layer.bottom}
+    known = inputs | made | (needed - {top for layer in kept for top in layer.top})
+    for name in shapes.keys() - known:
+        expected = ", ".join(f"'{blob}'" for blob in sorted(known)) or "none"
+        raise InputError(f"input shape of '{name}': expected the name of an input ({expected}), found another")
+    new = [name for name in shapes if name not in inputs]
+    layers = _without_labels(kept, set(new), made - set(new) if new else set())
+    result = schema.NetParameter()
+    result.CopyFrom(net)
+    del result.layer[:]
+    if new:
+        result.layer.append(_input(new, shapes))
+    result.layer.extend(_reshaped(layer, shapes) for layer in layers)
+    return _only_used_inputs(result, needed - {bottom for layer in layers for bottom in layer.bottom} - shapes.keys())
+
+
+def _admitted(net: "schema.NetParameter", phase: str) -> "list[schema.LayerParameter]":
+    """The layers of that phase as the prototxt has them."""
+    layers = list(filter_net(net, phase).layer)
+    given = iter(net.layer)
+    for layer in layers:  # filter_net writes the phase into each
+        if not next(own for own in given if own.name == layer.name and own.top == layer.top).HasField("phase"):
+            layer.ClearField("phase")
+    return layers
+
+
+def _is_data(layer: "schema.LayerParameter") -> bool:
+    """Whether it makes its tops of files: one of Caffe's data layers, or a type that is not known."""
+    if layer.bottom or layer.type == "Input":
+        return False
+    return layer.type in DATA_TYPES or layer.type not in CONVERTERS or CONVERTERS[layer.type].is_source
+
+
+def _is_loss(layer: "schema.LayerParameter") -> bool:
+    return any(layer.loss_weight) or "Loss" in layer.type or "Accuracy" in layer.type
+
+
+def _without_labels(
+    layers: "Iterable[schema.LayerParameter]", available: set[str], gone: set[str]
+) -> "list[schema.LayerParameter]":
+    """The layers without data layers and losses, and without those that need what these made."""
+    kept = []
+    for layer in layers:
+        drops = bool(gone or available) and _is_data(layer)
+        if drops or _is_loss(layer) or any(bottom in gone for bottom in layer.bottom):
+            gone.update(top for top in layer.top if top not in available)
+        else:
+            kept.append(layer)
+            gone.difference_update(layer.top)
+    return kept
+
+
+def _input(names: Sequence[str], shapes: Mapping[str, Shape]) -> "schema.LayerParameter":
+    layer = schema.LayerParameter(name="input", type="Input", top=names)
+    for name in names:
+        layer.input_param.shape.add(dim=shapes[name])
+    return layer
+
+
+def _reshaped(layer: "schema.LayerParameter", shapes: Mapping[str, Shape]) -> "schema.LayerParameter":
+    """An Input layer with those of its tops' shapes that are given; any other layer itself."""
+    if layer.type != "Input" or shapes.keys().isdisjoint(layer.top):
+        return layer
+    given = [list(shape.dim) for shape in layer.input_param.shape]
+    own = given * len(layer.top) if len(given) == 1 else given
+    del layer.input_param.shape[:]
+    for index, top in enumerate(layer.top):
+        layer.input_param.shape.add(dim=shapes[top] if top in shapes else own[index] if index < len(own) else [])
+    return layer
+
+
+def _only_used_inputs(net: "schema.NetParameter", unused: set[str]) -> "schema.NetParameter":
+    """The net itself, its Input layers without the tops that nobody takes any more."""
+    for index in range(len(net.layer) - 1, -1, -1):
+        layer = net.layer[index]
+        if layer.type != "Input" or unused.isdisjoint(layer.top):
+            continue
+        given = list(layer.input_param.shape)
+        pairs = list(zip(layer.top, given * len(layer.top) if len(given) == 1 else given, strict=False))
+        del layer.top[:], layer.input_param.shape[:]
+        for top, shape in pairs:
+            if top not in unused:
+                layer.top.append(top)
+                layer.input_param.shape.add(dim=shape.dim)
+        if not layer.top:
+            del net.layer[index]
+    return net

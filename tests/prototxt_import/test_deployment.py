@@ -1,0 +1,119 @@
+"""Nets without a deploy file: stages and levels, data layers that become inputs, sizes for placeholders."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from prototxt_import.deployment import Variant
+from prototxt_import.files import InputError
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net, load_net
+from tests.tool import assert_refused, run_tool
+
+ALL_IN_ONE = """
+layer { name: "train-data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  data_param { source: "x" batch_size: 2 } }
+layer { name: "deploy-data" type: "Input" top: "data" include { stage: "deploy" min_level: 1 }
+  input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" exclude { stage: "deploy" } }
+layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" include { stage: "deploy" } }
+"""
+TRAIN_VAL = """
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  data_param { source: "nowhere" batch_size: 64 } }
+layer { name: "data" type: "%s" top: "data" top: "label" include { phase: TEST } }
+layer { name: "flat" type: "Flatten" bottom: "label" top: "flat" }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 2 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }
+layer { name: "accuracy" type: "Accuracy" bottom: "conv" bottom: "flat" top: "accuracy" include { phase: TEST } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "conv" bottom: "label" top: "loss" }
+layer { name: "size" type: "Reduction" bottom: "conv" top: "size" loss_weight: 0.1 }
+"""
+PLACEHOLDER = """
+input: "image" input_dim: 1 input_dim: 3 input_dim: 1 input_dim: 1
+layer { name: "pool" type: "Pooling" bottom: "image" top: "pool" pooling_param { kernel_size: 2 stride: 2 } }
+"""
+LABELLED_INPUT = """
+layer { name: "data" type: "Input" top: "data" top: "label"
+  input_param { shape { dim: 2 dim: 3 dim: 4 dim: 4 } shape { dim: 2 } } }
+layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "relu" bottom: "label" top: "loss" }
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "net.prototxt").write_text(text)
+    return folder / "net.prototxt"
+
+
+def types(net: Net) -> list[str]:
+    return [layer.type for layer in net.param.layer]
+
+
+def test_stages_and_levels_choose_layers(tmp_path: Path) -> None:
+    path = written(tmp_path, ALL_IN_ONE)
+    net = load_net(path, stages=["deploy"], level=1, seed=1)
+    assert types(net) == ["Input", "InnerProduct", "Softmax"]
+    assert net({"data": torch.ones(1, 3, 4, 4)})["prob"].shape == (1, 2)
+    with pytest.raises(InputError, match="bottom 'data'"):
+        load_net(path, stages=["deploy"])
+
+
+@pytest.mark.parametrize("data", ["Data", "AnnotatedData"])
+def test_data_layers_become_inputs_and_losses_go(tmp_path: Path, data: str) -> None:
+    """AnnotatedData is a fork's, unknown here; a label that is needed on its way to the loss alone goes, too."""
+    path = written(tmp_path, TRAIN_VAL % data)
+    net = load_net(path, input_shapes={"data": (1, 3, 9, 7)}, seed=1)
+    assert types(net) == ["Input", "Convolution", "Dropout"] and net.input_shapes == {"data": (1, 3, 9, 7)}
+    assert net({"data": torch.ones(1, 3, 9, 7)})["conv"].shape == (1, 2, 7, 5) and net.output_names == ["conv"]
+    kept = load_net(path, input_shapes={"data": (1, 3, 9, 7), "label": (1, 5)})
+    assert types(kept) == ["Input", "Flatten", "Convolution", "Dropout"]
+    assert load_net(path, phase="TRAIN", input_shapes={"data": (1, 3, 9, 7)}).layer("drop").spec.phase == 0
+
+
+def test_sizes_for_what_the_prototxt_leaves_open(tmp_path: Path) -> None:
+    path = written(tmp_path, PLACEHOLDER)
+    assert load_net(path).blob_shapes["pool"] == (1, 3, 1, 1)
+    assert load_net(path, input_shapes={"image": (2, 3, 8, 6)}).blob_shapes["pool"] == (2, 3, 4, 3)
+    no_shape = 'input: "data" layer { name: "r" type: "ReLU" bottom: "data" top: "a" }'
+    assert load_net(written(tmp_path, no_shape), input_shapes={"data": (1, 2)}).blob_shapes["a"] == (1, 2)
+    with pytest.raises(InputError, match="expected one `input_shape`"):
+        load_net(path)
+
+
+def test_a_labels_input_goes_with_the_loss(tmp_path: Path) -> None:
+    net = load_net(written(tmp_path, LABELLED_INPUT), input_shapes={"data": (1, 3, 2, 2)})
+    assert net.input_shapes == {"data": (1, 3, 2, 2)} and types(net) == ["Input", "ReLU"]
+
+
+def test_a_shape_of_no_input_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, TRAIN_VAL % "Data")
+    with pytest.raises(InputError, match=r"net.prototxt: input shape of 'conv': .*\('data', 'label'\), found another"):
+        load_net(path, input_shapes={"conv": (1,)})
+
+
+def test_the_text_of_a_variant_stands_by_itself() -> None:
+    variant = Variant(input_shapes={"data": (1, 3, 9, 7)})
+    text = variant.text_of(TRAIN_VAL % "Data", "n")
+    assert "phase" not in text and Net(parse_net(text, "n")).input_shapes == {"data": (1, 3, 9, 7)}
+    assert Variant().text_of(PLACEHOLDER, "n") == PLACEHOLDER
+
+
+def test_the_tools_take_it(tmp_path: Path) -> None:
+    path, weights, out = written(tmp_path, TRAIN_VAL % "Data"), tmp_path / "w.caffemodel", tmp_path / "n.pt"
+    shown = run_tool("show_net", path, "--input-shape", "data=1,3,9,7")
+    assert shown.returncode == 0 and "1x2x7x5" in shown.stdout, shown.stderr
+    net = load_net(path, input_shapes={"data": (1, 3, 9, 7)}, seed=1)
+    weights.write_bytes(net.to_caffemodel().SerializeToString())
+    more = ("--input-shape", "data=1,3,11,7", "--stage", "a,b", "--level", 2)
+    done = run_tool("convert", "--prototxt", path, "--weights", weights, "--out", out, "--check", *more)
+    assert done.returncode == 0, done.stderr
+    shown = run_tool("convert", "--weights", out, "--out", tmp_path / "b.pt", "--input-shape", "data=1,3,5,5")
+    assert shown.returncode == 0, shown.stderr
+    wrong = run_tool("show_net", path, "--input-shape", "image=1,3,9,7")
+    assert_refused(wrong, "net.prototxt", "input shape of 'image'", "'data', 'label'")
+    assert run_tool("show_net", path, "--input-shape", "data=1,0").returncode == 2
