@@ -7,6 +7,7 @@ differentiable.
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -17,8 +18,24 @@ from cpm_kernels.exact.profiles import DEFAULT_PROFILE, Profile
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
 
-from .labels import Normalization
 from .share import Share
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Which labels a loss counts, and what it divides by (Caffe: LossParameter, LossLayer::GetNormalizer).
+
+    mode: FULL (all places of all images), VALID (those whose label counts), BATCH_SIZE (images) or NONE.
+    ignored: the label that does not count, if there is one.
+    """
+
+    mode: str
+    ignored: int | None = None
+
+    def divisor(self, images: int, places: int, valid: int) -> np.float32:
+        """Of a batch with so many images, places in each, and labels that count in all; at least 1."""
+        counts = {"FULL": images * places, "VALID": valid, "BATCH_SIZE": images, "NONE": 1}
+        return np.float32(max(counts[self.mode], 1))
 
 
 def _missing(engine: "Operations") -> NotImplementedError:

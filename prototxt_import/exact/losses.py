@@ -12,7 +12,7 @@ from cpm_kernels.exact.blas import asum, dot
 from cpm_kernels.exact.elementary import exp, log
 from cpm_kernels.exact.profiles import Profile
 from prototxt_import.function import Context, Function
-from prototxt_import.labels import Normalization
+from prototxt_import.operations import Normalization
 from prototxt_import.share import Share
 from prototxt_import.tensors import array, tensor
 

@@ -16,8 +16,7 @@ from cpm_kernels.exact.blas import dot
 from cpm_kernels.exact.profiles import DEFAULT_PROFILE, Profile
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
-from prototxt_import.labels import Normalization
-from prototxt_import.operations import Operations
+from prototxt_import.operations import Normalization, Operations
 from prototxt_import.share import Share
 from prototxt_import.tensors import array, tensor
 

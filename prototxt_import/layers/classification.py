@@ -14,7 +14,7 @@ from prototxt_import.files import read_bytes
 from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import blob_to_array
 from prototxt_import.formats.caffemodel import parse_message
-from prototxt_import.labels import Normalization
+from prototxt_import.operations import Normalization
 
 from .layer import Layer, Shape, register
 from .loss import Loss

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_import.labels import Normalization
+from prototxt_import.operations import Normalization
 
 LOG_LOWEST = math.log(float(np.finfo(np.float32).tiny))
 """SoftmaxWithLoss's lowest logarithm of a probability; its gradient does not know of it."""

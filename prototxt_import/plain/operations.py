@@ -15,8 +15,7 @@ from torch.nn import functional as F
 
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Sizes, Window
-from prototxt_import.labels import Normalization
-from prototxt_import.operations import Operations
+from prototxt_import.operations import Normalization, Operations
 from prototxt_import.share import Share
 
 from . import losses

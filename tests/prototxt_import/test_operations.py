@@ -2,7 +2,7 @@
 
 import pytest
 
-from prototxt_import.labels import Normalization
+from prototxt_import.operations import Normalization
 
 
 @pytest.mark.parametrize(("mode", "divisor"), [("FULL", 60), ("VALID", 41), ("BATCH_SIZE", 2), ("NONE", 1)])
