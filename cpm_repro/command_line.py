@@ -163,8 +163,9 @@ def run(
 ) -> NoReturn:
     """Parse, call `main`, and leave with its exit code (None is 0).
 
-    InputError, and what the system refuses, become one sentence on stderr and exit code 2, without traceback; Ctrl-C
-    "interrupted" and 130; a reader that goes away early (`| head`) ends the tool without a word, as SIGPIPE does.
+    InputError, CuPy that is missing, and what the system refuses, become one sentence on stderr and exit code 2,
+    without traceback; Ctrl-C "interrupted" and 130; a reader that goes away early (`| head`) ends the tool without a
+    word, as SIGPIPE does.
     """
     parsed = arguments_parser.parse_args(arguments)
     streams.make_usable()
@@ -199,6 +200,11 @@ def _code_of(main: Callable[[argparse.Namespace], int | None], parsed: argparse.
         return main(parsed) or 0
     except InputError as error:
         streams.last_words(f"{prog}: {error}")
+        return BAD_INPUT
+    except ImportError as error:
+        if error.name != "cupy":
+            raise
+        streams.last_words(f"{prog}: {error}")  # from cpm_kernels.cuda_module
         return BAD_INPUT
     except KeyboardInterrupt:
         streams.last_words(f"{prog}: interrupted")

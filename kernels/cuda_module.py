@@ -48,7 +48,8 @@ def _module(source: str, device: int) -> Any:
     try:
         import cupy
     except ImportError:
-        raise ImportError('kernels on a CUDA device need CuPy: pip install -e ".[cuda]"') from None
+        what = 'kernels on a CUDA device: expected CuPy (pip install -e ".[cuda]"), found none'
+        raise ImportError(what, name="cupy") from None
     with cupy.cuda.Device(device):
         return cupy.RawModule(path=str(cubin_file(source, torch.cuda.get_device_capability(device))))
 

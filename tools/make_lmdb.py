@@ -1,12 +1,12 @@
 """Writes the LMDB that a CPMData layer trains from, out of make_json.py's annotations and images."""
 
 import argparse
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
+from cpm_kernels.host import available_cores
 from cpm_repro import command_line
 from data_lmdb.records.conversion import Problem, make_lmdb
 from data_lmdb.records.record import STORAGES
@@ -94,7 +94,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--jobs",
         metavar="N",
         type=command_line.positive_integer,
-        default=os.cpu_count() or 1,
+        default=available_cores(),
         help="processes that decode (default: all cores); the LMDB is the same with any number",
     )
     return parser

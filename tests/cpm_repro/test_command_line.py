@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cpm_kernels import cuda_module
 from cpm_repro import command_line
 from prototxt_import.files import InputError
 
@@ -98,6 +99,20 @@ def test_cuda_without_a_card(monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert exit_code(lambda arguments: 0, ["--device", "cuda"], command_line.add_device) == 2
     assert "--device cuda: expected a CUDA card that torch can use, found none" in capsys.readouterr().err
+
+
+def test_a_card_without_cupy_is_told_in_one_sentence(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert exit_code(lambda arguments: cuda_module._module("exact/exact.cu", 0)) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_another_package_that_is_missing_keeps_its_traceback():
+    def main(arguments):
+        raise ImportError("no such module", name="other")
+
+    with pytest.raises(ImportError, match="no such module"):
+        exit_code(main, [])
 
 
 def test_an_optional_out():
