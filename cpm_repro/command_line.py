@@ -64,16 +64,21 @@ def add_device(to: argparse.ArgumentParser) -> None:
     to.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
 
 
-def add_engine(to: argparse.ArgumentParser) -> None:
-    """--engine: one of prototxt_import.engine.ENGINES; --plans FILE: `run` makes the engine of both."""
+EVERY_MACHINE = "exact:auto"
+"""Instead of an engine: the exact one as whichever machine fits."""
+
+
+def add_engine(to: argparse._ActionsContainer, auto: bool = False) -> None:
+    """--engine: a name that prototxt_import.engine knows; --plans FILE: `run` makes the engine of both.
+
+    auto: whether EVERY_MACHINE is allowed, which stays what it is.
+    """
     from prototxt_import.engine import NAMES
 
-    to.add_argument(
-        "--engine",
-        metavar="ENGINE",
-        default="fast",
-        help=f"whose arithmetic: {NAMES} (default: fast)",
-    )
+    names = f"{NAMES}, or {EVERY_MACHINE}: whichever machine fits" if auto else NAMES
+    to.add_argument("--engine", metavar="ENGINE", default="fast", help=f"whose arithmetic: {names} (default: fast)")
+    if auto:
+        to.set_defaults(every_machine=True)
     to.add_argument(
         "--plans",
         metavar="FILE",
@@ -233,7 +238,8 @@ def _apply_common(parsed: argparse.Namespace) -> None:
     if getattr(parsed, "engine", None) is not None:
         from prototxt_import.engine import make_engine
 
-        parsed.engine = make_engine(parsed.engine, parsed.plans)
+        if not (parsed.engine == EVERY_MACHINE and hasattr(parsed, "every_machine")):
+            parsed.engine = make_engine(parsed.engine, parsed.plans)
     if getattr(parsed, "device", "cpu") == "cuda":
         import torch
 

@@ -12,11 +12,13 @@ python tools/compare.py build/demo/models/people_iter_750.caffemodel build/demo/
     --prototxt build/demo/models/deploy.prototxt --max-ulp 4 --html build/demo/report.html
 """
 DIFFERENT = 1
+AUTO = command_line.EVERY_MACHINE
 
 
 def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.array_comparison import Limits
     from cpm_repro.compare.blobs import compare_dumps
+    from cpm_repro.compare.causes.machines import computing_as
     from cpm_repro.compare.diagnosis import Diagnosis
     from cpm_repro.compare.dump_files import open_dump
     from cpm_repro.compare.order import NetworkOrder
@@ -29,6 +31,9 @@ def main(arguments: argparse.Namespace) -> int:
         solver, prototxt = read_solver(arguments)
         net = load_net(arguments, prototxt)
         taken = () if arguments.b or arguments.input else recorded_inputs(net, a)
+        machine = find_machine(arguments, net, a)
+        if machine:
+            opened.enter_context(computing_as(net, machine.profile))
         b = opened.enter_context(open_dump(arguments.b)) if arguments.b else live_dump(arguments, net, a)
         order = NetworkOrder(a.names, b.names, net.param if net else read_layers(arguments, prototxt))
         limits = Limits(arguments.max_ulp, arguments.rtol, arguments.atol)
@@ -36,9 +41,14 @@ def main(arguments: argparse.Namespace) -> int:
         origins = Diagnosis(comparison, a, b, order, net, solver).origins()
         for line in lines(comparison, origins):
             print(line)
+        if machine:
+            print("", *machine.lines(), machine.verdict(comparison.equal, len(comparison.blobs) - len(taken)), sep="\n")
         if arguments.json:
+            content = as_json(comparison, origins)
+            if machine:
+                content["machine"] = str(machine.profile)
             with replacing(arguments.json) as temporary:
-                temporary.write_text(json.dumps(as_json(comparison, origins), indent=1, allow_nan=False) + "\n")
+                temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
         if arguments.html:
             from cpm_repro.compare.page import write_page
 
@@ -53,6 +63,8 @@ def check(arguments: argparse.Namespace) -> None:
     filled = arguments.weights is not None or arguments.seed is not None
     if arguments.b is None and not (arguments.prototxt and filled):
         raise InputError("expected a second dump, or a net to compute it: --prototxt with --weights or --seed")
+    if arguments.engine == AUTO and arguments.b is not None:
+        raise InputError(f"--engine {AUTO}: expected one dump and a net, found two dumps")
     if arguments.b is not None and (arguments.input or arguments.gradients):
         raise InputError("--input and --gradients: expected one dump and a net, found two dumps")
     limits = {"max-ulp": arguments.max_ulp, "rtol": arguments.rtol, "atol": arguments.atol}
@@ -82,8 +94,16 @@ def load_net(arguments: argparse.Namespace, prototxt: Path | None):
 
     if arguments.weights is None and arguments.seed is None:
         return None
-    net = load_net(prototxt, arguments.weights, phase(arguments), arguments.engine, arguments.seed)
-    return net.to(arguments.device)
+    engine = "exact" if arguments.engine == AUTO else arguments.engine
+    return load_net(prototxt, arguments.weights, phase(arguments), engine, arguments.seed).to(arguments.device)
+
+
+def find_machine(arguments: argparse.Namespace, net, a):
+    """With --engine exact:auto, the machine that made A."""
+    from cpm_repro.compare.machines import find_machine
+    from cpm_repro.compare.order import NetworkOrder
+
+    return find_machine(a, net, NetworkOrder(a.names, (), net.param)) if arguments.engine == AUTO else None
 
 
 def read_layers(arguments: argparse.Namespace, prototxt: Path | None):
@@ -140,7 +160,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     net.add_argument("--gradients", action="store_true", help="run backward too")
     net.add_argument("--phase", choices=("TEST", "TRAIN"), help="default: TEST, and TRAIN with --solver")
     net.add_argument("--solver", metavar="S", type=Path, help="of a training trace: names the net and knows the rate")
-    command_line.add_engine(net)
+    command_line.add_engine(net, auto=True)
     command_line.add_device(net)
     command_line.add_threads(net)
     parser.add_argument("--json", metavar="R.json", type=Path, help="write everything that was measured")

@@ -11,6 +11,7 @@ from cpm_repro.compare.causes.arrays import by_size, damaged, recognised
 from cpm_repro.compare.causes.cause import EXPLAINED, OTHER_VALUES, ROUNDING, Cause, distance
 from cpm_repro.compare.causes.layer_runs import Bottoms, LayerRun
 from cpm_repro.compare.causes.layers import explain, layer_causes, pooling_causes, unexplained
+from cpm_repro.compare.causes.machines import machine_causes
 from cpm_repro.compare.causes.traces import parting, trace_causes, weight_decay
 from prototxt_import.formats import schema
 from prototxt_import.net import Net
@@ -159,7 +160,13 @@ class Diagnosis:
         if self._is_loss(blob) and (found := trace_causes(a, b, self.solver)):
             return found
         of_layer = self._layer_causes(blob.name, a, b) if phase == Phase.FORWARD else []
-        found = damaged(a, b) or of_layer or self._recognised(blob.name, a, b) or self._same_as_another(blob, a, b)
+        found = (
+            damaged(a, b)
+            or self._machine_causes(blob.name, a, b)
+            or of_layer
+            or self._recognised(blob.name, a, b)
+            or self._same_as_another(blob, a, b)
+        )
         if phase == Phase.FORWARD and (stale := self._stale(blob.name)):
             return found + stale
         if found:
@@ -224,6 +231,12 @@ class Diagnosis:
             return pooling_causes(self.a.read(bottom), a, b) if bottom else []
         run, bottoms = self._near_run(name)
         return layer_causes(run, self._read(bottoms, self.a), a, b) if run else []
+
+    def _machine_causes(self, name: str, a: np.ndarray, b: np.ndarray) -> list[Cause]:
+        run, bottoms = self._run(name)
+        if run is None or not all(self._passes[bottom] for bottom in bottoms.values()):
+            return []
+        return machine_causes(run, self._read(bottoms, self.a), a, b)
 
     def _run(self, name: str) -> tuple[LayerRun | None, dict[str, str]]:
         """The layers that make a forward blob, and the recorded names of their bottoms; none if that is not known."""

@@ -3,5 +3,5 @@ the other.
 
 In reading order: cause (when an explanation is good enough), arrangements, scales, gaussians (the suspicions about two
 arrays), arrays (which of them fits); layer_runs, layer_settings, layer_weights (layers run again as others would have
-run them), layers (which of these fits); traces (of training).
+run them), layers (which of these fits); machines (whose BLAS it was); traces (of training).
 """
