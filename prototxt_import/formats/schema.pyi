@@ -14,7 +14,13 @@ class AccuracyParameter(Message):
     top_k: int
     axis: int
     ignore_label: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        top_k: int | None = ...,
+        axis: int | None = ...,
+        ignore_label: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> AccuracyParameter: ...
 
@@ -22,7 +28,13 @@ class ArgMaxParameter(Message):
     out_max_val: bool
     top_k: int
     axis: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        out_max_val: bool | None = ...,
+        top_k: int | None = ...,
+        axis: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ArgMaxParameter: ...
 
@@ -47,7 +59,19 @@ class BNParameter(Message):
     eps: float
     frozen: bool
     engine: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        scale_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        shift_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bn_mode: int | str | None = ...,
+        slope_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        momentum: float | None = ...,
+        eps: float | None = ...,
+        frozen: bool | None = ...,
+        engine: int | str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> BNParameter: ...
 
@@ -60,7 +84,16 @@ class BatchNormParameter(Message):
     @property
     def bias_filler(self) -> FillerParameter: ...
     scale_bias: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        use_global_stats: bool | None = ...,
+        moving_average_fraction: float | None = ...,
+        eps: float | None = ...,
+        scale_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        scale_bias: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> BatchNormParameter: ...
 
@@ -69,7 +102,13 @@ class BiasParameter(Message):
     num_axes: int
     @property
     def filler(self) -> FillerParameter: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        axis: int | None = ...,
+        num_axes: int | None = ...,
+        filler: FillerParameter | Mapping[str, Any] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> BiasParameter: ...
 
@@ -98,21 +137,45 @@ class BlobProto(Message):
     raw_diff_type: int
     raw_data: bytes
     raw_diff: bytes
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        num: int | None = ...,
+        channels: int | None = ...,
+        height: int | None = ...,
+        width: int | None = ...,
+        data: Iterable[float] | None = ...,
+        diff: Iterable[float] | None = ...,
+        shape: BlobShape | Mapping[str, Any] | None = ...,
+        double_data: Iterable[float] | None = ...,
+        double_diff: Iterable[float] | None = ...,
+        raw_data_type: int | str | None = ...,
+        raw_diff_type: int | str | None = ...,
+        raw_data: bytes | None = ...,
+        raw_diff: bytes | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> BlobProto: ...
 
 class BlobProtoVector(Message):
     @property
     def blobs(self) -> RepeatedCompositeFieldContainer[BlobProto]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        blobs: Iterable[BlobProto | Mapping[str, Any]] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> BlobProtoVector: ...
 
 class BlobShape(Message):
     @property
     def dim(self) -> RepeatedScalarFieldContainer[int]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        dim: Iterable[int] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> BlobShape: ...
 
@@ -126,28 +189,52 @@ class CPMDataParameter(Message):
     backend: int
     lbl_source: str
     prefetch: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        source: str | None = ...,
+        batch_size: int | None = ...,
+        rand_skip: int | None = ...,
+        backend: int | str | None = ...,
+        lbl_source: str | None = ...,
+        prefetch: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> CPMDataParameter: ...
 
 class ClipParameter(Message):
     min: float
     max: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        min: float | None = ...,
+        max: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ClipParameter: ...
 
 class ConcatParameter(Message):
     concat_dim: int
     axis: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        concat_dim: int | None = ...,
+        axis: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ConcatParameter: ...
 
 class ContrastiveLossParameter(Message):
     margin: float
     legacy_version: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        margin: float | None = ...,
+        legacy_version: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ContrastiveLossParameter: ...
 
@@ -182,7 +269,28 @@ class ConvolutionParameter(Message):
     force_nd_im2col: bool
     @property
     def dilation(self) -> RepeatedScalarFieldContainer[int]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        num_output: int | None = ...,
+        bias_term: bool | None = ...,
+        pad: Iterable[int] | None = ...,
+        kernel_size: Iterable[int] | None = ...,
+        group: int | None = ...,
+        stride: Iterable[int] | None = ...,
+        weight_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        pad_h: int | None = ...,
+        pad_w: int | None = ...,
+        kernel_h: int | None = ...,
+        kernel_w: int | None = ...,
+        stride_h: int | None = ...,
+        stride_w: int | None = ...,
+        engine: int | str | None = ...,
+        axis: int | None = ...,
+        force_nd_im2col: bool | None = ...,
+        dilation: Iterable[int] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ConvolutionParameter: ...
 
@@ -190,7 +298,12 @@ class CropParameter(Message):
     axis: int
     @property
     def offset(self) -> RepeatedScalarFieldContainer[int]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        axis: int | None = ...,
+        offset: Iterable[int] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> CropParameter: ...
 
@@ -208,7 +321,20 @@ class DataParameter(Message):
     backend: int
     force_encoded_color: bool
     prefetch: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        source: str | None = ...,
+        scale: float | None = ...,
+        mean_file: str | None = ...,
+        batch_size: int | None = ...,
+        crop_size: int | None = ...,
+        mirror: bool | None = ...,
+        rand_skip: int | None = ...,
+        backend: int | str | None = ...,
+        force_encoded_color: bool | None = ...,
+        prefetch: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> DataParameter: ...
 
@@ -222,7 +348,18 @@ class Datum(Message):
     def float_data(self) -> RepeatedScalarFieldContainer[float]: ...
     encoded: bool
     meta: bytes
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        channels: int | None = ...,
+        height: int | None = ...,
+        width: int | None = ...,
+        data: bytes | None = ...,
+        label: int | None = ...,
+        float_data: Iterable[float] | None = ...,
+        encoded: bool | None = ...,
+        meta: bytes | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> Datum: ...
 
@@ -241,14 +378,34 @@ class DetectionOutputParameter(Message):
     visualize: bool
     visualize_threshold: float
     save_file: str
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = ...,
+        share_location: bool | None = ...,
+        background_label_id: int | None = ...,
+        nms_param: NonMaximumSuppressionParameter | Mapping[str, Any] | None = ...,
+        save_output_param: SaveOutputParameter | Mapping[str, Any] | None = ...,
+        code_type: int | str | None = ...,
+        keep_top_k: int | None = ...,
+        variance_encoded_in_target: bool | None = ...,
+        confidence_threshold: float | None = ...,
+        visualize: bool | None = ...,
+        visualize_threshold: float | None = ...,
+        save_file: str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> DetectionOutputParameter: ...
 
 class DropoutParameter(Message):
     dropout_ratio: float
     scale_train: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        dropout_ratio: float | None = ...,
+        scale_train: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> DropoutParameter: ...
 
@@ -265,13 +422,26 @@ class DummyDataParameter(Message):
     def width(self) -> RepeatedScalarFieldContainer[int]: ...
     @property
     def shape(self) -> RepeatedCompositeFieldContainer[BlobShape]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        data_filler: Iterable[FillerParameter | Mapping[str, Any]] | None = ...,
+        num: Iterable[int] | None = ...,
+        channels: Iterable[int] | None = ...,
+        height: Iterable[int] | None = ...,
+        width: Iterable[int] | None = ...,
+        shape: Iterable[BlobShape | Mapping[str, Any]] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> DummyDataParameter: ...
 
 class ELUParameter(Message):
     alpha: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        alpha: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ELUParameter: ...
 
@@ -284,7 +454,13 @@ class EltwiseParameter(Message):
     @property
     def coeff(self) -> RepeatedScalarFieldContainer[float]: ...
     stable_prod_grad: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        operation: int | str | None = ...,
+        coeff: Iterable[float] | None = ...,
+        stable_prod_grad: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> EltwiseParameter: ...
 
@@ -296,7 +472,15 @@ class EmbedParameter(Message):
     def weight_filler(self) -> FillerParameter: ...
     @property
     def bias_filler(self) -> FillerParameter: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        num_output: int | None = ...,
+        input_dim: int | None = ...,
+        bias_term: bool | None = ...,
+        weight_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> EmbedParameter: ...
 
@@ -304,7 +488,13 @@ class ExpParameter(Message):
     base: float
     scale: float
     shift: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        base: float | None = ...,
+        scale: float | None = ...,
+        shift: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ExpParameter: ...
 
@@ -321,14 +511,30 @@ class FillerParameter(Message):
     std: float
     sparse: int
     variance_norm: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        type: str | None = ...,
+        value: float | None = ...,
+        min: float | None = ...,
+        max: float | None = ...,
+        mean: float | None = ...,
+        std: float | None = ...,
+        sparse: int | None = ...,
+        variance_norm: int | str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> FillerParameter: ...
 
 class FlattenParameter(Message):
     axis: int
     end_axis: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        axis: int | None = ...,
+        end_axis: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> FlattenParameter: ...
 
@@ -336,13 +542,23 @@ class HDF5DataParameter(Message):
     source: str
     batch_size: int
     shuffle: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        source: str | None = ...,
+        batch_size: int | None = ...,
+        shuffle: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> HDF5DataParameter: ...
 
 class HDF5OutputParameter(Message):
     file_name: str
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        file_name: str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> HDF5OutputParameter: ...
 
@@ -351,7 +567,11 @@ class HingeLossParameter(Message):
     L1: ClassVar[int]
     L2: ClassVar[int]
     norm: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        norm: int | str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> HingeLossParameter: ...
 
@@ -368,14 +588,34 @@ class ImageDataParameter(Message):
     new_width: int
     is_color: bool
     root_folder: str
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        source: str | None = ...,
+        scale: float | None = ...,
+        mean_file: str | None = ...,
+        batch_size: int | None = ...,
+        crop_size: int | None = ...,
+        mirror: bool | None = ...,
+        rand_skip: int | None = ...,
+        shuffle: bool | None = ...,
+        new_height: int | None = ...,
+        new_width: int | None = ...,
+        is_color: bool | None = ...,
+        root_folder: str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ImageDataParameter: ...
 
 class InfogainLossParameter(Message):
     source: str
     axis: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        source: str | None = ...,
+        axis: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> InfogainLossParameter: ...
 
@@ -388,14 +628,27 @@ class InnerProductParameter(Message):
     def bias_filler(self) -> FillerParameter: ...
     axis: int
     transpose: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        num_output: int | None = ...,
+        bias_term: bool | None = ...,
+        weight_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        axis: int | None = ...,
+        transpose: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> InnerProductParameter: ...
 
 class InputParameter(Message):
     @property
     def shape(self) -> RepeatedCompositeFieldContainer[BlobShape]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        shape: Iterable[BlobShape | Mapping[str, Any]] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> InputParameter: ...
 
@@ -406,7 +659,16 @@ class InterpParameter(Message):
     shrink_factor: int
     pad_beg: int
     pad_end: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        height: int | None = ...,
+        width: int | None = ...,
+        zoom_factor: int | None = ...,
+        shrink_factor: int | None = ...,
+        pad_beg: int | None = ...,
+        pad_end: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> InterpParameter: ...
 
@@ -426,7 +688,16 @@ class LRNParameter(Message):
     norm_region: int
     k: float
     engine: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        local_size: int | None = ...,
+        alpha: float | None = ...,
+        beta: float | None = ...,
+        norm_region: int | str | None = ...,
+        k: float | None = ...,
+        engine: int | str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> LRNParameter: ...
 
@@ -575,7 +846,84 @@ class LayerParameter(Message):
     @property
     def swish_param(self) -> SwishParameter: ...
     engine: str
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        type: str | None = ...,
+        bottom: Iterable[str] | None = ...,
+        top: Iterable[str] | None = ...,
+        loss_weight: Iterable[float] | None = ...,
+        param: Iterable[ParamSpec | Mapping[str, Any]] | None = ...,
+        blobs: Iterable[BlobProto | Mapping[str, Any]] | None = ...,
+        include: Iterable[NetStateRule | Mapping[str, Any]] | None = ...,
+        exclude: Iterable[NetStateRule | Mapping[str, Any]] | None = ...,
+        phase: int | str | None = ...,
+        propagate_down: Iterable[bool] | None = ...,
+        transform_param: TransformationParameter | Mapping[str, Any] | None = ...,
+        loss_param: LossParameter | Mapping[str, Any] | None = ...,
+        accuracy_param: AccuracyParameter | Mapping[str, Any] | None = ...,
+        argmax_param: ArgMaxParameter | Mapping[str, Any] | None = ...,
+        concat_param: ConcatParameter | Mapping[str, Any] | None = ...,
+        contrastive_loss_param: ContrastiveLossParameter | Mapping[str, Any] | None = ...,
+        convolution_param: ConvolutionParameter | Mapping[str, Any] | None = ...,
+        data_param: DataParameter | Mapping[str, Any] | None = ...,
+        dropout_param: DropoutParameter | Mapping[str, Any] | None = ...,
+        dummy_data_param: DummyDataParameter | Mapping[str, Any] | None = ...,
+        eltwise_param: EltwiseParameter | Mapping[str, Any] | None = ...,
+        exp_param: ExpParameter | Mapping[str, Any] | None = ...,
+        hdf5_data_param: HDF5DataParameter | Mapping[str, Any] | None = ...,
+        hdf5_output_param: HDF5OutputParameter | Mapping[str, Any] | None = ...,
+        hinge_loss_param: HingeLossParameter | Mapping[str, Any] | None = ...,
+        image_data_param: ImageDataParameter | Mapping[str, Any] | None = ...,
+        infogain_loss_param: InfogainLossParameter | Mapping[str, Any] | None = ...,
+        inner_product_param: InnerProductParameter | Mapping[str, Any] | None = ...,
+        lrn_param: LRNParameter | Mapping[str, Any] | None = ...,
+        memory_data_param: MemoryDataParameter | Mapping[str, Any] | None = ...,
+        mvn_param: MVNParameter | Mapping[str, Any] | None = ...,
+        pooling_param: PoolingParameter | Mapping[str, Any] | None = ...,
+        power_param: PowerParameter | Mapping[str, Any] | None = ...,
+        relu_param: ReLUParameter | Mapping[str, Any] | None = ...,
+        sigmoid_param: SigmoidParameter | Mapping[str, Any] | None = ...,
+        softmax_param: SoftmaxParameter | Mapping[str, Any] | None = ...,
+        slice_param: SliceParameter | Mapping[str, Any] | None = ...,
+        tanh_param: TanHParameter | Mapping[str, Any] | None = ...,
+        threshold_param: ThresholdParameter | Mapping[str, Any] | None = ...,
+        window_data_param: WindowDataParameter | Mapping[str, Any] | None = ...,
+        python_param: PythonParameter | Mapping[str, Any] | None = ...,
+        prelu_param: PReLUParameter | Mapping[str, Any] | None = ...,
+        spp_param: SPPParameter | Mapping[str, Any] | None = ...,
+        reshape_param: ReshapeParameter | Mapping[str, Any] | None = ...,
+        log_param: LogParameter | Mapping[str, Any] | None = ...,
+        flatten_param: FlattenParameter | Mapping[str, Any] | None = ...,
+        reduction_param: ReductionParameter | Mapping[str, Any] | None = ...,
+        embed_param: EmbedParameter | Mapping[str, Any] | None = ...,
+        tile_param: TileParameter | Mapping[str, Any] | None = ...,
+        batch_norm_param: BatchNormParameter | Mapping[str, Any] | None = ...,
+        elu_param: ELUParameter | Mapping[str, Any] | None = ...,
+        bias_param: BiasParameter | Mapping[str, Any] | None = ...,
+        scale_param: ScaleParameter | Mapping[str, Any] | None = ...,
+        input_param: InputParameter | Mapping[str, Any] | None = ...,
+        crop_param: CropParameter | Mapping[str, Any] | None = ...,
+        parameter_param: ParameterParameter | Mapping[str, Any] | None = ...,
+        recurrent_param: RecurrentParameter | Mapping[str, Any] | None = ...,
+        cpmdata_param: CPMDataParameter | Mapping[str, Any] | None = ...,
+        clip_param: ClipParameter | Mapping[str, Any] | None = ...,
+        permute_param: PermuteParameter | Mapping[str, Any] | None = ...,
+        prior_box_param: PriorBoxParameter | Mapping[str, Any] | None = ...,
+        detection_output_param: DetectionOutputParameter | Mapping[str, Any] | None = ...,
+        norm_param: NormalizeParameter | Mapping[str, Any] | None = ...,
+        roi_pooling_param: ROIPoolingParameter | Mapping[str, Any] | None = ...,
+        smooth_l1_loss_param: SmoothL1LossParameter | Mapping[str, Any] | None = ...,
+        psroi_pooling_param: PSROIPoolingParameter | Mapping[str, Any] | None = ...,
+        bn_param: BNParameter | Mapping[str, Any] | None = ...,
+        upsample_param: UpsampleParameter | Mapping[str, Any] | None = ...,
+        interp_param: InterpParameter | Mapping[str, Any] | None = ...,
+        reorg_param: ReorgParameter | Mapping[str, Any] | None = ...,
+        shuffle_channel_param: ShuffleChannelParameter | Mapping[str, Any] | None = ...,
+        swish_param: SwishParameter | Mapping[str, Any] | None = ...,
+        engine: str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> LayerParameter: ...
 
@@ -583,7 +931,13 @@ class LogParameter(Message):
     base: float
     scale: float
     shift: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        base: float | None = ...,
+        scale: float | None = ...,
+        shift: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> LogParameter: ...
 
@@ -596,7 +950,13 @@ class LossParameter(Message):
     ignore_label: int
     normalize: bool
     normalization: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        ignore_label: int | None = ...,
+        normalize: bool | None = ...,
+        normalization: int | str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> LossParameter: ...
 
@@ -604,7 +964,13 @@ class MVNParameter(Message):
     normalize_variance: bool
     across_channels: bool
     eps: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        normalize_variance: bool | None = ...,
+        across_channels: bool | None = ...,
+        eps: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> MVNParameter: ...
 
@@ -613,7 +979,14 @@ class MemoryDataParameter(Message):
     channels: int
     height: int
     width: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        batch_size: int | None = ...,
+        channels: int | None = ...,
+        height: int | None = ...,
+        width: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> MemoryDataParameter: ...
 
@@ -633,7 +1006,19 @@ class NetParameter(Message):
     def input_shape(self) -> RepeatedCompositeFieldContainer[BlobShape]: ...
     @property
     def layer(self) -> RepeatedCompositeFieldContainer[LayerParameter]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        layers: Iterable[V1LayerParameter | Mapping[str, Any]] | None = ...,
+        input: Iterable[str] | None = ...,
+        input_dim: Iterable[int] | None = ...,
+        force_backward: bool | None = ...,
+        state: NetState | Mapping[str, Any] | None = ...,
+        debug_info: bool | None = ...,
+        input_shape: Iterable[BlobShape | Mapping[str, Any]] | None = ...,
+        layer: Iterable[LayerParameter | Mapping[str, Any]] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> NetParameter: ...
 
@@ -642,7 +1027,13 @@ class NetState(Message):
     level: int
     @property
     def stage(self) -> RepeatedScalarFieldContainer[str]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        phase: int | str | None = ...,
+        level: int | None = ...,
+        stage: Iterable[str] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> NetState: ...
 
@@ -654,7 +1045,15 @@ class NetStateRule(Message):
     def stage(self) -> RepeatedScalarFieldContainer[str]: ...
     @property
     def not_stage(self) -> RepeatedScalarFieldContainer[str]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        phase: int | str | None = ...,
+        min_level: int | None = ...,
+        max_level: int | None = ...,
+        stage: Iterable[str] | None = ...,
+        not_stage: Iterable[str] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> NetStateRule: ...
 
@@ -662,7 +1061,13 @@ class NonMaximumSuppressionParameter(Message):
     nms_threshold: float
     top_k: int
     eta: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        nms_threshold: float | None = ...,
+        top_k: int | None = ...,
+        eta: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> NonMaximumSuppressionParameter: ...
 
@@ -672,7 +1077,14 @@ class NormalizeParameter(Message):
     def scale_filler(self) -> FillerParameter: ...
     channel_shared: bool
     eps: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        across_spatial: bool | None = ...,
+        scale_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        channel_shared: bool | None = ...,
+        eps: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> NormalizeParameter: ...
 
@@ -680,7 +1092,12 @@ class PReLUParameter(Message):
     @property
     def filler(self) -> FillerParameter: ...
     channel_shared: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        filler: FillerParameter | Mapping[str, Any] | None = ...,
+        channel_shared: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> PReLUParameter: ...
 
@@ -688,7 +1105,13 @@ class PSROIPoolingParameter(Message):
     spatial_scale: float
     output_dim: int
     group_size: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        spatial_scale: float | None = ...,
+        output_dim: int | None = ...,
+        group_size: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> PSROIPoolingParameter: ...
 
@@ -700,21 +1123,36 @@ class ParamSpec(Message):
     share_mode: int
     lr_mult: float
     decay_mult: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        share_mode: int | str | None = ...,
+        lr_mult: float | None = ...,
+        decay_mult: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ParamSpec: ...
 
 class ParameterParameter(Message):
     @property
     def shape(self) -> BlobShape: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        shape: BlobShape | Mapping[str, Any] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ParameterParameter: ...
 
 class PermuteParameter(Message):
     @property
     def order(self) -> RepeatedScalarFieldContainer[int]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        order: Iterable[int] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> PermuteParameter: ...
 
@@ -746,7 +1184,24 @@ class PoolingParameter(Message):
     global_pooling: bool
     round_mode: int
     ceil_mode: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        pool: int | str | None = ...,
+        kernel_size: int | None = ...,
+        stride: int | None = ...,
+        pad: int | None = ...,
+        kernel_h: int | None = ...,
+        kernel_w: int | None = ...,
+        stride_h: int | None = ...,
+        stride_w: int | None = ...,
+        pad_h: int | None = ...,
+        pad_w: int | None = ...,
+        engine: int | str | None = ...,
+        global_pooling: bool | None = ...,
+        round_mode: int | str | None = ...,
+        ceil_mode: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> PoolingParameter: ...
 
@@ -754,7 +1209,13 @@ class PowerParameter(Message):
     power: float
     scale: float
     shift: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        power: float | None = ...,
+        scale: float | None = ...,
+        shift: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> PowerParameter: ...
 
@@ -776,7 +1237,23 @@ class PriorBoxParameter(Message):
     step_h: float
     step_w: float
     offset: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        min_size: Iterable[float] | None = ...,
+        max_size: Iterable[float] | None = ...,
+        aspect_ratio: Iterable[float] | None = ...,
+        flip: bool | None = ...,
+        clip: bool | None = ...,
+        variance: Iterable[float] | None = ...,
+        img_size: int | None = ...,
+        img_h: int | None = ...,
+        img_w: int | None = ...,
+        step: float | None = ...,
+        step_h: float | None = ...,
+        step_w: float | None = ...,
+        offset: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> PriorBoxParameter: ...
 
@@ -785,7 +1262,14 @@ class PythonParameter(Message):
     layer: str
     param_str: str
     share_in_parallel: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        module: str | None = ...,
+        layer: str | None = ...,
+        param_str: str | None = ...,
+        share_in_parallel: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> PythonParameter: ...
 
@@ -793,7 +1277,13 @@ class ROIPoolingParameter(Message):
     pooled_h: int
     pooled_w: int
     spatial_scale: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        pooled_h: int | None = ...,
+        pooled_w: int | None = ...,
+        spatial_scale: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ROIPoolingParameter: ...
 
@@ -806,7 +1296,12 @@ class ReLUParameter(Message):
     MKLDNN: ClassVar[int]
     negative_slope: float
     engine: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        negative_slope: float | None = ...,
+        engine: int | str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ReLUParameter: ...
 
@@ -818,7 +1313,15 @@ class RecurrentParameter(Message):
     def bias_filler(self) -> FillerParameter: ...
     debug_info: bool
     expose_hidden: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        num_output: int | None = ...,
+        weight_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        debug_info: bool | None = ...,
+        expose_hidden: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> RecurrentParameter: ...
 
@@ -831,14 +1334,25 @@ class ReductionParameter(Message):
     operation: int
     axis: int
     coeff: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        operation: int | str | None = ...,
+        axis: int | None = ...,
+        coeff: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ReductionParameter: ...
 
 class ReorgParameter(Message):
     reverse: bool
     stride: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        reverse: bool | None = ...,
+        stride: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ReorgParameter: ...
 
@@ -847,7 +1361,13 @@ class ReshapeParameter(Message):
     def shape(self) -> BlobShape: ...
     axis: int
     num_axes: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        shape: BlobShape | Mapping[str, Any] | None = ...,
+        axis: int | None = ...,
+        num_axes: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ReshapeParameter: ...
 
@@ -863,7 +1383,13 @@ class SPPParameter(Message):
     pyramid_height: int
     pool: int
     engine: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        pyramid_height: int | None = ...,
+        pool: int | str | None = ...,
+        engine: int | str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SPPParameter: ...
 
@@ -874,7 +1400,16 @@ class SaveOutputParameter(Message):
     label_map_file: str
     name_size_file: str
     num_test_image: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        output_directory: str | None = ...,
+        output_name_prefix: str | None = ...,
+        output_format: str | None = ...,
+        label_map_file: str | None = ...,
+        name_size_file: str | None = ...,
+        num_test_image: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SaveOutputParameter: ...
 
@@ -886,13 +1421,25 @@ class ScaleParameter(Message):
     bias_term: bool
     @property
     def bias_filler(self) -> FillerParameter: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        axis: int | None = ...,
+        num_axes: int | None = ...,
+        filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_term: bool | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ScaleParameter: ...
 
 class ShuffleChannelParameter(Message):
     group: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        group: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ShuffleChannelParameter: ...
 
@@ -902,7 +1449,11 @@ class SigmoidParameter(Message):
     CAFFE: ClassVar[int]
     CUDNN: ClassVar[int]
     engine: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        engine: int | str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SigmoidParameter: ...
 
@@ -911,13 +1462,23 @@ class SliceParameter(Message):
     @property
     def slice_point(self) -> RepeatedScalarFieldContainer[int]: ...
     axis: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        slice_dim: int | None = ...,
+        slice_point: Iterable[int] | None = ...,
+        axis: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SliceParameter: ...
 
 class SmoothL1LossParameter(Message):
     sigma: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        sigma: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SmoothL1LossParameter: ...
 
@@ -928,7 +1489,12 @@ class SoftmaxParameter(Message):
     CUDNN: ClassVar[int]
     engine: int
     axis: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        engine: int | str | None = ...,
+        axis: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SoftmaxParameter: ...
 
@@ -997,7 +1563,52 @@ class SolverParameter(Message):
     layer_wise_reduce: bool
     @property
     def weights(self) -> RepeatedScalarFieldContainer[str]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        train_net: str | None = ...,
+        test_net: Iterable[str] | None = ...,
+        test_iter: Iterable[int] | None = ...,
+        test_interval: int | None = ...,
+        base_lr: float | None = ...,
+        display: int | None = ...,
+        max_iter: int | None = ...,
+        lr_policy: str | None = ...,
+        gamma: float | None = ...,
+        power: float | None = ...,
+        momentum: float | None = ...,
+        weight_decay: float | None = ...,
+        stepsize: int | None = ...,
+        snapshot: int | None = ...,
+        snapshot_prefix: str | None = ...,
+        snapshot_diff: bool | None = ...,
+        solver_mode: int | str | None = ...,
+        device_id: int | None = ...,
+        test_compute_loss: bool | None = ...,
+        random_seed: int | None = ...,
+        train_net_param: NetParameter | Mapping[str, Any] | None = ...,
+        test_net_param: Iterable[NetParameter | Mapping[str, Any]] | None = ...,
+        debug_info: bool | None = ...,
+        net: str | None = ...,
+        net_param: NetParameter | Mapping[str, Any] | None = ...,
+        train_state: NetState | Mapping[str, Any] | None = ...,
+        test_state: Iterable[NetState | Mapping[str, Any]] | None = ...,
+        snapshot_after_train: bool | None = ...,
+        regularization_type: str | None = ...,
+        solver_type: int | str | None = ...,
+        delta: float | None = ...,
+        test_initialization: bool | None = ...,
+        average_loss: int | None = ...,
+        stepvalue: Iterable[int] | None = ...,
+        clip_gradients: float | None = ...,
+        iter_size: int | None = ...,
+        snapshot_format: int | str | None = ...,
+        rms_decay: float | None = ...,
+        momentum2: float | None = ...,
+        type: str | None = ...,
+        layer_wise_reduce: bool | None = ...,
+        weights: Iterable[str] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SolverParameter: ...
 
@@ -1007,13 +1618,24 @@ class SolverState(Message):
     @property
     def history(self) -> RepeatedCompositeFieldContainer[BlobProto]: ...
     current_step: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        iter: int | None = ...,
+        learned_net: str | None = ...,
+        history: Iterable[BlobProto | Mapping[str, Any]] | None = ...,
+        current_step: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SolverState: ...
 
 class SwishParameter(Message):
     beta: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        beta: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SwishParameter: ...
 
@@ -1023,20 +1645,33 @@ class TanHParameter(Message):
     CAFFE: ClassVar[int]
     CUDNN: ClassVar[int]
     engine: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        engine: int | str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> TanHParameter: ...
 
 class ThresholdParameter(Message):
     threshold: float
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        threshold: float | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ThresholdParameter: ...
 
 class TileParameter(Message):
     axis: int
     tiles: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        axis: int | None = ...,
+        tiles: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> TileParameter: ...
 
@@ -1078,7 +1713,46 @@ class TransformationParameter(Message):
     transform_body_joint: bool
     put_gaussian: bool
     visualize_label: bool
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        scale: float | None = ...,
+        mirror: bool | None = ...,
+        crop_size: int | None = ...,
+        mean_file: str | None = ...,
+        mean_value: Iterable[float] | None = ...,
+        stride: int | None = ...,
+        scale_cvg: bool | None = ...,
+        max_cvg_len: int | None = ...,
+        min_cvg_len: int | None = ...,
+        opaque_coverage: bool | None = ...,
+        coverage: str | None = ...,
+        flip_prob: float | None = ...,
+        max_rotate_degree: float | None = ...,
+        visualize: bool | None = ...,
+        crop_size_x: int | None = ...,
+        crop_size_y: int | None = ...,
+        scale_prob: float | None = ...,
+        scale_min: float | None = ...,
+        scale_max: float | None = ...,
+        bbox_norm_factor: float | None = ...,
+        img_header: str | None = ...,
+        target_dist: float | None = ...,
+        center_perterb_max: float | None = ...,
+        sigma: float | None = ...,
+        sigma_center: float | None = ...,
+        clahe_tile_size: float | None = ...,
+        clahe_clip_limit: float | None = ...,
+        do_clahe: bool | None = ...,
+        num_parts: int | None = ...,
+        num_total_augs: int | None = ...,
+        aug_way: str | None = ...,
+        gray: int | None = ...,
+        np_in_lmdb: int | None = ...,
+        transform_body_joint: bool | None = ...,
+        put_gaussian: bool | None = ...,
+        visualize_label: bool | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> TransformationParameter: ...
 
@@ -1090,7 +1764,17 @@ class UpsampleParameter(Message):
     pad_out_w: bool
     upsample_h: int
     upsample_w: int
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        scale: int | None = ...,
+        scale_h: int | None = ...,
+        scale_w: int | None = ...,
+        pad_out_h: bool | None = ...,
+        pad_out_w: bool | None = ...,
+        upsample_h: int | None = ...,
+        upsample_w: int | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> UpsampleParameter: ...
 
@@ -1143,7 +1827,48 @@ class V0LayerParameter(Message):
     concat_dim: int
     @property
     def hdf5_output_param(self) -> HDF5OutputParameter: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        type: str | None = ...,
+        num_output: int | None = ...,
+        biasterm: bool | None = ...,
+        weight_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        pad: int | None = ...,
+        kernelsize: int | None = ...,
+        group: int | None = ...,
+        stride: int | None = ...,
+        pool: int | str | None = ...,
+        dropout_ratio: float | None = ...,
+        local_size: int | None = ...,
+        alpha: float | None = ...,
+        beta: float | None = ...,
+        source: str | None = ...,
+        scale: float | None = ...,
+        meanfile: str | None = ...,
+        batchsize: int | None = ...,
+        cropsize: int | None = ...,
+        mirror: bool | None = ...,
+        k: float | None = ...,
+        blobs: Iterable[BlobProto | Mapping[str, Any]] | None = ...,
+        blobs_lr: Iterable[float] | None = ...,
+        weight_decay: Iterable[float] | None = ...,
+        rand_skip: int | None = ...,
+        det_fg_threshold: float | None = ...,
+        det_bg_threshold: float | None = ...,
+        det_fg_fraction: float | None = ...,
+        det_context_pad: int | None = ...,
+        det_crop_mode: str | None = ...,
+        new_num: int | None = ...,
+        new_channels: int | None = ...,
+        new_height: int | None = ...,
+        new_width: int | None = ...,
+        shuffle_images: bool | None = ...,
+        concat_dim: int | None = ...,
+        hdf5_output_param: HDF5OutputParameter | Mapping[str, Any] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> V0LayerParameter: ...
 
@@ -1276,7 +2001,53 @@ class V1LayerParameter(Message):
     def param(self) -> RepeatedScalarFieldContainer[str]: ...
     @property
     def blob_share_mode(self) -> RepeatedScalarFieldContainer[int]: ...
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        layer: V0LayerParameter | Mapping[str, Any] | None = ...,
+        bottom: Iterable[str] | None = ...,
+        top: Iterable[str] | None = ...,
+        name: str | None = ...,
+        type: int | str | None = ...,
+        blobs: Iterable[BlobProto | Mapping[str, Any]] | None = ...,
+        blobs_lr: Iterable[float] | None = ...,
+        weight_decay: Iterable[float] | None = ...,
+        concat_param: ConcatParameter | Mapping[str, Any] | None = ...,
+        convolution_param: ConvolutionParameter | Mapping[str, Any] | None = ...,
+        data_param: DataParameter | Mapping[str, Any] | None = ...,
+        dropout_param: DropoutParameter | Mapping[str, Any] | None = ...,
+        hdf5_data_param: HDF5DataParameter | Mapping[str, Any] | None = ...,
+        hdf5_output_param: HDF5OutputParameter | Mapping[str, Any] | None = ...,
+        image_data_param: ImageDataParameter | Mapping[str, Any] | None = ...,
+        infogain_loss_param: InfogainLossParameter | Mapping[str, Any] | None = ...,
+        inner_product_param: InnerProductParameter | Mapping[str, Any] | None = ...,
+        lrn_param: LRNParameter | Mapping[str, Any] | None = ...,
+        pooling_param: PoolingParameter | Mapping[str, Any] | None = ...,
+        window_data_param: WindowDataParameter | Mapping[str, Any] | None = ...,
+        power_param: PowerParameter | Mapping[str, Any] | None = ...,
+        memory_data_param: MemoryDataParameter | Mapping[str, Any] | None = ...,
+        argmax_param: ArgMaxParameter | Mapping[str, Any] | None = ...,
+        eltwise_param: EltwiseParameter | Mapping[str, Any] | None = ...,
+        threshold_param: ThresholdParameter | Mapping[str, Any] | None = ...,
+        dummy_data_param: DummyDataParameter | Mapping[str, Any] | None = ...,
+        accuracy_param: AccuracyParameter | Mapping[str, Any] | None = ...,
+        hinge_loss_param: HingeLossParameter | Mapping[str, Any] | None = ...,
+        relu_param: ReLUParameter | Mapping[str, Any] | None = ...,
+        slice_param: SliceParameter | Mapping[str, Any] | None = ...,
+        include: Iterable[NetStateRule | Mapping[str, Any]] | None = ...,
+        exclude: Iterable[NetStateRule | Mapping[str, Any]] | None = ...,
+        mvn_param: MVNParameter | Mapping[str, Any] | None = ...,
+        loss_weight: Iterable[float] | None = ...,
+        transform_param: TransformationParameter | Mapping[str, Any] | None = ...,
+        tanh_param: TanHParameter | Mapping[str, Any] | None = ...,
+        sigmoid_param: SigmoidParameter | Mapping[str, Any] | None = ...,
+        softmax_param: SoftmaxParameter | Mapping[str, Any] | None = ...,
+        contrastive_loss_param: ContrastiveLossParameter | Mapping[str, Any] | None = ...,
+        exp_param: ExpParameter | Mapping[str, Any] | None = ...,
+        loss_param: LossParameter | Mapping[str, Any] | None = ...,
+        param: Iterable[str] | None = ...,
+        blob_share_mode: Iterable[int | str] | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> V1LayerParameter: ...
 
@@ -1294,6 +2065,22 @@ class WindowDataParameter(Message):
     crop_mode: str
     cache_images: bool
     root_folder: str
-    def __init__(self, **fields: Any) -> None: ...
+    def __init__(
+        self,
+        *,
+        source: str | None = ...,
+        scale: float | None = ...,
+        mean_file: str | None = ...,
+        batch_size: int | None = ...,
+        crop_size: int | None = ...,
+        mirror: bool | None = ...,
+        fg_threshold: float | None = ...,
+        bg_threshold: float | None = ...,
+        fg_fraction: float | None = ...,
+        context_pad: int | None = ...,
+        crop_mode: str | None = ...,
+        cache_images: bool | None = ...,
+        root_folder: str | None = ...,
+    ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> WindowDataParameter: ...

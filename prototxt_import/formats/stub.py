@@ -49,7 +49,7 @@ def _message(message_class: type[Message]) -> str:
     for enum in message.enum_type:
         lines += _enum(enum)
     lines += [f"    {line}" for field in message.field for line in _field(field)]
-    lines += ["    def __init__(self, **fields: Any) -> None: ..."]
+    lines += _constructor(message)
     lines += [
         "    @classmethod",
         f"    def FromString(cls, s: bytes, /) -> {message.name}: ...",
@@ -74,6 +74,25 @@ def _field(field: FieldDescriptorProto) -> Iterator[str]:
         yield f"def {field.name}(self) -> {kind}: ..."
     else:
         yield f"{field.name}: {kind}"
+
+
+def _constructor(message: DescriptorProto) -> Iterator[str]:
+    yield "    def __init__("
+    yield "        self,"
+    if message.field:
+        yield "        *,"
+    yield from (f"        {field.name}: {_given(field)} | None = ...," for field in message.field)
+    yield "    ) -> None: ..."
+
+
+def _given(field: FieldDescriptorProto) -> str:
+    """What a constructor takes for a field: an enum's value by its name too, a message as a mapping too."""
+    kind = _type(field)
+    if field.type == FieldDescriptorProto.TYPE_MESSAGE:
+        kind = f"{kind} | Mapping[str, Any]"
+    elif field.type == FieldDescriptorProto.TYPE_ENUM:
+        kind = "int | str"
+    return f"Iterable[{kind}]" if field.label == FieldDescriptorProto.LABEL_REPEATED else kind
 
 
 def _type(field: FieldDescriptorProto) -> str:
