@@ -214,11 +214,28 @@ def _code_of(main: Callable[[argparse.Namespace], int | None], parsed: argparse.
     except KeyboardInterrupt:
         streams.last_words(f"{prog}: interrupted")
         return INTERRUPTED
+    except (MemoryError, RuntimeError) as error:
+        asked = _memory_asked(error)
+        if asked is None:
+            raise
+        streams.last_words(f"{prog}: expected more memory than this machine has free, found it short: {asked}")
+        return BAD_INPUT
     except OSError as error:
         if error.filename is None:
             return _code_of_output(error, prog)
         streams.last_words(f"{prog}: {InputError(f'{error.filename}: {error.strerror}')}")
         return BAD_INPUT
+
+
+def _memory_asked(error: MemoryError | RuntimeError) -> str | None:
+    """What was asked for, of an error that says that there is too little memory, torch's or NumPy's; else None."""
+    if isinstance(error, MemoryError):
+        return str(error) or "Python's own objects"
+    match = _OUT_OF_MEMORY.search(str(error))
+    return match[0] if match else None
+
+
+_OUT_OF_MEMORY = re.compile(r"[Yy]ou tried to allocate \d+ bytes|[Tt]ried to allocate [\d.]+ \w+")
 
 
 def _code_of_output(error: OSError, prog: str) -> int:

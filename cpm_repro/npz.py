@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from prototxt_import.files import InputError, replacing
+from prototxt_import.files import InputError, check_unpacked, replacing
 
 DEFLATE_LIMIT = 1032  # no deflated byte makes more than this many
 
@@ -19,11 +19,19 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Every array of the file by name; InputError if it is missing, no `.npz`, cut short or holds pickled objects."""
     try:
         with zipfile.ZipFile(path) as archive:
+            check_members(archive, path)
             return {info.filename.removesuffix(".npy"): read_member(archive, info) for info in archive.infolist()}
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: expected a .npz file of plain arrays, found one that is not ({error})") from None
+
+
+def check_members(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> None:
+    """InputError if all that is in a zip file is too much, unpacked, for its size."""
+    check_unpacked(sum(info.file_size for info in archive.infolist()), os.path.getsize(path), str(path))
 
 
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:

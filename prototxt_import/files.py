@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _LONGEST_SENTENCE = 2000  # characters
+_UNPACKED, _TIMES_PACKED = 1 << 29, 30
 _SCRATCH = ".cpm-writing-"
 
 
@@ -34,6 +35,21 @@ def first_five(differences: Sequence[str]) -> str:
     """The first five of many differences, for one sentence, and how many there are beside them."""
     shown = "; ".join(differences[:5])
     return shown if len(differences) <= 5 else f"{shown}; and {len(differences) - 5} more"
+
+
+def unpacked_limit(packed: int) -> int:
+    """How many bytes a packed file of so many may have unpacked, all its parts together: what honest files take, while
+    zlib could make a thousand bytes of one."""
+    return max(_UNPACKED, _TIMES_PACKED * packed)
+
+
+def check_unpacked(unpacked: int, packed: int, where: str) -> None:
+    """InputError, naming `where`, beyond that limit."""
+    if unpacked > unpacked_limit(packed):
+        raise InputError(
+            f"{where}: expected at most {unpacked_limit(packed)} bytes once unpacked ({packed} packed), found "
+            f"{unpacked}: a file that is not compressed may be of any size"
+        )
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

@@ -99,11 +99,13 @@ def names_apart(net: "schema.NetParameter") -> list[str]:
 
 def apart(names: Sequence[str]) -> list[str]:
     """The names, with `_2`, `_3`, … behind those that stood before."""
-    taken, seen, different = set(names), set(), []
+    taken, seen, different = set(names), set[str](), []
+    next_number: dict[str, int] = {}
     for name in names:
-        new, number = name, 2
+        new, number = name, next_number.get(name, 2)
         while new in seen or (new != name and new in taken):
             new, number = f"{name}_{number}", number + 1
+        next_number[name] = number
         seen.add(new)
         different.append(new)
     return different

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from cpm_repro import npz
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, check_unpacked
 from prototxt_import.formats.blobs import blob_to_array
 from prototxt_import.formats.caffemodel import read_caffemodel
 
@@ -83,6 +83,7 @@ def _expecting(where: str, what: str) -> Iterator[None]:
 def _npz(path: Path) -> Iterator[Dump]:
     with _expecting(str(path), "a dump (.npz, .h5, .caffemodel or a folder of .npy files)"):
         archive = zipfile.ZipFile(path)
+        npz.check_members(archive, path)
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
 
     def read(name: str) -> np.ndarray:
@@ -133,6 +134,7 @@ def _read_dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
                 f"{path}: {name}: expected numbers that lie in this file, found {dataset.dtype} of shape "
                 f"{dataset.shape} in {stored} bytes"
             )
+        check_unpacked(dataset.nbytes, path.stat().st_size, f"{path}: {name}")
         values: np.ndarray = dataset[()]
         return values
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from cpm_repro.npz import read_npz
+from cpm_repro.npz import check_members, read_npz
 from prototxt_import.files import InputError, read_bytes
 
 from .needing import needing
@@ -101,8 +101,16 @@ def _is_npz(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def _check_archive(path: str | os.PathLike[str]) -> None:
+    """torch does not compress what it saves, but unpacks what others did."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            check_members(archive, path)
+
+
 def _read_torch(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     expected = f"{path}: expected a .pt of this project or a torch state_dict"
+    _check_archive(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tensors' deprecated kinds, which are refused below

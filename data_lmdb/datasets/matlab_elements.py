@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Container
 from typing import NamedTuple
 
+from prototxt_import.files import unpacked_limit
+
 HEADER_BYTES = 128
 _INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED, _UTF8 = 1, 5, 6, 14, 15, 16
 _VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, _UTF8: 1, 17: 2, 18: 4}  # by data type
@@ -39,12 +41,12 @@ def check_elements(content: bytes, names: Container[str]) -> None:
     if order is None or 0 in content[:4]:
         raise BrokenMatlab("expected a MATLAB file of version 5 to 7, found another kind of file")
     file = _Stored(memoryview(content)[HEADER_BYTES:])
-    elements = _Elements(file, order, names)
+    elements, room = _Elements(file, order, names), _Budget(unpacked_limit(len(content)))
     while file.left:
         tag = elements.tag()
         if tag.type == _COMPRESSED:
             elements.need(file.left >= tag.length, f"{tag.length} compressed bytes", f"{file.left}")
-            inside = _Elements(_Compressed(file.take(tag.length)), order, names)
+            inside = _Elements(_Compressed(file.take(tag.length), room), order, names)
             inside.matrix(inside.tag())
         else:
             elements.matrix(tag)
@@ -70,10 +72,25 @@ class _Stored:
         return len(self.take(count))
 
 
+class _Budget:
+    """How much all variables of a file may unpack to, together."""
+
+    def __init__(self, limit: int):
+        self._limit = self._left = limit
+
+    def take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise BrokenMatlab(
+                f"expected at most {self._limit} bytes once unpacked, found more: save it again without compression"
+            )
+
+
 class _Compressed:
     """Bytes as zlib packed them, unpacked a block at a time."""
 
-    def __init__(self, packed: memoryview):
+    def __init__(self, packed: memoryview, room: _Budget):
+        self._room = room
         self._packed: bytes | memoryview = packed
         self._zlib = zlib.decompressobj()
         self._block = b""
@@ -101,6 +118,7 @@ class _Compressed:
             except zlib.error as error:
                 raise BrokenMatlab(f"expected data that zlib can unpack, found other ({error})") from None
             self._packed = self._zlib.unconsumed_tail
+            self._room.take(len(self._block))
         return bool(self._block)
 
 

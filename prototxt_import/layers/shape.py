@@ -76,7 +76,7 @@ class Concat(Layer):
         for shape in bottom_shapes:
             others = [shape[:a] + shape[a + 1 :] for shape in (shape, first) for a in [self.along]]
             fits = len(shape) == len(first) and others[0] == others[1]
-            self.require(fits, f"bottoms alike but on axis {self.along}", " and ".join(map(str, bottom_shapes)))
+            self.require(fits, f"bottoms alike but on axis {self.along}", f"{first} and {shape}")
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         first = bottom_shapes[0]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -146,3 +147,16 @@ def test_tools_that_compute_wait_passively_unless_told_how(monkeypatch, before, 
     assert exit_code(lambda arguments: 0) == 0 and os.environ.get("OMP_WAIT_POLICY") == before.get("OMP_WAIT_POLICY")
     assert exit_code(lambda arguments: 0, [], command_line.add_threads) == 0
     assert os.environ.get("OMP_WAIT_POLICY") == after
+
+
+@pytest.mark.parametrize(
+    ("allocate", "said"),
+    [
+        (lambda: torch.empty(1 << 50), "you tried to allocate 4503599627370496 bytes"),
+        (lambda: np.empty(1 << 50), "Unable to allocate 8.00 PiB for an array"),
+    ],
+)
+def test_too_little_memory_is_a_sentence_with_what_was_asked_for(capsys, allocate, said):
+    assert exit_code(lambda arguments: allocate() and 0) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1 and "expected more memory" in told

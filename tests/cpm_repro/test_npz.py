@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cpm_repro.npz import read_npz, write_npz, writing_npz
+from prototxt_import import files
 from prototxt_import.files import InputError
 from tests.bits import assert_same_bits
 
@@ -96,3 +97,17 @@ def test_cut_and_changed_files_are_refused_or_read(tmp_path):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(InputError, match=r"none\.npz: cannot be read: No such file"):
         read_npz(tmp_path / "none.npz")
+
+
+def test_a_file_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path, monkeypatch):
+    """All its members together; one that is not compressed may be of any size."""
+    monkeypatch.setattr(files, "_UNPACKED", 1 << 20)
+    arrays = {f"a{number}": np.zeros(1 << 16, np.float32) for number in range(8)}
+    np.savez_compressed(tmp_path / "packed.npz", **arrays)
+    with pytest.raises(InputError, match=r"packed\.npz: expected at most 1048576 bytes once unpacked .* found 20\d{5}"):
+        read_npz(tmp_path / "packed.npz")
+    np.savez(tmp_path / "plain.npz", **arrays)
+    assert read_npz(tmp_path / "plain.npz").keys() == arrays.keys()
+    del arrays["a7"], arrays["a6"], arrays["a5"], arrays["a4"], arrays["a3"]
+    np.savez_compressed(tmp_path / "small.npz", **arrays)
+    assert len(read_npz(tmp_path / "small.npz")) == 3
