@@ -226,6 +226,9 @@ def _check_options(param: schema.TransformationParameter, where: str) -> None:
         require_opencv(where)
         require(param.clahe_tile_size >= 1, "a clahe_tile_size of 1 or more", param.clahe_tile_size)
         require(0 <= param.clahe_clip_limit < math.inf, "a clahe_clip_limit", param.clahe_clip_limit)
+    for name in ("mean_file", "mean_value", "scale", "mirror", "crop_size"):
+        value, default = getattr(param, name), getattr(schema.TransformationParameter(), name)
+        require(value == default, f"no {name}, of which CPMData's samples (value / 256 - 0.5) know nothing", value)
     require(param.aug_way in ("rand", "table"), 'aug_way: "rand" or "table"', f'aug_way: "{param.aug_way}"')
     parts, stored = param.num_parts, param.np_in_lmdb
     known = parts in SWAPS if param.transform_body_joint else 1 <= parts <= 4096

@@ -170,6 +170,9 @@ def test_dice_are_thrown_in_the_originals_order() -> None:
         ({"crop_size_x": 4}, "crop"),
         ({"sigma": 0}, "sigma"),
         ({"target_dist": -1}, "target_dist"),
+        ({"mean_value": [104.0]}, "no mean_value"),
+        ({"scale": 0.5}, "no scale"),
+        ({"mirror": True}, "no mirror"),
     ],
 )
 def test_unknown_options_are_refused(changed: dict, sentence: str) -> None:

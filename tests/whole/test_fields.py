@@ -1,0 +1,151 @@
+"""No field of a message is ignored without a word: code reads it, or refuses it, or it stands here with a reason.
+
+What counts as read: an attribute, or a string of that name, in the code that has to do with the message.
+"""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from google.protobuf.message import Message
+
+from cpm_repro.samples import data_layers
+from prototxt_import.formats import schema
+from prototxt_import.layers.layer import CONVERTERS, DATA_TYPES
+from prototxt_import.net import Net  # noqa: F401  it registers all types
+from tests.tool import ROOT
+
+ENGINE = "which library computes; here --engine says so"
+PRINTS = "prints values as they are computed, and changes none"
+UNUSED = "the original's data layer does nothing with it"
+HARMLESS = {
+    "BlobProto.double_diff": "nobody asks a stored blob for its gradient",
+    "BlobProto.raw_diff": "nobody asks a stored blob for its gradient",
+    "BlobProto.raw_diff_type": "nobody asks a stored blob for its gradient",
+    "ConvolutionParameter.engine": ENGINE,
+    "ConvolutionParameter.force_nd_im2col": "the same sums by another way",
+    "CPMDataParameter.lbl_source": UNUSED,
+    "CPMDataParameter.prefetch": UNUSED,
+    "DataParameter.force_encoded_color": UNUSED,
+    "DataParameter.prefetch": "how many batches wait",
+    **{f"DataParameter.{name}": UNUSED for name in ("crop_size", "mean_file", "mirror", "scale")},
+    "Datum.float_data": "a Datum without bytes is refused",
+    "LRNParameter.engine": ENGINE,
+    "LayerParameter.sigmoid_param": ENGINE,
+    "LayerParameter.tanh_param": ENGINE,
+    "NetParameter.force_backward": "an input that asks for a gradient gets it",
+    "PoolingParameter.engine": ENGINE,
+    "ReLUParameter.engine": ENGINE,
+    "RecurrentParameter.debug_info": PRINTS,
+    "SPPParameter.engine": ENGINE,
+    "SoftmaxParameter.engine": ENGINE,
+    "SolverParameter.device_id": "--device says where",
+    "SolverParameter.layer_wise_reduce": "when several cards exchange gradients, not which",
+    "SolverParameter.solver_mode": "--device says where",
+    **{
+        f"TransformationParameter.{name}": UNUSED
+        for name in (
+            "bbox_norm_factor", "coverage", "img_header", "max_cvg_len", "min_cvg_len", "opaque_coverage", "scale_cvg",
+            "visualize", "visualize_label",
+        )
+    },
+}  # fmt: skip
+UPGRADED = {"V0LayerParameter", "V1LayerParameter"}
+"""Field by field, by name, into LayerParameter; what has no place there is refused (see upgrade_v0)."""
+MESSAGES = {
+    name: value
+    for name, value in vars(schema).items()
+    if isinstance(value, type) and issubclass(value, Message) and value.DESCRIPTOR.file.package == "caffe"
+}
+SOURCES = sorted(
+    path
+    for folder in ("prototxt_import", "data_lmdb", "cpm_repro/samples", "cpm_repro/training")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+
+@cache
+def names_in(path: Path) -> tuple[frozenset[str], tuple[re.Pattern[str], ...]]:
+    """Attributes and strings of a module's code, and patterns of its f-strings that build names, such as `{side}_h`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    names, patterns = set(), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            names.add(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            parts = [str(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in node.values]
+            if re.fullmatch(r"(\\w\+)?_[a-z]+|[a-z]+_(\\w\+)?", "".join(parts)):
+                patterns.append(re.compile("".join(parts)))
+    return frozenset(names), tuple(patterns)
+
+
+def fields_that_hold(message: str) -> set[str]:
+    """The `…_param` of that type in LayerParameter."""
+    fields = [field for field in schema.LayerParameter.DESCRIPTOR.fields if field.name.endswith("_param")]
+    return {field.name for field in fields if field.message_type and field.message_type.name == message}
+
+
+def sources_of(message: str) -> list[Path]:
+    """The modules that may read a message: of a layer's parameters, those of layers and samples that name it."""
+    holders = fields_that_hold(message)
+    if not holders:
+        return SOURCES
+    places = ("prototxt_import/layers", "cpm_repro/samples")
+    own = [path for path in SOURCES if path.relative_to(ROOT).as_posix().startswith(places)]
+    return [path for path in own if holders & names_in(path)[0]]
+
+
+def in_use(message: str) -> bool:
+    """Whether layers that are not refused by their type have it, or it is no layer's."""
+    if holders := fields_that_hold(message):
+        return bool(sources_of(message)) and not all(of_files_that_nobody_reads(holder) for holder in holders)
+    holders = [name for name in MESSAGES if any(f.message_type and f.message_type.name == message
+                                                for f in MESSAGES[name].DESCRIPTOR.fields)]  # fmt: skip
+    return not holders or any(name in ("NetParameter", "LayerParameter") or in_use(name) for name in holders)
+
+
+def is_read(message: str, field: str) -> bool:
+    for path in sources_of(message):
+        names, patterns = names_in(path)
+        if field in names or any(pattern.fullmatch(field) for pattern in patterns):
+            return True
+    return False
+
+
+def of_files_that_nobody_reads(field: str) -> bool:
+    """Whether a `…_param` is of a data layer that no run can open."""
+    types = {name.lower() for name in set(DATA_TYPES) - set(data_layers._TYPES)}
+    return field.removesuffix("_param").replace("_", "") in types and field != "data_param"  # which CPMData takes
+
+
+def of_an_unknown_type(field: str) -> bool:
+    """Whether a `…_param` is of a type that is refused by name."""
+    types = {name.lower() for name in CONVERTERS}
+    return field.endswith("_param") and field.removesuffix("_param").replace("_", "") not in types
+
+
+@pytest.mark.parametrize("message", sorted(MESSAGES.keys() - UPGRADED))
+def test_every_field_is_read_or_harmless(message: str) -> None:
+    if not in_use(message):
+        pytest.skip("no layer that is known has it")
+    fields = [field.name for field in MESSAGES[message].DESCRIPTOR.fields]
+    unread = [name for name in fields if f"{message}.{name}" not in HARMLESS and not is_read(message, name)]
+    if message == "LayerParameter":
+        unread = [name for name in unread if not of_an_unknown_type(name)]
+    assert not unread, f"{message}: read these, refuse them by name, or say why they do no harm: {unread}"
+
+
+def test_the_list_names_fields() -> None:
+    for place in HARMLESS:
+        message, field = place.split(".")
+        assert field in MESSAGES[message].DESCRIPTOR.fields_by_name
+
+
+def test_a_field_that_nobody_reads_is_found() -> None:
+    assert not is_read("PoolingParameter", "engine") and is_read("PoolingParameter", "kernel_h")
+    assert not is_read("ReLUParameter", "axis") and is_read("SoftmaxParameter", "axis")
