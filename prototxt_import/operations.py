@@ -38,10 +38,6 @@ class Normalization:
         return np.float32(max(counts[self.mode], 1))
 
 
-def _missing(engine: "Operations") -> NotImplementedError:
-    return NotImplementedError(f"engine {engine}: one of the operations that it lacks")
-
-
 class Operations(Protocol):
     """Caffe's operations, and what else differs from engine to engine. `str(engine)` is its name."""
 
@@ -59,9 +55,6 @@ class Operations(Protocol):
     folds: ClassVar[bool] = True
     """Whether it does a convolution and the ReLU after it in one pass where no gradient is wanted; else a pass with
     gradients and one without do the same, as jit.trace wants it."""
-
-    lacks: ClassVar[frozenset[str]] = frozenset()
-    """Operations that this engine does not have: they raise NotImplementedError."""
 
     @property
     def profile(self) -> Profile:
@@ -150,8 +143,8 @@ class Operations(Protocol):
         """log(1 + exp(x)); above 50 its gradient is that at 50."""
 
     def axpy(self, a: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        """a · x + y."""
-        raise _missing(self)
+        """a · x + y; no layer of the original's, as l2_normalize."""
+        return a * x + y
 
     @abstractmethod
     def reduction(self, x: Tensor, operation: str, coefficient: float) -> Tensor:
@@ -187,7 +180,8 @@ class Operations(Protocol):
 
     def l2_normalize(self, x: Tensor, scale: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
         """scale · x / sqrt(Σ over the axes of x² + eps); scale per channel, (C,), or one for all, ()."""
-        raise _missing(self)
+        norm = ((x * x).sum(axes, keepdim=True) + eps).sqrt()
+        return x / norm * (scale.reshape(-1, 1, 1) if scale.dim() else scale)
 
     @abstractmethod
     def softmax(self, x: Tensor, axis: int) -> Tensor:

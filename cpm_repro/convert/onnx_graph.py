@@ -15,7 +15,7 @@ from prototxt_import.files import InputError
 from prototxt_import.layers.layer import Layer, Shape
 from prototxt_import.net import Net
 
-Attribute = int | float | Sequence[int]
+Attribute = int | float | str | Sequence[int]
 OPSET = 17
 IR_VERSION = 8  # what came with the opset; older runtimes refuse newer ones
 

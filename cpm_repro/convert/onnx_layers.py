@@ -26,12 +26,14 @@ from prototxt_import.layers.activations import (
 from prototxt_import.layers.convolution import Convolution, Deconvolution
 from prototxt_import.layers.dropout import Dropout
 from prototxt_import.layers.eltwise import Eltwise
+from prototxt_import.layers.embed import Embed
 from prototxt_import.layers.inner_product import InnerProduct
 from prototxt_import.layers.layer import Shape
 from prototxt_import.layers.normalization import LRN, MVN, BatchNorm, Normalize
 from prototxt_import.layers.pooling import Pooling
 from prototxt_import.layers.reduction import ArgMax, Reduction
 from prototxt_import.layers.scale import Axpy, Bias, Scale
+from prototxt_import.layers.selection import BatchReindex
 from prototxt_import.layers.shape import Concat, Crop, Flatten, Permute, Reshape, Silence, Slice, Split, Tile
 from prototxt_import.layers.softmax import Softmax
 
@@ -323,6 +325,17 @@ def arg_max(e: LayerExport) -> str:
         return e.node("ReduceMax", rows, axes=[axis])
     places = e.node("Cast", e.node("ArgMax", rows, axis=axis, select_last_index=1), to=1)  # TensorProto.FLOAT
     return e.reshape(places, _any_first(e.top_shapes[0])) if whole else places
+
+
+@exports(Embed)
+def embed(e: LayerExport) -> str:
+    rows = e.node("Gather", e.blob("weight"), e.node("Cast", e.bottoms[0], to=7))  # TensorProto.INT64
+    return e.node("Add", rows, e.blob("bias")) if "bias" in e.layer.blob_names else rows
+
+
+@exports(BatchReindex)
+def batch_reindex(e: LayerExport) -> str:
+    return e.node("Gather", e.bottoms[0], e.node("Cast", e.bottoms[1], to=7))  # TensorProto.INT64
 
 
 @exports(Slice)

@@ -34,7 +34,6 @@ class Exact(Operations):
     memory_format = torch.contiguous_format
     adds_parameter_gradients = True
     only_launches = False
-    lacks = frozenset({"axpy", "l2_normalize"})
 
     def __str__(self) -> str:
         return "exact" if self.profile == DEFAULT_PROFILE else f"exact:{self.profile}"

@@ -2,7 +2,8 @@
 
 In reading order: layer (the base, and the registry), fillers (first values of blobs); data, convolution, pooling,
 inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape, selection, recurrent,
-parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy).
+parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy); layers of forks: resize,
+regions (of interest), detection.
 """
 
 from . import (
@@ -10,6 +11,7 @@ from . import (
     classification,
     convolution,
     data,
+    detection,
     dropout,
     eltwise,
     embed,
@@ -20,6 +22,8 @@ from . import (
     pooling,
     recurrent,
     reduction,
+    regions,
+    resize,
     scale,
     selection,
     shape,
@@ -31,6 +35,7 @@ __all__ = [
     "classification",
     "convolution",
     "data",
+    "detection",
     "dropout",
     "eltwise",
     "embed",
@@ -41,6 +46,8 @@ __all__ = [
     "pooling",
     "recurrent",
     "reduction",
+    "regions",
+    "resize",
     "scale",
     "selection",
     "shape",

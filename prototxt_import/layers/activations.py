@@ -2,6 +2,7 @@
 power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; ReLU6 is MobileNet's)."""
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from cpm_kernels.exact.elementary import exp, log, power
@@ -140,6 +141,14 @@ class BNLL(NeuronLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.ops.bnll(x)
+
+
+@register("Swish")
+class Swish(NeuronLayer):
+    """x · σ(beta · x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(x * self.spec.swish_param.beta)
 
 
 @register("Threshold")

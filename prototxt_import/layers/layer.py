@@ -78,8 +78,6 @@ class Layer(nn.Module):
     tops: range = range(1, 2)
     automatic_tops: int = 0
     """Tops that it makes where the prototxt names fewer: losses (Caffe: AutoTopBlobs)."""
-    operations: tuple[str, ...] = ()
-    """Operations that it needs and not every engine has."""
     drawn: np.ndarray = np.zeros(0, np.uint32)
     """The numbers that it took of the net's generator when it was set up, `draws` of them."""
     is_source: bool = False
@@ -118,8 +116,6 @@ class Layer(nn.Module):
         self.spec, self.ops = spec, ops
         self.fillers: dict[str, schema.FillerParameter] = {}
         self._reshaped: dict[str, tuple[nn.Parameter, Shape]] = {}
-        computed = ops.lacks.isdisjoint(self.operations)
-        self.require(computed, "a type that this engine computes", f"one that only the fast engine does ({spec.type})")
         self._check_count("bottom", len(spec.bottom), self.bottoms)
         self._check_count("top", len(spec.top), self.tops)
         passes = len(spec.propagate_down)

@@ -1,9 +1,10 @@
 """Losses of two blobs: EuclideanLoss, the L2 loss that every stage of a pose machine has, and ContrastiveLoss (Caffe:
-loss_layer.cpp, euclidean_loss_layer.cpp, contrastive_loss_layer.cpp; paper, §3.3).
+loss_layer.cpp, euclidean_loss_layer.cpp, contrastive_loss_layer.cpp; paper, §3.3), and Fast R-CNN's SmoothL1Loss.
 """
 
 import math
 
+import torch
 from torch import Tensor
 
 from .layer import Layer, Shape, register
@@ -39,6 +40,32 @@ class EuclideanLoss(Loss):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.ops.euclidean_loss(x, y.reshape(x.shape), self.share)
+
+
+@register("SmoothL1Loss")
+class SmoothL1Loss(Loss):
+    """Fast R-CNN's: Σ w₂ · f(w₁ · (x − y)) / N, with f(d) = (σ d)² / 2 where |d| < 1 / σ², else |d| − 1 / (2 σ²); a
+    third bottom has the weights w₁, a fourth w₂."""
+
+    bottoms = range(2, 5)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        super().setup(bottom_shapes)
+        same = all(math.prod(shape) == math.prod(bottom_shapes[0]) for shape in bottom_shapes)
+        self.require(same, "bottoms of as many values", " and ".join(map(str, bottom_shapes)))
+        self.require(self.spec.smooth_l1_loss_param.sigma > 0, "a sigma above 0", "another")
+
+    def forward(self, x: Tensor, y: Tensor, *weights: Tensor) -> Tensor:
+        square = self.spec.smooth_l1_loss_param.sigma**2
+        difference = x - y.reshape(x.shape)
+        within, without = ([w.detach().reshape(x.shape)] for w in weights) if len(weights) == 2 else (weights, ())
+        for weight in within:
+            difference = difference * weight.detach().reshape(x.shape)
+        size = difference.abs()
+        terms = torch.where(size < 1 / square, difference.square() * (square / 2), size - 0.5 / square)
+        for weight in without:
+            terms = terms * weight
+        return terms.sum() / len(x)
 
 
 @register("ContrastiveLoss")

@@ -1,4 +1,5 @@
-"""BatchNorm, LRN and MVN (Caffe: batch_norm_layer.cpp, lrn_layer.cpp, mvn_layer.cpp), and SSD's Normalize."""
+"""BatchNorm, LRN and MVN (Caffe: batch_norm_layer.cpp, lrn_layer.cpp, mvn_layer.cpp), BN of SegNet and of PSPNet,
+and SSD's Normalize."""
 
 import torch
 from torch import Tensor, nn
@@ -7,6 +8,8 @@ from cpm_kernels.window import Window
 from prototxt_import.formats import schema
 
 from .layer import POINT, Layer, Shape, register
+
+SEGNET_EPS = 1e-9
 
 
 @register("BatchNorm")
@@ -68,6 +71,66 @@ class BatchNorm(Layer):
         self.variance.mul_(fraction).add_(variance, alpha=unbias)
 
 
+@register("BN")
+class BN(Layer):
+    """Batch normalisation and scaling in one layer, as two kinds of forks have it; `bn_param` says which.
+
+    SegNet's (`scale_filler`, `shift_filler`, `bn_mode`): blobs scale and shift, (1, C, 1, 1) each; LEARN takes the
+    batch's statistics in every phase, INFERENCE none, for they are in the blobs. PSPNet's (`slope_filler`,
+    `bias_filler`, `frozen`, or none of these): blobs slope, bias, mean and variance; TRAIN takes the batch's statistics
+    unless `frozen`, and moves the stored ones by `momentum`.
+    """
+
+    keeps_channels = True
+    short_name = "BN"
+    receptive_window = POINT
+    factor: nn.Parameter
+    offset: nn.Parameter
+    mean: nn.Parameter
+    variance: nn.Parameter
+
+    @property
+    def repeatable(self) -> bool:
+        return not self._moves
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, shape = self.spec.bn_param, bottom_shapes[0]
+        self.require(len(shape) >= 2, "a bottom with a channel axis", str(shape))
+        forks = (("scale_filler", "shift_filler", "bn_mode"), ("slope_filler", "bias_filler", "frozen"))
+        segnet, pspnet = ([name for name in names if p.HasField(name)] for names in forks)
+        self.require(not (segnet and pspnet), "the fields of one fork", " and ".join((*segnet, *pspnet)))
+        self.segnet = bool(segnet)
+        factor, offset, _ = forks[0 if self.segnet else 1]
+        blob, one = (1, shape[1], 1, 1), schema.FillerParameter(type="constant", value=1)
+        self.add_blob("factor", blob, getattr(p, factor) if p.HasField(factor) else one)
+        self.add_blob("offset", blob, getattr(p, offset))
+        if not self.segnet:
+            self.add_blob("mean", blob, None, learnable=False)
+            self.add_blob("variance", blob, one, learnable=False)
+
+    @property
+    def _moves(self) -> bool:
+        """Whether forward takes the batch's statistics, and adds them to those that are stored."""
+        return not self.segnet and self.spec.phase == schema.TRAIN and not self.spec.bn_param.frozen
+
+    def forward(self, x: Tensor) -> Tensor:
+        p, trailing = self.spec.bn_param, x.dim() - 2
+        if self.segnet:
+            y = x if p.bn_mode == p.INFERENCE else self.ops.batch_norm_of_batch(x, SEGNET_EPS)[0]
+        elif self._moves:
+            y, mean, variance = self.ops.batch_norm_of_batch(x, p.eps)
+            self._move_average(mean.detach(), variance.detach())
+        else:
+            y = self.ops.batch_norm(x, self.mean.detach().flatten(), self.variance.detach().flatten(), p.eps)
+        return self.ops.bias(self.ops.scale(y, self.factor.flatten(), trailing), self.offset.flatten(), trailing)
+
+    @torch.no_grad()
+    def _move_average(self, mean: Tensor, variance: Tensor) -> None:
+        momentum = self.spec.bn_param.momentum
+        for stored, batch in ((self.mean, mean), (self.variance, variance)):
+            stored.mul_(momentum).add_(batch.reshape(stored.shape), alpha=1 - momentum)
+
+
 @register("LRN")
 class LRN(Layer):
     """Local response normalisation across channels or within each."""
@@ -110,7 +173,6 @@ class Normalize(Layer):
     blob: scale (C,), or () with `channel_shared`."""
 
     scale: nn.Parameter
-    operations = ("l2_normalize",)
     keeps_channels = True
 
     def setup(self, bottom_shapes: list[Shape]) -> None:

@@ -74,7 +74,6 @@ class Axpy(Layer):
 
     bottoms = range(3, 4)
     receptive_window = POINT
-    operations = ("axpy",)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         a, x, y = bottom_shapes

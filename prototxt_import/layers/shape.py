@@ -1,5 +1,5 @@
 """Layers that only move values: Slice, Concat, Split, Silence, Flatten, Reshape, Permute, Tile, Crop
-(Caffe: slice_layer.cpp, …; Permute is SSD's)."""
+(Caffe: slice_layer.cpp, …; Permute is SSD's, ShuffleChannel ShuffleNet's, Reorg YOLO's)."""
 
 import math
 from itertools import accumulate, pairwise
@@ -173,6 +173,56 @@ class Permute(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(self.order)
+
+
+@register("ShuffleChannel")
+class ShuffleChannel(Layer):
+    """ShuffleNet's: the first channel of each group, then the second of each, …."""
+
+    image_by_image = True
+    receptive_window = POINT
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        group, shape = self.spec.shuffle_channel_param.group, bottom_shapes[0]
+        self.require(len(shape) >= 2, "a bottom with a channel axis", str(shape))
+        self.require(group > 0 and shape[1] % group == 0, f"groups that divide {shape[1]} channels", str(group))
+
+    def forward(self, x: Tensor) -> Tensor:
+        groups = x.reshape(x.shape[0], self.spec.shuffle_channel_param.group, -1, *x.shape[2:])
+        return groups.transpose(1, 2).flatten(1, 2)
+
+
+@register("Reorg")
+class Reorg(Layer):
+    """YOLO's: (N, C, H, W) to (N, C · s², H / s, W / s) for a stride s, or `reverse`, to (N, C / s², H · s, W · s).
+
+    Darknet takes the bottom's memory for one of C / s² channels of s H × s W, of which each s × s tile gives values to
+    s² channels: so values move farther than to their tile, and C must be divisible by s² both ways.
+    """
+
+    image_by_image = True
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        shape, stride = bottom_shapes[0], self.spec.reorg_param.stride
+        self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
+        self.require(stride > 0 and shape[1] % stride**2 == 0, f"channels that {stride}² divides", str(shape[1]))
+        fits = self.spec.reorg_param.reverse or all(size % stride == 0 for size in shape[2:])
+        self.require(fits, f"a map that {stride} divides", str(shape[2:]))
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        (images, channels, height, width), stride = bottom_shapes[0], self.spec.reorg_param.stride
+        if self.spec.reorg_param.reverse:
+            return [(images, channels // stride**2, height * stride, width * stride)]
+        return [(images, channels * stride**2, height // stride, width // stride)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        (images, channels, height, width), stride = x.shape, self.spec.reorg_param.stride
+        (top,) = self.top_shapes([tuple(x.shape)])
+        if self.spec.reorg_param.reverse:
+            tiles = x.reshape(images, stride, stride, channels // stride**2, height, width)
+            return tiles.permute(0, 3, 4, 1, 5, 2).reshape(top)
+        maps = x.reshape(images, channels // stride**2, height, stride, width, stride)
+        return maps.permute(0, 3, 5, 1, 2, 4).reshape(top)
 
 
 @register("Tile")

@@ -105,16 +105,9 @@ class Plain(Operations):
     def bnll(self, x: Tensor) -> Tensor:
         return F.softplus(x)
 
-    def axpy(self, a: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        return a * x + y
-
     def reduction(self, x: Tensor, operation: str, coefficient: float) -> Tensor:
         values = {"ASUM": x.abs, "SUMSQ": x.square}.get(operation, lambda: x)()
         return (values.mean(-1) if operation == "MEAN" else values.sum(-1)) * coefficient
-
-    def l2_normalize(self, x: Tensor, scale: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
-        norm = ((x * x).sum(axes, keepdim=True) + eps).sqrt()
-        return x / norm * (scale.reshape(-1, 1, 1) if scale.dim() else scale)
 
     def scale(self, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
         return x * factor.reshape(factor.shape + (1,) * trailing)

@@ -14,9 +14,7 @@ from prototxt_import.fast.operations import Fast
 from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
-from prototxt_import.operations import Operations
 
-OPTIONAL = {"axpy", "l2_normalize"}
 NET = """input: "x" input_shape { dim: 1 dim: 16 dim: 24 dim: 24 }
 layer { name: "c" type: "Convolution" bottom: "x" top: "c"
         convolution_param { num_output: 16 kernel_size: 3 weight_filler { type: "xavier" } } }
@@ -60,11 +58,6 @@ def test_what_engines_say_about_themselves():
     engines = {name: make_engine(name) for name in ENGINES}
     assert [name for name, engine in engines.items() if engine.reduced] == ["fast:tf32", "fast:bf16", "fast:fp16"]
     assert [name for name, engine in engines.items() if not engine.trains] == ["fast:fp16"]
-    for engine in engines.values():
-        own = {name for name in OPTIONAL if getattr(type(engine), name) is not getattr(Operations, name)}
-        assert engine.lacks == OPTIONAL - own
-    with pytest.raises(NotImplementedError, match="engine exact: one of the operations that it lacks"):
-        engines["exact"].axpy(*torch.ones(3, 1))
 
 
 def test_plans_are_the_fast_engines_alone(tmp_path):

@@ -11,7 +11,7 @@ from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel, write_hdf5
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net, load_net
-from tests.foreign_nets import WITH_OPENCV, data, foreign_net, layer
+from tests.foreign_nets import WITH_OPENCV, foreign_net, layer
 
 random = np.random.default_rng(7)
 
@@ -43,7 +43,7 @@ def test_the_outputs_are_opencvs(name, tmp_path):
         np.testing.assert_allclose(ours[blob], theirs, rtol=0, atol=1e-5 * scale, err_msg=blob)
 
 
-@pytest.mark.parametrize("name", sorted(set(WITH_OPENCV) - {"elementwise", "ssd_head"}))  # BNLL, Normalize
+@pytest.mark.parametrize("name", sorted(WITH_OPENCV))
 def test_the_exact_engine_agrees(name):
     net, text = foreign_net(name)
     exact = Net(parse_net(text, name), engine="exact")
@@ -187,17 +187,11 @@ def test_padding_on_one_axis_clips_windows_on_both():
     (inputs((1, 2, 4, 4)) + layer("Permute", "c", "x", "permute_param { order: 0 order: 0 }"), "each axis of 4 once"),
     (inputs((1, 2, 4, 4)) + layer("ArgMax", "c", "x", "argmax_param { axis: 1 top_k: 3 }"), "top_k from 1 to 2"),
     (inputs((1, 2), (1, 3, 4, 4), (1, 3, 4, 4)) + layer("Axpy", "c", "x y z"), "layer 'c' .*expected bottoms"),
-    (inputs((1, 2, 4, 4)) + layer("PriorBox", "c", "x"), "layer 'c': expected a known type, found 'PriorBox'"),
+    (inputs((1, 2, 4, 4)) + layer("Proposal", "c", "x"), "layer 'c': expected a known type, found 'Proposal'"),
 ])  # fmt: skip
 def test_what_cannot_be_is_named(text, said):
     with pytest.raises(InputError, match=said):
         Net(parse_net(text, "n"))
-
-
-def test_layers_that_only_the_fast_engine_has_are_refused_by_the_exact_one():
-    text = data(2, 4, 4) + layer("BNLL", "t", "data")
-    with pytest.raises(InputError, match=r"layer 't' \(BNLL\): .*one that only the fast engine does"):
-        Net(parse_net(text, "n"), engine="exact")
 
 
 def test_training_layers_of_other_phases_do_not_matter():

@@ -12,6 +12,7 @@ from prototxt_import.layers.layer import CONVERTERS
 from prototxt_import.net import Net, load_net
 from tests.cpm_repro.convert.elsewhere import CHAINS, CPM, chain, run_alone
 from tests.foreign_nets import WITH_OPENCV, WITHOUT_OPENCV, foreign_net
+from tests.prototxt_import.single_layer import single_layer
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `convert` is not installed")
 onnx = pytest.importorskip("onnx", reason="the extra `convert` is not installed")
@@ -23,8 +24,17 @@ from cpm_repro.convert.onnx_graph import exports, onnx_converter  # noqa: E402
 NO_EXPORT = {
     *("DummyData", "Parameter", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
     *("SigmoidCrossEntropyLoss", "MultinomialLogisticLoss", "InfogainLoss"),
-    *("BatchReindex", "Embed", "Filter", "Im2col", "LSTM", "RNN", "SPP"),
+    *("Filter", "Im2col", "LSTM", "RNN", "SPP", "DetectionOutput", "PSROIPooling", "ROIPooling", "SmoothL1Loss"),
 }
+FORKS = {
+    "Swish": ((2, 3, 4, 5), "swish_param { beta: 1.5 }"),
+    "ShuffleChannel": ((2, 6, 4, 5), "shuffle_channel_param { group: 3 }"),
+    "Reorg": ((2, 8, 4, 6), "reorg_param { stride: 2 }"),
+    "Upsample": ((2, 3, 4, 5), "upsample_param { scale: 2 }"),
+    "Interp": ((2, 3, 7, 6), "interp_param { zoom_factor: 3 pad_beg: -1 }"),
+    "BN": ((2, 3, 4, 5), "bn_param { slope_filler { value: 2 } bias_filler { value: 0.5 } }"),
+}
+"""By type: the bottom's shape, and the layer's parameters."""
 
 
 def session(path):
@@ -60,6 +70,32 @@ def layer_computes_the_golden_values(zoo, name, text, tmp_path):
         expected = zoo[f"{name}/{output.name}"]
         scale = max(np.abs(expected).max(), 1e-3)
         np.testing.assert_allclose(values, expected, rtol=0, atol=4e-6 * scale, err_msg=f"{name}: {output.name}")
+
+
+def onnx_agrees(net, inputs, path):
+    save_onnx(path, net, "")
+    with torch.no_grad():
+        expected = net({name: torch.from_numpy(values) for name, values in inputs.items()})["t"].numpy()
+    made = session(path)
+    (found,) = made.run(None, {value.name: inputs[value.name] for value in made.get_inputs()})
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("type_name", FORKS)
+def test_layers_of_forks(tmp_path, type_name):
+    shape, more = FORKS[type_name]
+    net = single_layer(type_name, {"x": shape}, more, seed=1)
+    onnx_agrees(net, {"x": np.random.default_rng(1).standard_normal(shape).astype(np.float32)}, tmp_path / "n.onnx")
+
+
+def test_layers_by_index(tmp_path):
+    net = single_layer(
+        "Embed", {"x": (2, 3)}, 'embed_param { num_output: 4 input_dim: 5 weight_filler { type: "gaussian" } }', seed=1
+    )
+    onnx_agrees(net, {"x": np.array([[4, 0, 2], [1, 1, 3]], np.float32)}, tmp_path / "e.onnx")
+    net = single_layer("BatchReindex", {"x": (3, 2), "i": (4,)})
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    onnx_agrees(net, {"x": x, "i": np.array([2, 0, 0, 1], np.float32)}, tmp_path / "b.onnx")
 
 
 def test_the_golden_cpm(golden, tmp_path):

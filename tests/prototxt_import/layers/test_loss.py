@@ -30,3 +30,27 @@ def test_contrastive_loss(engine, legacy):
     wanted = numeric_gradient(reference, x)
     np.testing.assert_allclose(a.grad.numpy(), wanted, rtol=0, atol=2e-4 * np.abs(wanted).max())  # of d + 1e-4
     np.testing.assert_allclose(b.grad.numpy(), -wanted, rtol=0, atol=2e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+@pytest.mark.parametrize("weights", [0, 1, 2])
+def test_smooth_l1_loss(engine, weights):
+    random = np.random.default_rng(2)
+    x, y, within, without = (random.standard_normal((4, 6)).astype(np.float32) for _ in range(4))
+    blobs = dict(zip("xyio", (x, y, within, without)[: 2 + weights], strict=False))
+    more = "smooth_l1_loss_param { sigma: 1.5 }"
+    net = single_layer("SmoothL1Loss", dict.fromkeys(blobs, (4, 6)), more, engine)
+
+    def reference(x):
+        d = (x - y) * (within if weights else 1)
+        terms = np.where(np.abs(d) < 1 / 1.5**2, (1.5 * d) ** 2 / 2, np.abs(d) - 0.5 / 1.5**2)
+        return (terms * (without if weights == 2 else 1)).sum() / 4
+
+    inputs = {name: torch.from_numpy(blob).requires_grad_() for name, blob in blobs.items()}
+    loss = net(inputs)["t"]
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(reference(x.astype(np.float64)), rel=1e-5)
+    wanted = numeric_gradient(reference, x)
+    np.testing.assert_allclose(inputs["x"].grad.numpy(), wanted, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(inputs["y"].grad.numpy(), -wanted, rtol=0, atol=1e-5)
+    assert weights == 0 or inputs["i"].grad is None

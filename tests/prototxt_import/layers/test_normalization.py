@@ -1,0 +1,71 @@
+"""BN as SegNet's fork and PSPNet's have it, against torch's own batch normalisation."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from prototxt_import.files import InputError
+from tests.prototxt_import.single_layer import single_layer
+
+ENGINES = pytest.mark.parametrize("engine", ["fast", "exact"])
+SHAPE = (3, 4, 5, 6)
+SEGNET = "scale_filler { type: 'constant' value: 2 } shift_filler { type: 'constant' value: 0.5 }"
+PSPNET = "slope_filler { type: 'constant' value: 2 } bias_filler { type: 'constant' value: 0.5 } momentum: 0.95"
+
+
+def bn(fields, engine, phase="TEST"):
+    return single_layer("BN", {"x": SHAPE}, f"bn_param {{ {fields} }}".replace("'", '"'), engine, phase=phase, seed=1)
+
+
+def x():
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(1)) * 3 + 1
+
+
+@ENGINES
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_segnets_learns_from_the_batch_in_every_phase(engine, phase):
+    net, ours, theirs = bn(SEGNET, engine, phase), x().requires_grad_(), x().requires_grad_()
+    layer = net.layers["l"]
+    assert layer.blob_names == ["factor", "offset"] and layer.factor.shape == (1, 4, 1, 1)
+    y = net({"x": ours})["t"]
+    wanted = F.batch_norm(theirs, None, None, torch.full((4,), 2.0), torch.full((4,), 0.5), training=True, eps=1e-9)
+    weight = torch.randn(SHAPE)
+    (y * weight).sum().backward()
+    (wanted * weight).sum().backward()
+    torch.testing.assert_close(y, wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layer.offset.grad.flatten(), weight.sum((0, 2, 3)), rtol=1e-5, atol=1e-4)
+
+
+@ENGINES
+def test_segnets_inference_only_scales_and_shifts(engine):
+    y = bn(f"{SEGNET} bn_mode: INFERENCE", engine)({"x": x()})["t"]
+    torch.testing.assert_close(y, x() * 2 + 0.5)
+
+
+@ENGINES
+def test_pspnets_moves_its_statistics_in_training_and_uses_them_in_testing(engine):
+    training, testing = bn(PSPNET, engine, "TRAIN"), bn(PSPNET, engine)
+    layer = training.layers["l"]
+    mean, variance = torch.zeros(4), torch.ones(4)
+    scale, shift = torch.full((4,), 2.0), torch.full((4,), 0.5)
+    wanted = F.batch_norm(x(), None, None, scale, shift, training=True, eps=1e-5)
+    torch.testing.assert_close(training({"x": x()})["t"], wanted, rtol=1e-5, atol=1e-5)
+    mean, variance = (
+        mean * 0.95 + x().mean((0, 2, 3)) * 0.05,
+        variance * 0.95 + x().var((0, 2, 3), unbiased=False) * 0.05,
+    )
+    torch.testing.assert_close(layer.mean.flatten(), mean, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(layer.variance.flatten(), variance, rtol=1e-5, atol=1e-5)
+    testing.load_state_dict(training.state_dict())
+    wanted = F.batch_norm(x(), mean, variance, scale, shift, eps=1e-5)
+    torch.testing.assert_close(testing({"x": x()})["t"], wanted, rtol=1e-5, atol=1e-5)
+    frozen = bn(f"{PSPNET} frozen: true", engine, "TRAIN")
+    frozen.load_state_dict(training.state_dict())
+    torch.testing.assert_close(frozen({"x": x()})["t"], wanted, rtol=1e-5, atol=1e-5)
+    assert torch.equal(frozen.layers["l"].mean, layer.mean)
+
+
+def test_fields_of_both_forks_are_refused():
+    with pytest.raises(InputError, match="the fields of one fork, found bn_mode and frozen"):
+        bn("bn_mode: LEARN frozen: true", "fast")

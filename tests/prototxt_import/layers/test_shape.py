@@ -1,0 +1,54 @@
+"""Values that only move: ShuffleNet's and YOLO's orders against plain loops, and OpenCV."""
+
+import numpy as np
+import pytest
+import torch
+
+from prototxt_import.files import InputError
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
+from tests.prototxt_import.opencv import opencvs_blob
+from tests.prototxt_import.single_layer import single_layer
+
+
+def test_shuffle_channel():
+    net = single_layer("ShuffleChannel", {"x": (1, 6, 1, 1)}, "shuffle_channel_param { group: 3 }")
+    assert net({"x": torch.arange(6.0).reshape(1, 6, 1, 1)})["t"].flatten().tolist() == [0, 2, 4, 1, 3, 5]
+    with pytest.raises(InputError, match="groups that divide 6 channels, found 4"):
+        single_layer("ShuffleChannel", {"x": (1, 6, 1, 1)}, "shuffle_channel_param { group: 4 }")
+
+
+def darknet_reorg(x, stride, reverse):
+    """Darknet's loop over the bottom's axes, with its memory taken for that of fewer, larger maps."""
+    images, channels, height, width = x.shape
+    few = channels // stride**2
+    out, flat = np.zeros(x.size, np.float32), x.reshape(-1)
+    for n, c, h, w in np.ndindex(x.shape):
+        small = w + width * (h + height * (c + channels * n))
+        offset = c // few
+        row, column = h * stride + offset // stride, w * stride + offset % stride
+        large = column + width * stride * (row + height * stride * (c % few + few * n))
+        if reverse:
+            out[large] = flat[small]
+        else:
+            out[small] = flat[large]
+    if reverse:
+        return out.reshape(images, few, height * stride, width * stride)
+    return out.reshape(images, channels * stride**2, height // stride, width // stride)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_reorg_is_darknets(reverse):
+    more = f"reorg_param {{ stride: 2 reverse: {str(reverse).lower()} }}"
+    net = single_layer("Reorg", {"x": (2, 8, 4, 6)}, more)
+    x = np.random.default_rng(1).standard_normal((2, 8, 4, 6)).astype(np.float32)
+    assert np.array_equal(net({"x": torch.from_numpy(x)})["t"].numpy(), darknet_reorg(x, 2, reverse))
+
+
+def test_reorg_is_opencvs(tmp_path):
+    text = 'name: "n" input: "data" input_shape { dim: 1 dim: 8 dim: 4 dim: 6 } '
+    text += 'layer { name: "t" type: "Reorg" bottom: "data" top: "t" reorg_param { stride: 2 } }'
+    net = Net(parse_net(text, "n"))
+    x = np.random.default_rng(1).standard_normal((1, 8, 4, 6)).astype(np.float32)
+    ours = net({"data": torch.from_numpy(x)})["t"].numpy()
+    assert np.array_equal(ours, opencvs_blob(net, text, {"data": x}, "t", tmp_path))
