@@ -135,6 +135,11 @@ class DataLayers:
         cpm_data = [layer for layer in self._layers.values() if isinstance(layer, CPMData)]
         return {key: sentence for layer in cpm_data for key, sentence in layer.skipped.items()}
 
+    @property
+    def device(self) -> str:
+        """Where the batches are."""
+        return self._options.device
+
     def said(self, layer: str, told: set[Sentence]) -> list[Sentence]:
         """What Caffe's log says when the layer of that name is set up, but for what a process says only once and
         was `told`."""

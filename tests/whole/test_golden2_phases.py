@@ -1,7 +1,5 @@
 """Testing while training: the original's passes, means, draws, parameters, snapshots and log lines, to the bit."""
 
-import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,19 +15,12 @@ from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.solverstate import read_solverstate
 from prototxt_import.net import Net
 from tests.bits import assert_same_bits
+from tests.whole.phases import copied, said
 
 
 @pytest.fixture
 def folder(golden: Path, golden2: Path, tmp_path: Path) -> Path:
-    """test_phase, where snapshots can be written, with the other tools' solvers."""
-    shutil.copytree(golden2 / "test_phase", tmp_path / "test_phase", ignore=shutil.ignore_patterns("*.log"))
-    for solver in (golden2 / "caffe_tools").glob("*_solver.prototxt"):
-        shutil.copy(solver, tmp_path / "test_phase")
-    (tmp_path / "transform").symlink_to((golden / "transform").resolve())
-    for path in tmp_path.rglob("*"):
-        if not path.is_symlink():
-            path.chmod(0o755)
-    return tmp_path / "test_phase"
+    return copied(golden, golden2, tmp_path)
 
 
 class Means(Hook):
@@ -89,15 +80,6 @@ def test_every_pass_and_every_test(golden2: Path, folder: Path, name: str) -> No
     assert len(means.found) == len(nets) - 1
 
 
-def said(log: Path) -> list[str]:
-    """Caffe's lines in a log without glog's prefix, and without those of background threads, which come in no fixed
-    order."""
-    text = re.sub(r"(?m)^[IWEF]\d+ [\d:.]+ +\d+ ", "", log.read_text())
-    lines = text[text.index("caffe.cpp:") :].splitlines()
-    background = ("blocking_queue", "db_lmdb", "data_transformer.cpp:70", "cpm_repro")
-    return [line for line in lines if not line.startswith(background)]
-
-
 RUNS = {
     "test_phase/cpm": ({}, 9),
     "test_phase/two": ({}, 5),
@@ -119,7 +101,7 @@ def test_the_log_and_the_snapshots_are_the_originals(
     assert model is not None and model.name.endswith(f"_iter_{last}.caffemodel")
     prefix = model.name.partition("_iter_")[0]
     own = folder / f"{prefix}.log"
-    assert said(own) == said(golden2 / f"{run}.log")
+    assert said(own.read_text()) == said((golden2 / f"{run}.log").read_text())
     expected = golden2 / run.partition("/")[0] / model.name
     assert read_caffemodel(model) == read_caffemodel(expected)
     assert read_solverstate(model.with_suffix(".solverstate")) == read_solverstate(expected.with_suffix(".solverstate"))

@@ -72,7 +72,7 @@ def finetuning_lines(path: Path, stored: schema.NetParameter, nets: Sequence[Net
 
 def weights_lines(path: Path, stored: schema.NetParameter, nets: Sequence[Net]) -> list[str]:
     """What reading a caffemodel into nets says: old BatchNorm parameters, and layers that a net has not."""
-    old = any(layer.type == "BatchNorm" and len(layer.param) == 3 for layer in stored.layer)
+    old = any(layer.type == "BatchNorm" for layer in stored.layer)  # as Caffe writes them, with three `param`
     lines = []
     for net in nets:
         if old:

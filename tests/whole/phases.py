@@ -1,0 +1,25 @@
+"""The golden nets that are tested while they are trained, and the lines of Caffe's logs that come in a fixed order."""
+
+import re
+import shutil
+from pathlib import Path
+
+
+def copied(golden: Path, golden2: Path, to: Path) -> Path:
+    """test_phase, where snapshots can be written, with the other tools' solvers."""
+    shutil.copytree(golden2 / "test_phase", to / "test_phase", ignore=shutil.ignore_patterns("*.log"))
+    for solver in (golden2 / "caffe_tools").glob("*_solver.prototxt"):
+        shutil.copy(solver, to / "test_phase")
+    (to / "transform").symlink_to((golden / "transform").resolve())
+    for path in (to / "test_phase", *(to / "test_phase").rglob("*")):
+        path.chmod(0o755)
+    return to / "test_phase"
+
+
+def said(log: str) -> list[str]:
+    """Caffe's lines in a log without glog's prefix, and without those of background threads, which come in no fixed
+    order."""
+    text = re.sub(r"(?m)^[IWEF]\d+ [\d:.]+ +\d+ ", "", log)
+    lines = text[text.index("caffe.cpp:") :].splitlines()
+    background = ("blocking_queue", "db_lmdb", "data_transformer.cpp:70", "cpm_repro")
+    return [line for line in lines if not line.startswith(background)]
