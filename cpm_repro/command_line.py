@@ -54,12 +54,12 @@ def add_subparser(to: "Subparsers", name: str, description: str, example: str) -
     )
 
 
-def add_out(to: argparse.ArgumentParser, what: str, required: bool = True) -> None:
+def add_out(to: argparse._ActionsContainer, what: str, required: bool = True) -> None:
     """--out PATH: where the result goes; `what` says what it is."""
     to.add_argument("--out", metavar="PATH", required=required, help=what)
 
 
-def add_device(to: argparse.ArgumentParser) -> None:
+def add_device(to: argparse._ActionsContainer) -> None:
     """--device {cpu,cuda}; `run` checks that there is a card before the tool starts."""
     to.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
 
@@ -88,12 +88,12 @@ def add_engine(to: argparse._ActionsContainer, auto: bool = False) -> None:
     )
 
 
-def add_threads(to: argparse.ArgumentParser) -> None:
+def add_threads(to: argparse._ActionsContainer) -> None:
     """--threads N: `run` hands it to torch before the tool starts."""
     to.add_argument("--threads", metavar="N", type=positive_integer, help="CPU threads (default: all cores)")
 
 
-def add_state(to: argparse.ArgumentParser) -> None:
+def add_state(to: argparse._ActionsContainer) -> None:
     """--stage and --level: of the net's state, which include and exclude rules ask for (`caffe` has the same)."""
     to.add_argument(
         "--stage",
@@ -106,7 +106,7 @@ def add_state(to: argparse.ArgumentParser) -> None:
     to.add_argument("--level", metavar="N", type=int, help="level of the net's state, for min_level and max_level")
 
 
-def add_variant(to: argparse.ArgumentParser) -> None:
+def add_variant(to: argparse._ActionsContainer) -> None:
     """--phase, --stage, --level and --input-shape: which of a prototxt's nets is meant; `variant` makes one of them."""
     to.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="whose layers (default: TEST)")
     add_state(to)
@@ -140,7 +140,7 @@ def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, shape
 
 
-def add_profile(to: argparse.ArgumentParser) -> None:
+def add_profile(to: argparse._ActionsContainer) -> None:
     """--profile: whose OpenCV's bits the data layer's images have."""
     from cpm_kernels.host import PROFILES
 

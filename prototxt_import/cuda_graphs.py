@@ -38,7 +38,7 @@ def _on_card(net: Net) -> bool:
 
 def record(work: Callable[[], Blobs]) -> tuple[Replay, Blobs]:
     """A CUDA graph of what `work` launches: how to launch it again, and the blobs that it then writes."""
-    warm = torch.cuda.Stream()  # type: ignore[no-untyped-call, unused-ignore]  # torch leaves it untyped
+    warm = torch.cuda.Stream()
     warm.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(warm):  # what libraries do at the first time on a stream must not be recorded
         work()

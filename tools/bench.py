@@ -166,10 +166,12 @@ def _add_workload(to: argparse.ArgumentParser, size: str, net: bool = True) -> N
     """What the network is and is given; the defaults are those of Workload."""
     if net:
         to.add_argument("--net", metavar="NET", default="cpm", help="cpm, vgg or a deploy prototxt (default: cpm)")
-    integer = {"metavar": "N", "type": command_line.positive_integer}
-    to.add_argument("--size", **integer, help=f"side of the image, px (default: {size})")
-    to.add_argument("--batch-size", dest="batch", **integer, help=f"images a batch (default: {1 if net else 4})")
-    to.add_argument("--stages", **integer, help="of cpm or vgg (default: 6)")
+    number = command_line.positive_integer
+    to.add_argument("--size", metavar="N", type=number, help=f"side of the image, px (default: {size})")
+    to.add_argument(
+        "--batch-size", metavar="N", dest="batch", type=number, help=f"images a batch (default: {1 if net else 4})"
+    )
+    to.add_argument("--stages", metavar="N", type=number, help="of cpm or vgg (default: 6)")
     command_line.add_device(to)
 
 

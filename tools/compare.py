@@ -92,7 +92,7 @@ def load_net(arguments: argparse.Namespace, prototxt: Path | None):
     """The net with its weights, if there are any."""
     from prototxt_import.net import load_net
 
-    if arguments.weights is None and arguments.seed is None:
+    if prototxt is None or (arguments.weights is None and arguments.seed is None):
         return None
     engine = "exact" if arguments.engine == AUTO else arguments.engine
     return load_net(prototxt, arguments.weights, phase(arguments), engine, arguments.seed).to(arguments.device)

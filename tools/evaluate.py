@@ -178,8 +178,8 @@ def predict_test_people(arguments: argparse.Namespace) -> None:
     people = people[: arguments.limit]
     net = network(arguments)
     pictures = mpii_release.asked_pictures(people, arguments.test_images)
-    pictures = tqdm(pictures, total=len(people), unit="person", disable=None)
-    poses = beliefs.estimate_poses(pictures, net, protocol(arguments, net))
+    shown = tqdm(pictures, total=len(people), unit="person", disable=None)
+    poses = beliefs.estimate_poses(iter(shown), net, protocol(arguments, net))
     found = predictions.collect_poses(poses)[0]
     places = [person.place for person in people]
     predictions.write_predictions(arguments.save_predictions, found, places, as_structs=True, images=images)

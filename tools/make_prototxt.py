@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from google.protobuf.message import Message
+
 from cpm_repro import command_line
 from cpm_repro.network import small, specification
 from cpm_repro.network.specification import CPM, PRESETS, Widths
@@ -108,7 +110,7 @@ def solver(
     return parameter
 
 
-def write(folder: Path, **messages: object) -> None:
+def write(folder: Path, **messages: Message) -> None:
     for name, message in messages.items():
         path = folder / f"{name}.prototxt"
         with replacing(path) as temporary:
