@@ -1,6 +1,6 @@
 """Writes the prototxts of a Convolutional Pose Machine: train, deploy and solver.
 
-Of CPM-VGG and of the person detector: deploy.
+Of CPM-VGG: deploy.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.net == "vgg":
         write(arguments.out, deploy=specification.vgg_deploy(arguments.parts or 14, arguments.stages or 6, size))
     elif arguments.net == "person":
-        write(arguments.out, deploy=specification.person_deploy(arguments.stages or 4))
+        write_person(arguments)
     elif arguments.net == "small":
         write_small(arguments, size)
     else:
@@ -65,6 +65,17 @@ def write_small(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
     )
 
 
+def write_person(arguments: argparse.Namespace) -> None:
+    """The person detector's prototxts; people stand anywhere in its crops."""
+    asked = transform(arguments, arguments.parts or 14)
+    if arguments.center_perturb is None:
+        asked.center_perterb_max = round(0.35 * arguments.crop_size)
+    stages = arguments.stages or 4
+    train = specification.person_train(stages, source(arguments), arguments.batch_size, asked, arguments.parts or 14)
+    written = solver(arguments, specification.release_solver)
+    write(arguments.out, deploy=specification.person_deploy(stages), train=train, solver=written)
+
+
 def machine(arguments: argparse.Namespace) -> CPM:
     """The preset's CPM with what the options change."""
     preset = PRESETS[arguments.net]
@@ -90,6 +101,8 @@ def transform(arguments: argparse.Namespace, parts: int) -> schema.Transformatio
     parameter.target_dist = arguments.target_dist or round(parameter.target_dist * arguments.crop_size / 368, 4)
     parameter.scale_min, parameter.scale_max = arguments.scale_range
     parameter.max_rotate_degree = arguments.max_rotate_degree
+    if arguments.center_perturb is not None:
+        parameter.center_perterb_max = arguments.center_perturb
     if arguments.sigma is not None:
         parameter.sigma = arguments.sigma
     if arguments.sigma_center is not None:
@@ -154,6 +167,12 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--scale-range", metavar="LOW,HIGH", type=pair, default=(0.7, 1.3), help="augmentation (0.7,1.3)"
     )
     parser.add_argument("--max-rotate-degree", metavar="D", type=float, default=40, help="augmentation")
+    parser.add_argument(
+        "--center-perturb",
+        metavar="PX",
+        type=float,
+        help="augmentation: people stand up to so far from the crop's middle (0; person: 0.35 of the crop)",
+    )
     parser.add_argument("--sigma", metavar="PX", type=float, help="of the joints' Gaussians (7)")
     parser.add_argument("--sigma-center", metavar="PX", type=float, help="of the centre map's Gaussian (21)")
     parser.add_argument("--base-lr", metavar="R", type=float, help="solver (8e-5)")

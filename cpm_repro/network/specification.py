@@ -123,11 +123,21 @@ def _vgg(builder: Builder, widths: list[tuple[str, int]]) -> str:
 
 
 def _vgg_stages(
-    builder: Builder, stages: int, outputs: int, features: str, first: str, centre: list[str], relu_offset: int
+    builder: Builder,
+    stages: int,
+    outputs: int,
+    features: str,
+    first: str,
+    centre: list[str],
+    relu_offset: int,
+    label: str = "",
 ) -> None:
-    """Stage 1 (two 1x1 convolutions, `conv<first>_1_CPM` and `_2_CPM`) and the later stages on shared features."""
+    """Stage 1 (two 1x1 convolutions, `conv<first>_1_CPM` and `_2_CPM`) and the later stages on shared features, each
+    with a loss against `label` if there is one."""
     top = builder.convolution(f"conv{first}_1_CPM", features, 512, 1, 1, relu=f"relu{first}_1_CPM")
     top = builder.convolution(f"conv{first}_2_CPM", top, outputs, 1, 1)
+    if label:
+        builder.euclidean_loss(1, top, label)
     for stage in range(2, stages + 1):
         top = builder.concat(stage, [top, features, *centre])
         for i in range(1, 7):
@@ -135,6 +145,8 @@ def _vgg_stages(
             relu = f"Mrelu{i + relu_offset}_stage{stage}"
             top = builder.convolution(f"Mconv{i}_stage{stage}", top, 128, kernel, 4, relu=relu)
         top = builder.convolution(f"Mconv7_stage{stage}", top, outputs, 1, 4)
+        if label:
+            builder.euclidean_loss(stage, top, label)
 
 
 def vgg_deploy(parts: int = 14, stages: int = 6, size: tuple[int, int] = (368, 368)) -> schema.NetParameter:
@@ -151,10 +163,31 @@ def person_deploy(stages: int = 4, size: tuple[int, int] = (376, 656)) -> schema
     """The person detector: one map whose peaks are people's centres; input `image` (1, 3, height, width)."""
     builder = Builder()
     builder.input("image", (1, 3, *size))
+    _person_stages(builder, stages)
+    return builder.net
+
+
+def person_train(
+    stages: int, source: str, batch: int, transform: schema.TransformationParameter, parts: int = 14
+) -> schema.NetParameter:
+    """The person detector with its CPMData layer and a loss per stage against what a pose network is given as centre
+    map, at the belief maps' size. The joints' labels are not used.
+
+    The transformation must move people out of the middle (`center_perterb_max`). The layer knows the centre of the
+    record's own person only: the pictures should show no others.
+    """
+    builder = Builder()
+    builder.data(source, batch, transform, parts)
+    builder.split_input()
+    builder.layer("unused", "Silence", ["label_lower", "label_1st_lower"], []).ClearField("top")
+    _person_stages(builder, stages, "pool_center_lower")
+    return builder.net
+
+
+def _person_stages(builder: Builder, stages: int, label: str = "") -> None:
     own = [(f"4_{i}", 512) for i in range(1, 5)] + [("5_1", 512), ("5_2_CPM", 128)]
     # The release numbers these ReLUs one higher than the convolutions they follow.
-    _vgg_stages(builder, stages, 1, _vgg(builder, own), "6", [], relu_offset=1)
-    return builder.net
+    _vgg_stages(builder, stages, 1, _vgg(builder, own), "6", [], 1, label)
 
 
 def release_transform() -> schema.TransformationParameter:

@@ -10,10 +10,12 @@ from PIL import Image
 
 from cpm_repro.npz import read_npz
 from cpm_repro.training.log import parse_log
+from cpm_repro.training.setup import Options, prepare
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.writer import write_lmdb
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import read_net, read_solver
+from prototxt_import.net import load_net
 from tests.annotated_people import PEOPLE, pixels, write_people
 from tests.bits import assert_same_bits
 from tests.tool import ROOT, TOOLS, assert_refused, run_tool
@@ -98,7 +100,25 @@ def test_the_releases_nets(tmp_path, preset):
     assert run_tool("make_prototxt", preset, "--out", tmp_path).returncode == 0
     written = {path.name for path in tmp_path.iterdir()}
     alone = {"deploy.prototxt"}
-    assert written == (alone if preset in ("vgg", "person") else alone | {"train.prototxt", "solver.prototxt"})
+    assert written == (alone if preset == "vgg" else alone | {"train.prototxt", "solver.prototxt"})
+
+
+def test_the_person_detector_learns_the_centre_map(tmp_path, golden):
+    """The centre map is its label at every stage, and people are moved out of the middle."""
+    options = ["--lmdb", golden / "transform/mpi16_lmdb", "--crop-size", 64, "--batch-size", 1, "--stages", 2]
+    assert run_tool("make_prototxt", "person", "--out", tmp_path, *options).returncode == 0
+    train = read_net(tmp_path / "train.prototxt")
+    assert train.layer[0].transform_param.center_perterb_max == 22
+    losses = {layer.name: list(layer.bottom) for layer in train.layer if layer.name.startswith("loss")}
+    assert losses == {
+        "loss_stage1": ["conv6_2_CPM", "pool_center_lower"],
+        "loss_stage2": ["Mconv7_stage2", "pool_center_lower"],
+    }
+    with prepare(tmp_path / "solver.prototxt", Options()) as training:
+        outputs = training.step().outputs
+        assert set(outputs) == set(losses) and all(value > 0 for value in outputs.values())
+        deploy = load_net(tmp_path / "deploy.prototxt", seed=1)
+        assert len(deploy.load_weights(training.net.to_caffemodel(), "x", every_layer=True)) > 20
 
 
 @pytest.mark.parametrize("tool", TOOLS)
