@@ -21,7 +21,7 @@ BLOB_OFFSET = 8
 
 def asum(x: np.ndarray, profile: Profile = DEFAULT_PROFILE, offset: int = BLOB_OFFSET) -> np.float32:
     """Sum of the magnitudes of a float32 array (cblas_sasum) that begins so many floats beyond a cache line's boundary:
-    SkylakeX's and Haswell's bits depend on it."""
+    all families' bits but Cooperlake's depend on it."""
     x = checked(np.ravel(x), np.float32, (None,), "x")
     return np.float32(library().cpm_asum(x.ctypes.data, x.size, offset % 16, profile.numbers[0]))
 

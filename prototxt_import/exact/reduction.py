@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from cpm_kernels.exact.blas import asum, dot
+from cpm_kernels.exact.blas import BLOB_OFFSET, asum, dot
 from cpm_kernels.exact.profiles import Profile
 from prototxt_import.function import Context, Function
 from prototxt_import.tensors import array, tensor
@@ -22,7 +22,8 @@ class Reduction(Function[Tensor]):
         rows = array(x).reshape(-1, x.shape[-1])
         ones = np.ones(x.shape[-1], np.float32)
         if operation == "ASUM":
-            sums = [asum(row, profile) for row in rows]
+            starts = range(BLOB_OFFSET, BLOB_OFFSET + rows.size, rows.shape[1])
+            sums = [asum(row, profile, start) for row, start in zip(rows, starts, strict=True)]
         else:
             sums = [dot(row, row if operation == "SUMSQ" else ones, profile) for row in rows]
         values = np.array(sums, np.float32).reshape(tuple(x.shape[:-1]))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from cpm_kernels.exact.blas import add_column_sums, add_row_sums, axpy, dot
+from cpm_kernels.exact.blas import add_column_sums, add_row_sums, asum, axpy, dot
 from cpm_kernels.exact.gemm import TILE_VERSIONS, best_version, gemm
 from cpm_kernels.exact.profiles import FAMILIES, Profile
 from tests.bits import assert_same_bits
@@ -97,7 +97,7 @@ def test_column_sums(oracle: tuple[Profile, LiveOpenBlas], count: int) -> None:
 
 
 @pytest.mark.parametrize("count", SHAPES)
-def test_dot_and_axpy(oracle: tuple[Profile, LiveOpenBlas], count: int) -> None:
+def test_dot_asum_and_axpy(oracle: tuple[Profile, LiveOpenBlas], count: int) -> None:
     profile, live = oracle
     random, calls, found = np.random.default_rng(count), [], []
     for _ in range(count):
@@ -105,6 +105,7 @@ def test_dot_and_axpy(oracle: tuple[Profile, LiveOpenBlas], count: int) -> None:
         factor = float(np.float32(random.uniform()))
         total = y.copy()
         axpy(factor, x, total, profile)
-        calls += [("dot", x, y), ("axpy", factor, x, y)]
-        found += [dot(x, y, profile), total]
+        offset = int(random.integers(16))
+        calls += [("dot", x, y), ("asum", x, offset), ("axpy", factor, x, y)]
+        found += [dot(x, y, profile), asum(x, profile, offset), total]
     compare(live, calls, found)

@@ -87,10 +87,34 @@ CPM_FN float asum_of_vectors(const float* x, int count, int offset, int width) {
     return sum;
 }
 
-// The others': four lanes over whole 8s, then the rest, summed for itself.
+// Sandybridge's and Nehalem's (and Zen's): four sums of 4 lanes. What lies before a boundary of 4 floats goes to the
+// first (one) and second (two); whole 32s go to all four, eights to the first two, then a four to the third, a two to the
+// fourth and a last one to the third.
+CPM_FN float asum_of_sse(const float* x, int count, int offset) {
+    float sum[4][4] = {};
+    int i = 0;
+    if (count >= 4 && offset % 2) sum[0][0] = fabsf(x[i++]);
+    if (count >= 4 && (offset + i) % 4)
+        for (int l = 0; l < 2; l++) sum[1][l] = fabsf(x[i++]);
+    for (; count - i >= 32; i += 32)
+        for (int l = 0; l < 32; l++) sum[l / 4 % 4][l % 4] += fabsf(x[i + l]);
+    for (; count - i >= 8; i += 8)
+        for (int l = 0; l < 8; l++) sum[l / 4][l % 4] += fabsf(x[i + l]);
+    const int left = count - i, twos = left & 4, last = left & 6;
+    for (int l = 0; l < left; l++) {
+        float& to = l < twos ? sum[2][l] : l < last ? sum[3][l - twos] : sum[2][0];
+        to += fabsf(x[i + l]);
+    }
+    float lane[4];
+    for (int l = 0; l < 4; l++) lane[l] = (sum[0][l] + sum[1][l]) + (sum[2][l] + sum[3][l]);
+    return (lane[0] + lane[1]) + (lane[2] + lane[3]);
+}
+
+// Cooperlake's: four lanes over whole 8s, then the rest, summed for itself.
 CPM_FN float blas_asum(const float* x, int count, int offset, BlasProfile profile) {
     if (profile.family == SKYLAKEX || profile.family == HASWELL)
         return asum_of_vectors(x, count, offset, profile.family == SKYLAKEX ? 16 : 8);
+    if (!is_fused(profile)) return asum_of_sse(x, count, offset);
     const int eights = count & ~7;
     float lane[4] = {};
     for (int i = 0; i < eights; i += 4)

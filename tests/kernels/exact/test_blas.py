@@ -115,6 +115,23 @@ def test_asum_has_four_lanes_and_a_rest() -> None:
         assert_same_bits(asum(-x), expected, f"{count} values")
 
 
+def test_asum_of_sse_has_four_sums_of_four_lanes() -> None:
+    """Of 32 values that begin one before a boundary of 4: one, then 16 + 8 in eights, a four, a two and one."""
+    x = np.abs(normals(32))
+    sums = np.zeros((4, 4), np.float32)
+    sums[0, 0] = x[0]
+    for start in (1, 9, 17):
+        sums[0] += x[start : start + 4]
+        sums[1] += x[start + 4 : start + 8]
+    sums[2] += x[25:29]
+    sums[3, :2] += x[29:31]
+    sums[2, 0] += x[31]
+    lanes = (sums[0] + sums[1]) + (sums[2] + sums[3])
+    expected = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+    for family in ("sandybridge", "nehalem"):
+        assert_same_bits(asum(-x, Profile(family), offset=3), expected, family)
+
+
 def test_asum_of_vectors_begins_at_a_boundary() -> None:
     """SkylakeX and Haswell take what lies before a vector's boundary one by one: 2^-24 after 1 is lost there."""
     x = np.array([1] + [2.0**-24] * 300, np.float32)
