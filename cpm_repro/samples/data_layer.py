@@ -19,6 +19,7 @@ from torch import Tensor
 
 from cpm_kernels.host import available_cores
 from cpm_kernels.samples.rand import GlibcRand
+from data_lmdb.records.leveldb_reader import LevelDbReader
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
 from prototxt_import.files import InputError
@@ -32,7 +33,9 @@ from .table import AugmentationTable, read_table
 from .timeline import SAMPLE, Timeline
 from .transformer import Augmentation, CPMTransformer
 
-_LMDB = 1  # of the enum DB
+LMDB = 1
+"""Of the enum DB; 0 is LEVELDB, the default."""
+Reader = LmdbReader | LevelDbReader
 _PREFETCHED_BATCHES = 3  # Caffe's PREFETCH_COUNT
 
 
@@ -119,7 +122,7 @@ class CPMData:
         self._check(parameters)
         self._rows = range(self.batch_size)[options.share.rows(self.batch_size)]
         self._closed = False
-        self._reader = self._open(Path(folder) / parameters.source)
+        self._reader = self._open(Path(folder) / parameters.source, parameters.backend)
         try:
             where, table = f"{self._where}: transform_param", self._table(layer.transform_param, phase, Path(folder))
             self.transformer = CPMTransformer(layer.transform_param, phase, options.profile, where, table)
@@ -220,13 +223,13 @@ class CPMData:
 
         require(1 <= len(self._tops) <= 2, "one or two tops", len(self._tops))
         require(self.batch_size >= 1, "a batch_size of 1 or more", self.batch_size)
-        require(parameters.backend == _LMDB, "backend: LMDB", "LEVELDB (the default)")
-        require(parameters.rand_skip == 0, "rand_skip 0 (skipping is not built)", parameters.rand_skip)
         require(parameters.source != "", "a source", "none")
 
-    def _open(self, path: Path) -> LmdbReader:
+    def _open(self, path: Path, backend: int) -> Reader:
+        if backend != LMDB and (path / "data.mdb").is_file():
+            raise InputError(f"{self._where}: expected backend: LMDB for {path}, found LEVELDB (the default)")
         try:
-            return LmdbReader(path)
+            return LmdbReader(path) if backend == LMDB else LevelDbReader(path)
         except InputError as error:
             raise InputError(f"{self._where}: {error}") from None
 

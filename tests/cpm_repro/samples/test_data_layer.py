@@ -16,7 +16,7 @@ from cpm_repro.samples.data_layer import CPMData, DataOptions
 from data_lmdb.records.record import Person, Record, encode
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
-from prototxt_import.formats.prototxt import read_net
+from prototxt_import.formats.prototxt import parse_net, read_net
 from tests.bits import assert_same_bits
 
 RECORDS = 5
@@ -202,7 +202,6 @@ def test_close_ends_the_threads(folder: Path) -> None:
         ({"source": ""}, "a source"),
         ({"batch_size": 0}, "batch_size"),
         ({"backend": 0}, "LMDB"),
-        ({"rand_skip": 4}, "rand_skip"),
     ],
 )
 def test_unusable_parameters_are_refused(folder: Path, changed: dict, sentence: str) -> None:
@@ -225,3 +224,34 @@ def test_data_param_and_a_single_top_serve_too(folder: Path) -> None:
     with CPMData(plain, folder, GlibcRand(5)) as data:
         assert data.shapes == {"data": (3, 4, 40, 48)}
         assert_same_bits(taken(data)["data"], batches(folder, 1)[0]["data"], "data")
+
+
+@pytest.mark.parametrize(
+    ("name", "recorded", "phase"),
+    [
+        ("cpm_batch", "cpm_batch", "TRAIN"),
+        ("cpm_rand_skip", "cpm_batch", "TRAIN"),
+        ("cpm_leveldb", "cpm_batch", "TRAIN"),
+        ("cpm_test_phase", "cpm_test_phase", "TEST"),
+    ],
+)
+def test_the_originals_passes(
+    golden: Path, golden2: Path, tmp_path: Path, name: str, recorded: str, phase: str
+) -> None:
+    """From an LMDB and from a LevelDB, over the records' end, and in the TEST phase."""
+    text = (golden2 / f"data/{name}.prototxt").read_text()
+    for source, place in (
+        ("../transform", golden / "transform"),
+        ("../test_phase", golden2 / "test_phase"),
+        ("mpi16_leveldb", golden2 / "data/mpi16_leveldb"),
+    ):
+        text = text.replace(source, str(place.resolve()))
+    layer = parse_net(text, name).layer[0]
+    with CPMData(layer, tmp_path, GlibcRand(1), phase) as data:
+        passes = [{top: blob.numpy().copy() for top, blob in data.next_batch().items()} for _ in range(3)]
+    for key, expected in np.load(golden2 / f"data/{recorded}.npz").items():
+        number, _, what = key.partition("/")
+        blobs = passes[int(number)]
+        image = np.rint(blobs["data"][:, :3] * 256 + 128).astype(np.uint8)
+        found = {"image_u8": image, "center_map": blobs["data"][:, 3], "label": blobs["label"]}[what]
+        assert_same_bits(np.ascontiguousarray(found), expected, key)
