@@ -63,6 +63,12 @@ PARTS_28 = (*_JOINTS_OF_28, *(f"{first}-{second}" for first, second in _LIMBS_OF
 # Part names by number of parts (`num_parts` of the data layer).
 PARTS = {9: PARTS_9, 14: PARTS_14, 28: PARTS_28}
 
+
+def part_names(number_of_parts: int) -> tuple[str, ...]:
+    """The names of a network's parts; `part_0`, `part_1`, ... of one with other parts than the release's."""
+    return PARTS.get(number_of_parts) or tuple(f"part_{part}" for part in range(number_of_parts))
+
+
 # Stored joints whose mean each part is, by number of parts; FLIC's 9 are stored as they are.
 PAIRS_OF_STORED = {
     9: tuple((joint, joint) for joint in range(9)),

@@ -22,6 +22,7 @@ from .formats.caffemodel import read_caffemodel
 from .formats.prototxt import read_text
 from .graph import apart, check_order, filter_net, insert_splits, names_apart
 from .in_place import differentiate_as_caffe
+from .layers.description import check_inputs, described
 from .layers.layer import Layer, Layers, Shape, automatic_tops, make_layer
 from .learnable import LearnableBlob, learnable_blobs
 from .operations import Operations
@@ -215,14 +216,16 @@ class Net(nn.Module):
 
     def _inputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Those that there must be, in the engine's memory order."""
-        for name in self.input_shapes:
-            if name not in inputs:
-                raise InputError(f"net '{self.param.name}': expected the input blob '{name}', found {sorted(inputs)}")
+        check_inputs(f"net '{self.param.name}'", self.input_shapes, inputs)
         return {name: self._arranged(blob) for name, blob in inputs.items()}
 
     def _arranged(self, blob: Tensor) -> Tensor:
         """The same values in the engine's memory order."""
         return blob.contiguous(memory_format=self.engine.memory_format) if blob.dim() == 4 else blob
+
+    def __repr__(self) -> str:
+        """A line a layer: its name, type, and the sizes of its tops and blobs."""
+        return described(self.param.name, list(self._layers()))
 
     def loss(self, blobs: dict[str, Tensor]) -> Tensor:
         """Σ loss_weight · top over all losses, a 0-axis tensor (paper, equation 6: the sum over the stages)."""

@@ -53,7 +53,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     weights = parser.add_mutually_exclusive_group(required=True)
     weights.add_argument("--weights", metavar="W", type=Path, help="what to convert")
     weights.add_argument("--model", metavar="NAME", help=f"a model of the package: {', '.join(zoo.names())}")
-    parser.add_argument("--prototxt", metavar="P", type=Path, help="its net; not needed for a .pt of this project")
+    parser.add_argument("--prototxt", metavar="P", type=Path, help="its net; not needed where the weights have it")
     parser.add_argument(
         "--out",
         metavar="M.{pt,safetensors,onnx,pt2,py,caffemodel,caffemodel.h5}",

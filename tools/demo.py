@@ -20,11 +20,12 @@ from tqdm import tqdm
 
 from cpm_repro import command_line
 from cpm_repro.inference.options import add_testing_options, network, numbers, positive_number, protocol
-from cpm_repro.inference.pose_files import FoundPose, part_names, write_coco, write_csv, write_openpose
+from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv, write_openpose
 from cpm_repro.inference.protocol import BATCH
 from cpm_repro.models import zoo
 from data_lmdb import joints
 from data_lmdb.images import MAX_PIXELS, image_size
+from data_lmdb.joints import part_names
 from prototxt_import.files import InputError
 
 if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to do, not for --help

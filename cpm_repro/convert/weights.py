@@ -18,8 +18,9 @@ from torch import Tensor
 from prototxt_import.deployment import DEFAULT, Variant
 from prototxt_import.files import InputError, first_five, replacing
 from prototxt_import.formats import schema
-from prototxt_import.formats.caffemodel import write_caffemodel, write_hdf5
-from prototxt_import.formats.prototxt import parse_net, read_text
+from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel, write_hdf5
+from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_text
+from prototxt_import.layers.layer import Shape
 from prototxt_import.net import Net, load_net
 from prototxt_import.operations import Operations
 
@@ -104,13 +105,24 @@ OF_ANY_SIZE: dict[str, Callable[[Path, Net, str, bool], None]] = {".onnx": _save
 """What can leave the number of images and their size open, with True for that."""
 
 
-def load(path: str | os.PathLike[str], phase: str = "TEST", engine: str | Operations = "fast") -> Net:
-    """The net in a `.pt` or `.safetensors` that this project wrote; runs no code from the file. InputError if it is
-    another kind of file."""
-    state, prototxt = read_state_dict(path)
-    if prototxt is None:
-        raise InputError(f"{path}: expected a file of this project (format {FORMAT}), found another one")
-    return _filled(parse_net(prototxt, str(path)), path, state, path, phase, engine)
+def load(
+    weights: str | os.PathLike[str],
+    prototxt: str | os.PathLike[str] | None = None,
+    phase: str = "TEST",
+    engine: str | Operations = "fast",
+    channel_order: str | None = None,
+    input_shapes: Mapping[str, Shape] | None = None,
+) -> Net:
+    """The net of these weights in whatever file `read_model` reads, told by what is in it; in the TEST phase it is in
+    torch's `eval()` mode. Runs no code from the file.
+
+    prototxt: its net; Caffe's weights and what this project wrote carry it. channel_order: "bgr" or "rgb", which a
+    state_dict from elsewhere must say; weights of RGB are made to take BGR. input_shapes: of input blobs, for a net
+    without sizes or for other ones (see `deployment.Variant`). InputError says what is missing.
+    """
+    variant = Variant(phase, input_shapes=input_shapes or {})
+    model = read_model(Path(weights), None if prototxt is None else Path(prototxt), channel_order, variant, engine)
+    return model.net.train(phase != "TEST")
 
 
 class Model(NamedTuple):
@@ -122,28 +134,61 @@ class Model(NamedTuple):
 
 
 def read_model(
-    weights: Path, prototxt: Path | None = None, channel_order: str | None = None, variant: Variant = DEFAULT
+    weights: Path,
+    prototxt: Path | None = None,
+    channel_order: str | None = None,
+    variant: Variant = DEFAULT,
+    engine: str | Operations = "fast",
 ) -> Model:
     """The net of these weights, in the variant of its prototxt that is asked for.
 
-    weights: `.caffemodel`, `.caffemodel.h5`, or a state_dict (see `state_dicts`), whatever its name ends in; only what
-    this project wrote can do without a prototxt. channel_order: "bgr" or "rgb", what the weights were trained on.
-    Caffe's and this project's are BGR unless said otherwise; a state_dict from elsewhere must say. InputError names
-    what does not fit.
+    weights: `.caffemodel`, `.caffemodel.h5`, or a state_dict (see `state_dicts`), whatever its name ends in. Without a
+    prototxt the net is the file's own: Caffe's weights have it, and what this project wrote. channel_order: "bgr" or
+    "rgb", what the weights were trained on. Caffe's and this project's are BGR unless said otherwise; a state_dict from
+    elsewhere must say. InputError names what does not fit.
     """
     if is_state_dict(weights):
-        net, text = _net_of_state_dict(weights, prototxt, channel_order, variant)
+        net, text = _net_of_state_dict(weights, prototxt, channel_order, variant, engine)
     elif prototxt is None:
-        raise InputError(f"{weights}: expected a prototxt with it, found none (--prototxt)")
+        net, text = _net_of_caffemodel(weights, variant, engine)
     else:
         text = variant.text_of(read_text(prototxt), str(prototxt))
-        net = load_net(prototxt, weights, **variant.options)
+        net = load_net(prototxt, weights, engine=engine, **variant.options)
     with naming(prototxt or weights):
         return Model(net, text, swap_red_and_blue(net) if channel_order == "rgb" else [])
 
 
+def _net_of_caffemodel(path: Path, variant: Variant, engine: str | Operations) -> tuple[Net, str]:
+    """The net that Caffe wrote beside its weights; an HDF5 file has none."""
+    stored = _stored(path)
+    param = schema.NetParameter()
+    param.CopyFrom(stored)
+    for layer in param.layer:
+        del layer.blobs[:]
+    if not any(layer.type for layer in param.layer):
+        raise InputError(f"{path}: expected a prototxt with weights that lack their net, found none (--prototxt)")
+    try:
+        text = variant.text_of(format_prototxt(param), str(path))
+        with naming(path):
+            net = Net(parse_net(text, str(path)), variant.phase, engine, only_shapes=True)
+            net.check_weights(stored, str(path), every_layer=True)
+            net.allocate()
+    except InputError as error:
+        raise InputError(f"{error}; expected a deploy prototxt beside it, found none (--prototxt)") from None
+    net.load_weights(stored, str(path))
+    return net, text
+
+
+def _stored(path: Path) -> schema.NetParameter:
+    try:
+        return read_caffemodel(path)
+    except InputError as error:
+        kinds = "a .caffemodel, .caffemodel.h5, .pt, .safetensors, .npz or a torch checkpoint"
+        raise InputError(f"{path}: expected weights ({kinds}), found a file of none of them: {error}") from None
+
+
 def _net_of_state_dict(
-    path: Path, prototxt: Path | None, channel_order: str | None, variant: Variant
+    path: Path, prototxt: Path | None, channel_order: str | None, variant: Variant, engine: str | Operations
 ) -> tuple[Net, str]:
     state, own = read_state_dict(path)
     if own is None and prototxt is None:
@@ -155,7 +200,7 @@ def _net_of_state_dict(
         )
     text, where = (own or "", path) if prototxt is None else (read_text(prototxt), prototxt)
     text = variant.text_of(text, str(where))
-    return _filled(parse_net(text, str(where)), where, state, path, variant.phase), text
+    return _filled(parse_net(text, str(where)), where, state, path, variant.phase, engine), text
 
 
 def _filled(
@@ -163,8 +208,8 @@ def _filled(
     where: str | os.PathLike[str],
     state: Mapping[str, object],
     path: str | os.PathLike[str],
-    phase: str = "TEST",
-    engine: str | Operations = "fast",
+    phase: str,
+    engine: str | Operations,
 ) -> Net:
     """The net of `param`, which lies in the file `where`, with the tensors of the file `path`, whose names do
     without `layers.`. InputError lists the first five differences, before the net takes any memory."""

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cpm_repro.inference.pose_files import FoundPose, part_names
+from cpm_repro.inference.pose_files import FoundPose
+from data_lmdb.joints import part_names
 from prototxt_import.files import replacing
 
 MIN_SCORE = 0.1

@@ -21,8 +21,8 @@ from PIL import Image
 
 from cpm_repro.inference.beliefs import Beliefs, find_pose
 from cpm_repro.inference.crops import average_maps
-from cpm_repro.inference.pose_files import part_names
 from data_lmdb import joints
+from data_lmdb.joints import part_names
 from prototxt_import.files import replacing
 
 from .drawing import Pixels, strengths

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cpm_repro.inference.imresize import imresize
-from cpm_repro.inference.pose_files import part_names
 from cpm_repro.samples.placement import CROPPED_AWAY
 from data_lmdb import joints as parts_of
+from data_lmdb.joints import part_names
 
 from .sheet import INK, Style, bare, new_figure
 

@@ -4,32 +4,54 @@ This is the release's testing protocol from people to joints. `protocol` has its
 picture to the network and back; `person_detection` finds the people in a picture first.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from cpm_repro.network.stages import stage_blobs
-from data_lmdb.joints import SWAPS
+from data_lmdb.images import MAX_PIXELS
+from data_lmdb.joints import SWAPS, part_names
 from data_lmdb.joints import mirrored as mirrored_parts
 from prototxt_import.cuda_graphs import replayed
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
-from .crops import Crop, Person, average_maps, person_crops
+from .crops import Crop, Person, average_maps, check_picture, middle, person_crops, read_upright
 from .protocol import BATCH, RELEASE_SCALES, RELEASE_SIGMA, Protocol
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pose:
     """joints float64 (P, 2): x, y of each part in 0-based picture pixels; scores (P,): the map's value there;
-    maps float32 (P+1, H, W): the averaged belief maps at the picture's size, background last."""
+    maps float32 (P+1, H, W): the averaged belief maps at the picture's size, background last.
+
+    `pose["r_wrist"]` is a part's x and y, (2,), by its name in `parts`; KeyError names them all.
+    """
 
     joints: np.ndarray
     scores: np.ndarray
     maps: np.ndarray
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts, in the order of the joints."""
+        return part_names(len(self.joints))
+
+    def __getitem__(self, part: str) -> np.ndarray:
+        if part not in self.parts:
+            raise KeyError(f"expected one of {', '.join(self.parts)}, found {part!r}")
+        joint: np.ndarray = self.joints[self.parts.index(part)]
+        return joint
+
+    def __repr__(self) -> str:
+        height, width = self.maps.shape[1:]
+        scores = f"{self.scores.min():.2f} to {self.scores.max():.2f}" if len(self.scores) else "none"
+        return f"Pose({len(self.joints)} parts on {width} x {height} px, scores {scores})"
 
 
 @dataclass(frozen=True)
@@ -130,20 +152,27 @@ def _stage_indices(stages: Sequence[int] | None, count: int) -> list[int]:
 
 
 def estimate_pose(
-    image_bgr: np.ndarray,
+    image: np.ndarray | str | os.PathLike[str],
     net: Net,
-    center: tuple[float, float],
-    scale: float,
+    center: tuple[float, float] | None = None,
+    scale: float | None = None,
     scales: Sequence[float] = RELEASE_SCALES,
     target_dist: float | None = None,
     sigma_center: float = RELEASE_SIGMA,
     where: str = "the person",
 ) -> Pose:
-    """The pose of the person at `center` (x, y; 0-based pixels) who is `scale` * 200 px tall.
+    """The pose of the person at `center` (x, y; 0-based pixels; default: the picture's middle) who is `scale` * 200 px
+    tall (default: as tall as the picture).
 
-    image_bgr: uint8 (H, W, 3). scales: multipliers whose maps are averaged (`(1.0,)` for speed).
+    image: a file's name, or uint8 (H, W, 3) in the order B, G, R. scales: multipliers whose maps are averaged
+    (`(1.0,)` for speed).
     target_dist, sigma_center (px of the input): as in training; default: the release's share of the input, and 21.
     where: names the person in errors.
     """
+    if not isinstance(image, np.ndarray):
+        where = str(image) if where == "the person" else where
+        image = read_upright(Path(image), MAX_PIXELS)
+    check_picture(image, where)
     protocol = Protocol.for_net(net, target_dist, sigma_center, scales)
-    return next(estimate_beliefs([Person(image_bgr, center, scale, where)], net, protocol)).pose()
+    person = Person(image, center or middle(image), image.shape[0] / 200 if scale is None else scale, where)
+    return next(estimate_beliefs([person], net, protocol)).pose()

@@ -8,11 +8,13 @@ x right, y down; inside, MATLAB's 1-based ones are rounded as it did. Networks s
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
+from data_lmdb.images import read_bgr
 from prototxt_import.files import InputError
 
 from .imresize import imresize_window, scaled_length, weight_matrix
@@ -65,6 +67,19 @@ def check_picture(image: np.ndarray, where: str) -> None:
         raise InputError(
             f"{where}: expected a picture of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} px, found {width} x {height}"
         )
+
+
+def read_upright(path: Path, max_pixels: int) -> np.ndarray:
+    """The picture as a viewer shows it, turned as its EXIF orientation says."""
+    pixels = read_bgr(path, max_pixels, upright=True)
+    check_picture(pixels, str(path))
+    return pixels
+
+
+def middle(image: np.ndarray) -> tuple[float, float]:
+    """(x, y) of a picture's middle, in 0-based pixels."""
+    height, width = image.shape[:2]
+    return (width - 1) / 2, (height - 1) / 2
 
 
 def _matlab_round(value: float) -> int:

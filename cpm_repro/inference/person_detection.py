@@ -7,18 +7,21 @@ Coordinates are 0-based pixels, x right, y down.
 """
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
 from cpm_repro.network.stages import stage_blobs
+from data_lmdb.images import MAX_PIXELS
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
 from .beliefs import Pose, estimate_poses, forward
-from .crops import LARGEST_FACTOR, PAD_VALUE, SMALLEST_FACTOR, Person, check_picture
+from .crops import LARGEST_FACTOR, PAD_VALUE, SMALLEST_FACTOR, Person, check_picture, read_upright
 from .imresize import imresize
 from .protocol import BATCH, RELEASE_SCALES, RELEASE_SIGMA, Protocol
 
@@ -132,7 +135,7 @@ def _check_input_size(image: np.ndarray, factor: float, boxsize: int, where: str
 
 
 def estimate_all_poses(
-    image_bgr: np.ndarray,
+    image: np.ndarray | str | os.PathLike[str],
     net: Net,
     person_net: Net,
     scale: float | None = None,
@@ -142,8 +145,10 @@ def estimate_all_poses(
     threshold: float = RELEASE_THRESHOLD,
     batch_size: int = BATCH,
 ) -> list[Pose]:
-    """The pose of everybody whom the person detector finds, most certain first. For the arguments see `find_people`
+    """The pose of everybody whom the person detector finds, most certain first. image: a file's name, or uint8
+    (H, W, 3) in the order B, G, R. For the other arguments see `find_people`
     and `beliefs.estimate_pose`; the release's demo has `scales=(1.0,)`."""
     protocol = Protocol.for_net(net, target_dist, sigma_center, scales, batch_size)
-    found = find_people(image_bgr, person_net, protocol, scale, threshold)
+    pixels = image if isinstance(image, np.ndarray) else read_upright(Path(image), MAX_PIXELS)
+    found = find_people(pixels, person_net, protocol, scale, threshold)
     return [poses[0] for poses in estimate_poses(found.people, net, protocol)]

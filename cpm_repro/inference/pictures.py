@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from data_lmdb.images import MAX_PIXELS, read_bgr
+from data_lmdb.images import MAX_PIXELS
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
 from .beliefs import Beliefs, estimate_beliefs
 from .boxes import Box
-from .crops import Person, check_picture
+from .crops import Person, middle, read_upright
 from .person_detection import FoundPeople
 from .protocol import Protocol
 
@@ -66,13 +66,6 @@ def _check_names(names: Sequence[str]) -> None:
         raise InputError(f"{twice}: expected pictures of different names, found two that would be written as one")
 
 
-def read_upright(path: Path, max_pixels: int) -> np.ndarray:
-    """The picture as a viewer shows it, turned as its EXIF orientation says."""
-    pixels = read_bgr(path, max_pixels, upright=True)
-    check_picture(pixels, str(path))
-    return pixels
-
-
 def with_one_person(
     file: PictureFile,
     image_id: int,
@@ -84,7 +77,7 @@ def with_one_person(
     / 200 px, by default for a person as tall as the picture."""
     pixels = read_upright(file.path, max_pixels)
     height, width = pixels.shape[:2]
-    x, y = center = center or ((width - 1) / 2, (height - 1) / 2)
+    x, y = center = center or middle(pixels)
     if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
         raise InputError(
             f"{file.path}: expected --center inside the picture of {width} x {height} px, found {x:g},{y:g}"

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_lmdb import joints
+from data_lmdb.joints import part_names
 from prototxt_import.files import replacing
 
 PERSON_CATEGORY = 1
@@ -55,11 +55,6 @@ class FoundPose:
     def score(self) -> float:
         """The mean of the parts' scores."""
         return mean_score(self.scores)
-
-
-def part_names(number_of_parts: int) -> tuple[str, ...]:
-    """The names of a network's parts; `part_0`, `part_1`, ... of one with other parts than the release's."""
-    return joints.PARTS.get(number_of_parts) or tuple(f"part_{part}" for part in range(number_of_parts))
 
 
 def mean_score(scores: np.ndarray) -> float:

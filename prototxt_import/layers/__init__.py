@@ -3,7 +3,7 @@
 In reading order: layer (the base, and the registry), fillers (first values of blobs); data, convolution, pooling,
 inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape, selection, recurrent,
 parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy); layers of forks: resize,
-regions (of interest), detection.
+regions (of interest), detection; description (a net in words).
 """
 
 from . import (

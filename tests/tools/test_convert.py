@@ -73,5 +73,7 @@ def test_wrong_pairings_end_in_one_sentence(tiny, tmp_path):
     wrong = run_tool("convert", "--prototxt", net, "--weights", tmp_path / "other.caffemodel", *out)
     assert_refused(wrong, "layer 'conv1'", "bottom 'data'", "found none of that name")
     np.save(tmp_path / "n.npy", np.zeros(3))
-    assert_refused(run_tool("convert", "--weights", tmp_path / "n.npy", *out), "n.npy", "expected a prototxt")
+    assert_refused(
+        run_tool("convert", "--weights", tmp_path / "n.npy", *out), "n.npy", "expected weights (a .caffemodel"
+    )
     assert not (tmp_path / "n.onnx").exists()

@@ -12,7 +12,7 @@ import cpm_repro
 from cpm_repro.convert.channel_order import swap_red_and_blue
 from cpm_repro.convert.weights import convert, read_model
 from prototxt_import.files import InputError
-from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel
+from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel, write_hdf5
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net, load_net
 from tests.bits import assert_same_bits
@@ -90,11 +90,11 @@ class Bomb:
 def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / "other.pt"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"other\.pt: expected a \.pt of this project"):
+    with pytest.raises(InputError, match=r"other\.pt: expected (weights \(a \.caffemodel|a \.pt of this project)"):
         cpm_repro.load(path)
     path = tmp_path / "other.safetensors"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"other\.safetensors: expected a \.safetensors file"):
+    with pytest.raises(InputError, match=r"other\.safetensors: expected weights \(a"):
         cpm_repro.load(path)
 
 
@@ -104,7 +104,7 @@ def test_a_pt_runs_no_code_and_must_be_ours(tmp_path):
     with pytest.raises(InputError, match="cannot read"):
         cpm_repro.load(path)
     torch.save({"weight": torch.zeros(3)}, path)
-    with pytest.raises(InputError, match="found another one"):
+    with pytest.raises(InputError, match="expected a prototxt with a state_dict that is not of this project"):
         cpm_repro.load(path)
     torch.save([1], path)
     with pytest.raises(InputError, match="found a list"):
@@ -143,10 +143,12 @@ def test_blobs_that_do_not_fit_are_listed(mini, tmp_path):
     assert "found none" in str(error.value) and "expected no blob 'unknown.weight'" in str(error.value)
 
 
-def test_conversions_that_make_no_sense(mini, tmp_path):
+def test_conversions_that_make_no_sense(mini, tmp_path, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("other")
     weights, prototxt = mini
-    with pytest.raises(InputError, match="expected a prototxt with it"):
-        convert(weights, tmp_path / "n.pt")
+    write_hdf5(folder / "n.caffemodel.h5", load_net(prototxt, weights).to_caffemodel())
+    with pytest.raises(InputError, match="expected a prototxt with weights that lack their net"):
+        convert(folder / "n.caffemodel.h5", tmp_path / "n.pt")
     with pytest.raises(InputError, match=r"ends in \.pt, .*\.h5, found '\.bin'"):
         convert(weights, tmp_path / "n.bin", prototxt)
     assert not list(tmp_path.iterdir())
@@ -294,3 +296,20 @@ def test_shared_blobs_convert(tmp_path):
         back = read_model(tmp_path / form, tmp_path / "n.prototxt").net
         assert back.layers["a"].weight is back.layers["b"].weight
         assert_same_weights(back, net)
+
+
+@pytest.mark.parametrize("suffix", ["caffemodel", "pt", "bin"])
+def test_one_loader_for_all_weights_by_their_content(mini, tmp_path, suffix):
+    weights, prototxt = mini
+    net = load_net(prototxt, weights)
+    convert(weights, tmp_path / ("n.pt" if suffix == "pt" else "n.caffemodel"), prototxt)
+    path = tmp_path / f"weights.{suffix}"
+    (tmp_path / ("n.pt" if suffix == "pt" else "n.caffemodel")).rename(path)
+    for given in (None, prototxt):
+        again = cpm_repro.load(path, given)
+        assert_same_weights(again, net)
+        assert not again.training and again.input_shapes == net.input_shapes
+    small = cpm_repro.load(path, input_shapes={"data": (1, 4, 56, 64)})
+    assert small.input_shapes == {"data": (1, 4, 56, 64)}
+    assert str(cpm_repro.load(path, engine="plain").engine) == "plain"
+    assert cpm_repro.load(path, phase="TRAIN").training

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from cpm_repro.inference import beliefs
-from cpm_repro.inference.beliefs import estimate_beliefs, estimate_pose, estimate_poses, find_pose, run_crops
+from cpm_repro.inference.beliefs import Pose, estimate_beliefs, estimate_pose, estimate_poses, find_pose, run_crops
 from cpm_repro.inference.crops import Person, maps_on_picture, person_crops
 from cpm_repro.inference.imresize import imresize
 from cpm_repro.inference.protocol import RELEASE_SCALES, Protocol, target_dist_for
@@ -228,3 +229,23 @@ def test_a_network_without_known_sides_is_not_mirrored():
     picture = np.zeros((70, 80, 3), np.uint8)
     with pytest.raises(InputError, match="mirror: expected a network whose left and right are known"):
         next(estimate_beliefs([Person(picture, (40, 35), 0.4)], DotNet(), Protocol(BOX, 0.3, 5, (1.0,), mirror=True)))
+
+
+def test_a_pose_knows_its_parts_and_is_short():
+    joints = np.arange(28.0).reshape(14, 2)
+    pose = Pose(joints, np.linspace(0.1, 0.9, 14), np.zeros((15, 40, 60), np.float32))
+    assert pose.parts[4] == "r_wrist" and pose["r_wrist"].tolist() == [8, 9]
+    assert repr(pose) == "Pose(14 parts on 60 x 40 px, scores 0.10 to 0.90)"
+    with pytest.raises(KeyError, match=r"expected one of head, .*, found 'wrist'"):
+        pose["wrist"]
+    assert Pose(joints[:3], pose.scores[:3], pose.maps).parts == ("part_0", "part_1", "part_2")
+
+
+def test_a_pose_in_a_file_in_its_middle(tmp_path):
+    picture = dotted_picture(81, 91, [(41, 42), (56, 38), (47, 51)])
+    Image.fromarray(picture[:, :, ::-1]).save(tmp_path / "picture.png")
+    found = estimate_pose(tmp_path / "picture.png", DotNet(), scales=(1.0,), target_dist=0.4)
+    expected = estimate_pose(picture, DotNet(), (45.0, 40.0), 81 / 200, (1.0,), 0.4)
+    assert_same_bits(found.maps, expected.maps)
+    with pytest.raises(InputError, match=r"none\.png: "):
+        estimate_pose(str(tmp_path / "none.png"), DotNet())

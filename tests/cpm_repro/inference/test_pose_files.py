@@ -8,8 +8,9 @@ import pytest
 
 from cpm_repro.evaluation.ground_truth import GroundTruth
 from cpm_repro.evaluation.predictions import read_predictions
-from cpm_repro.inference.pose_files import FoundPose, part_names, write_coco, write_csv
+from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv
 from data_lmdb import joints
+from data_lmdb.joints import part_names
 
 RNG = np.random.default_rng(0)
 
