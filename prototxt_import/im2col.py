@@ -17,7 +17,7 @@ def im2col(x: Tensor, window: Window) -> Tensor:
     padded = _padded(x, window)
     size = window.convolved(tuple(x.shape[2:]))
     columns = x.new_empty((*x.shape[:2], int(np.prod(window.kernel)), *size))
-    for index, places in enumerate(_taps(window, size)):
+    for index, places in enumerate(taps(window, size)):
         columns[:, :, index] = padded[places]
     return columns.flatten(1, 2)
 
@@ -26,7 +26,7 @@ def col2im(columns: Tensor, window: Window, size: Sizes) -> Tensor:
     """The opposite: (N, C · kernel, …) -> (N, C, *size); a value's terms are added to 0 in the order of the kernel."""
     columns = columns.unflatten(1, (-1, int(np.prod(window.kernel))))
     image = _padded(columns.new_zeros((*columns.shape[:2], *size)), window)
-    for index, places in enumerate(_taps(window, tuple(columns.shape[3:]))):
+    for index, places in enumerate(taps(window, tuple(columns.shape[3:]))):
         image[places] += columns[:, :, index]
     inside: Any = (..., *(slice(pad, pad + length) for pad, length in zip(window.pad, size, strict=True)))
     return image[inside].contiguous()
@@ -36,7 +36,7 @@ def _padded(x: Tensor, window: Window) -> Tensor:
     return F.pad(x, [pad for side in reversed(window.pad) for pad in (side, side)])
 
 
-def _taps(window: Window, size: Sizes) -> Iterator[tuple[Any, ...]]:
+def taps(window: Window, size: Sizes) -> Iterator[tuple[Any, ...]]:
     """For each tap of the kernel, in row-major order, where it lies in a padded map for all places of the window."""
     for tap in np.ndindex(*window.kernel):
         starts = [t * d for t, d in zip(tap, window.dilation, strict=True)]

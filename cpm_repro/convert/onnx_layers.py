@@ -84,6 +84,7 @@ def _any_first(shape: Shape) -> Shape:
 @exports(Pooling)
 def pooling(e: LayerExport) -> str:
     """MaxPool or AveragePool with padding that gives Caffe's size, and the mean's divisor put right at the border."""
+    e.layer.require(e.layer.axes == 2, "a map of two axes, for an ONNX export", str(e.layer.axes))
     e.layer.require(len(e.top_shapes) == 1, "one top, for an ONNX export", "a second one, the mask")
     if e.dynamic:
         return _pooling_of_any_size(e)

@@ -103,6 +103,7 @@ def deconvolution(e: Lines) -> list[str]:
 def _convolutional(e: Lines, kind: str, channels: int) -> list[str]:
     """Every bottom with the same weights."""
     layer, window = e.layer, e.layer.window
+    layer.require(layer.channel_axis == 1, "axis 1 for the channels, for a file of Python", str(layer.param.axis))
     axes = len(window.kernel)
     settings = [
         *((f"stride={_one(window.stride)}",) if set(window.stride) != {1} else ()),
@@ -135,6 +136,7 @@ def inner_product(e: Lines) -> str:
 def pooling(e: Lines) -> str:
     window, x = e.layer.window, e.x[0]
     e.layer.require(len(e.layer.spec.top) == 1, "one top, for a file of Python", "a mask, too")
+    e.layer.require(e.layer.axes == 2, "a map of two axes, for a file of Python", str(e.layer.axes))
     if window is None:
         return f"{x}.amax((2, 3), keepdim=True)" if e.layer.is_max else f"{x}.mean((2, 3), keepdim=True)"
     sizes = f"{x}, {window.kernel}, {window.stride}, {window.pad}{'' if window.ceil else ', ceil=False'}"

@@ -4,8 +4,10 @@ most ports get wrong, unless the prototxt has BVLC's `round_mode: FLOOR` or, as 
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from cpm_kernels.window import Window
+from prototxt_import.im2col import taps
 
 from .layer import Layer, Shape, register
 
@@ -13,7 +15,7 @@ from .layer import Layer, Shape, register
 @register("Pooling")
 class Pooling(Layer):
     """MAX or AVE over windows, or over the whole map with `global_pooling`. A second top of MAX says where in its plane
-    each maximum is."""
+    each maximum is. Caffe's own pools over two axes only; forks have one and three, too."""
 
     tops = range(1, 3)
     image_by_image = True
@@ -24,22 +26,27 @@ class Pooling(Layer):
 
     @property
     def receptive_window(self) -> Window | None:
-        return self.window
+        return self.window if self.axes == 2 else None
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.pooling_param
-        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        self.axes = len(bottom_shapes[0]) - 2
+        self.require(1 <= self.axes <= 3, "a bottom (N, C, …) with 1 to 3 axes more", str(bottom_shapes[0]))
         self.require(p.pool in (p.MAX, p.AVE), "pool MAX or AVE", p.PoolMethod.Name(p.pool))
         self.is_max = p.pool == p.MAX
-        self.require(self.is_max or len(self.spec.top) == 1, "a second top, the mask, for MAX only", "AVE")
+        masks = len(self.spec.top) == 2
+        self.require(self.is_max or not masks, "a second top, the mask, for MAX only", "AVE")
+        self.require(self.axes == 2 or not masks, "a second top, the mask, for two axes only", f"{self.axes} axes")
         self.window = None if p.global_pooling else self._window()
 
     def _window(self) -> Window:
         p = self.spec.pooling_param
-        kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else (p.kernel_size, p.kernel_size)
-        stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride, p.stride)
-        pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad, p.pad)
-        window = Window(kernel, stride, pad, ceil=p.round_mode == p.CEIL and p.ceil_mode)
+        by_side = [name for name in ("kernel_h", "stride_h", "pad_h") if p.HasField(name)]
+        self.require(self.axes == 2 or not by_side, "kernel_h, … for two axes only", f"{self.axes} axes")
+        kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else (p.kernel_size,) * self.axes
+        stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride,) * self.axes
+        pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad,) * self.axes
+        window = Window(kernel, stride, pad, (1,) * self.axes, ceil=p.round_mode == p.CEIL and p.ceil_mode)
         self.require_window(window)
         self.require(
             all(q < k for q, k in zip(pad, kernel, strict=True)),
@@ -49,8 +56,8 @@ class Pooling(Layer):
         return window
 
     def _window_for(self, size: Shape) -> Window:
-        height, width = size
-        return self.window or Window(kernel=(height, width))
+        ones = (1,) * self.axes
+        return self.window or Window(tuple(size), ones, (0,) * self.axes, ones)
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         shape = bottom_shapes[0]
@@ -66,9 +73,28 @@ class Pooling(Layer):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         window = self._window_for(x.shape[2:])
+        if self.axes != 2:
+            return pool_over_axes(x, window, self.is_max)
         if len(self.spec.top) == 2:
             return self.ops.max_pool_with_mask(x, window)
         return self.ops.max_pool(x, window) if self.is_max else self.ops.ave_pool(x, window)
+
+
+def pool_over_axes(x: Tensor, window: Window, largest: bool) -> Tensor:
+    """The largest value or the mean of each window of x (N, C, …), over any number of axes: Caffe's rules for two."""
+    size, out = tuple(x.shape[2:]), window.pooled(tuple(x.shape[2:]))
+    axes = list(zip(out, window.kernel, window.stride, window.pad, size, strict=True))
+    beyond = [max((count - 1) * s + k - p - n, 0) for count, k, s, p, n in axes]
+    sides = [side for pad, after in zip(reversed(window.pad), reversed(beyond), strict=True) for side in (pad, after)]
+    padded = F.pad(x, sides, value=torch.finfo(x.dtype).min if largest else 0.0)
+    values = torch.stack([padded[places] for places in taps(window, out)])
+    if largest:
+        return values.max(0).values
+    areas = torch.ones((), dtype=x.dtype, device=x.device)
+    for count, k, s, p, n in axes:
+        starts = torch.arange(count, device=x.device) * s - p
+        areas = areas[..., None] * ((starts + k).clamp(max=n + p) - starts)
+    return values.sum(0) / areas
 
 
 @register("SPP")

@@ -57,3 +57,36 @@ def test_a_pyramid_has_as_many_values_for_a_map_of_any_size(engine, pool):
 def test_a_pyramid_that_is_too_high_is_named():
     with pytest.raises(InputError, match="a map of at least 8 x 8"):
         single_layer("SPP", {"x": (2, 3, 7, 9)}, "spp_param { pyramid_height: 4 }")
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+@pytest.mark.parametrize("size", [(11,), (7, 8, 6)])
+def test_over_one_axis_and_three(engine, size):
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
+    for fields in ("kernel_size: 3 stride: 2", "kernel_size: 3 stride: 2 pad: 1", "global_pooling: true"):
+        for pool in ("MAX", "AVE"):
+            more = f"pooling_param {{ pool: {pool} {fields} }}"
+            net = single_layer("Pooling", {"x": x.shape}, more, engine)
+            y = net({"x": x})["t"]
+            assert y.shape == net.blob_shapes["t"]
+            torch.testing.assert_close(y, by_two_axes(x, more, engine), rtol=1e-5, atol=1e-6)
+
+
+def by_two_axes(x, more, engine):
+    """Axis after axis, each as the second of a map: a box's maximum and mean are those of its sides."""
+
+    def along(values, axis):
+        rows = values.movedim(axis, -1)
+        flat = rows.reshape(1, 1, -1, rows.shape[-1])
+        kernel = "kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 2"
+        pad = " pad_h: 0 pad_w: 1" if "pad: 1" in more else ""
+        pool = "MAX" if "MAX" in more else "AVE"
+        if "global" in more:
+            kernel = f"kernel_h: 1 kernel_w: {flat.shape[-1]}"
+        net = single_layer("Pooling", {"x": flat.shape}, f"pooling_param {{ pool: {pool} {kernel}{pad} }}", engine)
+        y = net({"x": flat.contiguous()})["t"]
+        return y.reshape(*rows.shape[:-1], y.shape[-1]).movedim(-1, axis)
+
+    for axis in range(2, x.dim()):
+        x = along(x, axis)
+    return x
