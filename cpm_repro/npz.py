@@ -10,13 +10,14 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from prototxt_import.files import InputError, check_unpacked, replacing
+from prototxt_import.files import InputError, check_file, check_unpacked, replacing
 
 DEFLATE_LIMIT = 1032  # no deflated byte makes more than this many
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Every array of the file by name; InputError if it is missing, no `.npz`, cut short or holds pickled objects."""
+    check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             check_members(archive, path)

@@ -243,8 +243,17 @@ def _shown(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def image_path(annotation: Annotation, folders: Iterable[str | os.PathLike[str]], where: str) -> Path:
-    """The annotation's image in the first of `folders` that has it; InputError if none has."""
+def image_path(
+    annotation: Annotation, folders: Iterable[str | os.PathLike[str]], where: str, outside: bool = False
+) -> Path:
+    """The annotation's image in the first of `folders` that has it; InputError if none has, and, without `outside`, if
+    its name leads out of them: somebody's JSON would choose which file's pixels a record gets."""
+    name = os.path.normpath(annotation.img_paths)
+    if not outside and (os.path.isabs(name) or name.split(os.sep)[0] == os.pardir):
+        raise InputError(
+            f"{where}: expected an image in the folders of --images (--allow-outside lifts that), found "
+            f"{annotation.img_paths}"
+        )
     tried = [Path(folder) / annotation.img_paths for folder in folders]
     for path in tried:
         if path.is_file():

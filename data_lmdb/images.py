@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, check_file
 
 # Those that OpenCV reads. Pillow alone knows more, and hands some of them to other programs (EPS to Ghostscript).
 FORMATS = ("BMP", "DIB", "JPEG", "JPEG2000", "PNG", "PPM", "SUN", "TIFF", "WEBP")
@@ -81,6 +81,8 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def _opened(file: str | os.PathLike[str] | io.BytesIO, where: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    if not isinstance(file, io.BytesIO):
+        check_file(file)
     try:
         with _quietly():
             image = Image.open(file, formats=FORMATS)

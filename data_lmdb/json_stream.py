@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, check_file
 
 _BLOCK = 1 << 20  # bytes read at a time
 _LARGEST = 1 << 24  # characters of one record; 255 other people need 100,000
@@ -28,6 +28,7 @@ def records(path: str | os.PathLike[str]) -> Iterator[JsonRecord]:
     """The elements of the list that is the JSON file at `path`, or its member "root" (there a single record may stand
     without the list). InputError, naming the file, if it is missing, no JSON in UTF-8, or without such a list.
     """
+    check_file(path)
     try:
         with open(path, "rb") as file:
             yield from _records(_Text(file))

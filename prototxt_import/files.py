@@ -6,6 +6,7 @@
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -52,8 +53,17 @@ def check_unpacked(unpacked: int, packed: int, where: str) -> None:
         )
 
 
+def check_file(path: str | os.PathLike[str]) -> None:
+    """InputError if there is a device, a pipe or a socket, from which reading may never end."""
+    with suppress(OSError):
+        kind = os.stat(path).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise InputError(f"{path}: cannot be read: expected a file, found a device, a pipe or a socket")
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The whole file; InputError if it is missing or unreadable."""
+    """The whole file; InputError if it is missing, unreadable or a device or a pipe."""
+    check_file(path)
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -33,6 +33,7 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.skip_bad,
         bar=progress_bar,
         say=lambda sentence: print(sentence, flush=True),
+        outside=arguments.allow_outside,
     )
     size = (Path(arguments.out) / "data.mdb").stat().st_size
     print(f"{arguments.out}: {count} records, {size / 1e6:.1f} MB")
@@ -62,6 +63,11 @@ def arguments_parser() -> argparse.ArgumentParser:
         action="append",
         required=True,
         help="folder of images; repeatable",
+    )
+    parser.add_argument(
+        "--allow-outside",
+        action="store_true",
+        help="take images that the annotations name by an absolute path, or by one that leads out of --images",
     )
     command_line.add_out(
         parser,

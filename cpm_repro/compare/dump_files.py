@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from cpm_repro import npz
-from prototxt_import.files import InputError, check_unpacked
+from prototxt_import.files import InputError, check_file, check_unpacked
 from prototxt_import.formats.blobs import blob_to_array
 from prototxt_import.formats.caffemodel import read_caffemodel
 
@@ -60,6 +60,7 @@ def open_dump(path: str | os.PathLike[str]) -> Iterator[Dump]:
 
 
 def _first_bytes(path: Path) -> bytes:
+    check_file(path)
     try:
         with path.open("rb") as file:
             return file.read(len(_HDF5_SIGNATURE))

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, check_file
 
 COLUMNS = ("x", "y", "width", "height")
 
@@ -36,6 +36,7 @@ class Box(NamedTuple):
 
 def read_boxes(path: str | os.PathLike[str]) -> dict[str, list[Box]]:
     """The boxes of each picture, in the file's order; InputError names the line or the object that is wrong."""
+    check_file(path)
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:

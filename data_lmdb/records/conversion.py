@@ -45,18 +45,19 @@ def make_lmdb(
     skip_bad: bool = False,
     bar: Bar = lambda items, title, total, first: items,
     say: Callable[[str], None] = lambda sentence: None,
+    outside: bool = False,
 ) -> tuple[int, list[Problem]]:
     """Write the LMDB of `sources`, in their order, with images found in `folders`.
 
     storage: one of `record.STORAGES`. jobs: processes that decode; the LMDB is the same with any number. `bar` wraps
     what takes long (title, number of items, how many are done before) and `say` is told about interrupted runs, see
-    `writer.growing`. Returns the number of records and who was skipped.
+    `writer.growing`; outside: images may lie outside of the folders. Returns the number of records and who was skipped.
 
     InputError for an image that is missing, broken, of another size than annotated, or too small for its record; an
     LMDB that was at `path` then stays. With skip_bad all images are decoded once before, so that the records know
     their number, and those persons are left out.
     """
-    maker = RecordMaker(sources, tuple(map(Path, folders)), storage)
+    maker = RecordMaker(sources, tuple(map(Path, folders)), storage, outside)
     problems = []
     if skip_bad:
         with closing(in_order(maker.problem, range(len(sources)), jobs)) as problem_or_none:
@@ -119,13 +120,14 @@ class RecordMaker:
     sources: Sources
     folders: tuple[Path, ...]
     storage: str
+    outside: bool = False
 
     def __call__(self, index: int) -> bytes:
         """The value of the index-th source; BadRecord if there is something wrong with it."""
         source = self.sources[index]
         annotation = source.annotation
         with _bad(source.where, "no such image"):
-            path = image_path(annotation, self.folders, source.where)
+            path = image_path(annotation, self.folders, source.where, self.outside)
         where = f"{source.where} ({annotation.img_paths})"
         with _bad(where, "not a readable image"):
             file = read_bytes(path)
@@ -144,12 +146,12 @@ class RecordMaker:
 
     def of(self, indices: Iterable[int]) -> "RecordMaker":
         """The maker of those sources alone."""
-        return RecordMaker(self.sources.taken(indices), self.folders, self.storage)
+        return RecordMaker(self.sources.taken(indices), self.folders, self.storage, self.outside)
 
     def check_images_exist(self) -> None:
         """Before hours of writing, not after."""
         for source in self.sources:
-            image_path(source.annotation, self.folders, source.where)
+            image_path(source.annotation, self.folders, source.where, self.outside)
 
     def digest(self) -> str:
         """Tells whether another run writes the same: persons, order, storage and folders of images."""

@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypedDict, TypeVar
 import torch
 from tqdm import tqdm
 
-from prototxt_import.files import InputError, replacing
+from prototxt_import.files import InputError, check_file, replacing
 
 ROUNDS = 3
 HOPELESS = 1.5  # times as long as the fastest so far: not tried again
@@ -112,6 +112,7 @@ def _name(tile: int | tuple[int, int]) -> str:
 def _read(path: str | os.PathLike[str]) -> dict[str, dict[str, Measured]]:
     if not os.path.exists(path):
         return {}
+    check_file(path)
     try:
         with open(path, encoding="utf-8") as file:
             machines: dict[str, dict[str, Measured]] = json.load(file)

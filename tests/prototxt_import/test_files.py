@@ -111,3 +111,13 @@ def test_what_a_killed_run_left_is_swept_and_what_a_living_one_has_is_not(tmp_pa
         with replacing(tmp_path / "c.txt") as other:
             other.write_text("c")
     assert sorted(os.listdir(tmp_path)) == ["b.txt", "c.txt"]
+
+
+def test_pipes_and_devices_are_not_read(tmp_path):
+    """From which reading may never end."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(InputError, match="expected a file, found a device, a pipe or a socket"):
+            files.read_bytes(path)
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        files.read_bytes(tmp_path)

@@ -241,3 +241,17 @@ def test_ctrl_c_in_the_running_tool(folder):
     output, errors = tool.communicate(timeout=30)
     assert errors == "make_lmdb.py: interrupted\n" and "lmdb.partial: " in output and " records are kept" in output
     assert tool.returncode == 130 and not (folder / "lmdb").exists()
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_images_outside_of_the_folders_need_a_word(folder, absolute):
+    """Else somebody's JSON chooses which file's pixels a record gets."""
+    outside = folder / "elsewhere.png"
+    Image.fromarray(pixels(0)).save(outside)
+    name = str(outside) if absolute else "inside/../../elsewhere.png"
+    write_json(folder / "x.json", [annotation(1, img_paths=name)])
+    command = [folder / "x.json", "--images", folder / "first", "--out", folder / "lmdb"]
+    assert_refused(run_tool("make_lmdb", *command), "x.json: record 0", "in the folders of --images", "--allow-outside")
+    (folder / "first/inside").mkdir()
+    result = run_tool("make_lmdb", *command, "--allow-outside")
+    assert result.returncode == 0 and len(records_in(folder / "lmdb")) == 1, result.stderr
