@@ -26,6 +26,7 @@ from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import read_net
 from prototxt_import.graph import filter_net
+from prototxt_import.layers.own import check_own_fields
 from prototxt_import.share import WHOLE_BATCH, Share
 
 from .batch import Batch, CudaBatch, HostBatch
@@ -72,6 +73,7 @@ def data_layer_of(net: schema.NetParameter, where: str, phase: str) -> schema.La
     layers = [layer for layer in net.layer if layer.type == "CPMData"]
     if len(layers) != 1:
         raise InputError(f"{where}: expected one CPMData layer in the {phase} phase, found {len(layers)}")
+    check_own_fields(layers[0], taken=False)
     return layers[0]
 
 

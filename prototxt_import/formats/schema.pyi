@@ -846,6 +846,8 @@ class LayerParameter(Message):
     @property
     def swish_param(self) -> SwishParameter: ...
     engine: str
+    @property
+    def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
         *,
@@ -923,6 +925,7 @@ class LayerParameter(Message):
         shuffle_channel_param: ShuffleChannelParameter | Mapping[str, Any] | None = ...,
         swish_param: SwishParameter | Mapping[str, Any] | None = ...,
         engine: str | None = ...,
+        own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> LayerParameter: ...
@@ -1087,6 +1090,20 @@ class NormalizeParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> NormalizeParameter: ...
+
+class OwnField(Message):
+    name: str
+    text: str
+    line: int
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        text: str | None = ...,
+        line: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> OwnField: ...
 
 class PReLUParameter(Message):
     @property

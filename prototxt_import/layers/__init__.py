@@ -1,9 +1,9 @@
 """Caffe's layers as torch modules, one family per file; importing this package registers them all.
 
-In reading order: layer (the base, and the registry), fillers (first values of blobs); data, convolution, pooling,
-inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape, selection, recurrent,
-parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy); layers of forks: resize,
-regions (of interest), detection; description (a net in words).
+In reading order: layer (the base, and the registry), own (layers of the reader's own), fillers (first values of blobs);
+data, convolution, pooling, inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape,
+selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy);
+layers of forks: resize, regions (of interest), detection; description (a net in words).
 """
 
 from . import (

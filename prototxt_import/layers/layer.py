@@ -18,10 +18,12 @@ from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
+from prototxt_import.formats.own_fields import values
 from prototxt_import.operations import Operations
 from prototxt_import.share import WHOLE_BATCH, Share
 
 from .fillers import fill
+from .own import PYTHON_LAYERS, check_own_fields, unknown_type
 
 Shape = tuple[int, ...]
 Channels = tuple[int, ...]
@@ -30,18 +32,31 @@ POINT = Window(kernel=(1, 1))
 """What a unit sees that looks at its own place only."""
 INT_MAX = 2**31 - 1  # the most values that Caffe lets a blob have
 LayerClass = TypeVar("LayerClass", bound=type["Layer"])
+Key = TypeVar("Key", str, tuple[str, str])
 CONVERTERS: dict[str, type["Layer"]] = {}
 DATA_TYPES = ("Data", "ImageData", "HDF5Data", "WindowData")
 """Caffe's data layers whose shapes lie in other files; `cpm_repro.samples.data_layers` reads them."""
 
 
 def register(type_name: str) -> Callable[[LayerClass], LayerClass]:
-    """Class decorator: this class builds layers of `type: "<type_name>"`."""
+    """Class decorator: this class builds layers of `type: "<type_name>"`. ValueError if another class does; one of the
+    same name, such as a notebook's cell run again makes, takes its place."""
+    return _registered_as(type_name, CONVERTERS)
 
+
+def register_python(module: str, layer: str) -> Callable[[LayerClass], LayerClass]:
+    """Class decorator: this class builds layers of `type: "Python"` whose python_param names that module and layer.
+    Nothing is imported by these names; `self.spec.python_param.param_str` is theirs. ValueError as with `register`."""
+    return _registered_as((module, layer), PYTHON_LAYERS)
+
+
+def _registered_as(key: Key, classes: dict[Key, type["Layer"]]) -> Callable[[LayerClass], LayerClass]:
     def add(layer_class: LayerClass) -> LayerClass:
-        if type_name in CONVERTERS:
-            raise KeyError(f"layer type {type_name} is registered twice")
-        CONVERTERS[type_name] = layer_class
+        before = classes.get(key)
+        names = [(known.__module__, known.__qualname__) for known in (before, layer_class) if known is not None]
+        if len(set(names)) > 1:
+            raise ValueError(f"layer type {key} is registered twice")
+        classes[key] = layer_class
         return layer_class
 
     return add
@@ -57,9 +72,12 @@ def make_layer(spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: O
             f"layer '{spec.name}': expected a net whose inputs have shapes (a deploy prototxt with `input` or an Input "
             f"layer), found the data layer type '{spec.type}'"
         )
-    if spec.type not in CONVERTERS:
-        raise InputError(f"layer '{spec.name}': expected a known type, found '{spec.type}'")
-    return CONVERTERS[spec.type](spec, bottom_shapes, ops)
+    python = (spec.python_param.module, spec.python_param.layer)
+    layer_class = PYTHON_LAYERS.get(python) if spec.type == "Python" else CONVERTERS.get(spec.type)
+    if layer_class is None:
+        raise unknown_type(spec)
+    check_own_fields(spec, taken=layer_class.takes_own_fields)
+    return layer_class(spec, bottom_shapes, ops)
 
 
 def automatic_tops(type_name: str) -> int:
@@ -76,6 +94,8 @@ class Layer(nn.Module):
 
     bottoms: range = range(1, 2)
     tops: range = range(1, 2)
+    takes_own_fields: bool = False
+    """Whether the prototxt may have fields for it that Caffe's messages have not: see `own`."""
     automatic_tops: int = 0
     """Tops that it makes where the prototxt names fewer: losses (Caffe: AutoTopBlobs)."""
     drawn: np.ndarray = np.zeros(0, np.uint32)
@@ -138,6 +158,12 @@ class Layer(nn.Module):
         bottoms = [blobs[bottom] for bottom in self.spec.bottom]
         down = self.spec.propagate_down or [True] * len(bottoms)
         return [x if passes else x.detach() for x, passes in zip(bottoms, down, strict=True)]
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The fields of the prototxt that Caffe's messages have not, by name: `my_param { gain: 2 }` is
+        {"my_param": {"gain": 2}}."""
+        return {field.name: values(field.text, f"{self.where}: {field.name}") for field in self.spec.own_param}
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         """Reads the layer's parameters and makes its blobs (Caffe: LayerSetUp)."""

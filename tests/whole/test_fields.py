@@ -19,8 +19,10 @@ from tests.tool import ROOT
 
 ENGINE = "which library computes; here --engine says so"
 PRINTS = "prints values as they are computed, and changes none"
+ASIDE = "files and windows beside the net, whose blobs are the same"
 UNUSED = "the original's data layer does nothing with it"
 HARMLESS = {
+    "BNParameter.engine": ENGINE,
     "BlobProto.double_diff": "nobody asks a stored blob for its gradient",
     "BlobProto.raw_diff": "nobody asks a stored blob for its gradient",
     "BlobProto.raw_diff_type": "nobody asks a stored blob for its gradient",
@@ -32,14 +34,21 @@ HARMLESS = {
     "DataParameter.prefetch": "how many batches wait",
     **{f"DataParameter.{name}": UNUSED for name in ("crop_size", "mean_file", "mirror", "scale")},
     "Datum.float_data": "a Datum without bytes is refused",
+    **{
+        f"DetectionOutputParameter.{name}": ASIDE
+        for name in ("save_file", "save_output_param", "visualize", "visualize_threshold")
+    },
     "LRNParameter.engine": ENGINE,
     "LayerParameter.sigmoid_param": ENGINE,
     "LayerParameter.tanh_param": ENGINE,
     "NetParameter.force_backward": "an input that asks for a gradient gets it",
     "PoolingParameter.engine": ENGINE,
+    "PythonParameter.param_str": "the class that is registered reads it",
+    "PythonParameter.share_in_parallel": "whether Caffe's threads take turns",
     "ReLUParameter.engine": ENGINE,
     "RecurrentParameter.debug_info": PRINTS,
     "SPPParameter.engine": ENGINE,
+    **{f"SaveOutputParameter.{field.name}": ASIDE for field in schema.SaveOutputParameter.DESCRIPTOR.fields},
     "SoftmaxParameter.engine": ENGINE,
     "SolverParameter.device_id": "--device says where",
     "SolverParameter.layer_wise_reduce": "when several cards exchange gradients, not which",

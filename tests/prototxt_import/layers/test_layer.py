@@ -51,8 +51,8 @@ def test_layer_in_training_against_the_original(golden2, name):
 
 
 def test_registering_a_type_twice_is_an_error():
-    with pytest.raises(KeyError, match="ReLU is registered twice"):
-        register("ReLU")(CONVERTERS["ReLU"])
+    with pytest.raises(ValueError, match="ReLU is registered twice"):
+        register("ReLU")(CONVERTERS["PReLU"])
 
 
 X = 'input: "x" input_shape { dim: 2 dim: 3 dim: 8 dim: 8 } '
