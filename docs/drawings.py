@@ -234,12 +234,65 @@ def phases() -> Drawing:
     return d
 
 
+CUTS = (  # of 1,060 values of k, OpenBLAS on one thread; the last on several
+    ("Cooperlake", (320, 320, 224, 196), BLUE),
+    ("Haswell, Zen", (320, 320, 216, 204), GREEN),
+    ("SkylakeX", (448, 320, 292), BLUE),
+    ("Sandybridge", (384, 352, 324), AMBER),
+    ("Nehalem", (512, 276, 272), AMBER),
+    ("Cooperlake,\n2 threads", (320, 320, 210, 210), BLUE),
+)
+
+
+def _two_chains(row: int, block: int, blocks: int) -> bool:
+    """Of Haswell's first panel: whether a row of 12 + 12 + 4 + 3 and a block of eight columns are two chains."""
+    if row >= 24:
+        return row < 28
+    edge = block in (0, blocks - 1) if blocks % 2 == 0 else block == 0
+    return edge if row % 12 < 6 else blocks % 2 == 1 and block == blocks - 1
+
+
+def block_cuts() -> Drawing:
+    """How OpenBLAS's kernels cut the sums of a product, and where Haswell's make two chains of one."""
+    d = Drawing(980, 520, "How OpenBLAS cuts the sums of a matrix product, by CPU family")
+    d.text(
+        20,
+        28,
+        "k: 1,060 products of one element of C = A · B. Each block is a chain from 0; the blocks add up in order.",
+        13,
+    )
+    for number, (name, lengths, fill) in enumerate(CUTS):
+        y, x = 48 + number * 32, 130.0
+        d.text(118, y + (9 if "\n" in name else 16), name, 12, anchor="end")
+        for length in lengths:
+            d.box(x, y, length * 0.75, 24, fill)
+            d.text(x + length * 0.375, y + 16, str(length), 11, anchor="middle")
+            x += length * 0.75
+    d.text(20, 262, "amber: multiplied, rounded, added, rounded; the others fuse both into one rounding", 11, SOFT)
+    d.text(20, 296, "Haswell: which elements of C are two chains, of even and odd k", 13, bold=True)
+    for blocks, x, words in (
+        (5, 20, "43 columns: five eights and a rest"),
+        (4, 420, "35 columns: four eights and a rest"),
+    ):
+        for row in range(31):
+            for block in range(blocks + 1):
+                two = block < blocks and _two_chains(row, block, blocks)
+                width = 56 if block < blocks else 21
+                place = f'x="{x + 60 * block}" y="{308 + row * 5.6:g}" width="{width}" height="5"'
+                d.shapes.append(f'<rect {place} fill="{"#2563eb" if two else BLUE}"/>')
+        d.text(x, 500, words, 12)
+    lines = "rows 0 … 11\n\n\n\nrows 12 … 23\n\n\n\nfour rows\nthe rest (2, 1)"
+    d.text(720, 346, lines, 11, SOFT)
+    return d
+
+
 DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "house": house,
     "sample": sample,
     "training_step": training_step,
     "fft_tiles": fft_tiles,
     "phases": phases,
+    "block_cuts": block_cuts,
 }
 
 if __name__ == "__main__":

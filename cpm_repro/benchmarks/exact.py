@@ -1,5 +1,5 @@
-"""What bits cost: the exact engine, which adds in OpenBLAS's order, beside the fast one and the machine's fastest
-matrix product.
+"""What bits cost: the exact engine with each profile, which adds in that OpenBLAS's order, beside the fast engine and
+the machine's fastest matrix product.
 """
 
 from dataclasses import replace
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from cpm_kernels.exact.gemm import gemm
+from cpm_kernels.exact.profiles import DEFAULT_PROFILE, FAMILIES, Profile
 
 from . import networks, tables
 from .infer import Way, compare, comparison, notes
@@ -18,16 +19,18 @@ from .networks import Workload
 from .train import train_engine
 
 ENGINES = ("exact", "fast")
+OTHER_FAMILIES = tuple(f"exact:{family}" for family in FAMILIES if family != DEFAULT_PROFILE.family)
 SIDE = 1024  # of the matrices
 EXACT_PRODUCT = "exact product"
 
 
 def measure(workload: Workload, rounds: int, short: bool = False) -> dict[str, Any]:
     """Reports as of `benchmark_infer.compare` under "forward" and, for the CPM, "iteration" (of training, at half the
-    image's side); under "products" rows of {"threads", "rates" in FLOP/s, "share"}. The last two on the CPU alone, and
-    not if `short`, nor is memory."""
+    image's side); under "products" rows of {"threads", "rates" in FLOP/s, "share"}, the rates of every profile. The
+    last two on the CPU alone, and not if `short`, nor are memory and the other profiles."""
+    engines = ENGINES if short else (*ENGINES, *OTHER_FAMILIES)
     forward: dict[str, Way] = {
-        networks.engine_name(engine): partial(networks.run_engine, engine=engine) for engine in ENGINES
+        networks.engine_name(engine): partial(networks.run_engine, engine=engine) for engine in engines
     }
     with networks.weights_of(workload) as weights, networks.case_of(workload, weights) as case:
         report: dict[str, Any] = {"forward": compare(case, forward, rounds, short)}
@@ -50,12 +53,15 @@ def _product(threads: int, rounds: int) -> dict[str, Any]:
     random = np.random.default_rng(3)
     a, b = (random.standard_normal((SIDE, SIDE), np.float32) for _ in range(2))
 
-    def multiply() -> int:
-        gemm(a, b, threads=threads)
+    def multiply(profile: Profile) -> int:
+        gemm(a, b, threads=threads, profile=profile)
         return 2 * SIDE**3
 
     torch.set_num_threads(threads)
-    rates = alternate({EXACT_PRODUCT: repeated(multiply), PRODUCT: limits()[PRODUCT]}, rounds)
+    profiles = {f"exact:{family}": Profile(family) for family in FAMILIES if family != DEFAULT_PROFILE.family}
+    ways = {name: repeated(partial(multiply, profile)) for name, profile in profiles.items()}
+    ways = {EXACT_PRODUCT: repeated(partial(multiply, DEFAULT_PROFILE)), **ways}
+    rates = alternate({**ways, PRODUCT: limits()[PRODUCT]}, rounds)
     return {"threads": threads, "rates": rates, "share": ratio(rates[EXACT_PRODUCT], rates[PRODUCT])}
 
 

@@ -88,7 +88,10 @@ def test_training_is_compared_by_its_loss(monkeypatch):
 def test_the_exact_engine_is_compared(monkeypatch):
     monkeypatch.setattr(exact, "SIDE", 64)
     report = exact.measure(Workload("cpm", 2, size=80, stages=1), 1)
-    assert list(report["forward"]["pipelines"]) == ["exact engine", "fast engine"]
+    families = [f"exact:{family} engine" for family in ("skylakex", "haswell", "sandybridge", "nehalem")]
+    assert list(report["forward"]["pipelines"]) == ["exact engine", "fast engine", *families]
+    rates = {"exact product", *(name.removesuffix(" engine") for name in families)}
+    assert all(rates < row["rates"].keys() for row in report["products"])
     assert report["forward"]["differences"]["fast engine"] < 2e-5
     assert [row["threads"] for row in report["products"]] == [1, 2]
     text = exact.text(report)
