@@ -61,6 +61,34 @@ def decode_bgr(file: bytes | memoryview, where: str | os.PathLike[str], size: tu
         return _pixels(image, where)
 
 
+def read_grey(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """The image in grey as OpenCV's `imread` reads it, uint8 (H, W): a JPEG's own luminance; for a PNG libpng's weights
+    of red, green and blue, rounded down; else OpenCV's, rounded. InputError as `read_bgr`."""
+    with _opened(path, path) as image:
+        if image.width * image.height > MAX_PIXELS:
+            found = f"{image.width} x {image.height}"
+            raise InputError(f"{path}: expected an image of at most {MAX_PIXELS} pixels, found {found}")
+        if image.format == "JPEG" and image.mode in ("L", "RGB"):
+            image.draft("L", image.size)
+            return np.array(image.convert("L"))
+        blue, green, red = np.moveaxis(_pixels(image, path).astype(np.int32), 2, 0)
+        if image.format == "PNG":
+            grey = (9797 * red + 19234 * green + 3737 * blue) >> 15
+        else:
+            grey = (4899 * red + 9617 * green + 1868 * blue + (1 << 13)) >> 14
+        return np.asarray(grey, np.uint8)
+
+
+def decode_any(file: bytes, where: str, colour: bool) -> NDArray[np.uint8]:
+    """The pixels of an image file's bytes, uint8 (C, H, W): BGR, or grey where the file is grey and not `colour`."""
+    with _opened(io.BytesIO(file), where) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise InputError(f"{where}: expected an image of at most {MAX_PIXELS} pixels, found more")
+        grey = image.mode in ("1", "L", "I", "I;16", "I;16B", "I;16L") and not colour
+        pixels = _pixels(image, where)[:, :, : 1 if grey else 3]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """(width, height) in px, from the file's header alone; InputError as `read_bgr`."""
     with _opened(path, path) as image:

@@ -63,6 +63,16 @@ State = dict[str, Any]
 """Where a data layer left off: record index "cursor", "epoch" (how often they were gone through), "rand" (31 ints)."""
 
 
+def open_database(path: Path, backend: int, where: str) -> Reader:
+    """The records of an LMDB or a LevelDB; InputError, named by `where`, if it cannot be used."""
+    if backend != LMDB and (path / "data.mdb").is_file():
+        raise InputError(f"{where}: expected backend: LMDB for {path}, found LEVELDB (the default)")
+    try:
+        return LmdbReader(path) if backend == LMDB else LevelDbReader(path)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
 def read_data_layer(prototxt: Path, phase: str = "TRAIN") -> schema.LayerParameter:
     """A net's CPMData layer in that phase; InputError unless there is exactly one."""
     return data_layer_of(filter_net(read_net(prototxt), phase), str(prototxt), phase)
@@ -124,7 +134,7 @@ class CPMData:
         self._check(parameters)
         self._rows = range(self.batch_size)[options.share.rows(self.batch_size)]
         self._closed = False
-        self._reader = self._open(Path(folder) / parameters.source, parameters.backend)
+        self._reader = open_database(Path(folder) / parameters.source, parameters.backend, self._where)
         try:
             where, table = f"{self._where}: transform_param", self._table(layer.transform_param, phase, Path(folder))
             self.transformer = CPMTransformer(layer.transform_param, phase, options.profile, where, table)
@@ -226,14 +236,6 @@ class CPMData:
         require(1 <= len(self._tops) <= 2, "one or two tops", len(self._tops))
         require(self.batch_size >= 1, "a batch_size of 1 or more", self.batch_size)
         require(parameters.source != "", "a source", "none")
-
-    def _open(self, path: Path, backend: int) -> Reader:
-        if backend != LMDB and (path / "data.mdb").is_file():
-            raise InputError(f"{self._where}: expected backend: LMDB for {path}, found LEVELDB (the default)")
-        try:
-            return LmdbReader(path) if backend == LMDB else LevelDbReader(path)
-        except InputError as error:
-            raise InputError(f"{self._where}: {error}") from None
 
     def _table(self, param: schema.TransformationParameter, phase: str, folder: Path) -> AugmentationTable | None:
         if param.aug_way != "table" or phase != "TRAIN":

@@ -1,7 +1,7 @@
 """All data layers of a net: opened before the net is built, whose shapes they know, and asked for every pass's batch.
 
-Each type has a module of its own: CPMData in data_layer, HDF5Data in hdf5_data, MemoryData in memory_data. DummyData
-needs none: the net makes its blobs.
+Each type has a module of its own: CPMData in data_layer, Data in datum_data, ImageData in image_data, HDF5Data in
+hdf5_data, MemoryData in memory_data. DummyData needs none: the net makes its blobs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,9 @@ from prototxt_import.graph import names_apart
 from prototxt_import.net import Net
 
 from .data_layer import CPMData, DataOptions, State
+from .datum_data import DatumData
 from .hdf5_data import ONCE, HDF5Data
+from .image_data import ImageData
 from .memory_data import MemoryData
 
 Shape = tuple[int, ...]
@@ -79,6 +81,8 @@ def _cpm_data(layer: schema.LayerParameter, opening: Opening) -> DataLayer:
 
 _TYPES: dict[str, Callable[[schema.LayerParameter, Opening], DataLayer]] = {
     "CPMData": _cpm_data,
+    "Data": lambda layer, opening: DatumData(layer, opening.folder, opening.phase),
+    "ImageData": lambda layer, opening: ImageData(layer, opening.folder, opening.phase),
     "HDF5Data": lambda layer, opening: HDF5Data(layer, opening.folder, opening.shuffles),
     "MemoryData": lambda layer, opening: MemoryData(layer),
 }

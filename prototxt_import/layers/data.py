@@ -68,7 +68,7 @@ class FileData(Source):
 
     @property
     def cuts(self) -> int:
-        """1 if Caffe's DataTransformer draws, and so takes a number as its seed; else 0."""
+        """1 if Caffe's DataTransformer draws, and so takes a number as its seed (twice: the second counts); else 0."""
         param = self.spec.transform_param
         return int(param.mirror or (self.spec.phase == schema.TRAIN and param.crop_size > 0))
 
@@ -86,7 +86,7 @@ class Data(FileData):
 
     @property
     def draws(self) -> int:
-        return 1 + self.cuts + 1  # a thread reads the database, one transforms
+        return 1 + 2 * self.cuts + 1  # a thread reads the database, one transforms
 
 
 @register("ImageData")
@@ -96,7 +96,7 @@ class ImageData(FileData):
     @property
     def draws(self) -> int:
         param = self.spec.image_data_param
-        return self.cuts + int(param.shuffle) + int(param.rand_skip > 0) + 1
+        return 2 * self.cuts + int(param.shuffle) + int(param.rand_skip > 0) + 1
 
 
 @register("MemoryData")

@@ -2,13 +2,14 @@
 
 import io
 import warnings
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from data_lmdb.images import FORMATS, WrongSize, decode_bgr, image_size, read_bgr
+from data_lmdb.images import FORMATS, WrongSize, decode_bgr, image_size, read_bgr, read_grey
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
 from prototxt_import.files import InputError
@@ -164,3 +165,18 @@ def test_the_number_of_pixels_is_limited(tmp_path):
     assert read_bgr(tmp_path / "a.png", 37 * 41).shape == (37, 41, 3)
     with pytest.raises(InputError, match=r"at most 1516 pixels \(--max-pixels raises that\), found 41 x 37"):
         read_bgr(tmp_path / "a.png", 37 * 41 - 1)
+
+
+@pytest.mark.parametrize(("bgr", "grey"), [((80, 46, 23), 43), ((92, 73, 39), 65), ((7, 7, 7), 7), ((255, 0, 0), 29)])
+def test_grey_of_a_png_is_libpngs(tmp_path: Path, bgr: tuple[int, int, int], grey: int) -> None:
+    """Weights that are rounded down, and so is the sum: what the original read."""
+    Image.fromarray(np.full((2, 3, 3), bgr[::-1], np.uint8)).save(tmp_path / "a.png")
+    assert np.array_equal(read_grey(tmp_path / "a.png"), np.full((2, 3), grey))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp"])
+def test_grey_is_opencvs(tmp_path: Path, suffix: str) -> None:
+
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 50, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / f"a.{suffix}")
+    assert np.array_equal(read_grey(tmp_path / f"a.{suffix}"), cv2.imread(str(tmp_path / f"a.{suffix}"), 0))

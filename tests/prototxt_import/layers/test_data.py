@@ -55,8 +55,8 @@ def test_what_does_not_fit_is_refused(parameters: str, expected: str) -> None:
         ('type: "CPMData" cpmdata_param { batch_size: 1 }', 2),
         ('type: "HDF5Data"', 0),
         ('type: "Data"', 2),
-        ('type: "Data" transform_param { mirror: true }', 3),
-        ('type: "ImageData" transform_param { crop_size: 3 } image_data_param { shuffle: true rand_skip: 2 }', 4),
+        ('type: "Data" transform_param { mirror: true }', 4),
+        ('type: "ImageData" transform_param { crop_size: 3 } image_data_param { shuffle: true rand_skip: 2 }', 5),
         ('type: "ImageData"', 1),
     ],
 )
