@@ -144,7 +144,9 @@ def described(name: str, array) -> str:
 
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
-    parser.add_argument("a", metavar="A", type=Path, help="a dump: .npz, .h5, .caffemodel or a folder of .npy files")
+    parser.add_argument(
+        "a", metavar="A", type=Path, help="a dump: .npz, .h5, .mat, .caffemodel or a folder of .npy files"
+    )
     parser.add_argument("b", metavar="B", type=Path, nargs="?", help="another; without it the net is run")
     limits = parser.add_argument_group("when two elements agree (default: equal bits)")
     limits.add_argument("--max-ulp", metavar="N", type=int, default=0, help="at most N representable values apart")

@@ -1,4 +1,5 @@
-"""Reads dumps one array at a time: `.npz`, a folder of `.npy`, HDF5, or the weights in a `.caffemodel`.
+"""Reads dumps one array at a time: `.npz`, a folder of `.npy`, HDF5, MATLAB's `.mat`, or the weights in a
+`.caffemodel`, told by their content.
 
 Whoever compares two programs brings what the other one could write; a CPM's dump has a gigabyte, so nothing is read
 before it is asked for. No pickle, and no more memory than the file's bytes account for.
@@ -18,6 +19,7 @@ import h5py
 import numpy as np
 
 from cpm_repro import npz
+from data_lmdb.datasets.matlab import read_variables, variable_names
 from prototxt_import.files import InputError, check_file, check_unpacked
 from prototxt_import.formats.blobs import blob_to_array
 from prototxt_import.formats.caffemodel import read_caffemodel
@@ -29,6 +31,8 @@ _COMPLAINTS = (
     tokenize.TokenError,  # by NumPy, of a damaged .npy header
 )
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_MATLAB_5, _MATLAB_7_3 = b"MATLAB 5", b"MATLAB 7"
+_ZIP = b"PK"
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,17 @@ def dump_of(where: str, arrays: dict[str, np.ndarray]) -> Dump:
 def open_dump(path: str | os.PathLike[str]) -> Iterator[Dump]:
     """The dump at `path`, told by its content; InputError, here or by `read`, if it is damaged or none."""
     path = Path(path)
+    start = b"" if path.is_dir() else _first_bytes(path)
     if path.is_dir():
         yield _folder(path)
     elif path.name.endswith(WEIGHTS):
         yield dump_of(str(path), _weights(path))
+    elif start == _MATLAB_5:
+        yield _matlab(path)
+    elif not start.startswith((_HDF5_SIGNATURE, _MATLAB_7_3, _ZIP)) and (weights := _weights_if_any(path)):
+        yield dump_of(str(path), weights)
     else:
-        kind = _hdf5 if _first_bytes(path) == _HDF5_SIGNATURE else _npz
+        kind = _hdf5 if start in (_HDF5_SIGNATURE, _MATLAB_7_3) else _npz
         with kind(path) as dump:
             yield dump
 
@@ -82,7 +91,7 @@ def _expecting(where: str, what: str) -> Iterator[None]:
 
 @contextmanager
 def _npz(path: Path) -> Iterator[Dump]:
-    with _expecting(str(path), "a dump (.npz, .h5, .caffemodel or a folder of .npy files)"):
+    with _expecting(str(path), "a dump (.npz, .h5, .mat, .caffemodel or a folder of .npy files)"):
         archive = zipfile.ZipFile(path)
         npz.check_members(archive, path)
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -121,8 +130,27 @@ def _hdf5(path: Path) -> Iterator[Dump]:
         file = h5py.File(path, "r")
     with file:
         with _expecting(str(path), "an HDF5 file"):
-            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            file.visititems(lambda name, item: names.append(name) if _is_array(name, item) else None)
         yield Dump(str(path), tuple(names), lambda name: _read_dataset(file, name, path))
+
+
+def _is_array(name: str, item: object) -> bool:
+    """MATLAB keeps what its cells and structs refer to in `#refs#`."""
+    return isinstance(item, h5py.Dataset) and not name.startswith("#")
+
+
+def _matlab(path: Path) -> Dump:
+    """Variables of numbers; MATLAB's first axis is Caffe's last, and one-image blobs lack the axis of images."""
+    names = sorted(variable_names(path), key=_by_value)
+
+    def read(name: str) -> np.ndarray:
+        (found,) = read_variables(path, name)
+        if found.dtype.kind not in "fiub":
+            raise InputError(f"{path}: {name}: expected numbers, found a variable of {found.dtype}")
+        values: np.ndarray = found.transpose()
+        return values
+
+    return Dump(str(path), tuple(names), read)
 
 
 def _read_dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
@@ -138,6 +166,14 @@ def _read_dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
         check_unpacked(dataset.nbytes, path.stat().st_size, f"{path}: {name}")
         values: np.ndarray = dataset[()]
         return values
+
+
+def _weights_if_any(path: Path) -> dict[str, np.ndarray]:
+    """None of a file that is no `.caffemodel`."""
+    try:
+        return _weights(path)
+    except InputError:
+        return {}
 
 
 def _weights(path: Path) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ Written: glog's prefix (severity, month and day, time, thread, source line) and 
 Read: logs of this project and of Caffe itself, also interrupted, resumed or concatenated ones.
 """
 
+import math
 import os
 import re
 import threading
@@ -24,6 +25,7 @@ _ITERATION = re.compile(r"\] Iteration (\d+)\b[^,]*(?:\([^)]*\))?, loss = (\S+)"
 _OUTPUT = re.compile(r"\] +Train net output #\d+: (\S+) = (\S+)")
 _SCORE = re.compile(r"\] Held out, after (\d+) iterations: (\S+) = (\S+)")
 _RATE = re.compile(r"\] Iteration (\d+)\b[^,]*, lr = (\S+)")
+_OF_WINDOWS = re.compile(r"(-?)(?:1\.#(INF|QNAN|SNAN|IND)\d*|nan\((?:ind|snan)\))")
 
 OWN = "cpm_repro:1"
 """The source of lines that Caffe has not: whoever wants Caffe's alone leaves these out."""
@@ -209,6 +211,9 @@ def _iteration(digits: str, where: str) -> int:
 
 
 def _number(text: str, where: str) -> float:
+    """As C++ writes it, on Windows too, whose infinities and NaNs are 1.#INF, -1.#IND, nan(ind), …."""
+    if match := _OF_WINDOWS.fullmatch(text):
+        return float(match[1] + "inf") if match[2] == "INF" else math.nan
     try:
         return float(text)
     except ValueError:

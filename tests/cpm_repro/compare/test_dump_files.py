@@ -5,6 +5,7 @@ import contextlib
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 
 from cpm_repro.compare.dump_files import open_dump
 from cpm_repro.npz import write_npz
@@ -127,3 +128,32 @@ def test_what_is_no_dump_is_told(tmp_path):
     ):
         with pytest.raises(InputError, match=said):
             read_all(tmp_path / name)
+
+
+@pytest.mark.parametrize("header", [b"", b"MATLAB 7.3 MAT-file"])
+def test_matlabs_arrays_have_their_axes_the_other_way_round(tmp_path, header):
+    blob = RANDOM.standard_normal((2, 3, 4, 5)).astype(np.float32)
+    path = tmp_path / "dump.mat"
+    if header:  # MATLAB writes column-major values with their sizes reversed, so that HDF5 shows Caffe's order
+        with h5py.File(path, "w", userblock_size=512) as file:
+            file["conv1"] = blob
+            file["#refs#/a"] = blob
+        with path.open("r+b") as file:
+            file.write(header)
+    else:
+        scipy.io.savemat(path, {"conv1": blob.transpose(), "text": "no numbers"})
+    with open_dump(path) as dump:
+        assert set(dump.names) == ({"conv1"} if header else {"conv1", "text"})
+        assert_same_bits(np.ascontiguousarray(dump.read("conv1")), blob, "conv1")
+        if not header:
+            with pytest.raises(InputError, match="text: expected numbers, found a variable of"):
+                dump.read("text")
+
+
+def test_weights_are_told_by_their_content(tmp_path):
+    net = NetParameter()
+    net.layer.add(name="inception/1x1", blobs=[array_to_blob(ARRAYS["conv2/0"])])
+    write_caffemodel(tmp_path / "weights.bin", net)
+    with open_dump(tmp_path / "weights.bin") as dump:
+        assert dump.names == ("inception/1x1/0",)
+        assert_same_bits(dump.read("inception/1x1/0"), ARRAYS["conv2/0"], "weights")

@@ -124,3 +124,13 @@ def test_what_is_no_log_is_refused(tmp_path):
     path.write_text("I0102 03:04:05.000001    77 solver.cpp:239] Iteration 40, loss = oops\n")
     with pytest.raises(InputError, match="line 1: expected a number, found 'oops'"):
         caffe_log.parse_log(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1.#QNAN", np.nan), ("-1.#IND", np.nan), ("1.#INF", np.inf), ("-1.#INF00", -np.inf), ("-nan(ind)", np.nan)],
+)
+def test_numbers_that_are_none_as_windows_writes_them(tmp_path, text, value):
+    lines = "".join(caffe_log.glog_line(f"Iteration {i}, loss = {loss}") + "\n" for i, loss in ((0, "3.5"), (1, text)))
+    (tmp_path / "run.log").write_text(lines)
+    assert np.array_equal(caffe_log.parse_log(tmp_path / "run.log").loss[1], value, equal_nan=True)
