@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from cpm_repro.convert.check import Check, check, check_table, compare_blobs
+from cpm_repro.convert.check import Check, check, check_table, compare_blobs, ignored_by_opencv
 from cpm_repro.convert.weights import convert
 from prototxt_import.files import InputError
-from prototxt_import.net import load_net
+from prototxt_import.formats.caffemodel import write_caffemodel
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net, load_net
 
 
 @pytest.fixture
@@ -82,3 +84,39 @@ def test_numbers_of_a_comparison():
     assert not Check("r", [blob], 0.2).fits and Check("r", [blob], 0.25).fits
     with pytest.raises(InputError, match=r"blob 'b': expected shape \(5,\)"):
         compare_blobs("b", expected, expected[:4])
+
+
+@pytest.mark.parametrize(
+    ("layer", "ignored"),
+    [
+        ('type: "InnerProduct" inner_product_param { num_output: 4 transpose: true FILLER }', "transpose"),
+        ('type: "LRN" lrn_param { local_size: 3 alpha: 0.5 k: 3 }', "k"),
+        ('type: "Deconvolution" convolution_param { num_output: 2 kernel_size: 3 dilation: 2 FILLER }', "dilation"),
+        ('type: "Convolution" convolution_param { num_output: 2 kernel_size: 3 pad_w: 1 FILLER }', "pad_w"),
+    ],
+)
+def test_what_opencv_ignores_is_said_and_not_held_against_the_file(tmp_path, layer, ignored):
+    pytest.importorskip("cv2", reason="cv2 is not installed (extra `test`)")
+    layer = layer.replace("FILLER", 'weight_filler { type: "xavier" }')
+    text = f"""input: "data" input_shape {{ dim: 1 dim: 3 dim: 6 dim: 6 }}
+        layer {{ name: "l" bottom: "data" top: "y" {layer} }}
+        layer {{ name: "c" bottom: "y" top: "z" type: "InnerProduct"
+                inner_product_param {{ num_output: 2 weight_filler {{ type: "xavier" }} }} }}"""
+    net = Net(parse_net(text, "n"), seed=1)
+    write_caffemodel(tmp_path / "n.caffemodel", net.to_caffemodel())
+    read_back, opencv = check(net, text, tmp_path / "n.caffemodel")
+    assert read_back.fits and read_back.blobs and opencv.fits
+    assert not opencv.remark or f"ignores {ignored} of layer 'l'" in opencv.remark or "cannot run" in opencv.remark
+    assert ignored_by_opencv(net)[0].startswith(f"{ignored} of layer 'l'")
+
+
+def test_opencv_is_believed_where_it_ignores_nothing(tmp_path):
+    pytest.importorskip("cv2", reason="cv2 is not installed (extra `test`)")
+    text = """input: "data" input_shape { dim: 1 dim: 3 dim: 6 dim: 6 }
+        layer { name: "l" bottom: "data" top: "y" type: "InnerProduct"
+                inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }"""
+    net = Net(parse_net(text, "n"), seed=1)
+    write_caffemodel(tmp_path / "n.caffemodel", net.to_caffemodel())
+    with torch.no_grad():
+        net.layer("l").bias[1] += 1
+    assert not any(made.fits for made in check(net, text, tmp_path / "n.caffemodel"))
