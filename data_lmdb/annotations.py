@@ -127,7 +127,8 @@ _Value = str | float | list["_Value"] | NDArray[np.float64]
 
 def _value_text(value: _Value) -> str:
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        is_text = not any("\ud800" <= character <= "\udfff" for character in value)  # else a name that is no UTF-8
+        return json.dumps(value, ensure_ascii=not is_text)
     if isinstance(value, np.ndarray):
         return _value_text(value.tolist()) if value.size else NO_VALUES
     if isinstance(value, list):

@@ -92,7 +92,12 @@ def machine(arguments: argparse.Namespace) -> CPM:
 
 def source(arguments: argparse.Namespace) -> str:
     """The LMDB's path as the training net names it: relative to the net's folder."""
-    return os.path.relpath(arguments.lmdb, arguments.out)
+    path = os.path.relpath(arguments.lmdb, arguments.out)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"--lmdb: expected a path in UTF-8, all that a prototxt can hold, found {path}") from None
+    return path
 
 
 def transform(arguments: argparse.Namespace, parts: int) -> schema.TransformationParameter:

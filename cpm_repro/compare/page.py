@@ -32,7 +32,7 @@ def write_page(path: str | os.PathLike[str], comparison: Comparison, origins: li
     )
     page = environment.get_template("page.html.jinja").render(_told(comparison, origins, a, b))
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _told(comparison: Comparison, origins: list[Origin], a: Dump, b: Dump) -> dict[str, Any]:

@@ -132,7 +132,8 @@ def _read_safetensors(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     with needing("safetensors", str(path)):
         from safetensors import SafetensorError, safe_open
     try:
-        with safe_open(path, framework="pt") as file:
+        # By the descriptor, for safetensors knows no path that is not UTF-8.
+        with open(path, "rb") as opened, safe_open(f"/proc/self/fd/{opened.fileno()}", framework="pt") as file:
             metadata = file.metadata() or {}
             return {**metadata, "state_dict": {name: file.get_tensor(name) for name in file.keys()}}  # noqa: SIM118
     except SafetensorError as error:

@@ -43,7 +43,7 @@ def write_pose_page(
     data = json.dumps(_data(image_bgr, people, min_score)).replace("</", "<\\/")
     text = template.substitute(title=html.escape(title), data=data)
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _data(image_bgr: Pixels, people: Sequence[Beliefs], min_score: float) -> dict[str, Any]:

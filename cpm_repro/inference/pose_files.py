@@ -96,10 +96,12 @@ def write_coco(path: str | os.PathLike[str], poses: Sequence[FoundPose]) -> None
 
 
 def write_csv(path: str | os.PathLike[str], poses: Sequence[FoundPose], number_of_parts: int) -> None:
-    """The table of all poses, which have that many parts; whole or not at all."""
+    """The table of all poses, which have that many parts; whole or not at all. A picture's name that is no UTF-8 stands
+    there in its own bytes."""
     names = part_names(number_of_parts)
     columns = [f"{name}_{what}" for name in names for what in ("x", "y", "score")]
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    bytes_too = "surrogateescape"
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8", errors=bytes_too) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["image", "person", "center_x", "center_y", "scale", "score", *columns])
         for pose in poses:

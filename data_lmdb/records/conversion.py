@@ -156,7 +156,9 @@ class RecordMaker:
     def digest(self) -> str:
         """Tells whether another run writes the same: persons, order, storage and folders of images."""
         folders = "\n".join(str(folder.resolve()) for folder in self.folders)
-        return hashlib.sha256(f"{self.storage}\n{self.sources.digest()}\n{folders}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{self.storage}\n{self.sources.digest()}\n{folders}".encode("utf-8", "surrogateescape")
+        ).hexdigest()
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class LmdbWriter:
             if page_size and not (folder / "data.mdb").exists():
                 (folder / "data.mdb").write_bytes(lmdb_pages.empty(page_size, MAP_STEP))
             # Without LMDB's own lock file: `growing` keeps others away.
-            self._environment = lmdb.open(str(folder), map_size=MAP_STEP, lock=False)
+            self._environment = lmdb.open(os.fsencode(folder), map_size=MAP_STEP, lock=False)
             self.count = self._environment.stat()["entries"]
 
     def append(self, value: bytes) -> None:

@@ -53,7 +53,9 @@ def test_form_of_the_original(tmp_path):
         assert np.shape(record["scale_provided_other"]) == shape[:-2]
     text = record_text(random_annotation(rng, img_width=1280.0, annolist_index=5, img_paths='a"ü.jpg'))
     assert '"img_width": 1280.000' in text and '"annolist_index": 5.000' in text
-    assert json.loads(text)["img_paths"] == 'a"ü.jpg'
+    assert json.loads(text)["img_paths"] == 'a"ü.jpg' and "ü" in text
+    text = record_text(random_annotation(rng, img_paths="ü\udcff.jpg"))
+    assert json.loads(text.encode())["img_paths"] == "ü\udcff.jpg"
     write_json(tmp_path / "a.json", [random_annotation(rng)])
     assert isinstance(json.loads((tmp_path / "a.json").read_text())["root"], list)
 

@@ -55,6 +55,8 @@ class EventFiles:
             raise InputError(
                 "--tensorboard: expected the package tensorboard (pip install '.[tensorboard]'), found none"
             ) from None
+        if not str(folder).isascii() and "\udc80" <= max(str(folder)) <= "\udcff":
+            raise InputError(f"--tensorboard: expected a path in UTF-8, all that TensorBoard takes, found {folder}")
         self._writer = SummaryWriter(str(folder))
 
     def __enter__(self) -> "EventFiles":
