@@ -23,14 +23,18 @@ def swish(e: LayerExport) -> str:
 
 @exports(ShuffleChannel)
 def shuffle_channel(e: LayerExport) -> str:
-    (images, channels, *size), group = e.shapes[0], e.layer.spec.shuffle_channel_param.group
-    groups = e.reshape(e.bottoms[0], (images, group, channels // group, *size))
-    perm = [0, 2, 1, *range(3, 3 + len(size))]
-    return e.reshape(e.node("Transpose", groups, perm=perm), e.shapes[0])
+    x, channels, group = e.bottoms[0], e.shapes[0][1], e.layer.spec.shuffle_channel_param.group
+    groups = e.reshape(x, (0, group, channels // group, -1))
+    return e.node("Reshape", e.node("Transpose", groups, perm=[0, 2, 1, 3]), e.node("Shape", x))
+
+
+def _require_sizes(e: LayerExport) -> None:
+    e.layer.require(not e.dynamic, "fixed sizes, for an ONNX export", "--dynamic")
 
 
 @exports(Reorg)
 def reorg(e: LayerExport) -> str:
+    _require_sizes(e)
     (images, channels, height, width), p = e.shapes[0], e.layer.spec.reorg_param
     few = channels // p.stride**2
     if p.reverse:
@@ -44,11 +48,12 @@ def reorg(e: LayerExport) -> str:
 def upsample(e: LayerExport) -> str:
     e.layer.require(len(e.bottoms) == 1, "one bottom, for an ONNX export", "a mask")
     how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    return e.node("Resize", e.bottoms[0], "", "", _ints(e, list(e.top_shapes[0])), **how)
+    return e.node("Resize", e.bottoms[0], "", e.constant(np.array([1, 1, *e.layer.scale], np.float32)), **how)
 
 
 @exports(Interp)
 def interp(e: LayerExport) -> str:
+    _require_sizes(e)
     p, (height, width) = e.layer.spec.interp_param, e.shapes[0][2:]
     x = e.bottoms[0]
     if p.pad_beg or p.pad_end:
@@ -76,4 +81,5 @@ def bn(e: LayerExport) -> str:
 @exports(PriorBox)
 def prior_box(e: LayerExport) -> str:
     """A constant: it depends on sizes alone."""
+    _require_sizes(e)
     return e.constant(e.layer.both(e.shapes[0][2:], e.shapes[1][2:]))

@@ -17,6 +17,7 @@ from prototxt_import.files import InputError, replacing
 from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
 
+from . import python_forks as _forks  # noqa: F401  importing it registers them
 from .needing import needing
 from .python_layers import Lines, writer_of
 
