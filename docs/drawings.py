@@ -14,7 +14,11 @@ PICTURES = Path(__file__).resolve().parent / "pictures"
 # From the roof to the ground, as the import contract in pyproject.toml has them.
 HOUSE = (
     (("tools", "one script per job: cpm <job>"),),
-    (("compare", "two dumps, and why they differ"), ("benchmarks", "how fast, beside whom")),
+    (
+        ("compare", "two dumps, and why they differ"),
+        ("benchmarks", "how fast, beside whom"),
+        ("caffe_commands", "caffe test, caffe time"),
+    ),
     (("figures", "all pictures"),),
     (("training", "loop, solver, snapshots, log"), ("evaluation", "PCK, PCKh, predictions")),
     (("samples", "transformer, data layer"), ("inference", "the testing protocol, poses")),
@@ -23,6 +27,7 @@ HOUSE = (
         ("convert", "weights to PyTorch, ONNX and back"),
         ("synthetic", "drawn people"),
     ),
+    (("models", "trained networks of the package"),),
     (("prototxt_import", "Caffe's files and layers → torch modules"), ("data_lmdb", "annotations → JSON → LMDB")),
     (("kernels", "the numerics: one C++ source per operation, for CPU and CUDA (cpm_kernels)"),),
 )
@@ -30,22 +35,22 @@ HOUSE = (
 
 def house() -> Drawing:
     """Which folder may import from which: from every row below its own."""
-    d = Drawing(860, 560, "The house: folders from tools down to kernels; imports run downwards only")
+    d = Drawing(860, 624, "The house: folders from tools down to kernels; imports run downwards only")
     left, width, row, gap = 130, 710, 50, 14
     for number, floor in enumerate(HOUSE):
         y = 20 + number * (row + gap)
         each = (width - gap * (len(floor) - 1)) / len(floor)
-        fill = GREEN if number == 0 else BLUE if number < 6 else AMBER if number < 7 else RED
+        fill = GREEN if number == 0 else BLUE if number < 7 else AMBER if number < 8 else RED
         for place, (name, words) in enumerate(floor):
             d.labelled(left + place * (each + gap), y, each, row, f"{name}/", words, fill)
         if number:
             d.arrow([(left + width / 2, y - gap), (left + width / 2, y - 1)])
-    top, bottom = 20 + row + gap, 20 + 5 * (row + gap) + row
+    top, bottom = 20 + row + gap, 20 + 6 * (row + gap) + row
     d.line([(120, top), (110, top), (110, bottom), (120, bottom)], LINE)
     d.text(100, (top + bottom) / 2 - 4, "cpm_repro/", 13, anchor="end", bold=True)
     d.text(100, (top + bottom) / 2 + 14, "the method", 11, SOFT, "end")
     rule = "A folder imports from the rows below its own; never from above, never from its neighbour."
-    d.text(left, 545, rule, 11, SOFT)
+    d.text(left, 609, rule, 11, SOFT)
     return d
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cpm_repro.models import zoo
 from prototxt_import.deployment import DEFAULT, Variant
 from prototxt_import.files import InputError, first_five, replacing
 from prototxt_import.formats import schema
@@ -113,13 +114,16 @@ def load(
     channel_order: str | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
 ) -> Net:
-    """The net of these weights in whatever file `read_model` reads, told by what is in it; in the TEST phase it is in
-    torch's `eval()` mode. Runs no code from the file.
+    """The net of these weights in whatever file `read_model` reads, told by what is in it, or a model of the package by
+    its name (`load("lsp-small")`); in the TEST phase it is in torch's `eval()` mode. Runs no code from the file.
 
     prototxt: its net; Caffe's weights and what this project wrote carry it. channel_order: "bgr" or "rgb", which a
     state_dict from elsewhere must say; weights of RGB are made to take BGR. input_shapes: of input blobs, for a net
     without sizes or for other ones (see `deployment.Variant`). InputError says what is missing.
     """
+    if prototxt is None and str(weights) in zoo.names() and not Path(weights).exists():
+        shipped = zoo.find(str(weights))
+        weights, prototxt = shipped.weights, shipped.prototxt
     variant = Variant(phase, input_shapes=input_shapes or {})
     model = read_model(Path(weights), None if prototxt is None else Path(prototxt), channel_order, variant, engine)
     return model.net.train(phase != "TEST")

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+import cpm_repro
 from cpm_repro.models import zoo
 from cpm_repro.network.stages import stage_blobs
 from prototxt_import.files import InputError
@@ -55,6 +56,11 @@ def test_every_model_is_whole(name):
     read_net(model.folder / "train.prototxt")
     assert read_solver(model.folder / "solver.prototxt").net == "train.prototxt"
     assert model.data and model.terms and model.training and model.scores
+
+
+def test_a_model_is_loaded_by_its_name():
+    net = cpm_repro.load("lsp-small")
+    assert not net.training and net.input_shapes == {"data": (1, 4, 184, 184)}
 
 
 def test_all_models_together_are_small():
