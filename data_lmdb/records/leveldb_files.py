@@ -133,9 +133,13 @@ def table_blocks(data: Bytes) -> Iterator[tuple[int, int]]:
         raise Broken("expected a table's footer, found something else: the file is cut short")
     _, place = _handle(footer, 0)
     index, _ = _handle(footer, place)
-    block = table_block(data, *index)
-    for entry in _block_entries(block):
-        yield _handle(block, entry[1])[0]
+    block, end = table_block(data, *index), 0
+    for _, place, _ in _block_entries(block):
+        (offset, length), _ = _handle(block, place)
+        if offset < end:
+            raise Broken(f"expected the blocks of a table one after the other, found one at byte {offset} again")
+        end = offset + length
+        yield offset, length
 
 
 def table_block(data: Bytes, offset: int, length: int) -> bytes:

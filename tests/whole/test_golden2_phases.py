@@ -15,6 +15,7 @@ from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.solverstate import read_solverstate
 from prototxt_import.net import Net
 from tests.bits import assert_same_bits
+from tests.cpm_repro.training.test_processes import run as torchrun
 from tests.whole.phases import copied, said
 
 
@@ -105,6 +106,14 @@ def test_the_log_and_the_snapshots_are_the_originals(
     expected = golden2 / run.partition("/")[0] / model.name
     assert read_caffemodel(model) == read_caffemodel(expected)
     assert read_solverstate(model.with_suffix(".solverstate")) == read_solverstate(expected.with_suffix(".solverstate"))
+
+
+@pytest.mark.parametrize("name", ["cpm", "two"])
+def test_two_processes_say_the_same(golden2: Path, folder: Path, name: str) -> None:
+    """Each tests the whole test nets, so that all have the same random numbers."""
+    done = torchrun(2, folder / f"{name}_solver.prototxt", "--engine", "exact", "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert said((folder / f"{name}.log").read_text()) == said((golden2 / f"test_phase/{name}.log").read_text())
 
 
 def test_a_resumed_run_is_the_original_ones(golden2: Path, folder: Path) -> None:

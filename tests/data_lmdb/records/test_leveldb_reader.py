@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_lmdb.records.leveldb_files import MAGIC
 from data_lmdb.records.leveldb_reader import LevelDbReader
 from data_lmdb.records.reader import LmdbReader
 from prototxt_import.files import InputError
-from tests.data_lmdb.records.leveldb_writer import batch, log_file, table, write_leveldb
+from tests.data_lmdb.records.leveldb_writer import batch, block, log_file, number, table, write_leveldb
 
 RECORDS = [(f"{index:05d}".encode(), bytes([index]) * (50 * index) + b"end") for index in range(9)]
 
@@ -92,6 +93,17 @@ def test_what_is_no_leveldb_is_refused(tmp_path: Path, name: str, content: bytes
     if content is not None:
         (folder / name).write_bytes(content)
     with pytest.raises(InputError, match=said):
+        LevelDbReader(folder)
+
+
+def test_a_block_that_a_table_names_again_and_again_is_refused(tmp_path: Path) -> None:
+    """Else a small file could keep a reader busy for ever."""
+    entries = block([(key + bytes(7) + b"\x01", value) for key, value in RECORDS[:2]])
+    index = block([(b"%09d" % n + bytes(8), number(0) + number(len(entries))) for n in range(3)])
+    handles = b"".join(number(value) for value in (len(entries) + 5, 0, len(entries) + 5, len(index)))
+    tail = handles.ljust(40, b"\0") + MAGIC.to_bytes(8, "little")
+    folder = write_leveldb(tmp_path / "db", {5: entries + bytes(5) + index + bytes(5) + tail}, {})
+    with pytest.raises(InputError, match=r"000005\.ldb: expected the blocks of a table one after the other"):
         LevelDbReader(folder)
 
 
