@@ -122,10 +122,10 @@ class LiveOpenBlas:
 
     def close(self) -> None:
         """Ends the process."""
-        if self._process.poll() is None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
 
     def ask(self, calls: list[tuple[Any, ...]]) -> list[Any]:
         """The results of calls (name of a method of Library, arguments …), in order."""

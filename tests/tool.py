@@ -11,6 +11,7 @@ from typing import NamedTuple
 from unittest import mock
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py") if path.stem != "__init__")
@@ -41,6 +42,12 @@ def run_tool(name: str, *arguments: object, cwd: Path | None = None) -> Result:
     finally:
         os.chdir(before)
     return Result(ended.value.code or 0, stdout.getvalue(), stderr.getvalue())
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a picture in a file."""
+    with Image.open(path) as picture:
+        return picture.size
 
 
 def assert_refused(result: Result, *said: str) -> None:

@@ -131,9 +131,10 @@ def test_a_reader_that_goes_away_early():
     tool = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     )
-    tool.stdout.read(5)
-    tool.stdout.close()
-    assert tool.stderr.read() == b"" and tool.wait() == 141
+    with tool:
+        tool.stdout.read(5)
+        tool.stdout.close()
+        assert tool.stderr.read() == b"" and tool.wait() == 141
 
 
 @pytest.mark.parametrize(

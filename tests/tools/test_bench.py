@@ -4,13 +4,12 @@ import json
 
 import pytest
 import torch
-from PIL import Image
 
 from cpm_repro.benchmarks import data, infer, labels, measure, networks, tables
 from cpm_repro.network.specification import Widths
 from data_lmdb.records.record import encode
 from data_lmdb.records.writer import write_lmdb
-from tests.tool import assert_refused, run_tool
+from tests.tool import assert_refused, picture_size, run_tool
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +42,7 @@ def assert_written(folder, result):
     """Exit code 0; the JSON, after a look at the others."""
     assert result.returncode == 0, result.stderr
     assert (folder / "r.md").read_text() == result.stdout and "\n\nMeasured on 20" in result.stdout
-    assert Image.open(folder / "r.png").size > (400, 300)
+    assert picture_size(folder / "r.png") > (400, 300)
     report = json.loads((folder / "r.json").read_text())
     assert report["machine"]["cores"] >= 1 and report["machine"]["versions"]["torch"]
     return report

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from data_lmdb import joints
-from tests.tool import assert_refused, run_tool
+from tests.tool import assert_refused, picture_size, run_tool
 from tests.tools.tiny_cpm import write_detector, write_net
 
 
@@ -109,7 +109,7 @@ def test_the_drawing_has_the_pictures_size_and_openpose_reads_the_joints(tmp_pat
     )
     assert result.returncode == 0, result.stderr
     assert "<canvas" in (out / "a.html").read_text()
-    assert Image.open(out / "a_pose.png").size == (73, 91)
+    assert picture_size(out / "a_pose.png") == (73, 91)
     (person,) = json.loads((out / "a_keypoints.json").read_text())["people"]
     (result,) = json.loads((out / "poses.json").read_text())
     assert person["pose_keypoints_2d"] == [*result["keypoints"], 0, 0, 0]
@@ -125,7 +125,7 @@ def test_pictures_are_turned_upright(tmp_path, net):
     assert result.returncode == 0, result.stderr
     turned, plain = json.loads((tmp_path / "out" / "poses.json").read_text())
     assert turned["keypoints"] == plain["keypoints"]
-    assert Image.open(tmp_path / "out" / "a_pose.png").size == (90, 60)
+    assert picture_size(tmp_path / "out" / "a_pose.png") == (90, 60)
 
 
 def test_videos_get_poses_and_a_table_by_frame(tmp_path, net):

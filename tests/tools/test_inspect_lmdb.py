@@ -10,7 +10,7 @@ from data_lmdb.annotations import write_json
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.writer import write_lmdb
 from tests.annotated_people import annotation, pixels
-from tests.tool import assert_refused, run_tool
+from tests.tool import assert_refused, picture_size, run_tool
 
 
 def person(number):
@@ -125,7 +125,7 @@ def test_shows_records_with_their_people(lmdb, tmp_path, chosen, shape):
     out = tmp_path / "picture.png"
     result = run_tool("inspect_lmdb", lmdb, "--show", chosen, "--out", out)
     assert result.returncode == 0, result.stderr
-    width, height = Image.open(out).size
+    width, height = picture_size(out)
     assert (width > height) == (shape == "two rows") and min(width, height) > 500
     assert len(np.unique(np.asarray(Image.open(out).convert("RGB")).reshape(-1, 3), axis=0)) > 1000
 

@@ -10,7 +10,7 @@ def test_pictures_table_and_annotations(tmp_path):
     made = run_tool("make_people", "--count", 5, "--seed", 3, "--validation-count", 2, "--out", out)
     assert made.returncode == 0, made.stderr
     assert sorted(p.name for p in (out / "images").iterdir()) == [f"{i:06d}.jpg" for i in range(5)]
-    rows = list(csv.DictReader((out / "people.csv").open()))
+    rows = list(csv.DictReader((out / "people.csv").read_text().splitlines()))
     assert f"{len(rows)} people in 5 pictures" in made.stdout
     assert {r["image"] for r in rows if r["validation"] == "1"} == {"000003.jpg", "000004.jpg"}
     read = run_tool("make_json", "own", out / "people.csv", "--images", out / "images", "--out", tmp_path / "a.json")

@@ -1,9 +1,7 @@
 """tools/plot_log.py: a log of this project's own lines becomes a picture; what is no log is refused."""
 
-from PIL import Image
-
 from cpm_repro.training import log as caffe_log
-from tests.tool import assert_refused, run_tool
+from tests.tool import assert_refused, picture_size, run_tool
 
 
 def write_log(path) -> None:
@@ -22,7 +20,7 @@ def test_a_log_becomes_a_picture(tmp_path):
     assert result.returncode == 0, result.stderr
     printed = result.stdout
     assert "10 displayed iterations, the last 90" in printed and "loss_stage2: first 25, last 0.543478" in printed
-    assert Image.open(out).size > (300, 200)
+    assert picture_size(out) > (300, 200)
 
 
 def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path):

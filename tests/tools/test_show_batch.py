@@ -7,7 +7,7 @@ from PIL import Image
 from cpm_repro.benchmarks import data
 from data_lmdb.records.record import encode
 from data_lmdb.records.writer import write_lmdb
-from tests.tool import assert_refused, run_tool
+from tests.tool import assert_refused, picture_size, run_tool
 
 PROTOTXT = """
 layer { name: "data" type: "CPMData" top: "data" top: "label"
@@ -32,9 +32,9 @@ def show(net, *arguments):
 def test_a_batch_becomes_a_picture_with_a_row_per_sample(net, tmp_path):
     assert "written" in show(net, "--samples", 3, "--out", tmp_path / "three.png").stdout
     show(net, "--samples", 1, "--out", tmp_path / "one.png")
-    three, one = (Image.open(tmp_path / f"{name}.png") for name in ("three", "one"))
-    assert three.width == one.width and 2 < three.height / one.height < 3
-    assert len(np.unique(np.asarray(three.convert("RGB")).reshape(-1, 3), axis=0)) > 1000
+    (width, height), one = picture_size(tmp_path / "three.png"), picture_size(tmp_path / "one.png")
+    assert width == one[0] and 2 < height / one[1] < 3
+    assert len(np.unique(np.asarray(Image.open(tmp_path / "three.png").convert("RGB")).reshape(-1, 3), axis=0)) > 1000
 
 
 def test_the_seed_decides_what_is_shown(net, tmp_path):
@@ -46,7 +46,7 @@ def test_the_seed_decides_what_is_shown(net, tmp_path):
 
 def test_steps_of_one_sample(net, tmp_path):
     show(net, "--steps", 2, "--profile", "opencv2", "--out", tmp_path / "steps.png")
-    width, height = Image.open(tmp_path / "steps.png").size
+    width, height = picture_size(tmp_path / "steps.png")
     assert width > 3 * height
 
 

@@ -18,7 +18,7 @@ from prototxt_import.formats.prototxt import read_net, read_solver
 from prototxt_import.net import load_net
 from tests.annotated_people import PEOPLE, pixels, write_people
 from tests.bits import assert_same_bits
-from tests.tool import ROOT, TOOLS, assert_refused, run_tool
+from tests.tool import ROOT, TOOLS, assert_refused, picture_size, run_tool
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_prototxts_to_snapshots_to_pt_and_back(models):
     more = ["--trace", models / "trace.npz", "--timeline", models / "threads.png", "--plans", models / "plans.json"]
     result = run_tool("train", "--solver", models / "solver.prototxt", *more)
     assert result.returncode == 0, result.stderr
-    assert "ms an iteration waiting for data" in result.stdout and Image.open(models / "threads.png").size > (400, 100)
+    assert "ms an iteration waiting for data" in result.stdout and picture_size(models / "threads.png") > (400, 100)
     assert "images 4, training" in (models / "plans.json").read_text()
     assert "Iteration 3, loss = " in result.stdout and "Train net output #1: loss_stage2 = " in result.stdout
     assert list(parse_log(models / "cpm.log").iterations) == [0, 1, 2, 3, 4]
@@ -207,7 +207,7 @@ def test_held_out_people_are_scored_and_drawn_and_change_no_bit(tmp_path, people
     rows = list(csv.DictReader((tmp_path / "models/cpm.csv").read_text().splitlines()))
     assert [row["iteration"] for row in rows if row["PCK@0.2"]] == ["3", "4"]
     for iteration in (2, 4):
-        assert Image.open(tmp_path / f"models/cpm_iter_{iteration}.png").width > 200
+        assert picture_size(tmp_path / f"models/cpm_iter_{iteration}.png")[0] > 200
     assert_refused(run_tool("train", "--solver", solver, "--overwrite", "--preview", 2), "expected --held-out DIR")
     (tmp_path / "models/deploy.prototxt").unlink()
     assert_refused(run_tool("train", "--solver", solver, "--overwrite", *watching), "deploy.prototxt: cannot be read")

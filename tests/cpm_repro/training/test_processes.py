@@ -85,13 +85,13 @@ def test_the_fast_engine_is_within_a_millionth(golden, tmp_path):
 def endless(golden, tmp_path) -> Iterator[subprocess.Popen]:
     """Two processes that have begun to train and would go on."""
     solver = solver_of(golden, tmp_path, "replay_itersize", max_iter=100000, snapshot=100000)
-    process = subprocess.Popen(torchrun(2, solver), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while "Iteration 0, loss" not in process.stdout.readline():
-        assert process.poll() is None, process.stderr.read()
-    yield process
-    if process.poll() is None:
-        process.kill()
-        process.communicate()
+    with subprocess.Popen(torchrun(2, solver), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while "Iteration 0, loss" not in process.stdout.readline():
+            assert process.poll() is None, process.stderr.read()
+        yield process
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def test_ctrl_c_snapshots_once_and_stops(endless, tmp_path):
