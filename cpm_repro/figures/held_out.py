@@ -33,12 +33,12 @@ class DrawnHeldOut:
 
 
 def held_out_figure(look: Look) -> Figure:
-    """Two pictures a person: as annotated, and as found."""
+    """Two pictures a person: as annotated, and as found, joints far away at the picture's edge."""
     pictures, poses, present, titles = [], [], [], []
     for picture, truth, joints in zip(look.pictures, look.truths, look.joints, strict=True):
         part, corner = _around(picture, truth)
         pictures += [part, part]
-        poses += [truth.parts - corner, joints - corner]
+        poses += [truth.parts - corner, np.clip(joints - corner, 0, np.array(part.shape[1::-1]) - 1)]
         present += [truth.present, np.ones(len(joints), bool)]
         titles += ["annotated", "found"]
     return contact_sheet(pictures, poses, titles, 6, present)
