@@ -48,6 +48,9 @@ class Net(nn.Module):
         only_shapes: leaves the blobs without memory, for their shapes to be checked before `allocate` asks for it.
         data_shapes: by layer, the tops' shapes of data layers whose files say them (see `layer.DATA_TYPES`).
 
+    `net.trained` has what is known of its training beside its weights: `target_dist` and `sigma_center` of a pose
+    machine, which testing needs.
+
     `net.random` is the one stream of Caffe's process: the fillers draw from it first, then every pass's dropout.
     """
 
@@ -70,6 +73,7 @@ class Net(nn.Module):
             if not spec.HasField("phase"):
                 spec.phase = getattr(schema, phase)
         self.phase, self.engine = phase, make_engine(engine)
+        self.trained: dict[str, float] = {}
         self.layers = Layers()
         self.blob_shapes: dict[str, Shape] = {}
         self._automatic: list[str] = []

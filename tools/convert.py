@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from cpm_repro import command_line
+from cpm_repro.inference.options import positive_number
 from cpm_repro.models import zoo
 
 EXAMPLE = """
@@ -25,8 +26,11 @@ python tools/convert.py --weights build/demo/people.pt --out build/demo/people.p
 def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.convert.weights import convert
 
+    trained = {"target_dist": arguments.target_dist, "sigma_center": arguments.sigma_center}
+    trained = {name: value for name, value in trained.items() if value is not None}
     if arguments.model:
         shipped = zoo.find(arguments.model)
+        trained = {"target_dist": shipped.target_dist, "sigma_center": shipped.sigma_center, **trained}
         arguments.weights, arguments.prototxt = shipped.weights, shipped.prototxt
     model = convert(
         arguments.weights,
@@ -35,6 +39,7 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.channel_order,
         arguments.dynamic,
         command_line.variant(arguments),
+        trained,
     )
     if model.swapped:
         print(f"red and blue swapped in {', '.join(model.swapped)}")
@@ -68,6 +73,13 @@ def arguments_parser() -> argparse.ArgumentParser:
         "that the result takes BGR (default: bgr for Caffe's weights and this project's)",
     )
     command_line.add_variant(parser)
+    for name, what in (("--target-dist", "D"), ("--sigma-center", "S")):
+        parser.add_argument(
+            name,
+            metavar=what,
+            type=positive_number,
+            help="of a pose machine's training; .pt and .safetensors carry it, so that testing need not be told",
+        )
     parser.add_argument(
         "--dynamic",
         action="store_true",

@@ -2,6 +2,7 @@
 told apart by what is in them, whatever their names end in. No code of a file is ever run.
 """
 
+import math
 import os
 import pickle
 import warnings
@@ -28,10 +29,11 @@ _PREFIXES = ("module.", "_orig_mod.", "layers.")
 
 class StateDict(NamedTuple):
     """What the file has by name, tensors if it is a state dict, without the prefixes of what wrapped the net; and the
-    prototxt's text if this project wrote it."""
+    prototxt's text, and what is known of the training, if this project wrote it."""
 
     entries: dict[str, object]
     prototxt: str | None
+    trained: dict[str, float]
 
 
 def is_state_dict(path: str | os.PathLike[str]) -> bool:
@@ -55,7 +57,22 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
         isinstance(prototxt, str) and isinstance(content.get("state_dict"), Mapping)
     ):
         raise InputError(f"{path}: expected a prototxt and a state_dict, as format {FORMAT} has, found {list(content)}")
-    return StateDict(_checked(_innermost(content), path), prototxt)
+    return StateDict(_checked(_innermost(content), path), prototxt, _trained(content) if prototxt else {})
+
+
+def _trained(content: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers above 0 of those that testing needs; a `.pt` has them in `meta`, a `.safetensors` as text."""
+    meta = content.get("meta")
+    found = {**content, **(meta if isinstance(meta, Mapping) else {})}
+    trained = {}
+    for name in ("target_dist", "sigma_center"):
+        try:
+            value = float(found.get(name, 0))
+        except (TypeError, ValueError):
+            continue
+        if 0 < value < math.inf:
+            trained[name] = value
+    return trained
 
 
 def _innermost(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -45,9 +45,13 @@ def save_pt(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
     """Writes `{"format", "prototxt", "state_dict", "meta"}`; `prototxt` is the text of the net's file.
 
     `torch.load(path, weights_only=True)` reads it, and `load` makes a net of it. `meta` says what the input blobs
-    are: their shapes, and `channel_order`, which is "bgr" in everything this project writes.
+    are: their shapes, and `channel_order`, which is "bgr" in everything this project writes; and it has `net.trained`.
     """
-    meta = {"channel_order": "bgr", "inputs": {name: list(shape) for name, shape in net.input_shapes.items()}}
+    meta = {
+        "channel_order": "bgr",
+        **net.trained,
+        "inputs": {name: list(shape) for name, shape in net.input_shapes.items()},
+    }
     content = io.BytesIO()
     torch.save({"format": FORMAT, "prototxt": prototxt, "state_dict": net.state_dict(), "meta": meta}, content)
     with replacing(path) as temporary:
@@ -60,7 +64,8 @@ def save_safetensors(path: str | os.PathLike[str], net: Net, prototxt: str) -> N
         from safetensors.torch import save
     plain = {"memory_format": torch.contiguous_format}
     state = {name: value.clone(**plain) for name, value in net.state_dict().items()}  # shared blobs: one copy each
-    content = save(state, {"format": FORMAT, "prototxt": prototxt, "channel_order": "bgr"})
+    trained = {name: repr(value) for name, value in net.trained.items()}
+    content = save(state, {"format": FORMAT, "prototxt": prototxt, "channel_order": "bgr", **trained})
     with replacing(path) as temporary:
         temporary.write_bytes(_in_fixed_order(content))
 
@@ -194,7 +199,7 @@ def _stored(path: Path) -> schema.NetParameter:
 def _net_of_state_dict(
     path: Path, prototxt: Path | None, channel_order: str | None, variant: Variant, engine: str | Operations
 ) -> tuple[Net, str]:
-    state, own = read_state_dict(path)
+    state, own, trained = read_state_dict(path)
     if own is None and prototxt is None:
         raise InputError(f"{path}: expected a prototxt with a state_dict that is not of this project, found none")
     if own is None and channel_order is None:
@@ -204,7 +209,9 @@ def _net_of_state_dict(
         )
     text, where = (own or "", path) if prototxt is None else (read_text(prototxt), prototxt)
     text = variant.text_of(text, str(where))
-    return _filled(parse_net(text, str(where)), where, state, path, variant.phase, engine), text
+    net = _filled(parse_net(text, str(where)), where, state, path, variant.phase, engine)
+    net.trained.update(trained)
+    return net, text
 
 
 def _filled(
@@ -247,16 +254,19 @@ def convert(
     channel_order: str | None = None,
     dynamic: bool = False,
     variant: Variant = DEFAULT,
+    trained: Mapping[str, float] | None = None,
 ) -> Model:
     """Writes the weights in the form that `out`'s suffix names (see WRITERS and `read_model`); returns the model.
 
-    dynamic: for any number of images of any size, in forms that have sizes.
+    dynamic: for any number of images of any size, in forms that have sizes. trained: `target_dist` and `sigma_center`
+    of a pose machine's training, which `.pt` and `.safetensors` carry.
     """
     if out.suffix not in WRITERS:
         raise InputError(f"{out}: expected a name that ends in {', '.join(WRITERS)}, found '{out.suffix}'")
     if dynamic and out.suffix not in OF_ANY_SIZE:
         raise InputError(f"{out}: expected a name that ends in {' or '.join(OF_ANY_SIZE)}, for any size (--dynamic)")
     model = read_model(source, prototxt, channel_order, variant)
+    model.net.trained.update(trained or {})
     if dynamic:
         OF_ANY_SIZE[out.suffix](out, model.net, model.prototxt, True)
     else:

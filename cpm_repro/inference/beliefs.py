@@ -22,7 +22,7 @@ from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
 from .crops import Crop, Person, average_maps, check_picture, middle, person_crops, read_upright
-from .protocol import BATCH, RELEASE_SCALES, RELEASE_SIGMA, Protocol
+from .protocol import BATCH, RELEASE_SCALES, Protocol
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,7 +158,7 @@ def estimate_pose(
     scale: float | None = None,
     scales: Sequence[float] = RELEASE_SCALES,
     target_dist: float | None = None,
-    sigma_center: float = RELEASE_SIGMA,
+    sigma_center: float | None = None,
     where: str = "the person",
 ) -> Pose:
     """The pose of the person at `center` (x, y; 0-based pixels; default: the picture's middle) who is `scale` * 200 px
@@ -166,7 +166,8 @@ def estimate_pose(
 
     image: a file's name, or uint8 (H, W, 3) in the order B, G, R. scales: multipliers whose maps are averaged
     (`(1.0,)` for speed).
-    target_dist, sigma_center (px of the input): as in training; default: the release's share of the input, and 21.
+    target_dist, sigma_center (px of the input): as in training; default: what the network's file says of them,
+    else the release's share of the input, and 21, with a warning where the input is none of 368 px.
     where: names the person in errors.
     """
     if not isinstance(image, np.ndarray):

@@ -36,9 +36,11 @@ def add_testing_options(to: argparse.ArgumentParser) -> None:
     """--model or --prototxt, --weights or --seed; --scales, --target-dist, --sigma-center, --device, --engine and
     --threads. `network` asks for the first ones when it needs them."""
     to.add_argument("--model", metavar="NAME", help=f"a model of the package (`cpm models`): {', '.join(zoo.names())}")
-    to.add_argument("--prototxt", metavar="P", type=Path, help="the deploy network")
+    to.add_argument(
+        "--prototxt", metavar="P", type=Path, help="the deploy network; not needed where the weights have it"
+    )
     weights = to.add_mutually_exclusive_group()
-    weights.add_argument("--weights", metavar="W", type=Path, help="its weights, .caffemodel or .caffemodel.h5")
+    weights.add_argument("--weights", metavar="W", type=Path, help="its weights, .caffemodel, .pt, .safetensors, …")
     weights.add_argument("--seed", metavar="N", type=int, help="no weights: what its fillers give, before any training")
     to.add_argument(
         "--scales",
@@ -85,15 +87,17 @@ def use_model(arguments: argparse.Namespace) -> None:
 
 def network(arguments: argparse.Namespace) -> "Net":
     """The network that these options name, with its weights, on its device; InputErrors name the files."""
+    from cpm_repro.convert.weights import load
     from prototxt_import.net import load_net
 
     use_model(arguments)
-    if arguments.prototxt is None or (arguments.weights is None and arguments.seed is None):
+    if arguments.weights is not None:  # a prototxt is needed only where they lack their net
+        return load(arguments.weights, arguments.prototxt, engine=arguments.engine).to(arguments.device)
+    if arguments.prototxt is None or arguments.seed is None:
         given = [name for name in ("prototxt", "weights", "seed") if getattr(arguments, name) is not None]
         found = f"only --{given[0]}" if given else "none of them"
         raise InputError(f"the network: expected --prototxt and --weights (or --seed), or --model, found {found}")
-    net = load_net(arguments.prototxt, arguments.weights, engine=arguments.engine, seed=arguments.seed)
-    return net.to(arguments.device)
+    return load_net(arguments.prototxt, engine=arguments.engine, seed=arguments.seed).to(arguments.device)
 
 
 def protocol(
@@ -103,7 +107,8 @@ def protocol(
 
     release_target_dist: without --target-dist, a person's size at the release's input of 368 px.
     """
-    boxsize = net_boxsize(net, str(arguments.prototxt))
-    target_dist = arguments.target_dist or target_dist_for(boxsize, release_target_dist)
-    sigma = arguments.sigma_center or RELEASE_SIGMA
+    boxsize = net_boxsize(net, str(arguments.prototxt or arguments.weights))
+    trained = getattr(net, "trained", {})
+    target_dist = arguments.target_dist or trained.get("target_dist") or target_dist_for(boxsize, release_target_dist)
+    sigma = arguments.sigma_center or trained.get("sigma_center") or RELEASE_SIGMA
     return Protocol(boxsize, target_dist, sigma, arguments.scales, batch, arguments.mirror)

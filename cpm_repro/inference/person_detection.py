@@ -23,7 +23,7 @@ from prototxt_import.net import Net
 from .beliefs import Pose, estimate_poses, forward
 from .crops import LARGEST_FACTOR, PAD_VALUE, SMALLEST_FACTOR, Person, check_picture, read_upright
 from .imresize import imresize
-from .protocol import BATCH, RELEASE_SCALES, RELEASE_SIGMA, Protocol
+from .protocol import BATCH, RELEASE_SCALES, Protocol
 
 RELEASE_THRESHOLD = 0.5
 
@@ -141,7 +141,7 @@ def estimate_all_poses(
     scale: float | None = None,
     scales: Sequence[float] = RELEASE_SCALES,
     target_dist: float | None = None,
-    sigma_center: float = RELEASE_SIGMA,
+    sigma_center: float | None = None,
     threshold: float = RELEASE_THRESHOLD,
     batch_size: int = BATCH,
 ) -> list[Pose]:

@@ -5,6 +5,7 @@ network's input. The release's 41/35 (234 px of a 368 px input) belongs to the i
 the target its network was trained with, by default the same share of the input.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -48,14 +49,22 @@ class Protocol:
         cls,
         net: "Net",
         target_dist: float | None = None,
-        sigma: float = RELEASE_SIGMA,
+        sigma: float | None = None,
         scales: Sequence[float] = RELEASE_SCALES,
         batch: int = BATCH,
     ) -> "Protocol":
-        """The protocol at a network's input size; target_dist: by default the release's for that size."""
-        boxsize = net_boxsize(net)
+        """The protocol at a network's input size. target_dist, sigma: by default those of its training, where its file
+        says them (`Net.trained`); else the release's for that size, with a warning where that is not the release's."""
+        boxsize, trained = net_boxsize(net), getattr(net, "trained", {})
+        target_dist = trained.get("target_dist") if target_dist is None else target_dist
+        sigma = trained.get("sigma_center") if sigma is None else sigma
+        given = {"target_dist": target_dist, "sigma_center": sigma}
+        unknown = [name for name, value in given.items() if value is None]
+        if unknown and boxsize != RELEASE_BOX:
+            said = f"{' and '.join(unknown)} of the training not known: taking the release's for an input of"
+            warnings.warn(f"{said} {boxsize} px", stacklevel=3)
         target_dist = target_dist_for(boxsize) if target_dist is None else target_dist
-        return cls(boxsize, target_dist, sigma, tuple(scales), batch)
+        return cls(boxsize, target_dist, RELEASE_SIGMA if sigma is None else sigma, tuple(scales), batch)
 
 
 def net_boxsize(net: "Net", where: str = "the network") -> int:

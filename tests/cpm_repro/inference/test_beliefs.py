@@ -16,6 +16,7 @@ from data_lmdb import joints
 from prototxt_import.files import InputError
 from tests.bits import assert_same_bits
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*of the training not known")
 BOX = 64
 
 
@@ -249,3 +250,9 @@ def test_a_pose_in_a_file_in_its_middle(tmp_path):
     assert_same_bits(found.maps, expected.maps)
     with pytest.raises(InputError, match=r"none\.png: "):
         estimate_pose(str(tmp_path / "none.png"), DotNet())
+
+
+def test_numbers_of_the_training_that_are_not_known_are_said():
+    picture = dotted_picture(81, 91, [(41, 42), (56, 38), (47, 51)])
+    with pytest.warns(UserWarning, match="target_dist and sigma_center of the training not known: .* 64 px"):
+        estimate_pose(picture, DotNet(), scales=(1.0,))
