@@ -34,6 +34,12 @@ def golden2() -> Path:
 
 
 @pytest.fixture(scope="session")
+def release_annotations() -> Path:
+    """../shared/annotations: MPII's whole JSON, the validation list's file, FLIC's examples; no photographs."""
+    return _shared_folder("annotations")
+
+
+@pytest.fixture(scope="session")
 def lspet() -> Path:
     """../shared/lspet: 2,500 photographs of the LSP extended set, with joints.mat."""
     return _shared_folder("lspet")

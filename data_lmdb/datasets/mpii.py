@@ -7,6 +7,9 @@ become annolist_index and people_index: p counts everybody in the image, also pe
 that is how the list of Tompson et al.'s 2,958 validation persons counts them.
 
 is_visible is a number, a text or nothing at all; only 0 and '0' mean an occluded joint.
+
+The list does not name everybody in its 2,729 images. As in the release's JSON, who is not named there gets no
+annotation (a training set with them would hold the validation's photographs) but is one of the others.
 """
 
 import os
@@ -23,6 +26,7 @@ from .marked_people import MarkedPerson, Progress, Skipped, annotations_of, imag
 from .matlab import field, number, numbers, read_variables, structs, text
 
 DATASET = "MPI"
+UNLISTED = "in an image of the validation list, but not named there"
 
 
 def mpii_annotations(
@@ -61,6 +65,7 @@ def _people(path: str | os.PathLike[str], validation: set[tuple[float, float]]) 
     if not annolist or len(annolist) != len(img_train):
         found = f"{len(annolist)} and {len(img_train)}"
         raise InputError(f"{path}: expected RELEASE.annolist and as many RELEASE.img_train, found {found}")
+    validation_images = {i for i, _ in validation}
     for i, image in enumerate(annolist, start=1):
         if img_train[i - 1] != 1:
             continue
@@ -76,6 +81,7 @@ def _people(path: str | os.PathLike[str], validation: set[tuple[float, float]]) 
                 annolist_index=i,
                 people_index=p,
                 is_validation=(i, p) in validation,
+                only_other=UNLISTED if i in validation_images and (i, p) not in validation else "",
             )
 
 

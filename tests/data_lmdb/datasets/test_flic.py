@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_lmdb.datasets.flic import flic_annotations
+from data_lmdb.datasets.flic import _people, flic_annotations
+from data_lmdb.datasets.marked_people import Skipped, annotations_of, usable
 from data_lmdb.joints import PARTS_9
 from prototxt_import.files import InputError
 from tests.data_lmdb.datasets.matlab_structs import EMPTY, save, struct_array
@@ -136,3 +137,16 @@ def test_truncated_files_and_nobody(folder):
         path.write_bytes(content[:length])
         with pytest.raises(InputError, match=r"examples\.mat: expected"):
             flic_annotations(path, folder)
+
+
+@pytest.mark.slow
+def test_all_of_flic(release_annotations):
+    """5,003 persons: nobody is skipped, every element is its own record in its order, and the test set is whole."""
+    path, skipped = release_annotations / "data_FLIC.mat", Skipped()
+    people = usable(_people(path, skipped), skipped)
+    sizes = {person.image: (720, 480) for person in people}
+    annotations = annotations_of(people, sizes, "FLIC", path, skipped)
+    assert skipped.lines() == [] and [a.annolist_index for a in annotations] == list(range(1, 5004))
+    assert (sum(a.is_validation for a in annotations), len(sizes)) == (1016, 4552)
+    assert all((a.joint_self[:, 2] == 1).all() and a.joint_self[0, 0] >= a.joint_self[3, 0] for a in annotations)
+    assert sum(a.number_of_others > 0 for a in annotations) == 885
