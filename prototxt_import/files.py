@@ -54,7 +54,10 @@ def check_unpacked(unpacked: int, packed: int, where: str) -> None:
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """InputError if there is a device, a pipe or a socket, from which reading may never end."""
+    """InputError if there is a device, a pipe or a socket, from which reading may never end, or no file can have that
+    name."""
+    if "\0" in os.fsdecode(path):
+        raise InputError(f"{path}: cannot be read: expected the name of a file, found one with a null byte")
     with suppress(OSError):
         kind = os.stat(path).st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):

@@ -94,7 +94,7 @@ class HDF5Data:
     def _load(self) -> None:
         """Reads the current file."""
         try:
-            with reading_hdf5(self._path) as reader:
+            with reading_hdf5(self._path) as reader, np.errstate(over="ignore"):  # too large a double is infinite
                 self._blobs = {top: reader.values(reader.dataset(top), "fiu").astype(np.float32) for top in self._tops}
         except InputError as error:
             raise InputError(f"{self._where}: {error}") from None

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from prototxt_import import files
-from prototxt_import.files import InputError, replacing
+from prototxt_import.files import InputError, read_bytes, replacing
 
 
 def fail_at(monkeypatch, name, number):
@@ -121,3 +121,8 @@ def test_pipes_and_devices_are_not_read(tmp_path):
             files.read_bytes(path)
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
         files.read_bytes(tmp_path)
+
+
+def test_a_name_that_no_file_can_have_is_told():
+    with pytest.raises(InputError, match="found one with a null byte"):
+        read_bytes("a\0b")
