@@ -23,6 +23,8 @@ from tests.small_release import asked_person, write_release
 from tests.tool import assert_refused, run_tool
 from tests.tools.tiny_cpm import write_net
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*of the training not known")
+
 
 def a_record(index: int, width: int = 90, joints: int = 16) -> Record:
     rng = np.random.default_rng(index)

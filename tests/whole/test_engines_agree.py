@@ -15,6 +15,8 @@ from prototxt_import.net import load_net
 from tests.bits import assert_same_bits
 from tests.tool import run_tool
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*of the training not known")
+
 PHOTOGRAPHS = 500
 MAP_TOLERANCE = 2e-5  # of the largest value of a stage's maps
 

@@ -15,6 +15,8 @@ from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
 from tests.bits import assert_same_bits
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*of the training not known")
+
 BOX = 64
 PROTOCOL = Protocol(BOX, target_dist_for(BOX), scales=(1.0,))
 NEUTRAL = 100

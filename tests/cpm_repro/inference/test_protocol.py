@@ -7,6 +7,8 @@ import pytest
 from cpm_repro.inference.protocol import RELEASE_SCALES, Protocol, net_boxsize, target_dist_for
 from prototxt_import.files import InputError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*of the training not known")
+
 
 def test_the_default_target_is_the_releases_share_of_the_input():
     assert target_dist_for(368) == 41 / 35 and target_dist_for(184) == 41 / 70
