@@ -5,7 +5,6 @@ files change places before each round, and a file's rows when it is read and onc
 std::random_shuffle, which takes numbers of C's rand().
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from prototxt_import.formats import schema
 from prototxt_import.formats.hdf5 import reading_hdf5
 
 Shape = tuple[int, ...]
-ONCE = ("hdf5.cpp:32",)
+_CLASSES = {"f": ("hdf5.cpp:32", "Datatype class: H5T_FLOAT"), "i": ("hdf5.cpp:35", "Datatype class: H5T_INTEGER")}
+ONCE = tuple(source for source, _ in _CLASSES.values())
 """The lines of source whose sentence a process says once, for all layers."""
 
 
@@ -27,7 +27,6 @@ class HDF5Data:
     """The batches of one HDF5Data layer; `random` is the rand() of the process. InputErrors name layer and file."""
 
     whole = True
-    said: Sequence[tuple[str, str]]
 
     def __init__(self, layer: schema.LayerParameter, folder: Path, random: GlibcRand) -> None:
         self._where, self._tops, self._random = f"layer {layer.name}", list(layer.top), random
@@ -39,13 +38,13 @@ class HDF5Data:
         self.said = [
             ("hdf5_data_layer.cpp:85", f"Loading list of HDF5 filenames from: {param.source}"),
             ("hdf5_data_layer.cpp:99", f"Number of HDF5 files: {len(self._paths)}"),
-            ("hdf5.cpp:32", "Datatype class: H5T_FLOAT"),
         ]
         self._files = list(range(len(self._paths)))  # in the order of this round
         self._file = self._row = 0
         if self._shuffles:
             random.shuffle(self._files)
-        self._load()
+        kinds = self._load()
+        self.said += [_CLASSES[kind] for kind in dict.fromkeys(kinds)]
         self._shapes = {top: (self._batch_size, *blob.shape[1:]) for top, blob in self._blobs.items()}
 
     def _listed(self, source: Path, folder: Path) -> list[Path]:
@@ -91,11 +90,12 @@ class HDF5Data:
     def _path(self) -> Path:
         return self._paths[self._files[self._file]]
 
-    def _load(self) -> None:
-        """Reads the current file."""
+    def _load(self) -> list[str]:
+        """Reads the current file; returns the kind of each dataset's numbers, "f" or "i"."""
         try:
             with reading_hdf5(self._path) as reader, np.errstate(over="ignore"):  # too large a double is infinite
-                self._blobs = {top: reader.values(reader.dataset(top), "fiu").astype(np.float32) for top in self._tops}
+                stored = {top: reader.values(reader.dataset(top), "fiu") for top in self._tops}
+                self._blobs = {top: values.astype(np.float32) for top, values in stored.items()}
         except InputError as error:
             raise InputError(f"{self._where}: {error}") from None
         counts = {top: len(blob) if blob.ndim else 0 for top, blob in self._blobs.items()}
@@ -104,6 +104,7 @@ class HDF5Data:
         self._rows = list(range(next(iter(counts.values()))))
         if self._shuffles:
             self._random.shuffle(self._rows)
+        return ["f" if values.dtype.kind == "f" else "i" for values in stored.values()]
 
     def state(self) -> dict[str, Any]:
         """Where the last batch left off: the file and row that come next, their orders, and rand()'s words."""

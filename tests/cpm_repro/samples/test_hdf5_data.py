@@ -92,3 +92,13 @@ def test_rows_of_another_shape_in_the_next_file(folder: Path) -> None:
 @pytest.mark.parametrize("name, seed", [("hdf5", 0), ("hdf5_one_file", 0), ("hdf5_shuffle", 504)])
 def test_the_originals_passes(golden2: Path, name: str, seed: int) -> None:
     assert_golden_passes(golden2 / f"data/{name}.prototxt", "TRAIN" if "shuffle" in name else "TEST", seed)
+
+
+def test_the_log_tells_kinds_of_numbers_once(folder: Path) -> None:
+    said = HDF5Data(layer_of(LAYER.format(3, "")), folder, GlibcRand()).said
+    assert [sentence for _, sentence in said] == [
+        "Loading list of HDF5 filenames from: files.txt",
+        "Number of HDF5 files: 2",
+        "Datatype class: H5T_FLOAT",
+        "Datatype class: H5T_INTEGER",
+    ]
