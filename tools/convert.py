@@ -1,5 +1,4 @@
-"""Converts a net's weights between Caffe's files and PyTorch's, the same bits, and the net into ONNX, a program of
-torch.export, or one file of Python.
+"""Converts weights between Caffe's files and PyTorch's, the same bits, and nets into ONNX, torch.export's or Python.
 
 .caffemodel, .caffemodel.h5, .pt and .safetensors turn into one another, and each of them into .onnx, .pt2 and .py,
 which need nothing of this project. A state_dict of another project's training (.pt, .pth or .safetensors, keys

@@ -33,6 +33,7 @@ HARMLESS = {
     "DataParameter.force_encoded_color": UNUSED,
     "DataParameter.prefetch": "how many batches wait",
     **{f"DataParameter.{name}": UNUSED for name in ("crop_size", "mean_file", "mirror", "scale")},
+    **{f"ImageDataParameter.{name}": UNUSED for name in ("crop_size", "mean_file", "mirror", "scale")},
     "Datum.float_data": "a Datum without bytes is refused",
     **{
         f"DetectionOutputParameter.{name}": ASIDE
