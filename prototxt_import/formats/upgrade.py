@@ -15,6 +15,7 @@ _V2_TYPES = {
     "IM2COL": "Im2col", "LRN": "LRN", "MVN": "MVN", "RELU": "ReLU", "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH",
 }  # fmt: skip
+_TRANSFORMED = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
 _SAME_IN_BOTH = ("name", "bottom", "top", "include", "exclude", "blobs", "loss_weight")
 
 
@@ -50,6 +51,18 @@ def _upgrade_layer(old: schema.V1LayerParameter, new: schema.LayerParameter, whe
     elif not weights:
         raise InputError(f"{where}: layer '{old.name}': expected a known V1 type, found none")
     _upgrade_param_specs(old, new)
+    _upgrade_transformation(new)
+
+
+def _upgrade_transformation(layer: schema.LayerParameter) -> None:
+    """What V1's data layers said of their pictures goes to `transform_param`; V2's layers ignore it there."""
+    if layer.type not in _TRANSFORMED:
+        return
+    param = getattr(layer, _TRANSFORMED[layer.type])
+    for name in ("scale", "mean_file", "crop_size", "mirror"):
+        if param.HasField(name):
+            setattr(layer.transform_param, name, getattr(param, name))
+            param.ClearField(name)
 
 
 def _upgrade_param_specs(old: schema.V1LayerParameter, new: schema.LayerParameter) -> None:
