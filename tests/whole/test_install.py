@@ -24,7 +24,7 @@ PREAMBLE = """
 import numpy as np, torch
 from prototxt_import.net import load_net
 crop = torch.rand(1, 4, 64, 64) - 0.5
-image = np.random.default_rng(0).integers(0, 256, (200, 240, 3)).astype(np.uint8)
+Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 240, 3)).astype(np.uint8)).save("photograph.jpg")
 person_net = load_net("person.prototxt", "person.caffemodel")
 """
 """What the README's example takes as given."""
