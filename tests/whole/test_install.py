@@ -22,6 +22,7 @@ from tests.tools.tiny_cpm import write_detector, write_net
 NOT_OF_THE_SOURCE = (".git", ".venv", "build", "dist", "*.egg-info", "*.so", "__pycache__", ".*_cache")
 PREAMBLE = """
 import numpy as np, torch
+from PIL import Image
 from prototxt_import.net import load_net
 crop = torch.rand(1, 4, 64, 64) - 0.5
 Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 240, 3)).astype(np.uint8)).save("photograph.jpg")
