@@ -25,6 +25,7 @@ from cpm_repro.training.trace import BlobRecorder
 from prototxt_import.exact import kernels
 from prototxt_import.net import load_net
 from tests.bits import assert_same_bits
+from tests.golden_cores import CoreRecord
 from tests.kernels.cuda_on_host import HostLauncher
 
 
@@ -101,6 +102,18 @@ def test_every_blob_of_a_cpm(twin: set[str], golden: Path) -> None:
     for blob in compared:
         assert_same_bits(blobs[blob].numpy(), expected[blob], blob)
     assert {"convolution", "convolution_lanes", "product_nn", "max_pool", "ave_pool", "relu"} <= twin
+
+
+@pytest.mark.parametrize("core", ["haswell", "haswell_threads2", "cooperlake_threads2", "nehalem"])
+def test_every_blob_of_other_machines(twin: set[str], golden: Path, golden2: Path, core: str) -> None:
+    name, record = golden / "net/mini_cpm_deploy", CoreRecord(golden2.parent, core)
+    engine = f"exact:{core.replace('_', '-')}"
+    net = load_net(name.with_suffix(".prototxt"), name.with_suffix(".caffemodel"), engine=engine)
+    with torch.no_grad():
+        blobs = net({"data": torch.from_numpy(np.load(f"{name}_blobs.npz")["data"])})
+    found = {blob: blobs[blob.removeprefix("mini/")].numpy() for blob in record.names("mini/")}
+    assert len(found) == 40 and not record.wrong(found)
+    assert core.startswith("cooperlake") or any(kernel.startswith(("fused_", "rounded_")) for kernel in twin)
 
 
 def test_the_first_iterations_of_training(twin: set[str], golden: Path) -> None:
