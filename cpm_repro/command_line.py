@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from cpm_repro.models import zoo
 from prototxt_import.files import InputError
 
 from . import streams
@@ -57,6 +58,26 @@ def add_subparser(to: "Subparsers", name: str, description: str, example: str) -
 def add_out(to: argparse._ActionsContainer, what: str, required: bool = True) -> None:
     """--out PATH: where the result goes; `what` says what it is."""
     to.add_argument("--out", metavar="PATH", required=required, help=what)
+
+
+def add_model(to: argparse._ActionsContainer) -> None:
+    """--model NAME, see `use_model`."""
+    to.add_argument("--model", metavar="NAME", help=f"a model of the package (`cpm models`): {', '.join(zoo.names())}")
+
+
+def use_model(parsed: argparse.Namespace, *instead_of: str) -> zoo.Model | None:
+    """The model that --model names, if it names one; its files are put where --prototxt and --weights would stand.
+
+    instead_of: the options that it stands for; InputError if one of them is given too.
+    """
+    if parsed.model is None:
+        return None
+    for name in instead_of:
+        if getattr(parsed, name) is not None:
+            raise InputError(f"--model {parsed.model}: expected no --{name} beside it, found one")
+    model = zoo.find(parsed.model)
+    parsed.prototxt, parsed.weights = model.prototxt, model.weights
+    return model
 
 
 def add_device(to: argparse._ActionsContainer) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from cpm_repro import command_line
 from cpm_repro.inference.options import positive_number
-from cpm_repro.models import zoo
 
 EXAMPLE = """
 python tools/convert.py --prototxt build/demo/models/deploy.prototxt \\
@@ -27,10 +26,9 @@ def main(arguments: argparse.Namespace) -> int:
 
     trained = {"target_dist": arguments.target_dist, "sigma_center": arguments.sigma_center}
     trained = {name: value for name, value in trained.items() if value is not None}
-    if arguments.model:
-        shipped = zoo.find(arguments.model)
-        trained = {"target_dist": shipped.target_dist, "sigma_center": shipped.sigma_center, **trained}
-        arguments.weights, arguments.prototxt = shipped.weights, shipped.prototxt
+    shipped = command_line.use_model(arguments, "prototxt")
+    if shipped:
+        trained = shipped.trained | trained
     model = convert(
         arguments.weights,
         arguments.out,
@@ -56,7 +54,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     weights = parser.add_mutually_exclusive_group(required=True)
     weights.add_argument("--weights", metavar="W", type=Path, help="what to convert")
-    weights.add_argument("--model", metavar="NAME", help=f"a model of the package: {', '.join(zoo.names())}")
+    command_line.add_model(weights)
     parser.add_argument("--prototxt", metavar="P", type=Path, help="its net; not needed where the weights have it")
     parser.add_argument(
         "--out",

@@ -111,10 +111,8 @@ def runs_from_network(arguments: argparse.Namespace, truths: "list[GroundTruth]"
     from cpm_repro.network.stages import stage_blobs
     from data_lmdb.records.reader import LmdbReader
 
-    whole, asked_dist = arguments.whole_picture, arguments.target_dist
     net = network(arguments)
-    if whole and asked_dist is None and arguments.target_dist:  # the model's, for people; a picture's is in proportion
-        arguments.target_dist *= scoring.WHOLE_PICTURE_TARGET_DIST / RELEASE_TARGET_DIST
+    whole = arguments.whole_picture
     by = protocol(arguments, net, scoring.WHOLE_PICTURE_TARGET_DIST if whole else RELEASE_TARGET_DIST)
     count = len(stage_blobs(net))
     stages = list(range(1, count + 1)) if arguments.stages else [arguments.stage or count]

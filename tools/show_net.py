@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 from cpm_repro import command_line
-from cpm_repro.models import zoo
 
 EXAMPLE = """
 python tools/show_net.py build/demo/models/deploy.prototxt --out build/demo/net.png
@@ -23,9 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     if arguments.out:
         sheet.check_format(arguments.out)
-    if arguments.model:
-        model = zoo.find(arguments.model)
-        arguments.prototxt, arguments.weights = model.prototxt, model.weights
+    command_line.use_model(arguments, "weights")
     net = load_net(arguments.prototxt, arguments.weights, **command_line.variant(arguments).options)
     layers = summary.summarize_layers(net)
     stages = summary.summarize_stages(net, layers)
@@ -47,7 +44,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     net = parser.add_mutually_exclusive_group(required=True)
     net.add_argument("prototxt", metavar="P", type=Path, nargs="?", help="the net")
-    net.add_argument("--model", metavar="NAME", help=f"a model of the package: {', '.join(zoo.names())}")
+    command_line.add_model(net)
     parser.add_argument("--weights", metavar="W", type=Path, help="show its weights' ranges too")
     command_line.add_variant(parser)
     command_line.add_out(parser, "the drawing, .png, .svg or .pdf", required=False)

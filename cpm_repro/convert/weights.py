@@ -128,7 +128,9 @@ def load(
     """
     if prototxt is None and str(weights) in zoo.names() and not Path(weights).exists():
         shipped = zoo.find(str(weights))
-        weights, prototxt = shipped.weights, shipped.prototxt
+        net = load(shipped.weights, shipped.prototxt, phase, engine, channel_order, input_shapes)
+        net.trained.update(shipped.trained)
+        return net
     variant = Variant(phase, input_shapes=input_shapes or {})
     model = read_model(Path(weights), None if prototxt is None else Path(prototxt), channel_order, variant, engine)
     return model.net.train(phase != "TEST")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cpm_repro import command_line
-from cpm_repro.models import zoo
 from prototxt_import.files import InputError
 
 from .protocol import BATCH, RELEASE_SCALES, RELEASE_SIGMA, RELEASE_TARGET_DIST, Protocol, net_boxsize, target_dist_for
@@ -35,7 +34,7 @@ def multipliers(text: str) -> tuple[float, ...]:
 def add_testing_options(to: argparse.ArgumentParser) -> None:
     """--model or --prototxt, --weights or --seed; --scales, --target-dist, --sigma-center, --device, --engine and
     --threads. `network` asks for the first ones when it needs them."""
-    to.add_argument("--model", metavar="NAME", help=f"a model of the package (`cpm models`): {', '.join(zoo.names())}")
+    command_line.add_model(to)
     to.add_argument(
         "--prototxt", metavar="P", type=Path, help="the deploy network; not needed where the weights have it"
     )
@@ -71,28 +70,16 @@ def add_testing_options(to: argparse.ArgumentParser) -> None:
     command_line.add_threads(to)
 
 
-def use_model(arguments: argparse.Namespace) -> None:
-    """Puts the files and the training's numbers of --model where its other options would stand."""
-    if arguments.model is None:
-        return
-    for name in ("prototxt", "weights", "seed"):
-        if getattr(arguments, name, None) is not None:
-            raise InputError(f"--model {arguments.model}: expected no --{name} beside it, found one")
-    model = zoo.find(arguments.model)
-    arguments.prototxt, arguments.weights = model.prototxt, model.weights
-    for name in ("target_dist", "sigma_center"):
-        if getattr(arguments, name, None) is None:
-            setattr(arguments, name, getattr(model, name))
-
-
 def network(arguments: argparse.Namespace) -> "Net":
     """The network that these options name, with its weights, on its device; InputErrors name the files."""
     from cpm_repro.convert.weights import load
     from prototxt_import.net import load_net
 
-    use_model(arguments)
+    model = command_line.use_model(arguments, "prototxt", "weights", "seed")
     if arguments.weights is not None:  # a prototxt is needed only where they lack their net
-        return load(arguments.weights, arguments.prototxt, engine=arguments.engine).to(arguments.device)
+        net = load(arguments.weights, arguments.prototxt, engine=arguments.engine).to(arguments.device)
+        net.trained.update(model.trained if model else {})
+        return net
     if arguments.prototxt is None or arguments.seed is None:
         given = [name for name in ("prototxt", "weights", "seed") if getattr(arguments, name) is not None]
         found = f"only --{given[0]}" if given else "none of them"
@@ -105,10 +92,13 @@ def protocol(
 ) -> Protocol:
     """The protocol as typed; InputError if the network is none for poses.
 
-    release_target_dist: without --target-dist, a person's size at the release's input of 368 px.
+    release_target_dist: without --target-dist, a person's size at the release's input of 368 px; at that of a network
+    whose training is known it is in proportion.
     """
     boxsize = net_boxsize(net, str(arguments.prototxt or arguments.weights))
     trained = getattr(net, "trained", {})
-    target_dist = arguments.target_dist or trained.get("target_dist") or target_dist_for(boxsize, release_target_dist)
+    target_dist = arguments.target_dist or target_dist_for(boxsize, release_target_dist)
+    if not arguments.target_dist and "target_dist" in trained:
+        target_dist = trained["target_dist"] * (release_target_dist / RELEASE_TARGET_DIST)
     sigma = arguments.sigma_center or trained.get("sigma_center") or RELEASE_SIGMA
     return Protocol(boxsize, target_dist, sigma, arguments.scales, batch, arguments.mirror)

@@ -53,6 +53,11 @@ class Model:
         return path
 
     @property
+    def trained(self) -> dict[str, float]:
+        """What a net of it knows of its training (`Net.trained`)."""
+        return {"target_dist": self.target_dist, "sigma_center": self.sigma_center}
+
+    @property
     def size(self) -> int:
         """Bytes of the weights."""
         return (self.folder / "weights.caffemodel").stat().st_size

@@ -1,34 +1,35 @@
-"""The testing protocol's options: which network is meant."""
+"""The testing protocol as typed: a network's own numbers, in proportion where the whole picture is the person."""
 
 import argparse
 
-from cpm_repro.convert.weights import save_pt
+import pytest
+
 from cpm_repro.inference.options import add_testing_options, network, protocol
-from prototxt_import.engine import make_engine
-from prototxt_import.formats.prototxt import parse_net
-from prototxt_import.net import Net
-
-TEXT = """input: "data" input_shape { dim: 1 dim: 4 dim: 64 dim: 64 }
-layer { name: "conv1_stage1" type: "Convolution" bottom: "data" top: "conv1_stage1" convolution_param { num_output: 4
-        kernel_size: 8 stride: 8 weight_filler { type: "xavier" } } }
-"""
+from cpm_repro.inference.protocol import RELEASE_TARGET_DIST
+from prototxt_import.files import InputError
 
 
-def arguments(*typed):
+def typed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     add_testing_options(parser)
-    parsed = parser.parse_args(typed)
-    parsed.engine = make_engine(parsed.engine)
+    parsed = parser.parse_args(arguments)
+    parsed.engine = "fast"
     return parsed
 
 
-def test_weights_that_have_their_net_need_no_prototxt(tmp_path):
-    net = Net(parse_net(TEXT, "n"), seed=1)
-    net.trained = {"target_dist": 0.25, "sigma_center": 7.0}
-    save_pt(tmp_path / "n.pt", net, TEXT)
-    typed = arguments("--weights", str(tmp_path / "n.pt"))
-    found = network(typed)
-    assert not found.training and found.trained == net.trained
-    assert (protocol(typed, found).target_dist, protocol(typed, found).sigma) == (0.25, 7)
-    typed.target_dist, typed.sigma_center = 0.5, 9.0
-    assert (protocol(typed, found).target_dist, protocol(typed, found).sigma) == (0.5, 9)
+def test_a_model_brings_its_numbers():
+    arguments = typed("--model", "lsp-small")
+    net = network(arguments)
+    by = protocol(arguments, net)
+    assert (by.boxsize, by.target_dist, by.sigma, by.mirror) == (184, 0.65, 11, False)
+    whole = protocol(arguments, net, release_target_dist=0.8)
+    assert whole.target_dist == pytest.approx(0.65 * 0.8 / RELEASE_TARGET_DIST)
+    told = typed("--model", "lsp-small", "--target-dist", "0.5", "--sigma-center", "8", "--mirror")
+    by = protocol(told, net, release_target_dist=0.8)
+    assert (by.target_dist, by.sigma, by.mirror) == (0.5, 8, True)
+
+
+@pytest.mark.parametrize("other", ["prototxt", "weights", "seed"])
+def test_a_model_stands_for_files(other):
+    with pytest.raises(InputError, match=f"--model lsp-small: expected no --{other} beside it, found one"):
+        network(typed("--model", "lsp-small", f"--{other}", "1"))

@@ -61,6 +61,7 @@ def test_every_model_is_whole(name):
 def test_a_model_is_loaded_by_its_name():
     net = cpm_repro.load("lsp-small")
     assert not net.training and net.input_shapes == {"data": (1, 4, 184, 184)}
+    assert net.trained == {"target_dist": 0.65, "sigma_center": 11}
 
 
 def test_all_models_together_are_small():
