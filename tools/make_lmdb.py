@@ -10,12 +10,16 @@ from cpm_kernels.host import available_cores
 from cpm_repro import command_line
 from data_lmdb.records.conversion import Problem, make_lmdb
 from data_lmdb.records.record import STORAGES
+from data_lmdb.records.shrinking import Shrinking
 from data_lmdb.records.sources import ORDERS, VALIDATION, ordered, read_sources
+from prototxt_import.files import InputError
 
 EXAMPLE = f"""
 python tools/make_lmdb.py build/demo/people.json --images build/demo/people/images --storage file --out build/lmdb/train
 python tools/make_lmdb.py build/demo/people.json --images build/demo/people/images --out build/lmdb/validation \\
     --validation only --order sequential
+python tools/make_lmdb.py build/demo/people.json --images build/demo/people/images --storage file \\
+    --person-height 100 --jpeg-quality 60 --out build/lmdb/small
 {command_line.DATA_SET_NEEDED}
 python tools/make_lmdb.py mpii.json lspet.json --images mpii/images --images lspet/images --out lmdb/both
 """
@@ -34,11 +38,28 @@ def main(arguments: argparse.Namespace) -> int:
         bar=progress_bar,
         say=lambda sentence: print(sentence, flush=True),
         outside=arguments.allow_outside,
+        shrinking=shrinking(arguments),
     )
     size = (Path(arguments.out) / "data.mdb").stat().st_size
     print(f"{arguments.out}: {count} records, {size / 1e6:.1f} MB")
     print_skipped(problems)
     return 0
+
+
+def shrinking(arguments: argparse.Namespace) -> Shrinking | None:
+    """How photographs are made smaller, if they are."""
+    if arguments.person_height is None:
+        return None
+    if arguments.storage != "file":
+        raise InputError("--person-height: expected --storage file, found raw, which keeps every pixel")
+    return Shrinking(arguments.person_height, arguments.jpeg_quality)
+
+
+def quality(text: str) -> int:
+    """An argparse type: a JPEG's, as libjpeg counts it."""
+    if not 1 <= int(text) <= 95:
+        raise argparse.ArgumentTypeError(f"expected 1 to 95, found {text}")
+    return int(text)
 
 
 def progress_bar(items: Iterable, title: str, total: int, first: int) -> Iterable:
@@ -89,6 +110,16 @@ def arguments_parser() -> argparse.ArgumentParser:
         default="raw",
         help="raw: planes of pixels, the original's record (default); file: the image files' own bytes, 5 to 20 times "
         "smaller, for the readers of this project",
+    )
+    parser.add_argument(
+        "--person-height",
+        metavar="PX",
+        type=command_line.positive_integer,
+        help="with --storage file: photographs become JPEGs in which the person is at most so tall, cut to what a "
+        "training crop can show (default: they stay as they are)",
+    )
+    parser.add_argument(
+        "--jpeg-quality", metavar="Q", type=quality, default=75, help="of those JPEGs, 1 to 95 (default: 75)"
     )
     parser.add_argument(
         "--skip-bad",

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from data_lmdb.images import WrongSize, decode_bgr
 from prototxt_import.files import InputError, read_bytes
 
 from .record import Person, Record, encode, encode_file, pad_to_minimum_width
+from .shrinking import Shrinking
 from .sources import Sources
 from .workers import in_order
 from .writer import SMALL_PAGES, growing
@@ -46,18 +47,20 @@ def make_lmdb(
     bar: Bar = lambda items, title, total, first: items,
     say: Callable[[str], None] = lambda sentence: None,
     outside: bool = False,
+    shrinking: Shrinking | None = None,
 ) -> tuple[int, list[Problem]]:
     """Write the LMDB of `sources`, in their order, with images found in `folders`.
 
     storage: one of `record.STORAGES`. jobs: processes that decode; the LMDB is the same with any number. `bar` wraps
     what takes long (title, number of items, how many are done before) and `say` is told about interrupted runs, see
-    `writer.growing`; outside: images may lie outside of the folders. Returns the number of records and who was skipped.
+    `writer.growing`; outside: images may lie outside of the folders; shrinking: how photographs are made smaller.
+    Returns the number of records and who was skipped.
 
     InputError for an image that is missing, broken, of another size than annotated, or too small for its record; an
     LMDB that was at `path` then stays. With skip_bad all images are decoded once before, so that the records know
     their number, and those persons are left out.
     """
-    maker = RecordMaker(sources, tuple(map(Path, folders)), storage, outside)
+    maker = RecordMaker(sources, tuple(map(Path, folders)), storage, outside, shrinking)
     problems = []
     if skip_bad:
         with closing(in_order(maker.problem, range(len(sources)), jobs)) as problem_or_none:
@@ -121,6 +124,7 @@ class RecordMaker:
     folders: tuple[Path, ...]
     storage: str
     outside: bool = False
+    shrinking: Shrinking | None = None
 
     def __call__(self, index: int) -> bytes:
         """The value of the index-th source; BadRecord if there is something wrong with it."""
@@ -131,6 +135,9 @@ class RecordMaker:
         where = f"{source.where} ({annotation.img_paths})"
         with _bad(where, "not a readable image"):
             file = read_bytes(path)
+            image = decode_bgr(file, path, (annotation.img_width, annotation.img_height))
+        if self.shrinking:
+            annotation, file = self.shrinking(annotation, image)
             image = decode_bgr(file, path, (annotation.img_width, annotation.img_height))
         record = record_of(annotation, image, index, len(self.sources))
         with _bad(where, "people who do not fit in a record of that image"):
@@ -146,7 +153,7 @@ class RecordMaker:
 
     def of(self, indices: Iterable[int]) -> "RecordMaker":
         """The maker of those sources alone."""
-        return RecordMaker(self.sources.taken(indices), self.folders, self.storage, self.outside)
+        return replace(self, sources=self.sources.taken(indices))
 
     def check_images_exist(self) -> None:
         """Before hours of writing, not after."""
@@ -154,10 +161,10 @@ class RecordMaker:
             image_path(source.annotation, self.folders, source.where, self.outside)
 
     def digest(self) -> str:
-        """Tells whether another run writes the same: persons, order, storage and folders of images."""
+        """Tells whether another run writes the same: persons, order, storage, shrinking and folders of images."""
         folders = "\n".join(str(folder.resolve()) for folder in self.folders)
         return hashlib.sha256(
-            f"{self.storage}\n{self.sources.digest()}\n{folders}".encode("utf-8", "surrogateescape")
+            f"{self.storage} {self.shrinking}\n{self.sources.digest()}\n{folders}".encode("utf-8", "surrogateescape")
         ).hexdigest()
 
 

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Trains a pose machine for so many minutes on a borrowed card: photographs go there in less than 60 MB, weights come
+# back in less than 16 MB. Run again with the weights in place, it goes on from them with half the rate.
+#
+#   tools/train_on_card.sh pack lspet/ lsp/ build/packed     # where the photographs are: LSPET without 2001-2500, LSP 1-1000
+#   tools/train_on_card.sh train build/packed 8 build/lsp    # on the card's machine, a checkout with CuPy: 8 minutes
+#
+# DEVICE=cpu tries it without a card; PYTHON names the interpreter that has the packages; NET, ENGINE and BATCH say what
+# is trained, and with which arithmetic.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+make --silent build/import/cpm_kernels
+export PYTHONPATH="$PWD:$PWD/build/import:${PYTHONPATH:-}"
+PYTHON=${PYTHON:-python3}
+DEVICE=${DEVICE:-cuda} ENGINE=${ENGINE:-fast:bf16} BATCH=${BATCH:-64}
+NET=${NET:-small --target-dist 0.65 --scale-range 0.75,1.25 --sigma 7 --sigma-center 11}
+
+pack() {
+    local lspet=$1 lsp=$2 out=$3 json
+    json=$(mktemp -d)
+    mkdir -p "$out"
+    local small=(--storage file --person-height 95 --jpeg-quality 55)
+    "$PYTHON" tools/make_json.py lspet "$lspet" --out "$json/lspet.json" --validation 2001-2500
+    "$PYTHON" tools/make_json.py lsp "$lsp" --out "$json/lsp.json"
+    "$PYTHON" tools/make_lmdb.py "$json/lspet.json" "$json/lsp.json" --images "$lspet/images" --images "$lsp/images" \
+        "${small[@]}" --out "$out/train"
+    "$PYTHON" tools/make_lmdb.py "$json/lspet.json" --images "$lspet/images" "${small[@]}" --validation only \
+        --order sequential --out "$out/held_out"
+    rm -r "$json"
+}
+
+# How many iterations fit into $1 seconds: the log's last word on speed, after a minute or 60 iterations.
+affordable() {
+    local trial=$2/trial
+    prototxts "$trial" 60
+    timeout -s INT 60 "$PYTHON" tools/train.py --solver "$trial/solver.prototxt" "${train[@]}" >&2 || true
+    sed -n 's/.*Speed: \([0-9.]*\) iterations.*/\1/p' "$trial"/cpm.log | tail -1 |
+        awk -v seconds="$1" '{ printf "%d\n", $1 * seconds }'
+    rm -rf "$trial"
+}
+
+prototxts() {
+    # shellcheck disable=SC2086  # NET is several words
+    "$PYTHON" tools/make_prototxt.py $NET --lmdb "$packed/train" --batch-size "$BATCH" --base-lr "$rate" \
+        --max-iter "$2" --snapshot "$(($2 / 4 + 1))" --random-seed 1 --out "$1" >&2
+}
+
+train() {
+    local packed=$1 minutes=$2 out=$3 rate=2e-3 began
+    began=$(date +%s)
+    train=(--device "$DEVICE" --engine "$ENGINE" --overwrite)
+    mkdir -p "$out"
+    local before=$out/weights.caffemodel
+    [ ! -e "$before" ] || { train+=(--weights "$before") && rate=1e-3; }
+    local seconds=$((minutes * 60))
+    local iterations
+    iterations=$(affordable $((seconds * 8 / 10 - 60)) "$out")
+    [ "${iterations:-0}" -gt 0 ] || { echo "$minutes minutes are too few for a training" >&2; exit 2; }
+    prototxts "$out" "$iterations"
+    timeout -s INT $((seconds - ($(date +%s) - began) - 20)) "$PYTHON" tools/train.py --solver "$out/solver.prototxt" \
+        "${train[@]}" --held-out "$packed/held_out" --score-people 200 || true
+    mv "$(ls -t "$out"/cpm_iter_*.caffemodel | head -1)" "$before"
+    rm -f "$out"/cpm_iter_*
+}
+
+case ${1:-} in
+    pack) shift && pack "$@" ;;
+    train) shift && train "$@" ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0" && exit 2 ;;
+esac
