@@ -30,5 +30,5 @@ def test_walkthrough_leaves_everything(tmp_path):
 
 def test_more_held_out_than_drawn_is_refused(tmp_path):
     command = [sys.executable, str(TOOL), "--out", str(tmp_path / "demo"), "--pictures", "5"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert result.returncode == 2 and result.stderr.count("\n") == 1 and not (tmp_path / "demo").exists()

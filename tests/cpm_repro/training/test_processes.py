@@ -96,7 +96,7 @@ def endless(golden, tmp_path) -> Iterator[subprocess.Popen]:
 
 def test_ctrl_c_snapshots_once_and_stops(endless, tmp_path):
     endless.send_signal(signal.SIGINT)
-    stdout, _ = endless.communicate(timeout=60)
+    stdout, _ = endless.communicate(timeout=180)
     assert len(list(tmp_path.glob("*.solverstate"))) == 1 and "stopped early" in stdout
     assert "stopped early" in (tmp_path / "replay_itersize.log").read_text()
 
@@ -104,7 +104,7 @@ def test_ctrl_c_snapshots_once_and_stops(endless, tmp_path):
 def test_a_killed_process_ends_the_others_with_a_sentence(endless):
     children = Path(f"/proc/{endless.pid}/task/{endless.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
-    _, stderr = endless.communicate(timeout=60)
+    _, stderr = endless.communicate(timeout=180)
     assert endless.returncode
     assert re.search(
         r"^train\.py: process \d of 2: expected the others to go on, found that one has ended", stderr, re.M
