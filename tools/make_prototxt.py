@@ -13,7 +13,8 @@ from google.protobuf.message import Message
 
 from cpm_repro import command_line
 from cpm_repro.network import small, specification
-from cpm_repro.network.specification import CPM, PRESETS, Widths
+from cpm_repro.network.specification import CPM, PRESETS, Kernels, Widths
+from cpm_repro.network.widths import with_parameters
 from prototxt_import.files import InputError, replacing
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import format_prototxt
@@ -22,9 +23,14 @@ EXAMPLE = """
 python tools/make_prototxt.py mpi --out build/models/mpi --lmdb build/demo/lmdb/train
 python tools/make_prototxt.py mpi --out build/models/narrow --lmdb build/demo/lmdb/train --stages 3 \\
     --widths 32,16,64,32 --crop-size 184 --target-dist 0.6 --batch-size 8 --max-iter 2000 --stepsize 1500
+python tools/make_prototxt.py mpi --out build/models/sees-less --lmdb build/demo/lmdb/train --stages 2 \\
+    --stage-kernels 3,3,3,1 --feature-kernels 5,5,5 --parameters 6000000
 python tools/make_prototxt.py vgg --out build/models/vgg
 python tools/make_prototxt.py small --out build/models/small --lmdb build/demo/lmdb/train --target-dist 0.65
 """
+
+KERNELS = ("stage_kernels", "feature_kernels", "local_kernels", "poolings", "parameters")
+"""Options of the release's CPMs alone."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -32,6 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.crop_size = 184 if arguments.net == "small" else 368
     size = (arguments.crop_size, arguments.crop_size)
     if arguments.net == "vgg":
+        without_place_for(arguments)
         write(arguments.out, deploy=specification.vgg_deploy(arguments.parts or 14, arguments.stages or 6, size))
     elif arguments.net == "person":
         write_person(arguments)
@@ -51,10 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def write_small(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
     """The small CPM's prototxts; its widths, fillers and dropout are its own."""
-    if arguments.widths or arguments.dropout or arguments.filler != "gaussian":
-        raise InputError(
-            "small: expected none of --widths, --filler and --dropout, which it has no place for, found one"
-        )
+    without_place_for(arguments, "widths", "filler", "dropout")
     spec = small.SmallCPM(arguments.parts or 14, arguments.stages or 3)
     asked = transform(arguments, spec.parts)
     write(
@@ -65,8 +69,17 @@ def write_small(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
     )
 
 
+def without_place_for(arguments: argparse.Namespace, *names: str) -> None:
+    """InputError if an option is given that the net has no place for: one of these, or of the release's kernels."""
+    for name in (*names, *KERNELS):
+        if getattr(arguments, name) not in (None, 0, "gaussian"):
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{arguments.net}: expected no {option}, which it has no place for, found one")
+
+
 def write_person(arguments: argparse.Namespace) -> None:
     """The person detector's prototxts; people stand anywhere in its crops."""
+    without_place_for(arguments)
     asked = transform(arguments, arguments.parts or 14)
     if arguments.center_perturb is None:
         asked.center_perterb_max = round(0.35 * arguments.crop_size)
@@ -79,15 +92,24 @@ def write_person(arguments: argparse.Namespace) -> None:
 def machine(arguments: argparse.Namespace) -> CPM:
     """The preset's CPM with what the options change."""
     preset = PRESETS[arguments.net]
-    return replace(
+    kernels = preset.kernels
+    spec = replace(
         preset,
         parts=arguments.parts or preset.parts,
         stages=arguments.stages or preset.stages,
         widths=arguments.widths or preset.widths,
+        kernels=Kernels(
+            arguments.feature_kernels or kernels.features,
+            kernels.shared,
+            arguments.local_kernels or kernels.local,
+            arguments.stage_kernels or kernels.stages,
+        ),
+        poolings=preset.poolings if arguments.poolings is None else arguments.poolings,
         filler=arguments.filler,
         filler_std=arguments.filler_std,
         dropout=arguments.dropout,
     )
+    return with_parameters(spec, arguments.parameters) if arguments.parameters else spec
 
 
 def source(arguments: argparse.Namespace) -> str:
@@ -102,6 +124,8 @@ def source(arguments: argparse.Namespace) -> str:
 
 def transform(arguments: argparse.Namespace, parts: int) -> schema.TransformationParameter:
     parameter = specification.release_transform()
+    if arguments.poolings is not None:
+        parameter.stride = 2**arguments.poolings
     parameter.crop_size_x = parameter.crop_size_y = arguments.crop_size
     parameter.target_dist = arguments.target_dist or round(parameter.target_dist * arguments.crop_size / 368, 4)
     parameter.scale_min, parameter.scale_max = arguments.scale_range
@@ -148,6 +172,16 @@ def widths(text: str) -> Widths:
     return Widths(features, shared, local, stage)
 
 
+def kernels(text: str) -> tuple[int, ...]:
+    """An argparse type: kernel sizes, one per convolution."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def stage_kernels(text: str) -> tuple[tuple[int, ...], ...]:
+    """An argparse type: kernel sizes of the later stages, a `/` between stages."""
+    return tuple(kernels(stage) for stage in text.split("/"))
+
+
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     parser.add_argument(
@@ -158,6 +192,23 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--stages", metavar="T", type=command_line.positive_integer, help="number of stages")
     parser.add_argument("--parts", metavar="P", type=command_line.positive_integer, help="parts without background")
     parser.add_argument("--widths", type=widths, help="channels: features,shared,local,stage (128,32,512,128)")
+    parser.add_argument(
+        "--stage-kernels",
+        metavar="K,...[/K,...]",
+        type=stage_kernels,
+        help="kernel sizes of stage 2 / stage 3 / …, the last for all that follow (11,11,11,1)",
+    )
+    parser.add_argument("--feature-kernels", metavar="K,...", type=kernels, help="kernel sizes on the image (9,9,9)")
+    parser.add_argument("--local-kernels", metavar="K,...", type=kernels, help="of the rest of stage 1 (9,1)")
+    parser.add_argument(
+        "--poolings", type=int, choices=(1, 2, 3, 4), help="on the image: the maps' stride is 2 to that power (3)"
+    )
+    parser.add_argument(
+        "--parameters",
+        metavar="N",
+        type=command_line.positive_integer,
+        help="widen or narrow the later stages until the net has N parameters, within 3 %%",
+    )
     parser.add_argument("--filler", choices=("gaussian", "xavier", "msra"), default="gaussian", help="of the weights")
     parser.add_argument("--filler-std", metavar="S", type=float, default=0.01, help="of the gaussian filler (0.01)")
     parser.add_argument("--dropout", metavar="R", type=float, default=0.0, help="after conv5 and conv6 of stage 1")

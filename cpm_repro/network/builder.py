@@ -72,10 +72,10 @@ class Builder:
         self.layer(name, "Concat", bottoms).concat_param.axis = 1
         return name
 
-    def split_input(self) -> None:
+    def split_input(self, stride: int = 8) -> None:
         """`data` becomes the image and the centre map, which is pooled to the size of the belief maps."""
         self.slice("image", "data", ["image", "center_map"], 3)
-        self.pool("pool_center_lower", "center_map", 9, 8, "AVE")
+        self.pool("pool_center_lower", "center_map", stride + 1, stride, "AVE")
 
     def data(self, source: str, batch: int, transform: schema.TransformationParameter, parts: int) -> None:
         """A CPMData layer; its labels become everybody's (`label_1st_lower`) and the centred person's."""

@@ -4,9 +4,11 @@ Nets are built as NetParameter messages, layer by layer as the release's prototx
 writes them out.
 """
 
+import itertools
 from dataclasses import dataclass, field
 
 from cpm_repro.network.builder import Builder
+from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 
 
@@ -21,18 +23,56 @@ class Widths:
 
 
 @dataclass(frozen=True)
+class Kernels:
+    """Sizes of a CPM's convolutions, one number per convolution, all odd; the defaults are the paper's.
+
+    `stages` has the sizes of stage 2, of stage 3, …; its last entry holds for all stages that follow. The 1x1
+    convolution that makes a stage's maps comes on top.
+    """
+
+    features: tuple[int, ...] = (9, 9, 9)  # on the image
+    shared: int = 5  # on the pooled features, in every stage
+    local: tuple[int, ...] = (9, 1)  # the rest of stage 1
+    stages: tuple[tuple[int, ...], ...] = ((11, 11, 11, 1),)
+
+    def of_stage(self, stage: int) -> tuple[int, ...]:
+        """Of a later stage's own convolutions."""
+        return self.stages[min(stage - 2, len(self.stages) - 1)]
+
+    def check(self, poolings: int) -> None:
+        """InputError if maps would not keep their size, or there are fewer convolutions on the image than poolings."""
+        if not 1 <= poolings <= 4:
+            raise InputError(f"the network: expected 1 to 4 poolings, found {poolings}")
+        if len(self.features) < poolings:
+            raise InputError(f"the network: expected {poolings} or more kernels on the image, found {self.features}")
+        if not self.stages or not all(self.stages):
+            raise InputError(f"the network: expected one or more kernels for each later stage, found {self.stages}")
+        for size in (*self.features, self.shared, *self.local, *itertools.chain(*self.stages)):
+            if size < 1 or size % 2 == 0:
+                raise InputError(f"the network: expected odd kernel sizes, found {size}")
+
+
+@dataclass(frozen=True)
 class CPM:
     """What a Convolutional Pose Machine is made of (paper, section 3.2).
 
-    `parts` counts the joints, without background. With `dropout`, training drops conv5 and conv6 of stage 1.
+    `parts` counts the joints, without background. A pooling follows each of the first `poolings` convolutions on the
+    image: the maps' stride is 2 ** poolings. With `dropout`, training drops conv5 and conv6 of stage 1.
     """
 
     parts: int = 14
     stages: int = 6
     widths: Widths = field(default_factory=Widths)
+    kernels: Kernels = field(default_factory=Kernels)
+    poolings: int = 3
     filler: str = "gaussian"
     filler_std: float = 0.01
     dropout: float = 0.0
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the image per unit of the maps."""
+        return 1 << self.poolings
 
 
 PRESETS = {"mpi": CPM(parts=14, stages=6), "leeds": CPM(parts=14, stages=6), "flic": CPM(parts=9, stages=4)}
@@ -43,46 +83,55 @@ def cpm_deploy(spec: CPM, size: tuple[int, int] = (368, 368), batch: int = 1) ->
     """The CPM that makes belief maps: input `data` (batch, 4, height, width), one map blob per stage."""
     builder = Builder(spec.filler, spec.filler_std)
     builder.input("data", (batch, 4, *size))
-    builder.split_input()
+    builder.split_input(spec.stride)
     _cpm_stages(builder, spec, losses=False)
     return builder.net
 
 
 def cpm_train(spec: CPM, source: str, batch: int, transform: schema.TransformationParameter) -> schema.NetParameter:
     """The CPM with its CPMData layer and a loss per stage: stage 1 against everybody's joints, the later ones
-    against the centred person's (paper, section 3.3)."""
+    against the centred person's (paper, section 3.3). The transformation's `stride` must be the specification's."""
+    if transform.stride != spec.stride:
+        raise InputError(f"the network: expected labels of stride {spec.stride}, found {transform.stride}")
     builder = Builder(spec.filler, spec.filler_std)
     builder.data(source, batch, transform, spec.parts)
-    builder.split_input()
+    builder.split_input(spec.stride)
     _cpm_stages(builder, spec, losses=True)
     return builder.net
 
 
 def _cpm_stages(builder: Builder, spec: CPM, losses: bool) -> None:
+    spec.kernels.check(spec.poolings)
     maps = _stage_one(builder, spec, losses)
     for stage in range(2, spec.stages + 1):
         maps = _later_stage(builder, spec, stage, maps, losses)
 
 
-def _features(builder: Builder, width: int, stage: int, lr: float) -> str:
-    """Three times 9x9 convolution and pooling: the image features of stages 1 and 2 (x and x' in the paper)."""
+def _features(builder: Builder, spec: CPM, stage: int, lr: float) -> str:
+    """Convolutions, the first ones with a pooling each: the image features of stages 1 and 2 (x and x' in the
+    paper)."""
     top = "image"
-    for i in (1, 2, 3):
-        top = builder.convolution(f"conv{i}_stage{stage}", top, width, 9, lr, relu=f"relu{i}_stage{stage}")
-        top = builder.pool(f"pool{i}_stage{stage}", top, 3, 2)
+    for i, kernel in enumerate(spec.kernels.features, start=1):
+        top = builder.convolution(
+            f"conv{i}_stage{stage}", top, spec.widths.features, kernel, lr, f"relu{i}_stage{stage}"
+        )
+        if i <= spec.poolings:
+            top = builder.pool(f"pool{i}_stage{stage}", top, 3, 2)
     return top
 
 
 def _stage_one(builder: Builder, spec: CPM, losses: bool) -> str:
     lr = 5
-    top = _features(builder, spec.widths.features, 1, lr)
-    top = builder.convolution("conv4_stage1", top, spec.widths.shared, 5, lr, relu="relu4_stage1")
-    for i, kernel in ((5, 9), (6, 1)):
-        top = builder.convolution(f"conv{i}_stage1", top, spec.widths.local, kernel, lr, relu=f"relu{i}_stage1")
+    top = _features(builder, spec, 1, lr)
+    i = len(spec.kernels.features) + 1
+    top = builder.convolution(f"conv{i}_stage1", top, spec.widths.shared, spec.kernels.shared, lr, f"relu{i}_stage1")
+    for drop, kernel in enumerate(spec.kernels.local, start=1):
+        i += 1
+        top = builder.convolution(f"conv{i}_stage1", top, spec.widths.local, kernel, lr, f"relu{i}_stage1")
         if losses and spec.dropout:
-            drop = builder.layer(f"drop{i - 4}_stage1", "Dropout", [top], [top])
-            drop.dropout_param.dropout_ratio = spec.dropout
-    top = builder.convolution("conv7_stage1", top, spec.parts + 1, 1, lr)
+            layer = builder.layer(f"drop{drop}_stage1", "Dropout", [top], [top])
+            layer.dropout_param.dropout_ratio = spec.dropout
+    top = builder.convolution(f"conv{i + 1}_stage1", top, spec.parts + 1, 1, lr)
     if losses:
         builder.euclidean_loss(1, top, "label_1st_lower")
     return top
@@ -93,14 +142,17 @@ def _later_stage(builder: Builder, spec: CPM, stage: int, maps: str, losses: boo
 
     Stage 2 has features of its own; every later stage shares them (`pool3_stage2`)."""
     lr = 1
-    shared = _features(builder, spec.widths.features, 2, lr) if stage == 2 else "pool3_stage2"
-    i = 4 if stage == 2 else 1
-    top = builder.convolution(f"conv{i}_stage{stage}", shared, spec.widths.shared, 5, lr, relu=f"relu{i}_stage{stage}")
+    count = len(spec.kernels.features)
+    last = "pool" if count == spec.poolings else "conv"
+    shared = _features(builder, spec, 2, lr) if stage == 2 else f"{last}{count}_stage2"
+    name = f"{count + 1 if stage == 2 else 1}_stage{stage}"
+    top = builder.convolution(f"conv{name}", shared, spec.widths.shared, spec.kernels.shared, lr, f"relu{name}")
     top = builder.concat(stage, [top, maps, "pool_center_lower"])
-    for i, kernel in enumerate((11, 11, 11, 1), start=1):
-        name = f"Mconv{i}_stage{stage}"
-        top = builder.convolution(name, top, spec.widths.stage, kernel, lr, relu=f"Mrelu{i}_stage{stage}")
-    top = builder.convolution(f"Mconv5_stage{stage}", top, spec.parts + 1, 1, lr)
+    kernels = spec.kernels.of_stage(stage)
+    for i, kernel in enumerate(kernels, start=1):
+        name = f"{i}_stage{stage}"
+        top = builder.convolution(f"Mconv{name}", top, spec.widths.stage, kernel, lr, f"Mrelu{name}")
+    top = builder.convolution(f"Mconv{len(kernels) + 1}_stage{stage}", top, spec.parts + 1, 1, lr)
     if losses:
         builder.euclidean_loss(stage, top, "label_lower")
     return top

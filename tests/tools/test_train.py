@@ -121,6 +121,24 @@ def test_the_person_detector_learns_the_centre_map(tmp_path, golden):
         assert len(deploy.load_weights(training.net.to_caffemodel(), "x", every_layer=True)) > 20
 
 
+def test_kernels_poolings_and_parameters_of_a_net(tmp_path):
+    """The labels have the maps' stride, and a net that has no place for kernels says so."""
+    shape = ["--stages", 3, "--stage-kernels", "5,5,1/3,1", "--feature-kernels", "5,3", "--local-kernels", "3"]
+    widths = ["--widths", "8,8,8,8", "--poolings", 2, "--parameters", 30000]
+    assert run_tool("make_prototxt", "mpi", "--out", tmp_path, *shape, *widths).returncode == 0
+    assert read_net(tmp_path / "train.prototxt").layer[0].transform_param.stride == 4
+    deploy = read_net(tmp_path / "deploy.prototxt")
+    sizes = [layer.convolution_param.kernel_size[0] for layer in deploy.layer if layer.type == "Convolution"]
+    assert sizes == [5, 3, 5, 3, 1] + [5, 3, 5, 5, 5, 1, 1] + [5, 3, 1, 1]
+    net = load_net(tmp_path / "deploy.prototxt")
+    assert abs(sum(parameter.numel() for parameter in net.parameters()) - 30000) <= 900
+    even = run_tool("make_prototxt", "mpi", "--out", tmp_path, "--stage-kernels", "4,1")
+    assert_refused(even, "expected odd kernel sizes, found 4")
+    for net in ("small", "vgg", "person"):
+        refused = run_tool("make_prototxt", net, "--out", tmp_path, "--poolings", 2)
+        assert_refused(refused, f"{net}: expected no --poolings")
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_every_tool_has_help_with_an_example(tool):
     result = run_tool(tool, "--help")
