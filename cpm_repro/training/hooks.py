@@ -33,8 +33,11 @@ from .watch.speed import Speed
 class Log(Hook):
     """Says what the solver does, in Caffe's words, on stdout and in a file; None: another process says it.
 
-    A run goes on without stdout. One whose log cannot be written stops, with its snapshot, and then says so.
+    A run goes on without stdout. One whose log cannot be written stops, with its snapshot, and then says so. quiet: not
+    on stdout.
     """
+
+    quiet = False
 
     def __init__(self, file: LogFile | None, engine: str, device: str, resumed: bool, skip_bad: bool) -> None:
         self._file, self._skip_bad = file, skip_bad
@@ -49,7 +52,8 @@ class Log(Hook):
         if self._file is None:
             return
         there = self._screen.gone is None
-        self._screen.write(lines)
+        if not self.quiet:
+            self._screen.write(lines)
         self.append(self._file, lines)
         if there and self._screen.gone is not None:
             gone = f"stdout takes no more lines ({self._screen.gone}): the run goes on, its log is {self._file.path}"

@@ -1,6 +1,6 @@
 """`caffe train`: a run is prepared, what watches it hooks in, and it is solved (Caffe: tools/caffe.cpp, train())."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ class Watching:
     draw_timeline: gets the timeline that options ask for. people: makes, of the run that is set up, who shows its
     weights to held-out people: scored every score_every iterations, if that is not 0, and drawn at each snapshot, if
     `previews`. tensorboard: a folder for its event files. keep_going: although a loss is no finite number any more.
+    hooks: others who watch. quiet: the log is in its file alone, and there is no bar.
     """
 
     draw_timeline: Callable[[Timeline], None] | None = None
@@ -35,6 +36,8 @@ class Watching:
     previews: bool = False
     tensorboard: Path | None = None
     keep_going: bool = False
+    hooks: Sequence[Hook] = ()
+    quiet: bool = False
 
 
 NOTHING_ELSE = Watching()
@@ -52,14 +55,15 @@ def train(solver_path: Path, options: Options, watching: Watching = NOTHING_ELSE
         prepare(solver_path, options, share) as training,
         _log_file(training, options) as file,
         _tracing(training, options) as tracing,
-        closing(Progress(shown=file is not None)) as progress,
+        closing(Progress(shown=file is not None and not watching.quiet)) as progress,
         Interruption().listening() as interruption,
     ):
         log = Log(file, str(options.engine), options.device, options.snapshot is not None, options.skip_bad)
+        log.quiet = watching.quiet
         people = watching.people(training) if watching.people is not None and file is not None else None
         snapshots = Snapshots(log, interruption, people if watching.previews else None)
         with _measures(training, watching, log, file) as measures:
-            hooks: list[Hook] = [*tracing, log, progress, measures, snapshots, interruption]
+            hooks: list[Hook] = [*tracing, log, progress, measures, snapshots, interruption, *watching.hooks]
             hooks += [] if watching.keep_going else [FiniteLoss()]
             if people is not None and watching.score_every:
                 hooks.append(Scores(people, watching.score_every, log.tell, measures.write))

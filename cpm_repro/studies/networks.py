@@ -1,0 +1,121 @@
+"""The pose machines that studies train: the paper's form (section 3.2), narrow and on small crops, or as released.
+
+What a study changes (stages, which losses count, what is frozen) it changes in these nets, layer by layer.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from cpm_repro.network import specification
+from cpm_repro.network.specification import CPM, Widths
+from prototxt_import.formats import schema
+
+from .data import Data
+from .recipes import TRAIN, Recipe
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a study's trainings are.
+
+    cpm: the net, of all its stages; crop (px), target_dist, sigma and sigma_center (px), rotation (degrees): of its
+    training samples; iterations of `batch` samples at base_lr, a gamma-th of it after three quarters; clip: of the
+    gradients' L2 norm, -1: none. drawn: pictures of people to draw, and how many of them to hold out.
+    """
+
+    cpm: CPM = field(default_factory=lambda: CPM(stages=6, widths=Widths(16, 8, 32, 24), filler_std=0.05))
+    crop: int = 144
+    target_dist: float = 0.5
+    sigma: float = 9
+    sigma_center: float = 8
+    rotation: float = 20
+    iterations: int = 1000
+    batch: int = 4
+    base_lr: float = 0.0012
+    gamma: float = 0.2
+    clip: float = 20
+    drawn: tuple[int, int] = (800, 100)
+
+
+SIZES = {
+    "small": Size(),
+    "paper": Size(
+        cpm=CPM(),
+        crop=368,
+        target_dist=1.171,
+        sigma=7,
+        sigma_center=21,
+        rotation=40,
+        iterations=200_000,
+        batch=16,
+        base_lr=8e-5,
+        gamma=0.333,
+        clip=-1,
+        drawn=(20_000, 1_000),
+    ),
+}
+
+
+def recipe(name: str, size: Size, data: Data, seed: int, stages: int | None = None) -> Recipe:
+    """The training of a CPM from scratch with a loss per stage; stages: how many (default: the size's)."""
+    cpm = replace(size.cpm, stages=stages or size.cpm.stages)
+    train = specification.cpm_train(cpm, str(data.train), size.batch, transform(size, cpm.parts))
+    deploy = specification.cpm_deploy(cpm, (size.crop, size.crop))
+    return Recipe(name, train, deploy, solver(size, seed), data.digest)
+
+
+def transform(size: Size, parts: int = 14) -> schema.TransformationParameter:
+    """The release's augmentation, at this size."""
+    asked = specification.release_transform()
+    asked.crop_size_x = asked.crop_size_y = size.crop
+    asked.target_dist, asked.max_rotate_degree = size.target_dist, size.rotation
+    asked.sigma, asked.sigma_center = size.sigma, size.sigma_center
+    if parts != 14:
+        asked.num_parts = asked.np_in_lmdb = parts
+    return asked
+
+
+def solver(size: Size, seed: int, iterations: int | None = None) -> schema.SolverParameter:
+    """The release's solver with this size's rates; iterations: how many (default: the size's)."""
+    asked = specification.release_solver(TRAIN, "cpm")
+    asked.max_iter = iterations or size.iterations
+    asked.stepsize = max(1, asked.max_iter * 3 // 4)
+    asked.snapshot = max(1, asked.max_iter // 4)
+    asked.base_lr, asked.gamma, asked.clip_gradients = size.base_lr, size.gamma, size.clip
+    asked.display, asked.random_seed = max(1, asked.max_iter // 40), seed
+    return asked
+
+
+def stage_of(layer: str) -> int | None:
+    """The stage that a layer belongs to, by its name; None for those that all stages share."""
+    stage = layer.rpartition("_stage")[2]
+    return int(stage) if layer != stage and stage.isdigit() else None
+
+
+def only_losses(net: schema.NetParameter, stages: Sequence[int]) -> schema.NetParameter:
+    """The net in which only these stages' losses count; the others go."""
+    return _without(net, lambda layer: layer.type == "EuclideanLoss" and stage_of(layer.name) not in stages)
+
+
+def frozen_before(net: schema.NetParameter, stage: int) -> schema.NetParameter:
+    """The net in which the stages before `stage` do not learn."""
+    changed = _without(net, lambda layer: False)
+    for layer in changed.layer:
+        belongs = stage_of(layer.name)
+        if belongs is not None and belongs < stage:
+            for parameter in layer.param:
+                parameter.lr_mult = parameter.decay_mult = 0
+    return changed
+
+
+def _without(net: schema.NetParameter, goes: Callable[[schema.LayerParameter], bool]) -> schema.NetParameter:
+    """A copy of the net without some layers; labels that nobody reads any more are named to a Silence layer."""
+    kept = schema.NetParameter()
+    kept.CopyFrom(net)
+    del kept.layer[:]
+    kept.layer.extend(layer for layer in net.layer if not goes(layer))
+    read = {bottom for layer in kept.layer for bottom in layer.bottom}
+    unread = [top for layer in kept.layer if layer.type == "Slice" for top in layer.top if top not in read]
+    if unread:
+        kept.layer.add(name="unused", type="Silence", bottom=unread)
+    return kept

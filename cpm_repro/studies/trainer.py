@@ -1,0 +1,142 @@
+"""Trains the recipes of a study, each once: what is there is kept, what was cut short goes on from its last snapshot.
+
+A training's folder is `trainings/<digest>` below the study's: its prototxts, log, CSV, snapshots, and the scores of
+held-out people. The same command continues a study that was killed, with the result that it would have had.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from tqdm import tqdm
+
+from cpm_repro.evaluation.ground_truth import read_people
+from cpm_repro.evaluation.pck import Pck, pck
+from cpm_repro.evaluation.predictions import estimate_people
+from cpm_repro.inference.protocol import Protocol, net_boxsize
+from cpm_repro.network.stages import stage_blobs
+from cpm_repro.training.loop import Hook, Step, Training
+from cpm_repro.training.run import Watching, train
+from cpm_repro.training.setup import Options
+from data_lmdb.records.reader import LmdbReader
+from prototxt_import.files import replacing
+from prototxt_import.net import load_net
+
+from .data import Data
+from .recipes import DEPLOY, SOLVER, Recipe
+
+SCORES = "scores.json"
+Stored = dict[str, Any]
+"""A Pck's fields in JSON."""
+
+
+@dataclass
+class Trainer:
+    """Trains into `out`; device, engine and threads as `cpm train` has them."""
+
+    out: Path
+    data: Data
+    device: str = "cpu"
+    engine: str = "fast"
+    threads: int | None = None
+    _bar: "tqdm[NoReturn] | None" = field(default=None, repr=False)
+
+    def folder(self, recipe: Recipe) -> Path:
+        """Where the recipe's files are, or will be."""
+        return self.out / "trainings" / recipe.digest
+
+    def weights(self, recipe: Recipe) -> Path:
+        """The trained weights; there once it was trained."""
+        return self.folder(recipe) / f"{recipe.solver.snapshot_prefix}_iter_{recipe.iterations}.caffemodel"
+
+    def train_all(self, recipes: Sequence[Recipe]) -> None:
+        """Trains all that is not there yet; one bar over all iterations, with the time left.
+
+        KeyboardInterrupt after a Ctrl-C, with everything up to it kept.
+        """
+        every = {each.digest: each for recipe in recipes for each in recipe.lineage}
+        with self._progress(every.values()):
+            for recipe in every.values():
+                if not self.weights(recipe).exists():
+                    self._train(recipe)
+
+    def scores(self, recipe: Recipe) -> dict[int, Pck]:
+        """PCK of the held-out people by stage (from 1), each person looked at once at the training's size."""
+        path = self.folder(recipe) / SCORES
+        if not path.exists():
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps(self._measured(recipe)), encoding="utf-8")
+        return {int(stage): _as_pck(stored) for stage, stored in json.loads(path.read_text(encoding="utf-8")).items()}
+
+    def _train(self, recipe: Recipe) -> None:
+        folder = self.folder(recipe)
+        recipe.write(folder)
+        state = _last_state(folder)
+        start = self.weights(recipe.start) if recipe.start and state is None else None
+        options = Options(start, state, self.engine, self.device, threads=self.threads, overwrite=state is None)
+        observers = [recipe.observe(folder)] if recipe.observe else []
+        train(folder / SOLVER, options, Watching(hooks=[_Ticks(self._bar), *observers], quiet=True))
+        if not self.weights(recipe).exists():
+            raise KeyboardInterrupt
+        for path in folder.glob("*_iter_*"):  # of the way; the weights at the end are what is wanted
+            if path != self.weights(recipe) and path.suffix in (".caffemodel", ".solverstate", ".runstate"):
+                path.unlink()
+
+    def _measured(self, recipe: Recipe) -> dict[int, Stored]:
+        net = load_net(self.folder(recipe) / DEPLOY, self.weights(recipe), engine=self.engine).to(self.device)
+        sizes = next(layer.transform_param for layer in recipe.train.layer if layer.HasField("cpmdata_param"))
+        protocol = Protocol(net_boxsize(net, DEPLOY), sizes.target_dist, sizes.sigma_center, (1.0,))
+        stages = list(range(1, len(stage_blobs(net)) + 1))
+        with LmdbReader(self.data.held_out) as reader:
+            truths, found = estimate_people(read_people(reader, self.data.people), net, stages, protocol)
+        return {stage: _stored(pck(list(found[stage].joints), truths)) for stage in stages}
+
+    @contextmanager
+    def _progress(self, recipes: Iterable[Recipe]) -> Iterator[None]:
+        recipes = list(recipes)
+        done = sum(self._iterations_done(recipe) for recipe in recipes)
+        total = sum(recipe.iterations for recipe in recipes)
+        with tqdm(total=total, initial=done, unit="it", desc="training", disable=None) as bar:
+            self._bar = bar
+            yield
+        self._bar = None
+
+    def _iterations_done(self, recipe: Recipe) -> int:
+        if self.weights(recipe).exists():
+            return recipe.iterations
+        state = _last_state(self.folder(recipe))
+        return _iteration(state) if state else 0
+
+
+class _Ticks(Hook):
+    """Moves the study's bar."""
+
+    def __init__(self, bar: "tqdm[NoReturn] | None") -> None:
+        self._bar = bar
+
+    def after_step(self, training: Training, step: Step, stopped: bool) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+
+def _iteration(state: Path) -> int:
+    return int(state.stem.rpartition("_")[2])
+
+
+def _last_state(folder: Path) -> Path | None:
+    """The newest solver state in a training's folder."""
+    return max(folder.glob("*.solverstate"), key=_iteration, default=None)
+
+
+def _stored(result: Pck) -> Stored:
+    arrays = {name: getattr(result, name).tolist() for name in ("thresholds", "hits", "counts")}
+    return {**arrays, "people": result.people, "left_out": result.left_out}
+
+
+def _as_pck(stored: Stored) -> Pck:
+    arrays = {name: np.array(stored[name]) for name in ("thresholds", "hits", "counts")}
+    return Pck(**arrays, people=stored["people"], left_out=stored["left_out"])

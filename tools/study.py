@@ -1,0 +1,91 @@
+"""Repeats the paper's experiments, one command each: trainings, scores, figures, and whether the claim holds here.
+
+Left in --out: report.md, result.json and figures in a folder for each study; every training with its prototxts and log
+in trainings/. The same command goes on after Ctrl-C or a kill, and trains nothing twice.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cpm_repro import command_line
+from prototxt_import.files import InputError
+
+if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to do, not for --help
+    from cpm_repro.studies.data import Data
+    from cpm_repro.studies.networks import Size
+
+NAMES = ("stages", "training", "gradients")
+EXAMPLE = """
+python tools/study.py stages --seeds 1 --iterations 40 --out build/study
+python tools/study.py all --out build/study
+python tools/study.py training --train build/demo/lmdb/train --held-out build/demo/lmdb/held_out --iterations 40 \\
+    --seeds 1 --out build/study
+"""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from cpm_repro.studies import STUDIES
+    from cpm_repro.studies.networks import SIZES
+    from cpm_repro.studies.study import Setting, run
+    from cpm_repro.studies.trainer import Trainer
+
+    out = Path(arguments.out)
+    size = SIZES[arguments.size]
+    if arguments.iterations:
+        size = replace(size, iterations=arguments.iterations)
+    data = people(arguments, size, out)
+    trainer = Trainer(out, data, arguments.device, arguments.engine, arguments.threads)
+    for name in NAMES if arguments.study == "all" else [arguments.study]:
+        print(f"{name}: {STUDIES[name].where}", flush=True)
+        report = run(STUDIES[name], Setting(trainer, size, arguments.seeds))
+        print("\n".join(line for line in report.read_text(encoding="utf-8").splitlines() if line.startswith("* ")))
+        print(f"{report}", flush=True)
+    return 0
+
+
+def people(arguments: argparse.Namespace, size: "Size", out: Path) -> "Data":
+    """Whom the studies train on: drawn people, or those of --train and --held-out."""
+    from cpm_repro.studies.data import Drawing, drawn_people, given_people
+
+    if arguments.train is None and arguments.held_out is None:
+        return drawn_people(out, Drawing(*size.drawn))
+    if arguments.train is None or arguments.held_out is None:
+        raise InputError("--train, --held-out: expected both LMDBs or none, found one")
+    return given_people(arguments.train, arguments.held_out, arguments.people)
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    parser = command_line.parser(__doc__, EXAMPLE)
+    parser.add_argument("study", choices=(*NAMES, "all"), help="which experiment of the paper")
+    command_line.add_out(parser, "the folder of reports and trainings")
+    parser.add_argument("--train", metavar="LMDB", type=Path, help="train on these people (default: drawn ones)")
+    parser.add_argument("--held-out", metavar="LMDB", type=Path, help="judge by these")
+    parser.add_argument(
+        "--people", metavar="N", type=command_line.positive_integer, help="judge by the first N of them"
+    )
+    parser.add_argument(
+        "--size",
+        choices=("small", "paper"),
+        default="small",
+        help="small: narrow nets, minutes on two cores; paper: the release's (default: small)",
+    )
+    parser.add_argument(
+        "--iterations", metavar="N", type=command_line.positive_integer, help="of a training (default: the size's)"
+    )
+    parser.add_argument(
+        "--seeds",
+        metavar="N",
+        type=command_line.positive_integer,
+        default=2,
+        help="trainings of each kind (default: 2)",
+    )
+    command_line.add_device(parser)
+    command_line.add_engine(parser)
+    command_line.add_threads(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    command_line.run(main, arguments_parser())
