@@ -29,7 +29,7 @@ class Size:
     sigma: float = 9
     sigma_center: float = 8
     rotation: float = 20
-    iterations: int = 1000
+    iterations: int = 600
     batch: int = 4
     base_lr: float = 0.0012
     gamma: float = 0.2

@@ -83,7 +83,7 @@ class Trainer:
         if not self.weights(recipe).exists():
             raise KeyboardInterrupt
         for path in folder.glob("*_iter_*"):  # of the way; the weights at the end are what is wanted
-            if path != self.weights(recipe) and path.suffix in (".caffemodel", ".solverstate", ".runstate"):
+            if path != self.weights(recipe):
                 path.unlink()
 
     def _measured(self, recipe: Recipe) -> dict[int, Stored]:
