@@ -18,6 +18,7 @@ HOUSE = (
         ("compare", "two dumps, and why they differ"),
         ("benchmarks", "how fast, beside whom"),
         ("caffe_commands", "caffe test, caffe time"),
+        ("studies", "the paper's experiments"),
     ),
     (("figures", "all pictures"),),
     (("training", "loop, solver, snapshots, log"), ("evaluation", "PCK, PCKh, predictions")),

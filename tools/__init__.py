@@ -7,6 +7,7 @@ make_people (drawn people to try everything on), make_json, make_lmdb, inspect_l
 make_prototxt, show_net, convert: networks and their weights
 show_batch, train, plot_log: training; test, time: as `caffe test` and `caffe time`
 models (which come with the package), demo, evaluate: poses, and how good they are
+study: the paper's experiments, one command each
 dump, caffe_dump (runs where Caffe is), compare: two programs' numbers held against each other
 bench: how fast it is; card: all that only a CUDA card can show; walkthrough: all of it on drawn people
 """
