@@ -1,4 +1,4 @@
-"""Scores poses against annotated people: PCK for LSP and FLIC, PCKh for MPII, per part and in total.
+"""Scores poses against annotated people: PCK for LSP and FLIC, PCKh for MPII, per part and in total; and who is found.
 
 The poses come from a network, stage by stage, or from files; several runs share a table and a plot."""
 
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+import cpm_repro
 from cpm_repro import command_line
 from cpm_repro.inference.options import add_testing_options, network, protocol
+from cpm_repro.models import zoo
 from prototxt_import.files import InputError, replacing
 
 if TYPE_CHECKING:  # torch, SciPy and matplotlib: imported once there is something to do, not for --help
@@ -40,6 +42,9 @@ python tools/evaluate.py mpii --lmdb lmdb/mpii_validation --ground-truth mpii_hu
     --prototxt deploy.prototxt --weights cpm.caffemodel --stages
 python tools/evaluate.py mpii --test-images mpii/images --ground-truth mpii_human_pose_v1_u12_1.mat \\
     --prototxt deploy.prototxt --weights cpm.caffemodel --save-predictions pred_keypoints_mpii.mat
+"""
+PEOPLE_EXAMPLE = """
+python tools/evaluate.py people --lmdb build/demo/lmdb/held_out --limit 20
 """
 SHEET = 18  # pictures on the sheet of --poses
 
@@ -184,7 +189,33 @@ def predict_test_people(arguments: argparse.Namespace) -> None:
     print(f"{arguments.save_predictions}: poses of {len(people)} people in {len(images)} test images")
 
 
+def find_annotated_people(arguments: argparse.Namespace) -> None:
+    """How many of an LMDB's people the package's networks find, as in `cpm demo` with nothing said."""
+    from cpm_repro.evaluation import detection
+    from cpm_repro.inference.everybody import find_everybody
+    from data_lmdb.records.reader import LmdbReader
+
+    asked = arguments.model or zoo.DEFAULT
+    arguments.model, detector_name = asked, zoo.DETECTOR
+    net, detector = network(arguments), cpm_repro.load(detector_name, engine=arguments.engine).to(arguments.device)
+    by = protocol(arguments, net)
+    counts = detection.Detection(0, 0, 0, 0)
+    with LmdbReader(arguments.lmdb) as reader:
+        count = min(len(reader), arguments.limit or len(reader))
+        pictures = detection.read_pictures(reader, count)
+        for picture, truths in tqdm(pictures, total=count, unit="picture", disable=None):
+            found = find_everybody(picture, detector, zoo.find(detector_name).target_dist, net, by)
+            centers = [person.center for person in found.people]
+            hits = detection.matched(centers, truths)
+            counts = counts.plus(len(truths), hits, len(centers) - hits)
+    print(f"{asked} after {detector_name}: {counts}")
+    write_json(arguments.json, {"model": asked, "detector": detector_name, **counts._asdict()})
+
+
 def main(arguments: argparse.Namespace) -> int:
+    if arguments.benchmark == "people":
+        find_annotated_people(arguments)
+        return 0
     check_arguments(arguments)
     if arguments.test_images:
         predict_test_people(arguments)
@@ -193,13 +224,17 @@ def main(arguments: argparse.Namespace) -> int:
     print(scores.text())
     if settings:
         print("; ".join(f"{name} {value}" for name, value in settings.items()))
-    if arguments.json:
-        report = {"benchmark": arguments.benchmark, "observer_centric": arguments.observer_centric}
-        report |= {"settings": settings, **scores.as_json()}
-        with replacing(arguments.json) as temporary:
-            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    report = {"benchmark": arguments.benchmark, "observer_centric": arguments.observer_centric}
+    write_json(arguments.json, report | {"settings": settings, **scores.as_json()})
     plot(arguments, scores)
     return 0
+
+
+def write_json(path: Path | None, report: dict) -> None:
+    """--json, if it was given."""
+    if path is not None:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def named_file(text: str) -> tuple[str, Path]:
@@ -283,7 +318,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, LSP_EXAMPLE)
     parser.set_defaults(observer_centric=False, whole_picture=False)
     parser.set_defaults(ground_truth=None, clusters=None, plot_clusters=None, test_images=None)
-    benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="{lsp,flic,mpii}")
+    benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="{lsp,flic,mpii,people}")
     for name, description, example in (
         ("lsp", "Leeds Sports Pose: PCK of 14 parts, by the annotation's torso", LSP_EXAMPLE),
         (
@@ -301,7 +336,18 @@ def arguments_parser() -> argparse.ArgumentParser:
         if name == "lsp":
             add_lsp_options(benchmark)
         add_testing_options(benchmark)
+    add_people_parser(benchmarks)
     return parser
+
+
+def add_people_parser(benchmarks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`evaluate people`."""
+    about = "Everybody who is annotated: how many are found where nobody says where they are"
+    people = command_line.add_subparser(benchmarks, "people", about, PEOPLE_EXAMPLE)
+    people.add_argument("--lmdb", metavar="DIR", type=Path, required=True, help="the pictures and who is in them")
+    people.add_argument("--limit", metavar="N", type=command_line.positive_integer, help="only the first N records")
+    people.add_argument("--json", metavar="R.json", type=Path, help="write the counts")
+    add_testing_options(people)
 
 
 if __name__ == "__main__":

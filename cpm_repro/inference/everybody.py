@@ -3,10 +3,11 @@
 The release's detector (`person_detection`) expects everybody at one size. Here the detector sees the picture in a
 ladder of sizes: where one person is seen in several, the most certain size counts. Then the pose network settles each
 person's place: its belief maps are highest where the person has the training's size in the crop, and the joints that
-it finds say where the middle is. Coordinates are 0-based pixels, x right, y down.
+it finds say where the middle is. Whoever then shares a more certain person's joints, or has hardly any that the network
+believes in, is left out. Coordinates are 0-based pixels, x right, y down.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +28,10 @@ APART = 0.35
 """Of a person's height: peaks nearer to each other are one person."""
 STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
 """Multiples of a person's size among which the pose network chooses."""
+NEAR, SHARED = 0.06, 0.5
+"""Joints nearer than the first part of a person's height are in one place; people share at most the second of them."""
+BELIEVED = 0.4
+"""Of the best person's mean score: who has less is nobody."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +70,38 @@ def find_everybody(
         height, width = image_bgr.shape[:2]
         people = [_Sighting(0.0, ((width - 1) / 2, (height - 1) / 2), longer / 400)]
     placed = [settled(Person(image_bgr, each.center, each.scale, where), net, protocol) for each in people]
-    return FoundPeople(placed, np.array([each.belief for each in people]), best_map)
+    kept = _each_once(placed)
+    beliefs = np.array([people[index].belief for index in kept])
+    return FoundPeople([placed[index][0] for index in kept], beliefs, best_map)
 
 
-def settled(person: Person, net: Net, protocol: Protocol) -> Person:
-    """The person at the size that the pose network believes in most, in the middle of the joints found there."""
+def settled(person: Person, net: Net, protocol: Protocol) -> tuple[Person, Pose]:
+    """The person at the size that the pose network believes in most, in the middle of the joints found there; and the
+    pose of these joints, at one scale."""
     once = replace(protocol, scales=(1.0,))
     sizes = [person._replace(scale=step * person.scale) for step in STEPS]
     poses = [beliefs.pose() for beliefs in estimate_beliefs(sizes, net, once)]
     best = max(range(len(poses)), key=lambda index: float(poses[index].scores.mean()))
-    return sizes[best]._replace(center=middle(poses[best]))
+    return sizes[best]._replace(center=middle(poses[best])), poses[best]
+
+
+def _each_once(placed: Sequence[tuple[Person, Pose]]) -> list[int]:
+    """The indices of people who are somebody: of those who share joints the one that the pose network believes in most,
+    and nobody whom it believes in much less than in the best."""
+    scores = [float(pose.scores.mean()) for _, pose in placed]
+    kept: list[int] = []
+    for index in sorted(range(len(placed)), key=lambda index: -scores[index]):
+        same = (_shared(placed[index], placed[other]) > SHARED for other in kept)
+        if scores[index] >= BELIEVED * max(scores) and not any(same):
+            kept.append(index)
+    return sorted(kept)
+
+
+def _shared(one: tuple[Person, Pose], other: tuple[Person, Pose]) -> float:
+    """The share of joints, of whatever part, that two people have in the same place."""
+    near = NEAR * 200 * max(one[0].scale, other[0].scale)
+    apart = np.linalg.norm(one[1].joints[:, None] - other[1].joints[None], axis=2)
+    return float((apart.min(axis=1) < near).mean())
 
 
 def _sightings(belief: NDArray[np.float32], factor: float, person_size: float) -> Iterable[_Sighting]:

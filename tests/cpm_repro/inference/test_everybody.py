@@ -6,7 +6,7 @@ import pytest
 from cpm_repro.inference import everybody
 from cpm_repro.inference.beliefs import Pose
 from cpm_repro.inference.crops import Person
-from cpm_repro.inference.everybody import _one_of_each, _Sighting, find_everybody, middle, settled
+from cpm_repro.inference.everybody import _each_once, _one_of_each, _Sighting, find_everybody, middle, settled
 from cpm_repro.inference.protocol import Protocol
 
 PROTOCOL = Protocol(64, 0.2, 5, (1.0,))
@@ -25,7 +25,7 @@ def test_of_sightings_near_each_other_the_most_certain_is_kept():
     assert _one_of_each([]) == []
 
 
-def test_themiddle_leaves_out_joints_that_nobody_believes_in():
+def test_the_middle_leaves_out_joints_that_nobody_believes_in():
     joints = np.array([[10.0, 20.0], [30.0, 60.0], [500.0, 500.0]])
     pose = Pose(joints, np.array([0.9, 0.5, 0.1]), np.zeros((4, 1, 1), np.float32))
     assert middle(pose) == (20.0, 40.0)
@@ -40,7 +40,7 @@ def sizes(monkeypatch):
         for person in people:
             asked.append((person, protocol))
             score = np.full(14, 1 / (1 + abs(person.scale - 0.55)))
-            joints = np.tile([[10.0, 20.0], [50.0, 40.0]], (7, 1))
+            joints = np.tile([[10.0, 20.0], [50.0, 40.0]], (7, 1)) + person.center
             yield type("Beliefs", (), {"pose": lambda self, s=score, j=joints: Pose(j, s, np.zeros((15, 1, 1)))})()
 
     monkeypatch.setattr(everybody, "estimate_beliefs", beliefs)
@@ -48,9 +48,23 @@ def sizes(monkeypatch):
 
 
 def test_a_person_settles_at_the_size_that_is_believed_in_most(sizes):
-    person = settled(Person(PICTURE, (5.0, 5.0), 0.5, "x"), None, Protocol(64, 0.2, 5, (0.7, 1.3)))
-    assert (person.scale, person.center, person.where) == (0.55, (30.0, 30.0), "x")
-    assert {protocol.scales for _, protocol in sizes} == {(1.0,)}
+    person, pose = settled(Person(PICTURE, (5.0, 5.0), 0.5, "x"), None, Protocol(64, 0.2, 5, (0.7, 1.3)))
+    assert (person.scale, person.center, person.where) == (0.55, (35.0, 35.0), "x")
+    assert {protocol.scales for _, protocol in sizes} == {(1.0,)} and pose.scores.tolist() == [1.0] * 14
+
+
+def placed(x, score, scale=0.5):
+    """A person whose joints stand in a column of 100 px."""
+    joints = np.stack([np.full(14, x), np.linspace(0, 100, 14)], axis=1)
+    return Person(PICTURE, (x, 50.0), scale, "x"), Pose(joints, np.full(14, score), np.zeros((15, 1, 1), np.float32))
+
+
+def test_who_shares_a_better_persons_joints_is_nobody():
+    better, same, beside, faint = placed(10.0, 0.6), placed(15.0, 0.5), placed(17.0, 0.5), placed(90.0, 0.2)
+    assert _each_once([same, better]) == [1]
+    assert _each_once([better, beside]) == [0, 1]
+    assert _each_once([faint, better]) == [1]
+    assert _each_once([faint]) == [0]
 
 
 def test_peaks_of_all_sizes_become_people(sizes, monkeypatch):
@@ -72,7 +86,7 @@ def test_peaks_of_all_sizes_become_people(sizes, monkeypatch):
     assert found.person_map.max() == np.float32(0.7)
 
 
-def test_where_nobody_is_seen_themiddle_is_looked_at(sizes, monkeypatch):
+def test_where_nobody_is_seen_the_middle_is_looked_at(sizes, monkeypatch):
     monkeypatch.setattr(everybody, "person_map", lambda image, net, factor: np.zeros((9, 12), np.float32))
     found = find_everybody(PICTURE, None, 0.37, None, PROTOCOL)
     assert len(found.people) == 1 and sizes[3][0].center == (59.5, 44.5) and sizes[3][0].scale == 0.3
