@@ -15,7 +15,7 @@ PICTURES = Path(__file__).resolve().parent / "pictures"
 HOUSE = (
     (("tools", "one script per job: cpm <job>"),),
     (
-        ("compare", "two dumps, and why they differ"),
+        ("compare", "why two dumps differ"),
         ("benchmarks", "how fast, beside whom"),
         ("caffe_commands", "caffe test, caffe time"),
         ("studies", "the paper's experiments"),
