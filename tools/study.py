@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to d
     from cpm_repro.studies.data import Data
     from cpm_repro.studies.networks import Size
 
-NAMES = ("stages", "training", "gradients")
+NAMES = ("stages", "training", "gradients", "data", "center_map")
 EXAMPLE = """
 python tools/study.py stages --seeds 1 --iterations 40 --out build/study
 python tools/study.py all --out build/study
@@ -53,7 +53,7 @@ def people(arguments: argparse.Namespace, size: "Size", out: Path) -> "Data":
         return drawn_people(out, Drawing(*size.drawn))
     if arguments.train is None or arguments.held_out is None:
         raise InputError("--train, --held-out: expected both LMDBs or none, found one")
-    return given_people(arguments.train, arguments.held_out, arguments.people)
+    return given_people(arguments.train, arguments.held_out, arguments.people, arguments.more)
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -61,6 +61,14 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("study", choices=(*NAMES, "all"), help="which experiment of the paper")
     command_line.add_out(parser, "the folder of reports and trainings")
     parser.add_argument("--train", metavar="LMDB", type=Path, help="train on these people (default: drawn ones)")
+    parser.add_argument(
+        "--more",
+        metavar="LMDB",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="data: the second training set (default: parts)",
+    )
     parser.add_argument("--held-out", metavar="LMDB", type=Path, help="judge by these")
     parser.add_argument(
         "--people", metavar="N", type=command_line.positive_integer, help="judge by the first N of them"

@@ -1,6 +1,7 @@
 """Whom a study trains on and is judged by: people who are drawn for it, or two LMDBs."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cpm_repro.synthetic.pictures import IMAGES, TABLE, write_people
 from data_lmdb.annotations import write_json
 from data_lmdb.datasets.own import own_annotations
 from data_lmdb.records.conversion import make_lmdb
+from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.sources import ordered, read_sources
 from prototxt_import.files import InputError
 
@@ -17,7 +19,7 @@ from prototxt_import.files import InputError
 @dataclass(frozen=True)
 class Data:
     """Two LMDBs. digest: changes with the training people; judged: with those who are held out, of whom the first
-    `people` are looked at (default: all)."""
+    `people` are looked at (default: all). more: further training LMDBs, for the study of what they add."""
 
     name: str
     train: Path
@@ -25,6 +27,12 @@ class Data:
     digest: str
     judged: str
     people: int | None = None
+    more: tuple[Path, ...] = ()
+
+    def records(self) -> int:
+        """How many people it trains on."""
+        with LmdbReader(self.train) as reader:
+            return len(reader)
 
 
 @dataclass(frozen=True)
@@ -52,13 +60,14 @@ def drawn_people(out: Path, drawing: Drawing) -> Data:
     return Data("drawn people", train, held_out, f"drawn {name}", f"drawn {name}")
 
 
-def given_people(train: Path, held_out: Path, people: int | None = None) -> Data:
+def given_people(train: Path, held_out: Path, people: int | None = None, more: Sequence[Path] = ()) -> Data:
     """Two LMDBs that are there; InputError if one is not."""
     name = f"{train.name}, judged by {held_out.name}"
-    return Data(name, train.resolve(), held_out.resolve(), _digest(train), _digest(held_out), people)
+    more = tuple(path.resolve() for path in more)
+    return Data(name, train.resolve(), held_out.resolve(), digest(train), digest(held_out), people, more)
 
 
-def _digest(lmdb: Path) -> str:
+def digest(lmdb: Path) -> str:
     """Of the file: two LMDBs of the same records written alike are the same."""
     path = lmdb / "data.mdb" if lmdb.is_dir() else lmdb
     if not path.is_file():

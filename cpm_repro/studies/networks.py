@@ -99,7 +99,7 @@ def only_losses(net: schema.NetParameter, stages: Sequence[int]) -> schema.NetPa
 
 def frozen_before(net: schema.NetParameter, stage: int) -> schema.NetParameter:
     """The net in which the stages before `stage` do not learn."""
-    changed = _without(net, lambda layer: False)
+    changed = _copy(net)
     for layer in changed.layer:
         belongs = stage_of(layer.name)
         if belongs is not None and belongs < stage:
@@ -108,14 +108,48 @@ def frozen_before(net: schema.NetParameter, stage: int) -> schema.NetParameter:
     return changed
 
 
+def one_label_set(net: schema.NetParameter) -> schema.NetParameter:
+    """The net whose first stage, too, is taught the centred person's joints alone."""
+    changed = _copy(net)
+    for layer in changed.layer:
+        if layer.name == "loss_stage1":
+            layer.bottom[1] = "label_lower"
+    return _silenced(changed)
+
+
+def without_center_map(net: schema.NetParameter) -> schema.NetParameter:
+    """The net that is not told whose pose is meant."""
+    changed = _copy(net)
+    del changed.layer[:]
+    changed.layer.extend(layer for layer in net.layer if layer.name != "pool_center_lower")
+    for layer in changed.layer:
+        kept = [bottom for bottom in layer.bottom if bottom != "pool_center_lower"]
+        del layer.bottom[:]
+        layer.bottom.extend(kept)
+    return _silenced(changed)
+
+
 def _without(net: schema.NetParameter, goes: Callable[[schema.LayerParameter], bool]) -> schema.NetParameter:
-    """A copy of the net without some layers; labels that nobody reads any more are named to a Silence layer."""
-    kept = schema.NetParameter()
-    kept.CopyFrom(net)
+    """A copy of the net without some layers."""
+    kept = _copy(net)
     del kept.layer[:]
     kept.layer.extend(layer for layer in net.layer if not goes(layer))
-    read = {bottom for layer in kept.layer for bottom in layer.bottom}
-    unread = [top for layer in kept.layer if layer.type == "Slice" for top in layer.top if top not in read]
-    if unread:
-        kept.layer.add(name="unused", type="Silence", bottom=unread)
-    return kept
+    return _silenced(kept)
+
+
+def _copy(net: schema.NetParameter) -> schema.NetParameter:
+    copy = schema.NetParameter()
+    copy.CopyFrom(net)
+    return copy
+
+
+def _silenced(net: schema.NetParameter) -> schema.NetParameter:
+    """The net with a Silence layer for what is sliced and nobody reads."""
+    read = {bottom for layer in net.layer for bottom in layer.bottom}
+    unread = [top for layer in net.layer if layer.type == "Slice" for top in layer.top if top not in read]
+    silence = [layer for layer in net.layer if layer.type == "Silence"]
+    if unread and silence:
+        silence[0].bottom.extend(unread)
+    elif unread:
+        net.layer.add(name="unused", type="Silence", bottom=unread)
+    return net

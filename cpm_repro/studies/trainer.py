@@ -7,7 +7,7 @@ held-out people. The same command continues a study that was killed, with the re
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,7 +29,6 @@ from prototxt_import.net import load_net
 from .data import Data
 from .recipes import DEPLOY, SOLVER, Recipe
 
-SCORES = "scores.json"
 Stored = dict[str, Any]
 """A Pck's fields in JSON."""
 
@@ -66,11 +65,15 @@ class Trainer:
 
     def scores(self, recipe: Recipe) -> dict[int, Pck]:
         """PCK of the held-out people by stage (from 1), each person looked at once at the training's size."""
-        path = self.folder(recipe) / SCORES
+        path = self.folder(recipe) / f"scores-{self.data.judged.replace(' ', '-')}-{self.data.people or 'all'}.json"
         if not path.exists():
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps(self._measured(recipe)), encoding="utf-8")
         return {int(stage): _as_pck(stored) for stage, stored in json.loads(path.read_text(encoding="utf-8")).items()}
+
+    def judged_by(self, data: Data) -> "Trainer":
+        """The same trainings, judged by other people."""
+        return replace(self, data=data)
 
     def _train(self, recipe: Recipe) -> None:
         folder = self.folder(recipe)

@@ -2,9 +2,20 @@
 
 import pytest
 
-from cpm_repro.network.specification import cpm_train
-from cpm_repro.studies.networks import SIZES, frozen_before, only_losses, stage_of, transform
+from cpm_repro.network.specification import cpm_deploy, cpm_train
+from cpm_repro.network.stages import stage_blobs
+from cpm_repro.studies.networks import (
+    SIZES,
+    frozen_before,
+    one_label_set,
+    only_losses,
+    stage_of,
+    transform,
+    without_center_map,
+)
+from prototxt_import.formats.prototxt import format_prototxt, parse_net
 from prototxt_import.graph import check_order
+from prototxt_import.net import Net
 from tests.cpm_repro.studies.tiny import SIZE
 
 
@@ -34,6 +45,21 @@ def test_earlier_stages_do_not_learn():
     learn = {layer.name: [p.lr_mult for p in layer.param] for layer in changed.layer if layer.param}
     assert all(not any(rates) for name, rates in learn.items() if name.endswith("_stage1"))
     assert all(all(rates) for name, rates in learn.items() if not name.endswith("_stage1"))
+
+
+def test_one_set_of_labels():
+    changed = one_label_set(net())
+    check_order(changed)
+    assert {tuple(layer.bottom)[1] for layer in changed.layer if layer.type == "EuclideanLoss"} == {"label_lower"}
+    assert [list(layer.bottom) for layer in changed.layer if layer.type == "Silence"] == [["label_1st_lower"]]
+
+
+def test_nobody_says_whose_pose_is_meant():
+    text = format_prototxt(without_center_map(cpm_deploy(SIZE.cpm, (32, 32))))
+    assert stage_blobs(Net(parse_net(text, "n"), seed=1)) == ["conv7_stage1", "Mconv5_stage2"]
+    for changed in (without_center_map(net()), without_center_map(cpm_deploy(SIZE.cpm))):
+        assert [list(layer.bottom) for layer in changed.layer if "center_map" in layer.bottom] == [["center_map"]]
+        assert not any("pool_center_lower" in [*layer.bottom, *layer.top] for layer in changed.layer)
 
 
 def test_the_papers_size_is_the_releases():

@@ -32,7 +32,9 @@ def asked(tmp_path_factory):
 def test_a_study_leaves_report_numbers_and_figures(asked, name):
     path = run(STUDIES[name], asked)
     report, found = path.read_text(), json.loads((path.parent / "result.json").read_text())
-    assert report.startswith(f"# {name}: figure ") and "crops of 32 px; 6 iterations of 2 samples" in report
+    assert (
+        report.startswith(f"# {name}: {STUDIES[name].where}") and "crops of 32 px; 6 iterations of 2 samples" in report
+    )
     for verdict in found["verdicts"]:
         assert len(verdict["differences"]) == 2
         assert verdict["verdict"] == Verdict(verdict["claim"], verdict["rule"], verdict["differences"]).word

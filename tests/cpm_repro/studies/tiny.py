@@ -1,4 +1,4 @@
-"""A setting in which a study is over in seconds: nets of two channels on crops of 32 px, three drawn to judge."""
+"""A setting in which a study is over in seconds: nets of two channels on crops of 32 px, four pictures to judge."""
 
 from cpm_repro.network.specification import CPM, Widths
 from cpm_repro.studies.data import Drawing, drawn_people
@@ -14,7 +14,7 @@ SIZE = Size(
     sigma_center=4,
     iterations=6,
     batch=2,
-    drawn=(9, 3),
+    drawn=(12, 4),
 )
 
 
