@@ -18,13 +18,13 @@ __all__ = ["estimate_all_poses", "estimate_pose", "load"]
 if TYPE_CHECKING:
     from .convert.weights import load
     from .inference.beliefs import estimate_pose
-    from .inference.person_detection import estimate_all_poses
+    from .inference.everybody import estimate_all_poses
 
 # Imported when asked for: what needs no network starts without torch, in a quarter of the memory.
 _HOMES = {
     "load": "convert.weights",
     "estimate_pose": "inference.beliefs",
-    "estimate_all_poses": "inference.person_detection",
+    "estimate_all_poses": "inference.everybody",
 }
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 import cpm_repro
 from cpm_repro import array_comparison
 from cpm_repro.convert import weights
-from cpm_repro.inference import beliefs, person_detection, protocol
+from cpm_repro.inference import beliefs, everybody, person_detection, protocol
 from data_lmdb.records import reader, record
 from prototxt_import import engine, net
 from prototxt_import.formats import caffemodel, prototxt
@@ -25,6 +25,7 @@ SECTIONS: dict[str, list[tuple[ModuleType, str]]] = {
     "Poses": [
         (cpm_repro, "estimate_pose"), (cpm_repro, "estimate_all_poses"), (beliefs, "Pose"),
         (beliefs, "estimate_beliefs"), (beliefs, "Beliefs"), (protocol, "Protocol"), (person_detection, "find_people"),
+        (everybody, "find_everybody"),
     ],
     "Caffe's files": [
         (prototxt, "read_net"), (caffemodel, "read_caffemodel"), (caffemodel, "write_caffemodel"),

@@ -7,18 +7,21 @@ it finds say where the middle is. Whoever then shares a more certain person's jo
 believes in, is left out. Coordinates are 0-based pixels, x right, y down.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data_lmdb.images import MAX_PIXELS
 from prototxt_import.net import Net
 
-from .beliefs import Pose, estimate_beliefs
-from .crops import Person, check_picture
-from .person_detection import FoundPeople, map_peaks, person_map
-from .protocol import Protocol
+from .beliefs import Pose, estimate_beliefs, estimate_poses
+from .crops import Person, check_picture, read_upright
+from .person_detection import RELEASE_THRESHOLD, FoundPeople, find_people, map_peaks, person_map
+from .protocol import BATCH, RELEASE_SCALES, Protocol
 
 LONGER_SIDES = (80, 106, 142, 189, 251, 334, 445)
 """px of the picture's longer side as the detector sees it; a third more each time."""
@@ -129,3 +132,31 @@ def middle(pose: Pose) -> tuple[float, float]:
     seen = pose.joints[pose.scores >= pose.scores.max() / 3]
     x, y = (seen.min(axis=0) + seen.max(axis=0)) / 2
     return float(x), float(y)
+
+
+def estimate_all_poses(
+    image: np.ndarray | str | os.PathLike[str],
+    net: Net,
+    person_net: Net,
+    scale: float | None = None,
+    scales: Sequence[float] = RELEASE_SCALES,
+    target_dist: float | None = None,
+    sigma_center: float | None = None,
+    threshold: float = RELEASE_THRESHOLD,
+    batch_size: int = BATCH,
+) -> list[Pose]:
+    """The pose of everybody whom the person detector finds, most certain first. image: a file's name, or uint8
+    (H, W, 3) in the order B, G, R.
+
+    The package's detector ("person-small"), of which it is known how large people were in its training, finds people of
+    any size (`find_everybody`), unless `scale` says how large all are; another one is asked as the release's is. For
+    the other arguments see `person_detection.find_people` and `beliefs.estimate_pose`; the release's demo has
+    `scales=(1.0,)`."""
+    protocol = Protocol.for_net(net, target_dist, sigma_center, scales, batch_size)
+    pixels = image if isinstance(image, np.ndarray) else read_upright(Path(image), MAX_PIXELS)
+    person_size = getattr(person_net, "trained", {}).get("target_dist") if scale is None else None
+    if person_size is None:
+        found = find_people(pixels, person_net, protocol, scale, threshold)
+    else:
+        found = find_everybody(pixels, person_net, person_size, net, protocol)
+    return [poses[0] for poses in estimate_poses(found.people, net, protocol)]

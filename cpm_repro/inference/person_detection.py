@@ -7,23 +7,19 @@ Coordinates are 0-based pixels, x right, y down.
 """
 
 import math
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
 from cpm_repro.network.stages import stage_blobs
-from data_lmdb.images import MAX_PIXELS
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
-from .beliefs import Pose, estimate_poses, forward
-from .crops import LARGEST_FACTOR, PAD_VALUE, SMALLEST_FACTOR, Person, check_picture, read_upright
+from .beliefs import forward
+from .crops import LARGEST_FACTOR, PAD_VALUE, SMALLEST_FACTOR, Person, check_picture
 from .imresize import imresize
-from .protocol import BATCH, RELEASE_SCALES, Protocol
+from .protocol import Protocol
 
 RELEASE_THRESHOLD = 0.5
 
@@ -132,23 +128,3 @@ def _check_input_size(image: np.ndarray, factor: float, boxsize: int, where: str
             f"{where}: expected a picture of at most {LARGEST_INPUT} times {boxsize} x {boxsize} px for the person "
             f"detector, found {width} x {height} px that are to be resized {factor:g} times"
         )
-
-
-def estimate_all_poses(
-    image: np.ndarray | str | os.PathLike[str],
-    net: Net,
-    person_net: Net,
-    scale: float | None = None,
-    scales: Sequence[float] = RELEASE_SCALES,
-    target_dist: float | None = None,
-    sigma_center: float | None = None,
-    threshold: float = RELEASE_THRESHOLD,
-    batch_size: int = BATCH,
-) -> list[Pose]:
-    """The pose of everybody whom the person detector finds, most certain first. image: a file's name, or uint8
-    (H, W, 3) in the order B, G, R. For the other arguments see `find_people`
-    and `beliefs.estimate_pose`; the release's demo has `scales=(1.0,)`."""
-    protocol = Protocol.for_net(net, target_dist, sigma_center, scales, batch_size)
-    pixels = image if isinstance(image, np.ndarray) else read_upright(Path(image), MAX_PIXELS)
-    found = find_people(pixels, person_net, protocol, scale, threshold)
-    return [poses[0] for poses in estimate_poses(found.people, net, protocol)]

@@ -6,7 +6,7 @@ import sys
 import cpm_repro
 from cpm_repro.convert.weights import load
 from cpm_repro.inference.beliefs import estimate_pose
-from cpm_repro.inference.person_detection import estimate_all_poses
+from cpm_repro.inference.everybody import estimate_all_poses
 
 MOST_SECONDS = 0.3
 PROGRAM = """

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 
+import cpm_repro
 from cpm_repro.inference import everybody
 from cpm_repro.inference.beliefs import Pose
 from cpm_repro.inference.crops import Person
 from cpm_repro.inference.everybody import _each_once, _one_of_each, _Sighting, find_everybody, middle, settled
 from cpm_repro.inference.protocol import Protocol
+from cpm_repro.synthetic.pictures import draw_picture
 
 PROTOCOL = Protocol(64, 0.2, 5, (1.0,))
 PICTURE = np.random.default_rng(0).integers(0, 256, (90, 120, 3)).astype(np.uint8)
@@ -90,3 +93,16 @@ def test_where_nobody_is_seen_the_middle_is_looked_at(sizes, monkeypatch):
     monkeypatch.setattr(everybody, "person_map", lambda image, net, factor: np.zeros((9, 12), np.float32))
     found = find_everybody(PICTURE, None, 0.37, None, PROTOCOL)
     assert len(found.people) == 1 and sizes[3][0].center == (59.5, 44.5) and sizes[3][0].scale == 0.3
+
+
+def test_all_poses_are_those_of_the_detectors_people():
+    """The package's detector finds people of any size; with `scale` it is asked as the release's."""
+    net, detector = cpm_repro.load("lsp-small"), cpm_repro.load("person-small")
+    picture = draw_picture(3, 1).image[..., ::-1].copy()
+    with torch.inference_mode():
+        poses = cpm_repro.estimate_all_poses(picture, net, detector, scales=(1.0,))
+        size, protocol = detector.trained["target_dist"], Protocol.for_net(net, scales=(1.0,))
+        people = find_everybody(picture, detector, size, net, protocol).people
+        alone = cpm_repro.estimate_pose(picture, net, people[0].center, people[0].scale, (1.0,))
+        assert len(poses) == len(people) and (poses[0].joints == alone.joints).all()
+        assert cpm_repro.estimate_all_poses(picture, net, detector, 0.5, (1.0,), threshold=2) == []

@@ -6,8 +6,9 @@ import torch
 
 from cpm_repro.inference.beliefs import estimate_pose
 from cpm_repro.inference.crops import Person, crop_person, person_crops
+from cpm_repro.inference.everybody import estimate_all_poses
 from cpm_repro.inference.imresize import imresize
-from cpm_repro.inference.person_detection import detector_stride, estimate_all_poses, find_people, map_peaks, person_map
+from cpm_repro.inference.person_detection import detector_stride, find_people, map_peaks, person_map
 from cpm_repro.inference.protocol import Protocol, target_dist_for
 from cpm_repro.network.specification import person_deploy
 from prototxt_import.files import InputError
