@@ -32,6 +32,7 @@ _PACKAGES = {
     "torch": ["torch"],
     "OpenCV": ["opencv-python", "opencv-contrib-python", "opencv-python-headless"],
     "ONNX Runtime": ["onnxruntime", "onnxruntime-gpu"],
+    "OpenVINO": ["openvino"],
     "kornia": ["kornia"],
 }
 

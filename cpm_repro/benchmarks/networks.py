@@ -215,31 +215,65 @@ def run_opencv(case: Case) -> Run:
     return run
 
 
-def run_onnx(case: Case) -> Run:
-    """ONNX Runtime, from this project's export."""
-    import onnxruntime
-
+def _exported(case: Case) -> Path:
+    """The net as ONNX, written once."""
     if not case.onnx.exists():
         from cpm_repro.convert.onnx_export import save_onnx
 
         save_onnx(case.onnx, case.net(), "")
+    return case.onnx
+
+
+def run_onnx(case: Case) -> Run:
+    """ONNX Runtime, from this project's export."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = case.workload.threads
     options.add_session_config_entry("session.force_spinning_stop", "1")  # its threads would slow down the next
-    session = onnxruntime.InferenceSession(case.onnx, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(_exported(case), options, providers=["CPUExecutionProvider"])
     inputs = {session.get_inputs()[0].name: case.data}
     return lambda: session.run([case.output], inputs)[0]
 
 
+def run_openvino(case: Case, precision: str | None = None) -> Run:
+    """OpenVINO, from the same export, for the least latency; precision: "f32", or its choice for the machine."""
+    import openvino
+
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": case.workload.threads}
+    settings |= {"INFERENCE_PRECISION_HINT": precision} if precision else {}
+    compiled = openvino.Core().compile_model(str(_exported(case)), "CPU", settings)
+    request, data = compiled.create_infer_request(), case.data
+    output = compiled.output(case.output)
+    return lambda: np.array(request.infer([data])[output], np.float32)
+
+
+def run_compiled(case: Case) -> Run:
+    """Plain torch through torch.compile (inductor), which needs a C++ compiler."""
+    from .plain_torch import PlainTorch
+
+    twin = PlainTorch(case.net()).arranged(torch.channels_last)
+    return _run_torch(case, torch.compile(twin), torch.channels_last)
+
+
 CHANNELS_LAST = "torch, channels last"
+COMPILED = "torch.compile, channels last"
 ONNX_RUNTIME = "ONNX Runtime"
+OPENVINO = "OpenVINO, its own precision"
 
 _TORCH = {
     "torch": partial(run_torch, memory_format=torch.contiguous_format),
     CHANNELS_LAST: partial(run_torch, memory_format=torch.channels_last),
 }
 PEERS: dict[str, dict[str, Callable[[Case], Run]]] = {
-    "cpu": {**_TORCH, "OpenCV dnn": run_opencv, ONNX_RUNTIME: run_onnx},
+    "cpu": {
+        **_TORCH,
+        COMPILED: run_compiled,
+        "OpenCV dnn": run_opencv,
+        ONNX_RUNTIME: run_onnx,
+        "OpenVINO, float32": partial(run_openvino, precision="f32"),
+        OPENVINO: run_openvino,
+    },
     "cuda": {
         **_TORCH,
         f"{CHANNELS_LAST}, TF32": partial(run_torch, memory_format=torch.channels_last, tf32=True),
