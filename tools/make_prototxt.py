@@ -27,15 +27,19 @@ python tools/make_prototxt.py mpi --out build/models/sees-less --lmdb build/demo
     --stage-kernels 3,3,3,1 --feature-kernels 5,5,5 --parameters 6000000
 python tools/make_prototxt.py vgg --out build/models/vgg
 python tools/make_prototxt.py small --out build/models/small --lmdb build/demo/lmdb/train --target-dist 0.65
+python tools/make_prototxt.py small-person --out build/models/small-person --lmdb build/demo/lmdb/train
 """
 
-KERNELS = ("stage_kernels", "feature_kernels", "local_kernels", "poolings", "parameters")
-"""Options of the release's CPMs alone."""
+SHAPE = ("widths", "stage_kernels", "feature_kernels", "local_kernels", "poolings", "parameters")
+FILLING = ("filler", "filler_std", "dropout")
+"""With SHAPE, options of the release's CPMs alone."""
+SMALL = ("small", "small-person")
+"""Nets for crops of 184 pixels."""
 
 
 def main(arguments: argparse.Namespace) -> None:
     if arguments.crop_size is None:
-        arguments.crop_size = 184 if arguments.net == "small" else 368
+        arguments.crop_size = 184 if arguments.net in SMALL else 368
     size = (arguments.crop_size, arguments.crop_size)
     if arguments.net == "vgg":
         without_place_for(arguments)
@@ -44,6 +48,8 @@ def main(arguments: argparse.Namespace) -> None:
         write_person(arguments)
     elif arguments.net == "small":
         write_small(arguments, size)
+    elif arguments.net == "small-person":
+        write_small_person(arguments, size)
     else:
         spec = machine(arguments)
         write(
@@ -57,8 +63,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def write_small(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
-    """The small CPM's prototxts; its widths, fillers and dropout are its own."""
-    without_place_for(arguments, "widths", "filler", "dropout")
+    """The small CPM's prototxts."""
+    without_place_for(arguments)
     spec = small.SmallCPM(arguments.parts or 14, arguments.stages or 3)
     asked = transform(arguments, spec.parts)
     write(
@@ -69,20 +75,32 @@ def write_small(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
     )
 
 
-def without_place_for(arguments: argparse.Namespace, *names: str) -> None:
-    """InputError if an option is given that the net has no place for: one of these, or of the release's kernels."""
-    for name in (*names, *KERNELS):
-        if getattr(arguments, name) not in (None, 0, "gaussian"):
+def write_small_person(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
+    """The small person detector's prototxts."""
+    without_place_for(arguments)
+    spec = replace(small.PERSON, parts=arguments.parts or 14, stages=arguments.stages or small.PERSON.stages)
+    asked = person_transform(arguments)
+    write(
+        arguments.out,
+        deploy=small.small_person_deploy(spec, size),
+        train=small.small_person_train(spec, source(arguments), arguments.batch_size, asked),
+        solver=solver(arguments, small.small_solver),
+    )
+
+
+def without_place_for(arguments: argparse.Namespace) -> None:
+    """InputError if an option is given that the net, none of the release's CPMs, has no place for."""
+    parser = arguments_parser()
+    for name in (*SHAPE, *FILLING):
+        if getattr(arguments, name) != parser.get_default(name):
             option = "--" + name.replace("_", "-")
             raise InputError(f"{arguments.net}: expected no {option}, which it has no place for, found one")
 
 
 def write_person(arguments: argparse.Namespace) -> None:
-    """The person detector's prototxts; people stand anywhere in its crops."""
+    """The person detector's prototxts."""
     without_place_for(arguments)
-    asked = transform(arguments, arguments.parts or 14)
-    if arguments.center_perturb is None:
-        asked.center_perterb_max = round(0.35 * arguments.crop_size)
+    asked = person_transform(arguments)
     stages = arguments.stages or 4
     train = specification.person_train(stages, source(arguments), arguments.batch_size, asked, arguments.parts or 14)
     written = solver(arguments, specification.release_solver)
@@ -141,6 +159,14 @@ def transform(arguments: argparse.Namespace, parts: int) -> schema.Transformatio
     return parameter
 
 
+def person_transform(arguments: argparse.Namespace) -> schema.TransformationParameter:
+    """A person detector's: people stand anywhere in its crops."""
+    parameter = transform(arguments, arguments.parts or 14)
+    if arguments.center_perturb is None:
+        parameter.center_perterb_max = round(0.35 * arguments.crop_size)
+    return parameter
+
+
 def solver(
     arguments: argparse.Namespace, default: Callable[[str, str], schema.SolverParameter]
 ) -> schema.SolverParameter:
@@ -185,7 +211,7 @@ def stage_kernels(text: str) -> tuple[tuple[int, ...], ...]:
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     parser.add_argument(
-        "net", choices=(*PRESETS, "vgg", "person", "small"), help="the release's model to start from, or a small one"
+        "net", choices=(*PRESETS, "vgg", "person", *SMALL), help="the release's model to start from, or a small one"
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the prototxts")
     parser.add_argument("--lmdb", default="lmdb", help="the training LMDB")
@@ -214,7 +240,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dropout", metavar="R", type=float, default=0.0, help="after conv5 and conv6 of stage 1")
     parser.add_argument("--batch-size", metavar="N", type=command_line.positive_integer, default=16)
     parser.add_argument(
-        "--crop-size", metavar="PX", type=command_line.positive_integer, help="net input (368; small: 184)"
+        "--crop-size", metavar="PX", type=command_line.positive_integer, help="net input (368; small ones: 184)"
     )
     parser.add_argument(
         "--target-dist", metavar="D", type=float, help="person height / 200 px in the crop (1.171 at 368)"
@@ -227,7 +253,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--center-perturb",
         metavar="PX",
         type=float,
-        help="augmentation: people stand up to so far from the crop's middle (0; person: 0.35 of the crop)",
+        help="augmentation: people stand up to so far from the crop's middle (0; detectors: 0.35 of the crop)",
     )
     parser.add_argument("--sigma", metavar="PX", type=float, help="of the joints' Gaussians (7)")
     parser.add_argument("--sigma-center", metavar="PX", type=float, help="of the centre map's Gaussian (21)")

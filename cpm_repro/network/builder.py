@@ -85,5 +85,16 @@ class Builder:
         data.transform_param.CopyFrom(transform)
         self.slice("vec_label", "label", ["label_lower", "label_1st_lower"], parts + 1)
 
+    def person_data(self, source: str, batch: int, transform: schema.TransformationParameter, parts: int) -> None:
+        """What a person detector learns from: `image`, and as its label `pool_center_lower`, what a pose network is
+        given as centre map. The joints' labels are not used.
+
+        The transformation must move people out of the middle (`center_perterb_max`). The layer knows the centre of the
+        record's own person only: the pictures should show no others.
+        """
+        self.data(source, batch, transform, parts)
+        self.split_input()
+        self.layer("unused", "Silence", ["label_lower", "label_1st_lower"], []).ClearField("top")
+
     def euclidean_loss(self, stage: int, maps: str, label: str) -> None:
         self.layer(f"loss_stage{stage}", "EuclideanLoss", [maps, label])

@@ -24,6 +24,10 @@ class SmallCPM:
     dilations: tuple[int, ...] = (1, 2, 4, 2)
 
 
+PERSON = SmallCPM(stages=2, features=64, stage=64)
+"""Of the package's person detector, person-small."""
+
+
 def small_deploy(spec: SmallCPM, size: tuple[int, int] = (184, 184), batch: int = 1) -> schema.NetParameter:
     """The net that makes belief maps: input `data` (batch, 4, height, width), one map blob of stride 8 per stage."""
     builder = Builder("msra")
@@ -56,15 +60,9 @@ def small_person_deploy(spec: SmallCPM, size: tuple[int, int] = (184, 184)) -> s
 def small_person_train(
     spec: SmallCPM, source: str, batch: int, transform: schema.TransformationParameter
 ) -> schema.NetParameter:
-    """The detector with its CPMData layer: what a pose network is given as the centre map is what this one learns.
-
-    The transformation must move people out of the middle (`center_perterb_max`). Only the annotated person's centre is
-    known to the layer: the pictures should show no others.
-    """
+    """The detector with its CPMData layer and a loss per stage, see `Builder.person_data`."""
     builder = Builder("msra")
-    builder.data(source, batch, transform, spec.parts)
-    builder.split_input()
-    builder.layer("unused", "Silence", ["label_lower", "label_1st_lower"], []).ClearField("top")
+    builder.person_data(source, batch, transform, spec.parts)
     _stages(builder, spec, 1, [], ["pool_center_lower"] * spec.stages)
     return builder.net
 

@@ -222,16 +222,9 @@ def person_deploy(stages: int = 4, size: tuple[int, int] = (376, 656)) -> schema
 def person_train(
     stages: int, source: str, batch: int, transform: schema.TransformationParameter, parts: int = 14
 ) -> schema.NetParameter:
-    """The person detector with its CPMData layer and a loss per stage against what a pose network is given as centre
-    map, at the belief maps' size. The joints' labels are not used.
-
-    The transformation must move people out of the middle (`center_perterb_max`). The layer knows the centre of the
-    record's own person only: the pictures should show no others.
-    """
+    """The person detector with its CPMData layer and a loss per stage, see `Builder.person_data`."""
     builder = Builder()
-    builder.data(source, batch, transform, parts)
-    builder.split_input()
-    builder.layer("unused", "Silence", ["label_lower", "label_1st_lower"], []).ClearField("top")
+    builder.person_data(source, batch, transform, parts)
     _person_stages(builder, stages, "pool_center_lower")
     return builder.net
 

@@ -95,25 +95,26 @@ def test_wrong_input_ends_in_one_sentence(models, golden):
     assert not list(models.glob("*.caffemodel.*")) and not list(models.glob(".*"))
 
 
-@pytest.mark.parametrize("preset", ["leeds", "flic", "vgg", "person"])
-def test_the_releases_nets(tmp_path, preset):
+@pytest.mark.parametrize("preset", ["leeds", "flic", "vgg", "person", "small", "small-person"])
+def test_every_net_by_its_name(tmp_path, preset):
     assert run_tool("make_prototxt", preset, "--out", tmp_path).returncode == 0
     written = {path.name for path in tmp_path.iterdir()}
     alone = {"deploy.prototxt"}
     assert written == (alone if preset == "vgg" else alone | {"train.prototxt", "solver.prototxt"})
 
 
-def test_the_person_detector_learns_the_centre_map(tmp_path, golden):
+@pytest.mark.parametrize(
+    ("detector", "maps"),
+    [("person", ["conv6_2_CPM", "Mconv7_stage2"]), ("small-person", ["conv10_stage1", "Mconv6_stage2"])],
+)
+def test_the_person_detector_learns_the_centre_map(tmp_path, golden, detector, maps):
     """The centre map is its label at every stage, and people are moved out of the middle."""
     options = ["--lmdb", golden / "transform/mpi16_lmdb", "--crop-size", 64, "--batch-size", 1, "--stages", 2]
-    assert run_tool("make_prototxt", "person", "--out", tmp_path, *options).returncode == 0
+    assert run_tool("make_prototxt", detector, "--out", tmp_path, *options).returncode == 0
     train = read_net(tmp_path / "train.prototxt")
     assert train.layer[0].transform_param.center_perterb_max == 22
     losses = {layer.name: list(layer.bottom) for layer in train.layer if layer.name.startswith("loss")}
-    assert losses == {
-        "loss_stage1": ["conv6_2_CPM", "pool_center_lower"],
-        "loss_stage2": ["Mconv7_stage2", "pool_center_lower"],
-    }
+    assert losses == {f"loss_stage{i}": [blob, "pool_center_lower"] for i, blob in enumerate(maps, start=1)}
     with prepare(tmp_path / "solver.prototxt", Options()) as training:
         outputs = training.step().outputs
         assert set(outputs) == set(losses) and all(value > 0 for value in outputs.values())
@@ -134,9 +135,10 @@ def test_kernels_poolings_and_parameters_of_a_net(tmp_path):
     assert abs(sum(parameter.numel() for parameter in net.parameters()) - 30000) <= 900
     even = run_tool("make_prototxt", "mpi", "--out", tmp_path, "--stage-kernels", "4,1")
     assert_refused(even, "expected odd kernel sizes, found 4")
-    for net in ("small", "vgg", "person"):
-        refused = run_tool("make_prototxt", net, "--out", tmp_path, "--poolings", 2)
-        assert_refused(refused, f"{net}: expected no --poolings")
+    for net in ("small", "vgg", "person", "small-person"):
+        for option, value in (("--poolings", 2), ("--widths", "8,8,8,8"), ("--filler-std", 0.1)):
+            refused = run_tool("make_prototxt", net, "--out", tmp_path, option, value)
+            assert_refused(refused, f"{net}: expected no {option}")
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 
 import pytest
@@ -12,6 +13,7 @@ from cpm_repro.network.stages import stage_blobs
 from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import read_net, read_solver
 from prototxt_import.net import load_net
+from tests.tool import run_tool
 
 CARD = {
     "title": "a net", "target_dist": 0.5, "sigma_center": 8, "scales": [1.0], "scores": {"here": 12.5},
@@ -56,6 +58,18 @@ def test_every_model_is_whole(name):
     read_net(model.folder / "train.prototxt")
     assert read_solver(model.folder / "solver.prototxt").net == "train.prototxt"
     assert model.data and model.terms and model.training and model.scores
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_commands_of_a_model_write_its_prototxts(name, tmp_path):
+    """To the byte: who follows the recipe trains the network that was trained."""
+    model = zoo.find(name)
+    (command,) = [command for command in model.training if command.startswith("cpm make_prototxt")]
+    result = run_tool(*shlex.split(command)[1:], cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    for path in sorted(tmp_path.iterdir()):
+        assert path.read_text() == (model.folder / path.name).read_text(), path.name
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in model.folder.glob("*.prototxt")}
 
 
 def test_a_model_is_loaded_by_its_name():

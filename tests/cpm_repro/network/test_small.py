@@ -3,7 +3,14 @@
 import pytest
 
 from cpm_repro.network.receptive_field import receptive_fields
-from cpm_repro.network.small import SmallCPM, small_deploy, small_train
+from cpm_repro.network.small import (
+    PERSON,
+    SmallCPM,
+    small_deploy,
+    small_person_deploy,
+    small_person_train,
+    small_train,
+)
 from cpm_repro.network.specification import release_transform
 from cpm_repro.network.stages import stage_blobs
 from prototxt_import.formats.prototxt import format_prototxt, parse_net
@@ -37,8 +44,23 @@ def test_only_convolutions_that_make_maps_have_biases():
 
 def test_training_and_testing_share_all_layers_with_weights():
     train = small_train(SmallCPM(), "lmdb", 4, release_transform())
-    weights = [layer for layer in train.layer if layer.type in ("Convolution", "BatchNorm", "Scale")]
-    assert weights == [
-        layer for layer in small_deploy(SmallCPM()).layer if layer.type in ("Convolution", "BatchNorm", "Scale")
-    ]
+    assert with_weights(train) == with_weights(small_deploy(SmallCPM()))
     assert [layer.type for layer in train.layer].count("EuclideanLoss") == 3
+
+
+def test_every_stage_of_the_person_detector_learns_the_centre_map():
+    """One map per stage, and neither the centre map nor a joint's label reaches a convolution."""
+    deploy = small_person_deploy(PERSON, (184, 168))
+    net = Net(built(deploy))
+    blobs = stage_blobs(net)
+    assert [net.blob_shapes[name] for name in blobs] == [(1, 1, 23, 21)] * 2
+    train = small_person_train(PERSON, "lmdb", 4, release_transform())
+    assert with_weights(train) == with_weights(deploy)
+    losses = [list(layer.bottom) for layer in train.layer if layer.type == "EuclideanLoss"]
+    assert losses == [[blob, "pool_center_lower"] for blob in blobs]
+    assert [list(layer.bottom) for layer in train.layer if layer.type == "Concat"] == [["sum8", blobs[0]]]
+
+
+def with_weights(net):
+    """Its layers that have any."""
+    return [layer for layer in net.layer if layer.type in ("Convolution", "BatchNorm", "Scale")]
