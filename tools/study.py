@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to d
     from cpm_repro.studies.data import Data
     from cpm_repro.studies.networks import Size
 
-NAMES = ("stages", "training", "gradients", "data", "center_map")
+NAMES = ("stages", "training", "gradients", "receptive_field", "data", "center_map")
 EXAMPLE = """
 python tools/study.py stages --seeds 1 --iterations 40 --out build/study
 python tools/study.py all --out build/study

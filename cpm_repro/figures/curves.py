@@ -1,11 +1,11 @@
 """The paper's plots of scores: detection rate over the normalised distance (figures 8, 9 and 12), stage by stage
-(figure 6c), and by viewpoint (figure 11).
+(figure 6c), by viewpoint (figure 11), and over what a net sees (figure 4).
 
 Every function takes results by label, one curve each, and returns a matplotlib Figure as those of `figures` do.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib
 import matplotlib.lines
@@ -139,4 +139,28 @@ def cluster_figure(clusters: Mapping[str, Mapping[int, Pck]], title: str, thresh
     lower.set_xticks(places, labels)
     for axes in (upper, lower):
         _plain(axes)
+    return figure
+
+
+def field_figure(joints: Mapping[str, Mapping[int, Sequence[float]]], title: str, height: float) -> Figure:
+    """Figure 4: detection rate over the receptive field, a curve for each joint through the means of the seeds,
+    which are dots.
+
+    joints: by name and field (px), the seeds' rates in percent. height: the person's in px, dotted.
+    """
+    figure = new_figure(6.5, 4.2)
+    axes = figure.subplots()
+    for (name, rates), colour in zip(joints.items(), _colours(joints).values(), strict=True):
+        fields = list(rates)
+        means = [float(np.mean(rates[field])) for field in fields]
+        axes.plot(fields, means, color=colour, linewidth=1.6, label=name)
+        for field in fields:
+            axes.plot([field] * len(rates[field]), rates[field], "o", color=colour, markersize=3)
+    axes.axvline(height, color=GREY, linestyle=":", linewidth=0.9, label="the person's height")
+    axes.set_title(title, fontsize=11, color=INK)
+    axes.set_xlabel("effective receptive field (px)", fontsize=9, color=INK)
+    axes.set_ylabel("detection rate (%)", fontsize=9, color=INK)
+    axes.set_ylim(0, 100)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _plain(axes)
     return figure

@@ -2,15 +2,17 @@
 
 In reading order: data (whom they train on), recipes (a training, completely), networks (the nets, and what studies
 change in them), trainer (trains each recipe once), scores, study (what a study is; its report); then one module for
-each experiment: stages (figure 6c), ways (figure 6b: four ways to train), gradients (figure 5), more_data (figures 8
-and 9: a second training set), center_map (sections 3.3 and 4.2); subsets (the LMDBs that these two make).
+each experiment: stages (figure 6c), ways (figure 6b: four ways to train), gradients (figure 5), receptive_field
+(figure 4), more_data (figures 8 and 9: a second training set), center_map (sections 3.3 and 4.2); subsets (the LMDBs
+that these two make).
 """
 
 from .center_map import STUDY as CENTER_MAP
 from .gradients import STUDY as GRADIENTS
 from .more_data import STUDY as DATA
+from .receptive_field import STUDY as RECEPTIVE_FIELD
 from .stages import STUDY as STAGES
 from .ways import STUDY as TRAINING
 
-STUDIES = {study.name: study for study in (STAGES, TRAINING, GRADIENTS, DATA, CENTER_MAP)}
+STUDIES = {study.name: study for study in (STAGES, TRAINING, GRADIENTS, RECEPTIVE_FIELD, DATA, CENTER_MAP)}
 """By name, in the order in which `cpm study all` runs them."""

@@ -68,6 +68,7 @@ def transform(size: Size, parts: int = 14) -> schema.TransformationParameter:
     """The release's augmentation, at this size."""
     asked = specification.release_transform()
     asked.crop_size_x = asked.crop_size_y = size.crop
+    asked.stride = size.cpm.stride
     asked.target_dist, asked.max_rotate_degree = size.target_dist, size.rotation
     asked.sigma, asked.sigma_center = size.sigma, size.sigma_center
     if parts != 14:

@@ -57,6 +57,20 @@ def test_clusters_side_by_side():
     assert [bar.get_height() for bar in lower.patches] == [result.people for result in clusters["ours"].values()]
 
 
+def test_rates_over_the_receptive_field():
+    """A curve through the means, a dot for each seed, and the person's height."""
+    joints = {"right wrist": {43: [10.0, 20.0], 91: [50.0, 40.0]}, "left wrist": {43: [5.0, 7.0], 91: [30.0, 50.0]}}
+    (axes,) = curve_figures.field_figure(joints, "PCK@0.2", 100).axes
+    lines = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+    assert list(lines) == [*joints, "the person's height"]
+    for name, rates in joints.items():
+        assert list(lines[name].get_xdata()) == [43, 91]
+        assert list(lines[name].get_ydata()) == [np.mean(seeds) for seeds in rates.values()]
+    dots = [(x, y) for line in axes.lines if line.get_marker() == "o" for x, y in line.get_xydata()]
+    assert sorted(dots) == sorted((f, y) for rates in joints.values() for f, seeds in rates.items() for y in seeds)
+    assert list(lines["the person's height"].get_xdata()) == [100, 100]
+
+
 def test_the_same_results_give_the_same_bytes(tmp_path):
     results = {"ours": a_result(9)}
     for name in ("a.svg", "b.svg"):

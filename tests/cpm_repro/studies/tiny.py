@@ -7,7 +7,7 @@ from cpm_repro.studies.study import Setting
 from cpm_repro.studies.trainer import Trainer
 
 SIZE = Size(
-    cpm=CPM(stages=2, widths=Widths(2, 2, 2, 2), filler_std=0.05),
+    cpm=CPM(stages=2, widths=Widths(2, 2, 2, 24), filler_std=0.05),
     crop=32,
     target_dist=0.12,
     sigma=4,
