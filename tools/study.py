@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to d
     from cpm_repro.studies.data import Data
     from cpm_repro.studies.networks import Size
 
-NAMES = ("stages", "training", "gradients", "receptive_field", "data", "center_map")
+NAMES = ("stages", "training", "gradients", "receptive_field", "data", "center_map", "pose_machine", "viewpoint")
 EXAMPLE = """
 python tools/study.py stages --seeds 1 --iterations 40 --out build/study
 python tools/study.py all --out build/study
@@ -37,12 +37,24 @@ def main(arguments: argparse.Namespace) -> int:
         size = replace(size, iterations=arguments.iterations)
     data = people(arguments, size, out)
     trainer = Trainer(out, data, arguments.device, arguments.engine, arguments.threads)
-    for name in NAMES if arguments.study == "all" else [arguments.study]:
+    for name in possible(data) if arguments.study == "all" else [arguments.study]:
         print(f"{name}: {STUDIES[name].where}", flush=True)
         report = run(STUDIES[name], Setting(trainer, size, arguments.seeds))
         print("\n".join(line for line in report.read_text(encoding="utf-8").splitlines() if line.startswith("* ")))
         print(f"{report}", flush=True)
     return 0
+
+
+def possible(data: "Data") -> list[str]:
+    """All studies that these people allow; says which one they do not."""
+    from cpm_repro.studies import viewpoint
+
+    try:
+        viewpoint.check(data)
+    except InputError as error:
+        print(f"left out: {error}")
+        return [name for name in NAMES if name != "viewpoint"]
+    return list(NAMES)
 
 
 def people(arguments: argparse.Namespace, size: "Size", out: Path) -> "Data":
@@ -53,7 +65,8 @@ def people(arguments: argparse.Namespace, size: "Size", out: Path) -> "Data":
         return drawn_people(out, Drawing(*size.drawn))
     if arguments.train is None or arguments.held_out is None:
         raise InputError("--train, --held-out: expected both LMDBs or none, found one")
-    return given_people(arguments.train, arguments.held_out, arguments.people, arguments.more)
+    labels = arguments.clusters, arguments.ground_truth
+    return given_people(arguments.train, arguments.held_out, arguments.people, arguments.more, *labels)
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -72,6 +85,12 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--held-out", metavar="LMDB", type=Path, help="judge by these")
     parser.add_argument(
         "--people", metavar="N", type=command_line.positive_integer, help="judge by the first N of them"
+    )
+    parser.add_argument(
+        "--clusters", metavar="F.txt", type=Path, help="viewpoint: each held-out person's cluster, a number a line"
+    )
+    parser.add_argument(
+        "--ground-truth", metavar="F.mat", type=Path, help="viewpoint: the held-out people's head boxes (PCKh)"
     )
     parser.add_argument(
         "--size",

@@ -117,13 +117,15 @@ def stage_figure(
     return figure
 
 
-def cluster_figure(clusters: Mapping[str, Mapping[int, Pck]], title: str, threshold: float) -> Figure:
+def cluster_figure(
+    clusters: Mapping[str, Mapping[int, Pck] | Mapping[str, Pck]], title: str, threshold: float
+) -> Figure:
     """Figure 11: Total at the threshold in each viewpoint cluster, a curve for each run; below it how many people.
 
-    clusters: by run, then by cluster, as from `pckh.pckh_by_cluster`.
+    clusters: by run, then by cluster, a number as from `pckh.pckh_by_cluster` or a name.
     """
     first = next(iter(clusters.values()))
-    labels, places = [str(cluster) for cluster in first], np.arange(len(first))
+    labels, places = [str(cluster).replace(", ", ",\n") for cluster in first], np.arange(len(first))
     figure = new_figure(max(6.0, 0.35 * len(first) + 4.0), 5.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     for (run, results), colour in zip(clusters.items(), _colours(clusters).values(), strict=True):

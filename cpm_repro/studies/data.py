@@ -19,7 +19,9 @@ from prototxt_import.files import InputError
 @dataclass(frozen=True)
 class Data:
     """Two LMDBs. digest: changes with the training people; judged: with those who are held out, of whom the first
-    `people` are looked at (default: all). more: further training LMDBs, for the study of what they add."""
+    `people` are looked at (default: all). more: further training LMDBs, for the study of what they add. drawing: how
+    both were drawn; clusters, heads: files of the viewpoint cluster of each held-out person and of their head boxes, as
+    `cpm evaluate mpii` takes them."""
 
     name: str
     train: Path
@@ -28,6 +30,9 @@ class Data:
     judged: str
     people: int | None = None
     more: tuple[Path, ...] = ()
+    drawing: "Drawing | None" = None
+    clusters: Path | None = None
+    heads: Path | None = None
 
     def records(self) -> int:
         """How many people it trains on."""
@@ -57,14 +62,21 @@ def drawn_people(out: Path, drawing: Drawing) -> Data:
         write_json(annotations, own_annotations(people / TABLE, people / IMAGES))
         for path, kind, order in ((train, "exclude", "shuffled"), (held_out, "only", "sequential")):
             make_lmdb(path, ordered(read_sources([annotations], kind), order), [people / IMAGES], "file")
-    return Data("drawn people", train, held_out, f"drawn {name}", f"drawn {name}")
+    return Data("drawn people", train, held_out, f"drawn {name}", f"drawn {name}", drawing=drawing)
 
 
-def given_people(train: Path, held_out: Path, people: int | None = None, more: Sequence[Path] = ()) -> Data:
+def given_people(
+    train: Path,
+    held_out: Path,
+    people: int | None = None,
+    more: Sequence[Path] = (),
+    clusters: Path | None = None,
+    heads: Path | None = None,
+) -> Data:
     """Two LMDBs that are there; InputError if one is not."""
-    name = f"{train.name}, judged by {held_out.name}"
+    name, digests = f"{train.name}, judged by {held_out.name}", (digest(train), digest(held_out))
     more = tuple(path.resolve() for path in more)
-    return Data(name, train.resolve(), held_out.resolve(), digest(train), digest(held_out), people, more)
+    return Data(name, train.resolve(), held_out.resolve(), *digests, people, more, None, clusters, heads)
 
 
 def digest(lmdb: Path) -> str:

@@ -11,6 +11,8 @@ from cpm_repro.network.specification import CPM, Widths
 from prototxt_import.formats import schema
 
 from .data import Data
+from .pose_machine.levels import NAMES
+from .pose_machine.machine import Settings
 from .recipes import TRAIN, Recipe
 
 
@@ -20,7 +22,8 @@ class Size:
 
     cpm: the net, of all its stages; crop (px), target_dist, sigma and sigma_center (px), rotation (degrees): of its
     training samples; iterations of `batch` samples at base_lr, a gamma-th of it after three quarters; clip: of the
-    gradients' L2 norm, -1: none. drawn: pictures of people to draw, and how many of them to hold out.
+    gradients' L2 norm, -1: none. drawn: pictures of people to draw, and how many of them to hold out. pose_machine: the
+    baseline of figure 6a.
     """
 
     cpm: CPM = field(default_factory=lambda: CPM(stages=6, widths=Widths(16, 8, 32, 24), filler_std=0.05))
@@ -35,6 +38,7 @@ class Size:
     gamma: float = 0.2
     clip: float = 20
     drawn: tuple[int, int] = (800, 100)
+    pose_machine: Settings = field(default_factory=Settings)
 
 
 SIZES = {
@@ -52,6 +56,7 @@ SIZES = {
         gamma=0.333,
         clip=-1,
         drawn=(20_000, 1_000),
+        pose_machine=Settings(levels=NAMES, copies=1, trees=100),
     ),
 }
 

@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 import numpy as np
 from tqdm import tqdm
 
-from cpm_repro.evaluation.ground_truth import read_people
+from cpm_repro.evaluation.ground_truth import GroundTruth, read_people
 from cpm_repro.evaluation.pck import Pck, pck
-from cpm_repro.evaluation.predictions import estimate_people
+from cpm_repro.evaluation.predictions import Predictions, estimate_people
 from cpm_repro.inference.protocol import Protocol, net_boxsize
 from cpm_repro.network.stages import stage_blobs
 from cpm_repro.training.loop import Hook, Step, Training
@@ -89,14 +89,23 @@ class Trainer:
             if path != self.weights(recipe):
                 path.unlink()
 
+    def joints(self, recipe: Recipe) -> dict[int, np.ndarray]:
+        """What each stage (from 1) finds of the held-out people: float64 (N, P, 2), 0-based px of the pictures."""
+        _, found = self._asked(recipe)
+        return {stage: poses.joints for stage, poses in found.items()}
+
     def _measured(self, recipe: Recipe) -> dict[int, Stored]:
+        truths, found = self._asked(recipe)
+        return {stage: _stored(pck(list(poses.joints), truths)) for stage, poses in found.items()}
+
+    def _asked(self, recipe: Recipe) -> tuple[list[GroundTruth], dict[int, Predictions]]:
+        """The held-out people, and what each stage finds."""
         net = load_net(self.folder(recipe) / DEPLOY, self.weights(recipe), engine=self.engine).to(self.device)
         sizes = next(layer.transform_param for layer in recipe.train.layer if layer.HasField("cpmdata_param"))
         protocol = Protocol(net_boxsize(net, DEPLOY), sizes.target_dist, sizes.sigma_center, (1.0,))
         stages = list(range(1, len(stage_blobs(net)) + 1))
         with LmdbReader(self.data.held_out) as reader:
-            truths, found = estimate_people(read_people(reader, self.data.people), net, stages, protocol)
-        return {stage: _stored(pck(list(found[stage].joints), truths)) for stage in stages}
+            return estimate_people(read_people(reader, self.data.people), net, stages, protocol)
 
     @contextmanager
     def _progress(self, recipes: Iterable[Recipe]) -> Iterator[None]:

@@ -33,11 +33,13 @@ class SyntheticPerson:
     """A person of a picture, with the 14 joints of the MPI and LEEDS networks.
 
     `joints` is float64 (14, 3): x, y in 0-based pixels, and visible: 0 where an object or another person
-    covers the joint or the picture ends before it, else 1. `stature` is the upright height in pixels.
+    covers the joint or the picture ends before it, else 1. `stature` is the upright height in pixels, `turn` the
+    viewpoint, `Pose.turn`.
     """
 
     joints: np.ndarray
     stature: float
+    turn: float
 
     @property
     def objpos(self) -> np.ndarray:
@@ -157,7 +159,7 @@ def draw_picture(seed: int, index: int) -> SyntheticPicture:
     canvas.layer = len(figures) + 1
     _draw_objects(rng, canvas, main)
     people = [
-        SyntheticPerson(np.column_stack([f.joints(), _visible(canvas, f, layer)]), f.stature)
+        SyntheticPerson(np.column_stack([f.joints(), _visible(canvas, f, layer)]), f.stature, f.pose.turn)
         for layer, f in enumerate(figures, 1)
     ]
     return SyntheticPicture(_photograph(rng, canvas.pixels), people)

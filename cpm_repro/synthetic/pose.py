@@ -35,6 +35,13 @@ class Pose:
     def faces_viewer(self) -> bool:
         return bool(self.torso_axes[2, 2] > 0)
 
+    @property
+    def turn(self) -> float:
+        """Degrees, above -180 to 180, from facing the viewer (0) about the vertical: at 90 the chest looks to the
+        right of the picture, at 180 away from the viewer."""
+        forward = self.torso_axes[:, 2]
+        return float(np.degrees(np.arctan2(forward[0], forward[2])))
+
 
 def rotation(axis: int, degrees: float) -> np.ndarray:
     """Right-handed rotation matrix (3, 3) about coordinate axis 0, 1 or 2."""

@@ -3,6 +3,7 @@
 from cpm_repro.network.specification import CPM, Widths
 from cpm_repro.studies.data import Drawing, drawn_people
 from cpm_repro.studies.networks import Size
+from cpm_repro.studies.pose_machine.machine import Settings
 from cpm_repro.studies.study import Setting
 from cpm_repro.studies.trainer import Trainer
 
@@ -15,6 +16,7 @@ SIZE = Size(
     iterations=6,
     batch=2,
     drawn=(12, 4),
+    pose_machine=Settings(copies=1, positions=6, trees=2, smallest_leaf=2),
 )
 
 

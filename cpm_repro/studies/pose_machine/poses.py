@@ -1,0 +1,80 @@
+"""One pose machine from people to joints: trained on one LMDB, asked for the people of another."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from cpm_repro.inference.beliefs import find_pose
+from cpm_repro.inference.crops import average_maps
+from cpm_repro.inference.protocol import Protocol
+from cpm_repro.npz import read_npz, write_npz
+from prototxt_import.formats import schema
+from prototxt_import.formats.prototxt import format_prototxt
+
+from .machine import PoseMachine, Settings
+from .people import held_out_people, training_people
+
+POSES = "poses.npz"
+FORM = 1  # of features and predictors: another number where these give other maps
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A pose machine to train, and whom to ask it for: LMDBs with the digests of their people, the crops of both, the
+    machine's settings; limit: only the first people are asked for."""
+
+    train: Path
+    held_out: Path
+    digests: tuple[str, str]
+    transform: schema.TransformationParameter
+    protocol: Protocol
+    settings: Settings
+    limit: int | None = None
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides the poses."""
+        said = [format_prototxt(self.transform), asdict(self.protocol), asdict(self.settings), self.digests, self.limit]
+        return hashlib.sha256(json.dumps([FORM, *said]).encode()).hexdigest()[:12]
+
+
+def held_out_poses(asked: Asked, folder: Path, jobs: int) -> dict[int, np.ndarray]:
+    """What each stage (from 1) finds: float64 (N, P, 2), 0-based px of the pictures.
+
+    Kept in `folder` as poses.npz; a machine that was stopped goes on from the maps that are there.
+    """
+    path = folder / POSES
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_npz(path, {f"stage{stage}": joints for stage, joints in _found(asked, folder, jobs).items()})
+        for maps in folder.glob("*_without*.npz"):  # of the way
+            maps.unlink()
+    return {int(name.removeprefix("stage")): joints for name, joints in read_npz(path).items()}
+
+
+def _found(asked: Asked, folder: Path, jobs: int) -> dict[int, np.ndarray]:
+    def bar(every: Any, total: int) -> Any:
+        return tqdm(every, "crops", total, leave=False, disable=None)
+
+    transform, settings = asked.transform, asked.settings
+    people = training_people(asked.train, transform, settings.copies, settings.seed, bar)
+    held_out = held_out_people(asked.held_out, asked.protocol, int(transform.stride), transform.num_parts, asked.limit)
+    with tqdm(unit="predictor", desc="pose machine", leave=False, disable=None) as predictors:
+
+        def told(name: str) -> None:
+            predictors.update()
+
+        machine = PoseMachine(people, held_out.cells, settings, folder, jobs, told)
+        predictors.reset(machine.predictors)
+        stages = machine.stage_maps()
+    return {
+        stage: np.stack(
+            [find_pose(average_maps(own[None], [crop])).joints for own, crop in zip(maps, held_out.crops, strict=True)]
+        )
+        for stage, maps in enumerate(stages, 1)
+    }
