@@ -5,7 +5,7 @@ change in them), trainer (trains each recipe once), scores, study (what a study 
 each experiment: stages (figure 6c), ways (figure 6b: four ways to train), gradients (figure 5), receptive_field
 (figure 4), more_data (figures 8 and 9: a second training set), center_map (sections 3.3 and 4.2); subsets (the LMDBs
 that these two make); baseline (figure 6a: the pose machine of 2014, which is in pose_machine) and viewpoint (figure
-11), whose methods are in methods.
+11).
 """
 
 from .baseline import STUDY as POSE_MACHINE

@@ -16,9 +16,9 @@ from cpm_repro.figures import curves
 from cpm_repro.synthetic.pictures import draw_picture
 from prototxt_import.files import InputError
 
-from . import methods
+from . import baseline
+from .baseline import MEAN_POSE, STAGES, cpm, pose_machine
 from .data import Data, Drawing
-from .methods import MEAN_POSE, STAGES, cpm, pose_machine
 from .recipes import Recipe
 from .scores import mean_curve
 from .study import Result, Setting, Study, Table, Verdict
@@ -57,7 +57,7 @@ class Views:
 def recipes(setting: Setting) -> list[Recipe]:
     """Those of `pose_machine`. InputError where nobody says who is seen from where."""
     check(setting.data)
-    return methods.recipes(setting)
+    return baseline.recipes(setting)
 
 
 def check(data: Data) -> None:
@@ -71,7 +71,7 @@ def check(data: Data) -> None:
 
 def views(setting: Setting) -> Views:
     """The held-out people by viewpoint."""
-    data, truths = setting.data, methods.truths(setting)
+    data, truths = setting.data, baseline.judged_people(setting)
     if data.drawing is not None:
         return Views(truths, VIEWPOINTS, drawn_viewpoints(data.drawing, truths))
     assert data.clusters is not None and data.heads is not None
@@ -103,7 +103,7 @@ def viewpoint_of(turn: float) -> int:
 def read(setting: Setting) -> Result:
     """Every method by viewpoint."""
     seen = views(setting)
-    by_seed = [methods.runs(setting, seed, seen.truths) for seed in setting.each_seed()]
+    by_seed = [baseline.runs(setting, seed, seen.truths) for seed in setting.each_seed()]
     found = {name: [seen.results(runs[name]) for runs in by_seed] for name in by_seed[0]}
     metric, threshold = seen.metric
     viewpoints = list(found[MEAN_POSE][0])
