@@ -64,9 +64,18 @@ PARTS_28 = (*_JOINTS_OF_28, *(f"{first}-{second}" for first, second in _LIMBS_OF
 PARTS = {9: PARTS_9, 14: PARTS_14, 28: PARTS_28}
 
 
+SIDES = {"r": "right", "l": "left"}
+
+
 def part_names(number_of_parts: int) -> tuple[str, ...]:
     """The names of a network's parts; `part_0`, `part_1`, ... of one with other parts than the release's."""
     return PARTS.get(number_of_parts) or tuple(f"part_{part}" for part in range(number_of_parts))
+
+
+def spoken(part: str) -> str:
+    """A part's name as a picture shows it: "right wrist"."""
+    side, _, joint = part.partition("_")
+    return f"{SIDES[side]} {joint}" if side in SIDES and joint else part
 
 
 # Stored joints whose mean each part is, by number of parts; FLIC's 9 are stored as they are.

@@ -106,7 +106,9 @@ def show_picture(
         drawing.save(drawing_of(picture.pixels, poses, arguments), out.parent / f"{out.name}_pose.png")
     if picture.found:
         centers = np.array([person.center for person in picture.people]).reshape(-1, 2)
-        figure = figures.person_map_figure(picture.pixels, picture.found.person_map, centers)
+        peaks = picture.found.peaks
+        moved = None if np.array_equal(peaks, centers) else centers
+        figure = figures.person_map_figure(picture.pixels, picture.found.person_map, peaks, moved)
         sheet.save(figure, out.parent / f"{out.name}_people.png")
     if arguments.html:
         page = out.parent / f"{out.name}.html"

@@ -22,7 +22,7 @@ from PIL import Image
 from cpm_repro.inference.beliefs import Beliefs, find_pose
 from cpm_repro.inference.crops import average_maps
 from data_lmdb import joints
-from data_lmdb.joints import part_names
+from data_lmdb.joints import part_names, spoken
 from prototxt_import.files import replacing
 
 from .drawing import Pixels, strengths
@@ -59,15 +59,11 @@ def _data(image_bgr: Pixels, people: Sequence[Beliefs], min_score: float) -> dic
         "height": height,
         "map": {"width": size[0], "height": size[1]},
         "stages": len(people[0].stages) if people else 1,
-        "parts": [_said(name) for name in (*part_names(number_of_parts), "background")] if people else [],
+        "parts": [spoken(name) for name in (*part_names(number_of_parts), "background")] if people else [],
         "limbs": [[*ends, f"rgb{tuple(colour)}"] for ends, colour in limbs.items()],
         "colours": _colours(),
         "people": [_person(beliefs, size, min_score, max(height, width)) for beliefs in people],
     }
-
-
-def _said(part: str) -> str:
-    return part.replace("r_", "right ").replace("l_", "left ")
 
 
 def _person(beliefs: Beliefs, size: tuple[int, int], min_score: float, side: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from cpm_repro.inference.imresize import imresize
 from cpm_repro.samples.placement import CROPPED_AWAY
 from data_lmdb import joints as parts_of
-from data_lmdb.joints import part_names
+from data_lmdb.joints import part_names, spoken
 
 from .sheet import INK, Style, bare, new_figure
 
@@ -111,14 +111,23 @@ def write_names(axes: Axes, joints: np.ndarray, states: np.ndarray, names: Seque
             axes.annotate(name, joint, (6 * outwards, 0), textcoords="offset points", **style)
 
 
-def person_map_figure(image_bgr: np.ndarray, belief: np.ndarray, centers: np.ndarray) -> Figure:
-    """A person detector's map (h, w) over its picture, and the centres (n, 2) of the people it found, numbered."""
+def person_map_figure(
+    image_bgr: np.ndarray, belief: np.ndarray, peaks: np.ndarray, centers: np.ndarray | None = None
+) -> Figure:
+    """A person detector's map (h, w) over its picture, and the peaks (n, 2) of the people it found, numbered; a line
+    from each to where the pose network settled the person's centre, if it did."""
     figure, axes = _picture_figure(image_bgr, "Belief in people's centres")
     draw_picture(axes, overlay(image_bgr, belief)[..., ::-1])
-    x, y = centers.T
+    x, y = peaks.T
     axes.scatter(x, y, s=90, marker="+", color="white", linewidth=1.6, zorder=3)
-    for number, center in enumerate(centers, start=1):
-        axes.annotate(str(number), center, (4, 4), textcoords="offset points", color="white", fontsize=11)
+    for number, peak in enumerate(peaks, start=1):
+        axes.annotate(str(number), peak, (4, 4), textcoords="offset points", color="white", fontsize=11)
+    for peak, center in zip(peaks, peaks if centers is None else centers, strict=True):
+        axes.plot(*zip(peak, center, strict=True), color="white", linewidth=1)
+    if centers is not None and len(centers):
+        x, y = centers.T
+        axes.scatter(x, y, s=22, facecolor="none", edgecolor="white", linewidth=1.2, zorder=3)
+        axes.set_xlabel("+ peak of the map   ○ where the pose network settled the person", fontsize=8, color=INK)
     return figure
 
 
@@ -165,7 +174,7 @@ def stages_figure(crop_bgr: np.ndarray, maps: Sequence[np.ndarray], parts: Seque
         for axes in row:
             bare(axes)
     for axes, title in zip(grid[0], ["input", *(names[part] for part in parts)], strict=True):
-        axes.set_title(title.replace("r_", "right ").replace("l_", "left "), fontsize=9, color=INK)
+        axes.set_title(spoken(title), fontsize=9, color=INK)
     figure.suptitle("Belief maps, stage by stage", fontsize=11, color=INK)
     return figure
 

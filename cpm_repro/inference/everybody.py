@@ -75,7 +75,8 @@ def find_everybody(
     placed = [settled(Person(image_bgr, each.center, each.scale, where), net, protocol) for each in people]
     kept = _each_once(placed)
     beliefs = np.array([people[index].belief for index in kept])
-    return FoundPeople([placed[index][0] for index in kept], beliefs, best_map)
+    peaks = np.array([people[index].center for index in kept])
+    return FoundPeople([placed[index][0] for index in kept], beliefs, best_map, peaks)
 
 
 def settled(person: Person, net: Net, protocol: Protocol) -> tuple[Person, Pose]:

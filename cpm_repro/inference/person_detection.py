@@ -29,12 +29,14 @@ MOST_PEOPLE = 255
 
 @dataclass(frozen=True)
 class FoundPeople:
-    """people: most certain first, placed for the testing protocol; scores (n,): the person map at their centres.
-    person_map: float32 (h, w), the detector's belief over the picture as it saw it."""
+    """people: most certain first, placed for the testing protocol; scores (n,): the person map at their peaks.
+    person_map: float32 (h, w), the detector's belief over the picture as it saw it; peaks float64 (n, 2): x, y of each
+    person's peak in the picture, where the pose network then may have settled another centre."""
 
     people: list[Person]
     scores: np.ndarray
     person_map: np.ndarray
+    peaks: np.ndarray
 
 
 def detector_stride(net: Net, where: str = "the person detector") -> int:
@@ -117,7 +119,8 @@ def find_people(
         Person(image_bgr, ((x + 1) / factor - 1, (y + 1) / factor - 1), protocol.target_dist / factor, where)
         for x, y in peaks.tolist()
     ]
-    return FoundPeople(people, belief[peaks[:, 1], peaks[:, 0]].astype(np.float64), belief)
+    centers = np.array([person.center for person in people]).reshape(-1, 2)
+    return FoundPeople(people, belief[peaks[:, 1], peaks[:, 0]].astype(np.float64), belief, centers)
 
 
 def _check_input_size(image: np.ndarray, factor: float, boxsize: int, where: str) -> None:

@@ -52,3 +52,9 @@ def test_stored_limbs_are_those_of_the_14_parts_and_the_trunk():
 def test_table_rows_take_every_part_once(number_of_parts):
     taken = [part for parts in joints.TABLE_ROWS[number_of_parts].values() for part in parts]
     assert sorted(taken) == list(range(number_of_parts))
+
+
+def test_parts_as_pictures_name_them():
+    assert [joints.spoken(name) for name in ("r_wrist", "l_hip", "head", "part_0", "background", "r_")] == [
+        "right wrist", "left hip", "head", "part_0", "background", "r_",
+    ]  # fmt: skip

@@ -60,6 +60,15 @@ def test_person_map_figure_marks_the_centres(tmp_path):
     sheet.save(figures.person_map_figure(picture(80, 90), np.zeros((46, 52)), np.empty((0, 2))), tmp_path / "map.png")
 
 
+def test_person_map_figure_shows_where_people_were_settled(tmp_path):
+    peaks, centers = np.array([[20.0, 30.0], [60.0, 41.0]]), np.array([[22.0, 35.0], [60.0, 50.0]])
+    figure = figures.person_map_figure(picture(80, 90), RNG.random((46, 52)), peaks, centers)
+    marks = [dots.get_offsets() for dots in figure.axes[0].collections]
+    assert (marks[0] == peaks).all() and (marks[1] == centers).all()
+    lines = [line.get_xydata() for line in figure.axes[0].lines]
+    assert (np.array(lines) == np.stack([peaks, centers], axis=1)).all()
+
+
 def test_overlay_is_brightest_at_the_peak():
     belief = np.zeros((8, 10), np.float32)
     belief[2, 7] = 1
