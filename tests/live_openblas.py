@@ -39,7 +39,8 @@ class Library:
     def __init__(self, path: str, threads: int) -> None:
         self._library = ctypes.CDLL(path)
         self._names = [(prefix, suffix) for prefix in ("", "scipy_") for suffix in ("", "64_")]
-        self._integer = ctypes.c_longlong if hasattr(self._library, "scipy_cblas_sgemm64_") else ctypes.c_int
+        wide = any(hasattr(self._library, f"{prefix}cblas_sgemm64_") for prefix in ("", "scipy_"))
+        self._integer = ctypes.c_longlong if wide else ctypes.c_int
         # The environment variable gives no more than there are cores.
         self._function("openblas_set_num_threads")(threads)
 

@@ -14,7 +14,7 @@ from cpm_repro.array_comparison import compare_arrays
 from prototxt_import.net import Net
 
 from .causes.layer_runs import LayerRun
-from .causes.machines import MORE_THREADS, PROFILES, described, tops
+from .causes.machines import MORE_THREADS, PROFILES, described, of_same_threads, tops
 from .dump_files import Dump
 from .order import NetworkOrder, Phase
 
@@ -64,9 +64,11 @@ class Machine:
     def verdict(self, equal: bool, blobs: int) -> str:
         """Who made the dump; `equal`: whether the whole net, run as this machine, is the dump's to the bit."""
         if equal:
+            best = of_same_threads(self.profile, *self.alike)
+            families = {profile.family for profile in best}
             same = ", ".join(str(other.threads) for other in self.alike if other.family == self.profile.family)
-            others = ", ".join(described(other) for other in self.alike if other.family != self.profile.family)
-            text = f"equal, all {blobs} blobs: {described(self.profile)}"
+            others = ", ".join(described(other) for other in self.alike if other.family not in families)
+            text = f"equal, all {blobs} blobs: {described(*best)}"
             return text + (f" (or {same})" if same else "") + (f"; as well {others}" if others else "")
         return f"no machine that is known made this; the closest: {described(self.profile)}"
 
@@ -77,10 +79,10 @@ def find_machine(a: Dump, net: Net, order: NetworkOrder) -> Machine:
     found = search.knock_out(PROFILES)
     if found.fits and found.profile.threads == 1:
         return found
-    families = (found.profile.family,) if found.fits else FAMILIES
+    families = dict.fromkeys(profile.family for profile in (found.profile, *found.alike)) if found.fits else FAMILIES
     more = [Profile(family, threads) for family in families for threads in MORE_THREADS]
     if found.fits:
-        again = search.knock_out([found.profile, *more])
+        again = search.knock_out([found.profile, *found.alike, *more])
     else:
         able = search.able(found.unmade, more)
         if not able:

@@ -16,7 +16,7 @@ from tests.bits import assert_same_bits
 from tests.live_openblas import LiveOpenBlas, bundled_library
 
 SHAPES = [60, pytest.param(2000, marks=pytest.mark.slow)]
-NEEDS = {"cooperlake": "avx512", "skylakex": "avx512", "haswell": "avx2", "sandybridge": "avx2"}
+NEEDS = {"cooperlake": "avx512", "skylakex": "avx512", "haswell": "avx2", "zen": "avx2", "sandybridge": "avx2"}
 """The least version of TILE_VERSIONS whose CPUs run a family."""
 
 

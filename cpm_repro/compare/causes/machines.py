@@ -26,16 +26,23 @@ MORE_THREADS = (3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 _CPUS = {
     "cooperlake": "Cooperlake",
     "skylakex": "SkylakeX",
-    "haswell": "Haswell or Zen",
+    "haswell": "Haswell",
+    "zen": "Zen",
     "sandybridge": "Sandybridge",
     "nehalem": "Nehalem",
 }
 
 
-def described(profile: Profile) -> str:
-    """`OpenBLAS on Haswell or Zen, one thread`."""
-    threads = "one thread" if profile.threads == 1 else f"{profile.threads} threads"
-    return f"OpenBLAS on {_CPUS[profile.family]}, {threads}"
+def described(*profiles: Profile) -> str:
+    """Profiles of one number of threads: `OpenBLAS on Haswell or Zen, one thread`."""
+    threads = profiles[0].threads
+    cpus = " or ".join(_CPUS[profile.family] for profile in profiles)
+    return f"OpenBLAS on {cpus}, {'one thread' if threads == 1 else f'{threads} threads'}"
+
+
+def of_same_threads(best: Profile, *others: Profile) -> list[Profile]:
+    """The best one and those of the others that run as many threads."""
+    return [best, *(other for other in others if other.threads == best.threads)]
 
 
 @contextmanager
@@ -79,7 +86,7 @@ def machine_causes(run: LayerRun, bottoms: Bottoms, a: np.ndarray, b: np.ndarray
         found[side] = [profile for profile, top in made.items() if top.tobytes() == array.tobytes()]
     if not all(found.values()):
         return []
-    machines = {side: described(profiles[0]) for side, profiles in found.items()}
+    machines = {side: described(*of_same_threads(*profiles)) for side, profiles in found.items()}
     return [
         Cause(
             f"another machine's BLAS: A was computed with {machines['A']}",

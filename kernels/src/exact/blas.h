@@ -87,7 +87,7 @@ CPM_FN float asum_of_vectors(const float* x, int count, int offset, int width) {
     return sum;
 }
 
-// Sandybridge's and Nehalem's (and Zen's): four sums of 4 lanes. What lies before a boundary of 4 floats goes to the
+// Zen's, Sandybridge's and Nehalem's: four sums of 4 lanes. What lies before a boundary of 4 floats goes to the
 // first (one) and second (two); whole 32s go to all four, eights to the first two, then a four to the third, a two to the
 // fourth and a last one to the third.
 CPM_FN float asum_of_sse(const float* x, int count, int offset) {
@@ -114,7 +114,7 @@ CPM_FN float asum_of_sse(const float* x, int count, int offset) {
 CPM_FN float blas_asum(const float* x, int count, int offset, BlasProfile profile) {
     if (profile.family == SKYLAKEX || profile.family == HASWELL)
         return asum_of_vectors(x, count, offset, profile.family == SKYLAKEX ? 16 : 8);
-    if (!is_fused(profile)) return asum_of_sse(x, count, offset);
+    if (profile.family >= ZEN) return asum_of_sse(x, count, offset);
     const int eights = count & ~7;
     float lane[4] = {};
     for (int i = 0; i < eights; i += 4)
@@ -150,7 +150,7 @@ constexpr long long AXPY_SHARED = 10000;
 
 // Whether element `index` of `count` of y + a x is rounded once. On Haswell only whole 32s of a thread's share are.
 CPM_FN bool axpy_is_fused(long long index, long long count, BlasProfile profile) {
-    if (profile.family != HASWELL) return has_avx512(profile);
+    if (!has_haswell_kernels(profile)) return has_avx512(profile);
     if (profile.threads == 1 || count <= AXPY_SHARED) return index < count / 32 * 32;
     for (int threads = profile.threads;; threads--) {
         const long long share = (count + threads - 1) / threads;

@@ -21,6 +21,7 @@ VALUES = {
     "cooperlake": "50f78480f06d15ce",
     "skylakex": "ba82aa5ae33dedc3",
     "haswell": "52b027cf823917f9",
+    "zen": "52b027cf823917f9",
     "sandybridge": "9c6b65fd98bea97a",
     "nehalem": "c06b2c6d81d53c70",
 }
@@ -94,6 +95,7 @@ def test_profiles_differ_and_blocks_follow_them() -> None:
         "cooperlake": ([320, 192, 188], [320, 190, 190]),
         "skylakex": ([352, 348], [350, 350]),
         "haswell": ([320, 192, 188], [320, 190, 190]),
+        "zen": ([320, 192, 188], [320, 190, 190]),
         "sandybridge": ([352, 348], [350, 350]),
         "nehalem": ([352, 348], [350, 350]),
     }
