@@ -3,8 +3,17 @@
 import re
 from dataclasses import dataclass
 
-FAMILIES = {"cooperlake": 0, "skylakex": 1, "haswell": 2, "zen": 3, "sandybridge": 4, "nehalem": 5}
-"""The number that the kernels know a family by (`src/exact/family.h`)."""
+FAMILIES = {
+    "cooperlake": 0,
+    "skylakex": 1,
+    "haswell": 2,
+    "zen": 3,
+    "haswell-0.3.7": 4,
+    "sandybridge": 5,
+    "nehalem": 6,
+}
+"""The number that the kernels know a family by (`src/exact/family.h`); "haswell-0.3.7" is Haswell and Zen as OpenBLAS up
+to 0.3.7 computes there."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Profile:
     @property
     def is_fused(self) -> bool:
         """Whether its products multiply and add with one rounding."""
-        return self.has_avx512 or self.family in ("haswell", "zen")
+        return self.has_avx512 or self.family in ("haswell", "zen", "haswell-0.3.7")
 
 
 DEFAULT_PROFILE = Profile()

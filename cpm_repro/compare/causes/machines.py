@@ -28,6 +28,7 @@ _CPUS = {
     "skylakex": "SkylakeX",
     "haswell": "Haswell",
     "zen": "Zen",
+    "haswell-0.3.7": "Haswell or Zen, OpenBLAS 0.3.7 or older",
     "sandybridge": "Sandybridge",
     "nehalem": "Nehalem",
 }

@@ -3,7 +3,7 @@
 #pragma once
 #include "common/device.h"
 
-enum Family { COOPERLAKE, SKYLAKEX, HASWELL, ZEN, SANDYBRIDGE, NEHALEM };
+enum Family { COOPERLAKE, SKYLAKEX, HASWELL, ZEN, OLD_HASWELL, SANDYBRIDGE, NEHALEM };
 
 struct BlasProfile {
     int family, threads;
@@ -11,10 +11,12 @@ struct BlasProfile {
 
 CPM_FN bool has_avx512(BlasProfile profile) { return profile.family <= SKYLAKEX; }
 
-// Zen runs Haswell's kernels, but for asum.
-CPM_FN bool has_haswell_kernels(BlasProfile profile) { return profile.family == HASWELL || profile.family == ZEN; }
+// Zen runs Haswell's kernels, but for asum. So did Haswell up to OpenBLAS 0.3.7, with other products.
+CPM_FN bool has_haswell_kernels(BlasProfile profile) {
+    return profile.family >= HASWELL && profile.family <= OLD_HASWELL;
+}
 
 // Whether its kernels multiply and add with one rounding.
-CPM_FN bool is_fused(BlasProfile profile) { return profile.family <= ZEN; }
+CPM_FN bool is_fused(BlasProfile profile) { return profile.family <= OLD_HASWELL; }
 
 CPM_FN float multiply_add(bool fused, float a, float b, float c) { return fused ? fmaf(a, b, c) : a * b + c; }

@@ -58,6 +58,7 @@ CPM_FN GemmRule gemm_rule(GemmForm form, long long m, long long n, long long k, 
         case SKYLAKEX: return {448, rounded * 16, true, ONE_CHAIN};
         case HASWELL:
         case ZEN: return {320, rounded * 8, true, HASWELL_CHAINS};
+        case OLD_HASWELL: return {384, rounded * 16, true, ONE_CHAIN};
         case SANDYBRIDGE: return {384, rounded * 16, false, ONE_CHAIN};
         default: return {512, rounded * 4, false, NEHALEM_CHAINS};
     }

@@ -19,6 +19,7 @@ VALUES = {
     "skylakex": "46128ecf4b43bfe8",
     "haswell": "b3c9058d9f70c7c4",
     "zen": "b3c9058d9f70c7c4",
+    "haswell-0.3.7": "b3c9058d9f70c7c4",
     "sandybridge": "2ace5cbe4c68a21f",
     "nehalem": "2efdd14ede584b0e",
 }
@@ -129,7 +130,7 @@ def test_asum_of_sse_has_four_sums_of_four_lanes() -> None:
     sums[2, 0] += x[31]
     lanes = (sums[0] + sums[1]) + (sums[2] + sums[3])
     expected = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
-    for family in ("zen", "sandybridge", "nehalem"):
+    for family in ("zen", "haswell-0.3.7", "sandybridge", "nehalem"):
         assert_same_bits(asum(-x, Profile(family), offset=3), expected, family)
 
 
@@ -158,7 +159,13 @@ def test_axpy_rounds_twice_without_avx512_but_in_whole_32s_of_haswell() -> None:
         fused_of_haswell = np.concatenate([np.arange(part) < part // 32 * 32 for part in parts])
         for family in FAMILIES:
             haswell = np.where(fused_of_haswell, once, twice)
-            expected = {"haswell": haswell, "zen": haswell, "sandybridge": twice, "nehalem": twice}
+            expected = {
+                "haswell": haswell,
+                "zen": haswell,
+                "haswell-0.3.7": haswell,
+                "sandybridge": twice,
+                "nehalem": twice,
+            }
             found = y.copy()
             axpy(float(factor), x, found, Profile(family, threads))
             assert_same_bits(found, expected.get(family, once), f"{family}, {threads} threads")

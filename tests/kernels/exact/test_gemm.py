@@ -22,6 +22,7 @@ VALUES = {
     "skylakex": "ba82aa5ae33dedc3",
     "haswell": "52b027cf823917f9",
     "zen": "52b027cf823917f9",
+    "haswell-0.3.7": "403165224c32274f",
     "sandybridge": "9c6b65fd98bea97a",
     "nehalem": "c06b2c6d81d53c70",
 }
@@ -96,6 +97,7 @@ def test_profiles_differ_and_blocks_follow_them() -> None:
         "skylakex": ([352, 348], [350, 350]),
         "haswell": ([320, 192, 188], [320, 190, 190]),
         "zen": ([320, 192, 188], [320, 190, 190]),
+        "haswell-0.3.7": ([352, 348], [350, 350]),
         "sandybridge": ([352, 348], [350, 350]),
         "nehalem": ([352, 348], [350, 350]),
     }
