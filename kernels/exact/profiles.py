@@ -12,8 +12,8 @@ FAMILIES = {
     "sandybridge": 5,
     "nehalem": 6,
 }
-"""The number that the kernels know a family by (`src/exact/family.h`); "haswell-0.3.7" is Haswell and Zen as OpenBLAS up
-to 0.3.7 computes there."""
+"""The number that the kernels know a family by (`src/exact/family.h`); "haswell-0.3.7" is what OpenBLAS up
+to 0.3.7 computes on Haswell and Zen."""
 
 
 @dataclass(frozen=True)
