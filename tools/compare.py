@@ -26,6 +26,8 @@ def main(arguments: argparse.Namespace) -> int:
     from prototxt_import.files import replacing
 
     check(arguments)
+    if arguments.engine == AUTO and arguments.solver:
+        return find_trainer(arguments)
     with ExitStack() as opened:
         a = opened.enter_context(open_dump(arguments.a))
         solver, prototxt = read_solver(arguments)
@@ -61,6 +63,8 @@ def check(arguments: argparse.Namespace) -> None:
     from prototxt_import.files import InputError
 
     filled = arguments.weights is not None or arguments.seed is not None
+    if arguments.engine == AUTO and arguments.solver and arguments.b is None:
+        return check_training(arguments)
     if arguments.b is None and not (arguments.prototxt and filled):
         raise InputError("expected a second dump, or a net to compute it: --prototxt with --weights or --seed")
     if arguments.engine == AUTO and arguments.b is not None:
@@ -73,6 +77,29 @@ def check(arguments: argparse.Namespace) -> None:
             raise InputError(f"--{name}: expected a number of at least 0, found {value}")
     if filled and not arguments.prototxt:
         raise InputError("--weights and --seed: expected --prototxt with them, found none")
+
+
+def check_training(arguments: argparse.Namespace) -> None:
+    """InputError for options that say nothing of whose losses a training's are."""
+    from prototxt_import.files import InputError
+
+    named = {"--prototxt": arguments.prototxt, "--seed": arguments.seed is not None, "--input": arguments.input}
+    named |= {"--gradients": arguments.gradients, "--json": arguments.json, "--html": arguments.html}
+    named |= {"--phase": arguments.phase, "--device": arguments.device != "cpu"}
+    if found := ", ".join(name for name, given in named.items() if given):
+        raise InputError(
+            f"--engine {AUTO} with --solver: expected a trace or a log and --weights at most, found {found}"
+        )
+
+
+def find_trainer(arguments: argparse.Namespace) -> int:
+    """With --engine exact:auto and --solver, the machine whose losses A has."""
+    from cpm_repro.compare.training_machines import find_trainer
+
+    machine = find_trainer(arguments.a, arguments.solver, arguments.weights)
+    tried = next(trial.tried for trial in machine.trials if trial.profile == machine.profile)
+    print(*machine.lines(), machine.verdict(machine.fits, tried), sep="\n")
+    return 0 if machine.fits else DIFFERENT
 
 
 def read_solver(arguments: argparse.Namespace) -> tuple:
@@ -145,7 +172,10 @@ def described(name: str, array) -> str:
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     parser.add_argument(
-        "a", metavar="A", type=Path, help="a dump: .npz, .h5, .mat, .caffemodel or a folder of .npy files"
+        "a",
+        metavar="A",
+        type=Path,
+        help="a dump: .npz, .h5, .mat, .caffemodel or a folder of .npy; a trace; a log with exact:auto",
     )
     parser.add_argument("b", metavar="B", type=Path, nargs="?", help="another; without it the net is run")
     limits = parser.add_argument_group("when two elements agree (default: equal bits)")

@@ -52,23 +52,24 @@ class Machine:
     alike: list[Profile] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     unmade: str = ""
+    unit: str = "blobs"  # what was counted
 
     def lines(self) -> Iterator[str]:
         """A row for each profile that was tried; of those with many threads the ones that made some blob."""
         shown = [trial for trial in self.trials if trial.profile in PROFILES or trial.equal]
         width = max(len(str(trial.profile)) for trial in shown)
         for trial in shown:
-            row = f"  exact:{trial.profile!s:{width}}  {trial.equal} of {trial.tried} blobs equal"
+            row = f"  exact:{trial.profile!s:{width}}  {trial.equal} of {trial.tried} {self.unit} equal"
             yield row + (f"; first {trial.first}, {trial.max_ulp:,} ULP" if trial.first else "")
 
-    def verdict(self, equal: bool, blobs: int) -> str:
+    def verdict(self, equal: bool, count: int) -> str:
         """Who made the dump; `equal`: whether the whole net, run as this machine, is the dump's to the bit."""
         if equal:
             best = of_same_threads(self.profile, *self.alike)
             families = {profile.family for profile in best}
             same = ", ".join(str(other.threads) for other in self.alike if other.family == self.profile.family)
             others = ", ".join(described(other) for other in self.alike if other.family not in families)
-            text = f"equal, all {blobs} blobs: {described(*best)}"
+            text = f"equal, all {count} {self.unit}: {described(*best)}"
             return text + (f" (or {same})" if same else "") + (f"; as well {others}" if others else "")
         return f"no machine that is known made this; the closest: {described(self.profile)}"
 
