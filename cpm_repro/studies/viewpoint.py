@@ -25,7 +25,7 @@ from .study import Result, Setting, Study, Table, Verdict
 
 STRAIGHT = 15  # degrees from facing the viewer, or from facing away, that still count as straight
 # By whether the chest faces the viewer, and where it looks to in the picture.
-VIEWPOINTS = ("front, to the left", "front", "front, to the right", "back, to the left", "back", "back, to the right")
+VIEWPOINTS = ("front, left", "front", "front, right", "back, left", "back", "back, right")
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _everywhere(found: dict[str, list[dict[str, Pck]]], other: str, threshold: f
         for one, another in zip(found[best], found[other], strict=True)
     ]
     rule = f"{metric}@{threshold:g} of {best} less that of {other}, where that is least, is above 0 with every seed"
-    return Verdict(f"from every viewpoint the CPM beats {other}", rule, differences)
+    return Verdict(f"from every viewpoint {best} beats {other}", rule, differences)
 
 
 STUDY = Study(

@@ -23,12 +23,12 @@ from tests.cpm_repro.studies.tiny import setting
     [
         (0, "front"),
         (-15, "front"),
-        (16, "front, to the right"),
-        (-80, "front, to the left"),
-        (100, "back, to the right"),
+        (16, "front, right"),
+        (-80, "front, left"),
+        (100, "back, right"),
         (170, "back"),
         (-166, "back"),
-        (-120, "back, to the left"),
+        (-120, "back, left"),
     ],
 )
 def test_viewpoints_by_turn(turn, name):
