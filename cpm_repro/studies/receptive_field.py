@@ -183,9 +183,14 @@ def by_field(found: dict[int, list[Pck]], height: float) -> list[Verdict]:
             [large - small for small, _, large in ends],
         ),
         Verdict(
-            f"it saturates where the field is {SATURATION:g} times the person's height, here at {enough} px",
+            f"most is gained where the field is {SATURATION:g} times the person's height, here at {enough} px",
             "the gain up to there less the gain from there on is above 0 with every seed",
             [(middle - small) - (large - middle) for small, middle, large in ends],
+        ),
+        Verdict(
+            f"seeing more than {enough} px costs nothing",
+            f"{rule} with the largest field less that at {enough} px, plus 1 point, is above 0 with every seed",
+            [large - middle + 1 for _, middle, large in ends],
         ),
     ]
 
