@@ -151,8 +151,8 @@ def _cell(values: Sequence[float]) -> str:
     mean, spread = float(np.mean(values)), float(np.max(values) - np.min(values)) / 2
     if not np.isfinite(mean):
         return "-"
-    digits = 1 if abs(mean) >= 0.1 or mean == 0 else 5
-    return f"{mean:.{digits}f} ± {spread:.{digits}f}" if len(values) > 1 else f"{mean:.{digits}f}"
+    form = ".1f" if abs(mean) >= 0.1 or mean == 0 else ".1g"
+    return f"{mean:{form}} ± {spread:{form}}" if len(values) > 1 else f"{mean:{form}}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -20,7 +20,7 @@ def test_verdicts_follow_from_every_seed(differences, word):
 
 def test_tables_show_mean_and_spread():
     lines = table_lines(Table("t", ["a", "b"], {"x": [[1.0, 3.0], [0.00004, 0.00002]], "y": [[50.0], [np.nan]]}))
-    assert lines[2:] == ["| x | 2.0 ± 1.0 | 0.00003 ± 0.00001 |", "| y | 50.0 | - |"]
+    assert lines[2:] == ["| x | 2.0 ± 1.0 | 3e-05 ± 1e-05 |", "| y | 50.0 | - |"]
 
 
 @pytest.fixture(scope="module")
