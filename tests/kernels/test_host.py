@@ -93,8 +93,9 @@ def test_enumerations_have_the_same_numbers() -> None:
     assert list(gemm.TILE_VERSIONS.values()) == [0, 1, 2]
     assert enumeration("exact/gemm.h", "GemmForm") == ["GEMM_NN", "GEMM_TN", "GEMM_NT"]
     assert [gemm._form(False, False), gemm._form(True, False), gemm._form(False, True)] == [0, 1, 2]
-    assert [name.upper() for name in FAMILIES] == enumeration("exact/family.h", "Family")
-    assert list(FAMILIES.values()) == [0, 1, 2, 3, 4]
+    families = [{"haswell-0.3.7": "OLD_HASWELL"}.get(name, name.upper()) for name in FAMILIES]
+    assert families == enumeration("exact/family.h", "Family")
+    assert list(FAMILIES.values()) == list(range(len(families)))
     assert [name.upper() for name in solvers.SOLVER_TYPES] == enumeration("exact/solvers.h", "SolverType")
     assert list(solvers.SOLVER_TYPES.values()) == [0, 1, 2, 3, 4, 5]
     assert [name.lower() for name in enumeration("samples/profile.h", "Profile")] == list(host.PROFILES)

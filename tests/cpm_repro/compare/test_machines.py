@@ -70,7 +70,7 @@ def test_what_is_no_machine() -> None:
 
 def test_each_profile_has_a_line() -> None:
     lines = list(found(recorded("exact:haswell")).lines())
-    assert "  exact:haswell               2 of 2 blobs equal" in lines
+    assert any(line.split() == ["exact:haswell", "2", "of", "2", "blobs", "equal"] for line in lines)
     assert any(line.startswith("  exact:nehalem  ") and "0 of 1 blobs equal; first c1, " in line for line in lines)
 
 
