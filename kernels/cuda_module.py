@@ -17,8 +17,9 @@ import torch
 
 SOURCES = Path(__file__).parent / "src"
 
-OPTIONS = ("--std=c++17", "--fmad=false", "--ftz=false")
-"""Multiplications and additions are rounded one by one, as Caffe's are, and subnormal numbers stay what they are."""
+OPTIONS = ("--std=c++17", "--fmad=false", "--ftz=false", "--device-as-default-execution-space")
+"""Multiplications and additions are rounded one by one, as Caffe's are, and subnormal numbers stay what they are. NVRTC
+before 13.5 takes a lambda for a host function if it is not told that everything is the device's."""
 
 
 def expanded_source(name: str) -> str:

@@ -19,7 +19,7 @@ python tools/make_lmdb.py build/demo/people.json --images build/demo/people/imag
 python tools/make_lmdb.py build/demo/people.json --images build/demo/people/images --out build/lmdb/validation \\
     --validation only --order sequential
 python tools/make_lmdb.py build/demo/people.json --images build/demo/people/images --storage file \\
-    --person-height 100 --jpeg-quality 60 --out build/lmdb/small
+    --person-height 100 --quality 60 --out build/lmdb/small
 {command_line.DATA_SET_NEEDED}
 python tools/make_lmdb.py mpii.json lspet.json --images mpii/images --images lspet/images --out lmdb/both
 """
@@ -52,11 +52,11 @@ def shrinking(arguments: argparse.Namespace) -> Shrinking | None:
         return None
     if arguments.storage != "file":
         raise InputError("--person-height: expected --storage file, found raw, which keeps every pixel")
-    return Shrinking(arguments.person_height, arguments.jpeg_quality)
+    return Shrinking(arguments.person_height, arguments.quality)
 
 
 def quality(text: str) -> int:
-    """An argparse type: a JPEG's, as libjpeg counts it."""
+    """An argparse type: a WebP file's."""
     if not 1 <= int(text) <= 95:
         raise argparse.ArgumentTypeError(f"expected 1 to 95, found {text}")
     return int(text)
@@ -115,11 +115,11 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--person-height",
         metavar="PX",
         type=command_line.positive_integer,
-        help="with --storage file: photographs become JPEGs in which the person is at most so tall, cut to what a "
+        help="with --storage file: photographs become WebP files in which the person is at most so tall, cut to what a "
         "training crop can show (default: they stay as they are)",
     )
     parser.add_argument(
-        "--jpeg-quality", metavar="Q", type=quality, default=75, help="of those JPEGs, 1 to 95 (default: 75)"
+        "--quality", metavar="Q", type=quality, default=75, help="of those files, 1 to 95 (default: 75)"
     )
     parser.add_argument(
         "--skip-bad",

@@ -65,7 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
 def write_small(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
     """The small CPM's prototxts."""
     without_place_for(arguments)
-    spec = small.SmallCPM(arguments.parts or 14, arguments.stages or 3)
+    spec = small.SmallCPM(arguments.parts or 14, arguments.stages or 3, *(arguments.channels or ()))
     asked = transform(arguments, spec.parts)
     write(
         arguments.out,
@@ -78,7 +78,9 @@ def write_small(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
 def write_small_person(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
     """The small person detector's prototxts."""
     without_place_for(arguments)
-    spec = replace(small.PERSON, parts=arguments.parts or 14, stages=arguments.stages or small.PERSON.stages)
+    features, stage = arguments.channels or (small.PERSON.features, small.PERSON.stage)
+    stages = arguments.stages or small.PERSON.stages
+    spec = small.SmallCPM(arguments.parts or 14, stages, features, stage)
     asked = person_transform(arguments)
     write(
         arguments.out,
@@ -198,6 +200,12 @@ def widths(text: str) -> Widths:
     return Widths(features, shared, local, stage)
 
 
+def channels(text: str) -> tuple[int, int]:
+    """An argparse type: two numbers, features,stage."""
+    features, stage = (int(part) for part in text.split(","))
+    return features, stage
+
+
 def kernels(text: str) -> tuple[int, ...]:
     """An argparse type: kernel sizes, one per convolution."""
     return tuple(int(part) for part in text.split(","))
@@ -218,6 +226,9 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--stages", metavar="T", type=command_line.positive_integer, help="number of stages")
     parser.add_argument("--parts", metavar="P", type=command_line.positive_integer, help="parts without background")
     parser.add_argument("--widths", type=widths, help="channels: features,shared,local,stage (128,32,512,128)")
+    parser.add_argument(
+        "--channels", metavar="F,S", type=channels, help="of a small net: the features' and the later stages' (96,96)"
+    )
     parser.add_argument(
         "--stage-kernels",
         metavar="K,...[/K,...]",

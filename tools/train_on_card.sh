@@ -13,13 +13,13 @@ make --silent build/import/cpm_kernels
 export PYTHONPATH="$PWD:$PWD/build/import:${PYTHONPATH:-}"
 PYTHON=${PYTHON:-python3}
 DEVICE=${DEVICE:-cuda} ENGINE=${ENGINE:-fast:bf16} BATCH=${BATCH:-64}
-NET=${NET:-small --target-dist 0.65 --scale-range 0.75,1.25 --sigma 7 --sigma-center 11}
+NET=${NET:-small --stages 5 --channels 160,128 --target-dist 0.65 --scale-range 0.75,1.25 --sigma 7 --sigma-center 11}
 
 pack() {
     local lspet=$1 lsp=$2 out=$3 json
     json=$(mktemp -d)
     mkdir -p "$out"
-    local small=(--storage file --person-height 95 --jpeg-quality 55)
+    local small=(--storage file --person-height 130 --quality 45)
     "$PYTHON" tools/make_json.py lspet "$lspet" --out "$json/lspet.json" --validation 2001-2500
     "$PYTHON" tools/make_json.py lsp "$lsp" --out "$json/lsp.json"
     "$PYTHON" tools/make_lmdb.py "$json/lspet.json" "$json/lsp.json" --images "$lspet/images" --images "$lsp/images" \
@@ -41,7 +41,7 @@ affordable() {
 
 prototxts() {
     # shellcheck disable=SC2086  # NET is several words
-    "$PYTHON" tools/make_prototxt.py $NET --lmdb "$packed/train" --batch-size "$BATCH" --base-lr "$rate" \
+    "$PYTHON" tools/make_prototxt.py $NET --lmdb "$out/raw" --batch-size "$BATCH" --base-lr "$rate" \
         --max-iter "$2" --snapshot "$(($2 / 4 + 1))" --random-seed 1 --out "$1" >&2
 }
 
@@ -52,6 +52,7 @@ train() {
     mkdir -p "$out"
     local before=$out/weights.caffemodel
     [ ! -e "$before" ] || { train+=(--weights "$before") && rate=1e-3; }
+    "$PYTHON" -m data_lmdb.records.unpacking "$packed/train" "$out/raw"  # decoded once, by all cores
     local seconds=$((minutes * 60))
     local iterations
     iterations=$(affordable $((seconds * 8 / 10 - 60)) "$out")
@@ -60,7 +61,7 @@ train() {
     timeout -s INT $((seconds - ($(date +%s) - began) - 20)) "$PYTHON" tools/train.py --solver "$out/solver.prototxt" \
         "${train[@]}" --held-out "$packed/held_out" --score-people 200 || true
     mv "$(ls -t "$out"/cpm_iter_*.caffemodel | head -1)" "$before"
-    rm -f "$out"/cpm_iter_*
+    rm -rf "$out"/cpm_iter_* "$out/raw"
 }
 
 case ${1:-} in

@@ -19,13 +19,16 @@ REACH = 1.6
 
 @dataclass(frozen=True)
 class Shrinking:
-    """Photographs whose person is at most `height` px tall, as JPEGs of `quality` (1 to 95)."""
+    """Photographs whose person is at most `height` px tall, as WebP files of `quality` (1 to 95).
+
+    At the same distance from the photograph a WebP file has two thirds of a JPEG's bytes.
+    """
 
     height: float
     quality: int = 75
 
     def __call__(self, annotation: Annotation, image: NDArray[np.uint8]) -> tuple[Annotation, bytes]:
-        """The annotation in the smaller photograph's pixels, and the photograph as the bytes of a JPEG file.
+        """The annotation in the smaller photograph's pixels, and the photograph as the bytes of a WebP file.
 
         image: uint8 (H, W, 3), BGR. Pillow's bilinear filter averages; nothing is ever made larger.
         """
@@ -35,7 +38,7 @@ class Shrinking:
         size = max(1, round((right - left) * factor)), max(1, round((bottom - top) * factor))
         kept = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right, ::-1]))
         file = io.BytesIO()
-        kept.resize(size, Image.Resampling.BILINEAR).save(file, "JPEG", quality=self.quality, progressive=True)
+        kept.resize(size, Image.Resampling.BILINEAR).save(file, "WEBP", quality=self.quality, method=6)
         scale = np.array(size) / (right - left, bottom - top)
         return _moved(annotation, np.array([left, top]), scale, size), file.getvalue()
 

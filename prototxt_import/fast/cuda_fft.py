@@ -14,10 +14,11 @@ from torch.nn import functional as F
 from cpm_kernels.fft.plan import PlainConvolution
 from cpm_kernels.window import Pair
 
-# Seconds. Half of what an H200's data sheet promises; not measured yet.
-MULTIPLY = 1 / 33e12  # per floating-point operation, float32
-MEMORY = 1 / 2.4e12  # per byte
-LAUNCH = 5e-6  # of a kernel
+# Seconds, as an H200 takes them (cuDNN 9.19, 2026-11-27).
+MULTIPLY = 1 / 27e12  # per floating-point operation, float32
+MEMORY = 1 / 1.5e12  # per byte; a copy moves 3.7e12 a second
+LAUNCH = 5e-6  # of a kernel that a CUDA graph starts
+LAUNCH_BY_PYTHON = 35e-6  # of one in training, which no graph replays
 
 PASSES = 8  # over tiles or spectra: cut, transform (2), reorder, product, and as many on the way back
 LAUNCHES = 12
@@ -70,7 +71,7 @@ class CudaFftPlan(PlainConvolution):
 def fft_plan(convolution: PlainConvolution, training: bool = False) -> CudaFftPlan | None:
     """The cheapest plan for it, or None where cuDNN should be faster (or there is no output)."""
     best = min(plans_of(convolution), key=lambda plan: cost(plan, training), default=None)
-    return None if best is None or cost(best, training) >= direct_cost(best) else best
+    return None if best is None or cost(best, training) >= direct_cost(best, training) else best
 
 
 def planned(convolution: PlainConvolution, training: bool) -> PlainConvolution:
@@ -111,19 +112,25 @@ def _rest(n: int) -> int:
     return n
 
 
-def direct_cost(plan: CudaFftPlan) -> float:
-    """Of the direct convolution, in seconds."""
+def direct_cost(plan: CudaFftPlan, training: bool = False) -> float:
+    """Of the direct convolution, in seconds; when `training`, with its two gradients, which cost as much each."""
     products = plan.images * math.prod(plan.out_size) * plan.outputs * plan.channels * math.prod(plan.window.kernel)
-    return 2 * products * MULTIPLY + LAUNCH
+    return _of_all(training, 2 * products * MULTIPLY, 1)
 
 
 def cost(plan: CudaFftPlan, training: bool = False) -> float:
-    """Of a plan, in seconds. When `training`, weights' spectra are made anew for every pass instead of kept."""
+    """Of a plan, in seconds. When `training`, as `direct_cost`, and the weights' spectra are made anew for every pass
+    instead of kept."""
     products = plan.images * math.prod(plan.grid) * plan.bins * plan.channels * plan.outputs
     chunks = math.ceil(plan.images / plan.chunk)
     weights = plan.weight_bytes * (chunks + (PASSES // 2 if training else 0))
     moved = PASSES * plan.images * plan.image_bytes + weights
-    return 8 * products * MULTIPLY + moved * MEMORY + LAUNCHES * chunks * LAUNCH
+    return _of_all(training, 8 * products * MULTIPLY + moved * MEMORY, LAUNCHES * chunks)
+
+
+def _of_all(training: bool, seconds: float, launches: int) -> float:
+    """Seconds of the forward pass, or of that and both gradients, with the launches of their kernels."""
+    return 3 * (seconds + launches * LAUNCH_BY_PYTHON) if training else seconds + launches * LAUNCH
 
 
 def transform_weights(weight: Tensor, plan: CudaFftPlan, turned: bool = False) -> Tensor:

@@ -20,6 +20,8 @@ def nvrtc() -> ctypes.CDLL:
     found = sorted(path for folder in folders for path in folder.glob("**/lib/libnvrtc.so*"))
     if not found:
         pytest.skip("NVRTC (package nvidia-cuda-nvrtc) is not installed")
+    for builtins in found[0].parent.glob("libnvrtc-builtins.so*"):
+        ctypes.CDLL(str(builtins))  # NVRTC asks for it by name alone
     return ctypes.CDLL(str(found[0]))
 
 
@@ -62,6 +64,7 @@ _REPORT = re.compile(
     re.DOTALL,
 )
 ARCHITECTURES = ["sm_80", "sm_90", "sm_100"]
+MOSTLY_SLOW = [pytest.param(name, marks=[] if name == "sm_90" else pytest.mark.slow) for name in ARCHITECTURES]
 
 
 def report_of(source: str, architecture: str) -> dict[str, dict[str, int]]:
@@ -77,7 +80,7 @@ def report_of(source: str, architecture: str) -> dict[str, dict[str, int]]:
     return report
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", MOSTLY_SLOW)
 def test_the_exact_kernels_keep_their_sums_in_registers(architecture: str) -> None:
     report = report_of("exact/exact.cu", architecture)
     tiled = [name for name in report if name.endswith(tuple(TILES))]

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 REPLAYS = "tests/whole/"
 """Tests of whole runs against the original's files: a stage of their own."""
 QUICK_FIRST = ("tests/kernels/samples", "tests/kernels/exact", "tests/kernels", "tests/prototxt_import")
-SIDE_BY_SIDE = 4  # test files: a card has room for their contexts, and most of their time is Python's
+SIDE_BY_SIDE = 6  # test files: a card has room for their contexts, and most of their time is Python's
 RESERVE = 3.0  # seconds kept for the last report
 BENCHMARKS = ("data", "infer", "train", "exact", "labels")
 SHORT = {

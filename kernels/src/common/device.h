@@ -18,6 +18,14 @@
 
 typedef unsigned char u8;
 
+// What an operation on infinities leaves is a NaN of other bits on a card than on the machines that the original ran
+// on: here it has x86's. (A NaN that came in with others' bits keeps them on x86 alone.)
+#ifdef __CUDACC__
+__device__ inline float with_nan_of_x86(float value) { return value == value ? value : __int_as_float(0xffc00000); }
+#else
+CPM_FN float with_nan_of_x86(float value) { return value; }
+#endif
+
 CPM_FN int round_to_int(float value) { return (int)rintf(value); }
 
 CPM_FN int round_to_int(double value) { return (int)rint(value); }

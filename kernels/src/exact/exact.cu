@@ -29,7 +29,7 @@ product_lanes(const float* a, const float* b, float* c, const float* bias, int f
     const float* right = b + z * b_step + (long long)column * b_column;
     const bool halves_first = gemm_halves_first(row, column, m, n);
     const float sum = gemm_lanes_element(left, a_k, right, b_k, k, halves_first, onto ? c[at] : 0.0f, onto);
-    c[at] = bias ? sum + bias[z % a_count * m + row] : sum;
+    c[at] = with_nan_of_x86(bias ? sum + bias[z % a_count * m + row] : sum);
 }
 
 CPM_KERNEL(128, 1)
@@ -44,7 +44,7 @@ convolution_lanes(const float* weight, const float* bottom, const float* bias, f
     const float sum = dot_of_lanes(
         k, gemm_halves_first(row, pixel, m, n), [&](int i) { return left[i]; },
         [&](int i) { return column_element(image, taps[i], IMAGE, pixel); });
-    top[at] = bias ? sum + bias[g * m + row] : sum;
+    top[at] = with_nan_of_x86(bias ? sum + bias[g * m + row] : sum);
 }
 
 // Image by image, onto what is there.
@@ -57,9 +57,10 @@ weight_gradient_lanes(const float* top, const float* bottom, float* weight, cons
     for (int i = 0; i < images; i++) {
         const float* left = top + ((long long)(i * group + g) * m + row) * area;
         const float* image = bottom + (long long)(i * group + g) * channels * rows * columns;
-        weight[at] = weight[at] + dot_of_lanes(
-                                      area, gemm_halves_first(row, tap, m, k), [&](int p) { return left[p]; },
-                                      [&](int p) { return column_element(image, taps[tap], IMAGE, p); });
+        const float sum = dot_of_lanes(
+            area, gemm_halves_first(row, tap, m, k), [&](int p) { return left[p]; },
+            [&](int p) { return column_element(image, taps[tap], IMAGE, p); });
+        weight[at] = with_nan_of_x86(weight[at] + sum);
     }
 }
 
@@ -113,7 +114,7 @@ add_block_sums(const float* dy, const float* sums, float* bias, int maps, int ar
         for (int i = 0; i < blocks; i++) total = total + sums[from * blocks + i];
         if (fours < area) total = gemv_add_rest(row + fours, area - fours, 1.0f, total, profile);
     }
-    bias[map] = total;
+    bias[map] = with_nan_of_x86(total);
 }
 
 // Image gradient from the columns' gradient (maps, kernel offset, output pixel): one thread per input pixel.
@@ -124,8 +125,9 @@ columns_to_image(const float* columns_gradient, float* bottom, IMAGE_ARGUMENTS, 
     if (at >= (long long)maps * rows * columns) return;
     const long long map = at / (rows * columns);
     const int pixel = at % (rows * columns);
-    bottom[at] = column_sum(columns_gradient + map * kernel_y * kernel_x * out_rows * out_columns, IMAGE,
-                            pixel / columns, pixel % columns, kernel_y, kernel_x, dilation_y, dilation_x);
+    bottom[at] = with_nan_of_x86(
+        column_sum(columns_gradient + map * kernel_y * kernel_x * out_rows * out_columns, IMAGE, pixel / columns,
+                   pixel % columns, kernel_y, kernel_x, dilation_y, dilation_x));
 }
 
 #define POOLING_ARGUMENTS \
@@ -149,35 +151,37 @@ max_pool_backward(const float* dy, const int* where, float* dx, POOLING_ARGUMENT
     const long long at = element_number(), area = (long long)height * width;
     if (at >= planes * area) return;
     const long long from = at / area * out_height * out_width;
-    dx[at] = max_pool_gradient(dy + from, where + from, POOLING, at % area / width, at % area % width);
+    dx[at] = with_nan_of_x86(
+        max_pool_gradient(dy + from, where + from, POOLING, at % area / width, at % area % width));
 }
 
 CPM_KERNEL(256, 1)
 ave_pool(const float* x, float* y, POOLING_ARGUMENTS) {
     const long long at = element_number(), area = (long long)out_height * out_width;
     if (at < planes * area)
-        y[at] = pooling_mean(x + at / area * height * width, POOLING, at % area / out_width, at % area % out_width);
+        y[at] = with_nan_of_x86(
+            pooling_mean(x + at / area * height * width, POOLING, at % area / out_width, at % area % out_width));
 }
 
 CPM_KERNEL(256, 1)
 ave_pool_backward(const float* dy, float* dx, POOLING_ARGUMENTS) {
     const long long at = element_number(), area = (long long)height * width;
     if (at < planes * area)
-        dx[at] = ave_pool_gradient(dy + at / area * out_height * out_width, POOLING, at % area / width,
-                                   at % area % width);
+        dx[at] = with_nan_of_x86(ave_pool_gradient(dy + at / area * out_height * out_width, POOLING, at % area / width,
+                                                   at % area % width));
 }
 
 // max(x, 0) + slope * min(x, 0) as relu_layer.cpp has it: x itself where it is not negative.
 CPM_KERNEL(256, 1)
 relu(const float* x, float* y, float slope, long long count) {
     const long long at = element_number();
-    if (at < count) y[at] = x[at] < 0.0f ? 0.0f + slope * x[at] : x[at];
+    if (at < count) y[at] = x[at] < 0.0f ? with_nan_of_x86(0.0f + slope * x[at]) : x[at];
 }
 
 CPM_KERNEL(256, 1)
 relu_backward(const float* x, const float* dy, float* dx, float slope, long long count) {
     const long long at = element_number();
-    if (at < count) dx[at] = dy[at] * (x[at] > 0.0f ? 1.0f : x[at] <= 0.0f ? slope : 0.0f);
+    if (at < count) dx[at] = with_nan_of_x86(dy[at] * (x[at] > 0.0f ? 1.0f : x[at] <= 0.0f ? slope : 0.0f));
 }
 
 // Updates every blob's histories, puts the update's value where the gradient was and subtracts it from the weight.

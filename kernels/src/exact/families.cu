@@ -26,7 +26,7 @@ product_two_chains(const float* a, const float* b, float* c, const float* bias, 
     const float sum = gemm_element(
         k, rule, true, onto ? c[at] : 0.0f, onto, [&](int i) { return left[(long long)i * a_k]; },
         [&](int i) { return right[(long long)i * b_k]; });
-    c[at] = bias ? sum + bias[z % a_count * m + row] : sum;
+    c[at] = with_nan_of_x86(bias ? sum + bias[z % a_count * m + row] : sum);
 }
 
 CPM_KERNEL(128, 1)
@@ -41,7 +41,7 @@ convolution_two_chains(const float* weight, const float* bottom, const float* bi
     const float sum = gemm_element(
         k, gemm_rule(GEMM_NN, m, n, k, PROFILE), true, 0.0f, false, [&](int i) { return left[i]; },
         [&](int i) { return column_element(image, taps[i], IMAGE, pixel); });
-    top[at] = bias ? sum + bias[g * m + row] : sum;
+    top[at] = with_nan_of_x86(bias ? sum + bias[g * m + row] : sum);
 }
 
 // Image by image, onto what is there.
@@ -55,8 +55,9 @@ weight_gradient_two_chains(const float* top, const float* bottom, float* weight,
     for (int i = 0; i < images; i++) {
         const float* left = top + ((long long)(i * group + g) * m + row) * area;
         const float* image = bottom + (long long)(i * group + g) * channels * rows * columns;
-        weight[at] = gemm_element(
+        const float sum = gemm_element(
             area, rule, true, weight[at], true, [&](int p) { return left[p]; },
             [&](int p) { return column_element(image, taps[tap], IMAGE, p); });
+        weight[at] = with_nan_of_x86(sum);
     }
 }

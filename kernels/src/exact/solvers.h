@@ -99,10 +99,10 @@ CPM_FN void solver_element(const SolverBlob& blob, const SolverStep& step, Axpy 
     const float gradient = axpy(step.decay, step.absolute ? sign_of(weight) : weight, scaled);
     float history = blob.history[at], second_history = TWO ? blob.second_history[at] : 0.0f;
     const float value = solver_value<TYPE>(step, axpy, gradient, history, second_history);
-    blob.history[at] = history;
-    if (TWO) blob.second_history[at] = second_history;
-    blob.gradient[at] = value;
-    blob.weight[at] = weight - value;
+    blob.history[at] = with_nan_of_x86(history);
+    if (TWO) blob.second_history[at] = with_nan_of_x86(second_history);
+    blob.gradient[at] = with_nan_of_x86(value);
+    blob.weight[at] = with_nan_of_x86(weight - value);
 }
 
 // Elements first, first + stride, ... of a blob before `end`.

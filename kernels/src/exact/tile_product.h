@@ -159,6 +159,8 @@ CPM_DEVICE void add_to_output(const float (&sum)[8][8], const Output& c, AddTo t
 #pragma unroll
                 for (int j = 0; j < 4; j++) value[j] = value[j] + shift;
             }
+#pragma unroll
+            for (int j = 0; j < 4; j++) value[j] = with_nan_of_x86(value[j]);
             if (!How::LEAVES_SOME && c.whole && count >= 4) {
                 write4(at, value);
             } else {

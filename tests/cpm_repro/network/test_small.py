@@ -15,6 +15,7 @@ from cpm_repro.network.specification import release_transform
 from cpm_repro.network.stages import stage_blobs
 from prototxt_import.formats.prototxt import format_prototxt, parse_net
 from prototxt_import.net import Net
+from tests.tool import run_tool
 
 
 def built(param):
@@ -64,3 +65,10 @@ def test_every_stage_of_the_person_detector_learns_the_centre_map():
 def with_weights(net):
     """Its layers that have any."""
     return [layer for layer in net.layer if layer.type in ("Convolution", "BatchNorm", "Scale")]
+
+
+def test_the_channels_are_asked_for(tmp_path):
+    done = run_tool("make_prototxt", "small", "--stages", "2", "--channels", "32,16", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    expected = small_deploy(SmallCPM(stages=2, features=32, stage=16))
+    assert (tmp_path / "deploy.prototxt").read_text() == format_prototxt(expected)

@@ -21,7 +21,7 @@ def spot(x, y, width=601, height=451):
 
 
 def middle(image):
-    """x, y of the light's centre of mass, 1-based; what the JPEG's noise left of black does not count."""
+    """x, y of the light's centre of mass, 1-based; what the file's noise left of black does not count."""
     light = np.where(image[..., 0] > 40, image[..., 0], 0).astype(float)
     along = [
         np.average(np.arange(n) + 1, weights=light.sum(axis)) for axis, n in ((0, light.shape[1]), (1, light.shape[0]))
@@ -76,5 +76,5 @@ def test_small_photographs_are_files(tmp_path):
     arguments = [tmp_path / "x.json", "--images", tmp_path / "first", "--images", tmp_path / "second", "--out"]
     done = run_tool("make_lmdb", *arguments, tmp_path / "small", "--person-height", "20")
     assert done.returncode == 2 and "--person-height: expected --storage file, found raw" in done.stderr
-    done = run_tool("make_lmdb", *arguments, tmp_path / "small", "--storage", "file", "--jpeg-quality", "96")
+    done = run_tool("make_lmdb", *arguments, tmp_path / "small", "--storage", "file", "--quality", "96")
     assert done.returncode == 2 and "expected 1 to 95, found 96" in done.stderr

@@ -125,6 +125,47 @@ def test_subnormal_numbers_are_kept(device: str) -> None:
     assert_same_bits(tensors[2][0].cpu().numpy(), history, "history")
 
 
+def test_a_nan_has_the_bits_that_it_has_on_x86(device: str) -> None:
+    """What infinities leave behind: a training that has diverged is compared to the bit too."""
+    a, b = values(33, 129), values(35, 129, seed=1)
+    a[3, 5], a[3, 90], b[4, 5], b[4, 7] = np.inf, -np.inf, np.inf, -np.inf
+    for profile in (Profile(), Profile("haswell"), Profile("nehalem")):
+        for rows in (33, 5):
+            product = gemm.gemm(a[:rows], b, transpose_b=True, profile=profile)
+            assert np.isnan(product).any()
+            actual = cuda.gemm(*on(device, a[:rows], b), transpose_b=True, profile=profile)
+            assert_same_bits(actual.cpu().numpy(), product, f"product of {rows} rows, {profile}")
+    x = values(2, 6, 8, 7)
+    x[0, 2:4, :2, :2] = [[[np.inf, np.inf], [-np.inf, 1]], [[-np.inf, np.inf], [np.inf, 1]]]
+    for name, window in {"3 x 3": Window((3, 3)), "1 x 1": Window((1, 1))}.items():
+        same_convolution(device, x, 7, window, name)
+    window = Window((2, 2), (2, 2))
+    assert_same_bits(cuda.ave_pool(*on(device, x), window).cpu().numpy(), pooling.ave_pool(x, window), "means")
+    gradient = np.zeros(6, np.float32)
+    on_x, on_gradient = on(device, x, gradient)
+    cuda.add_bias_gradient(on_x, on_gradient)
+    for image in x:
+        blas.add_row_sums(image.reshape(6, -1), gradient)
+    assert np.isnan(gradient).any()
+    assert_same_bits(on_gradient.cpu().numpy(), gradient, "bias gradient")
+
+
+def same_convolution(device: str, x: np.ndarray, outputs: int, window: Window, name: str) -> None:
+    weight = values(outputs, x.shape[1], *window.kernel, seed=1)
+    y = convolution.convolve(x, weight, None, window)
+    assert np.isnan(y).any()
+    assert_same_bits(cuda.convolve(*on(device, x, weight), None, window).cpu().numpy(), y, name)
+    dx = convolution.convolve_transposed(y, weight, None, window, x.shape[2:])
+    on_y, on_weight, on_x = on(device, y, weight, x)
+    actual = cuda.convolve_transposed(on_y, on_weight, None, window, x.shape[2:])
+    assert_same_bits(actual.cpu().numpy(), dx, f"data gradient, {name}")
+    gradient = np.zeros_like(weight)
+    (on_gradient,) = on(device, gradient)
+    convolution.add_weight_gradient(x, y, gradient, window)
+    cuda.add_weight_gradient(on_x, on_y, on_gradient, window)
+    assert_same_bits(on_gradient.cpu().numpy(), gradient, f"weight gradient, {name}")
+
+
 DEFAULT = Profile()
 CONVOLUTIONS: dict[str, tuple[tuple[int, ...], int, Window, int, Profile]] = {
     # x's shape, output channels, window, group, profile
