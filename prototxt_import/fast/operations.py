@@ -17,6 +17,8 @@ from .measured_plans import MeasuredPlans
 from .memory import Recycled
 from .products import InnerProduct, Product
 
+_CUDNN = False
+"""cuDNN's BatchNorm may add in another order every time."""
 SHORT = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
@@ -73,6 +75,20 @@ class Fast(Plain):
 
     def inner_product(self, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
         return InnerProduct.apply(*self._factors(x, weight, bias), transposed, self.tf32)
+
+    def batch_norm(self, x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+        if mean.requires_grad:
+            return super().batch_norm(x, mean, variance, eps)
+        return torch.batch_norm(x, None, None, mean, variance, False, 0.0, eps, _CUDNN)
+
+    def batch_norm_of_batch(self, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        """In one operation of torch's, which takes the moving averages' place for a way to give the statistics."""
+        count = x.numel() // max(1, x.shape[1])
+        if count < 2:
+            return super().batch_norm_of_batch(x, eps)
+        mean, variance = x.new_zeros((2, x.shape[1]), dtype=torch.float32)
+        y = torch.batch_norm(x, None, None, mean, variance, True, 1.0, eps, _CUDNN)
+        return y, mean, variance * ((count - 1) / count)
 
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
         if x.device.type == "cpu" and x.dtype == torch.float32 and not (torch.is_grad_enabled() and x.requires_grad):

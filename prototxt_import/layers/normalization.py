@@ -50,12 +50,12 @@ class BatchNorm(Layer):
             self.require(given == 0, f"lr_mult 0 in param {index}, for statistics", f"{given:g}")
 
     def forward(self, x: Tensor) -> Tensor:
-        eps = self.spec.batch_norm_param.eps
+        eps, of_channels = self.spec.batch_norm_param.eps, x[:, None] if x.dim() == 1 else x  # then there is one
         if self.use_global_stats:
-            return self.ops.batch_norm(x, *self.statistics(), eps)
-        y, mean, variance = self.ops.batch_norm_of_batch(x, eps)
+            return self.ops.batch_norm(of_channels, *self.statistics(), eps).reshape(x.shape)
+        y, mean, variance = self.ops.batch_norm_of_batch(of_channels, eps)
         self._move_average(mean.detach(), variance.detach(), x.numel() // mean.numel())
-        return y
+        return y.reshape(x.shape)
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and variance of each channel, (C,) each: the stored sums divided by their factor."""

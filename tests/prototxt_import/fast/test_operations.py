@@ -1,10 +1,12 @@
-"""The fast engine's and the plain one's pooling against a plain NumPy version, and with and without a gradient."""
+"""The fast engine's and the plain one's pooling against a plain NumPy version, and with and without a gradient;
+the fast one's BatchNorm beside the plain one's single steps."""
 
 import numpy as np
 import pytest
 import torch
 
 from cpm_kernels.window import Window
+from prototxt_import.engine import make_engine
 from prototxt_import.fast.operations import Fast, max_pool
 from prototxt_import.plain.operations import Plain
 from tests.bits import assert_same_bits
@@ -59,3 +61,48 @@ def test_maxima_are_the_same_without_a_gradient(window, layout):
 def test_pooling_is_an_operator_of_torch():
     x = torch.randn(2, 5, 11, 14, generator=torch.Generator().manual_seed(1))
     torch.library.opcheck(max_pool, (x, (3, 3), (2, 2), (1, 1), True, Fast().convolutions.number))
+
+
+FAST, PLAIN = make_engine("fast"), make_engine("plain")
+SHAPES = [(5, 7), (3, 5, 11), (2, 6, 9, 7), (1, 3, 1, 2), (2, 3, 4, 5, 3), (1, 4, 1, 1)]
+
+
+def values(shape, seed):
+    drawn = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return drawn * 3 + 2
+
+
+def statistics_and_gradient(engine, x, dy):
+    x = x.clone().requires_grad_()
+    y, mean, variance = engine.batch_norm_of_batch(x, 1e-5)
+    y.backward(dy)
+    return y.detach(), mean.detach(), variance.detach(), x.grad
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_statistics_of_the_batch(shape, channels_last):
+    x, dy = values(shape, 0), values(shape, 1)
+    if channels_last and len(shape) == 4:
+        x = x.to(memory_format=torch.channels_last)
+    expected = statistics_and_gradient(PLAIN, x, dy)
+    for name, one, other in zip(
+        ("y", "mean", "variance", "gradient"), statistics_and_gradient(FAST, x, dy), expected, strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=2e-5, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_stored_statistics(shape):
+    x, channels = values(shape, 0), shape[1]
+    mean, variance = values((channels,), 2), values((channels,), 3).abs()
+    expected = PLAIN.batch_norm(x, mean, variance, 1e-3)
+    torch.testing.assert_close(FAST.batch_norm(x, mean, variance, 1e-3), expected, rtol=1e-5, atol=2e-5)
+
+
+def test_bfloat16_keeps_float32_statistics():
+    x = values((4, 8, 9, 9), 0)
+    y, mean, variance = make_engine("fast:bf16").batch_norm_of_batch(x.bfloat16(), 1e-5)
+    assert y.dtype == torch.bfloat16 and mean.dtype == variance.dtype == torch.float32
+    torch.testing.assert_close(mean, x.mean((0, 2, 3)), rtol=0.01, atol=0.01)
+    torch.testing.assert_close(variance, x.var((0, 2, 3), unbiased=False), rtol=0.01, atol=0.01)

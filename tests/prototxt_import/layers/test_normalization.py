@@ -1,10 +1,12 @@
-"""BN as SegNet's fork and PSPNet's have it, against torch's own batch normalisation."""
+"""BatchNorm of a vector; BN as SegNet's fork and PSPNet's have it, against torch's own batch normalisation."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
 from prototxt_import.files import InputError
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
 from tests.prototxt_import.single_layer import single_layer
 
 ENGINES = pytest.mark.parametrize("engine", ["fast", "exact"])
@@ -69,3 +71,14 @@ def test_pspnets_moves_its_statistics_in_training_and_uses_them_in_testing(engin
 def test_fields_of_both_forks_are_refused():
     with pytest.raises(InputError, match="the fields of one fork, found bn_mode and frozen"):
         bn("bn_mode: LEARN frozen: true", "fast")
+
+
+@pytest.mark.parametrize("engine", ["exact", "fast", "plain"])
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_a_vector_has_one_channel(engine, phase):
+    text = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 6 } } }'
+    text += 'layer { name: "n" type: "BatchNorm" bottom: "x" top: "n" }'
+    net = Net(parse_net(f"state {{ phase: {phase} }} {text}", "n"), engine=engine)
+    x = torch.arange(6.0)
+    expected = (x - 2.5) / (17.5 / 6 + 1e-5) ** 0.5 if phase == "TRAIN" else x / 1e-5**0.5
+    torch.testing.assert_close(net({"x": x})["n"].detach(), expected)
