@@ -5,8 +5,6 @@ import torch
 from torch.nn import functional as F
 
 from prototxt_import.files import InputError
-from prototxt_import.formats.prototxt import parse_net
-from prototxt_import.net import Net
 from tests.prototxt_import.single_layer import single_layer
 
 ENGINES = pytest.mark.parametrize("engine", ["fast", "exact"])
@@ -76,9 +74,6 @@ def test_fields_of_both_forks_are_refused():
 @pytest.mark.parametrize("engine", ["exact", "fast", "plain"])
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 def test_a_vector_has_one_channel(engine, phase):
-    text = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 6 } } }'
-    text += 'layer { name: "n" type: "BatchNorm" bottom: "x" top: "n" }'
-    net = Net(parse_net(f"state {{ phase: {phase} }} {text}", "n"), engine=engine)
-    x = torch.arange(6.0)
+    net, x = single_layer("BatchNorm", {"x": (6,)}, "", engine, phase=phase), torch.arange(6.0)
     expected = (x - 2.5) / (17.5 / 6 + 1e-5) ** 0.5 if phase == "TRAIN" else x / 1e-5**0.5
-    torch.testing.assert_close(net({"x": x})["n"].detach(), expected)
+    torch.testing.assert_close(net({"x": x})["t"].detach(), expected)
