@@ -114,10 +114,14 @@ def add_threads(to: argparse._ActionsContainer) -> None:
     to.add_argument("--threads", metavar="N", type=positive_integer, help="CPU threads (default: all cores)")
 
 
-def add_state(to: argparse._ActionsContainer) -> None:
-    """--stage and --level: of the net's state, which include and exclude rules ask for (`caffe` has the same)."""
+def add_state(to: argparse._ActionsContainer, stage: str = "--stage") -> None:
+    """--stage and --level: of the net's state, which include and exclude rules ask for (`caffe` has the same).
+
+    stage: another name for the first, in a tool that calls something else so.
+    """
     to.add_argument(
-        "--stage",
+        stage,
+        dest="state_stages",
         metavar="NAME[,NAME…]",
         type=lambda text: text.split(","),
         action="extend",
@@ -127,10 +131,16 @@ def add_state(to: argparse._ActionsContainer) -> None:
     to.add_argument("--level", metavar="N", type=int, help="level of the net's state, for min_level and max_level")
 
 
-def add_variant(to: argparse._ActionsContainer) -> None:
-    """--phase, --stage, --level and --input-shape: which of a prototxt's nets is meant; `variant` makes one of them."""
-    to.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="whose layers (default: TEST)")
-    add_state(to)
+def add_phase(to: argparse._ActionsContainer, default: str = "TEST", stage: str = "--stage") -> None:
+    """--phase, and what `add_state` adds."""
+    to.add_argument("--phase", choices=("TEST", "TRAIN"), default=default, help=f"whose layers (default: {default})")
+    add_state(to, stage)
+
+
+def add_variant(to: argparse._ActionsContainer, stage: str = "--stage") -> None:
+    """--phase, --stage, --level and --input-shape: which of a prototxt's nets is meant; `variant` makes one of them.
+    stage: as in `add_state`."""
+    add_phase(to, stage=stage)
     to.add_argument(
         "--input-shape",
         metavar="BLOB=N,C,H,W",
@@ -143,10 +153,10 @@ def add_variant(to: argparse._ActionsContainer) -> None:
 
 
 def variant(parsed: argparse.Namespace) -> "Variant":
-    """The net that `add_variant`'s options ask for."""
+    """The net that `add_variant`'s options ask for, or `add_phase`'s."""
     from prototxt_import.deployment import Variant
 
-    return Variant(parsed.phase, parsed.stage, parsed.level, dict(parsed.input_shape))
+    return Variant(parsed.phase, parsed.state_stages, parsed.level, dict(getattr(parsed, "input_shape", ())))
 
 
 def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:

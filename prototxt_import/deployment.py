@@ -9,7 +9,7 @@ from typing import Any
 from .files import InputError
 from .formats import schema
 from .formats.prototxt import format_prototxt, parse_net
-from .graph import filter_net
+from .graph import check_order, filter_net, left_out
 from .layers.layer import CONVERTERS, DATA_TYPES, Shape
 
 
@@ -49,12 +49,23 @@ class Variant:
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
 
+    def alone(self, text: str, where: str) -> "schema.NetParameter":
+        """That net with its own layers only, without rules, so that it is the same in whatever phase it is read."""
+        net = self.of(text, where)
+        alone = filter_net(net, self.phase)
+        check_order(alone, left_out(net, self.phase))
+        for layer in alone.layer:
+            del layer.include[:], layer.exclude[:]
+            layer.phase = layer.phase if layer.HasField("phase") else getattr(schema, self.phase)
+        return alone
+
     def text_of(self, text: str, where: str) -> str:
         """The prototxt of that net by itself."""
         return format_prototxt(self.of(text, where)) if self.changes else text
 
 
 DEFAULT = Variant()
+TRAINING = Variant("TRAIN")
 
 
 def deployed(net: "schema.NetParameter", phase: str, shapes: Mapping[str, Shape]) -> "schema.NetParameter":
@@ -76,7 +87,24 @@ def deployed(net: "schema.NetParameter", phase: str, shapes: Mapping[str, Shape]
     if new:
         result.layer.append(_input(new, shapes))
     result.layer.extend(_reshaped(layer, shapes) for layer in layers)
-    return _only_used_inputs(result, needed - {bottom for layer in layers for bottom in layer.bottom} - shapes.keys())
+    used = {bottom for layer in layers for bottom in layer.bottom} | shapes.keys()
+    result = _only_used_inputs(result, needed - used)
+    check_order(result, left_out(net, phase))
+    return result
+
+
+def shape_hint(spec: "schema.LayerParameter", inputs: Mapping[str, Shape]) -> str:
+    """What to do about the refusal of a layer, if it may be for want of a shape: it is a data layer, an Input without
+    shape, or one that gets maps of the 1 x 1 that stand for "at run time" in some prototxts. Else empty.
+
+    inputs: the shapes of the net's input blobs."""
+    if (_is_data(spec) or spec.type == "Input") and spec.top:
+        return f" (to deploy the net: --input-shape {spec.top[0]}=N,C,H,W makes an input of it)"
+    placeholders = (name for name, shape in inputs.items() if len(shape) == 4 and shape[2:] == (1, 1))
+    if (name := next(placeholders, None)) is None:
+        return ""
+    n, c = inputs[name][:2]
+    return f" (input '{name}' is {n} x {c} x 1 x 1: --input-shape {name}={n},{c},H,W gives it a size)"
 
 
 def _admitted(net: "schema.NetParameter", phase: str) -> "list[schema.LayerParameter]":

@@ -3,7 +3,7 @@ are put in where a blob feeds several layers, and the order of the layers is che
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .files import InputError
 from .formats import schema
@@ -14,19 +14,63 @@ Place = tuple[int, int]
 
 def filter_net(net: "schema.NetParameter", phase: str) -> "schema.NetParameter":
     """A copy with only the layers whose include/exclude rules admit `phase` ("TRAIN" or "TEST") (Net::FilterNet)."""
-    state = schema.NetState()
-    state.CopyFrom(net.state)
-    state.phase = getattr(schema, phase)
+    state = _state(net, phase)
     kept = schema.NetParameter()
     kept.CopyFrom(net)
     del kept.layer[:]
     for layer in net.layer:
         if layer.include and layer.exclude:
             raise InputError(f"layer '{layer.name}': expected `include` or `exclude` rules, found both")
-        admitted = not layer.include or any(_meets(state, rule) for rule in layer.include)
-        if admitted and not any(_meets(state, rule) for rule in layer.exclude):
+        if _admits(layer, state):
             kept.layer.add().CopyFrom(layer)
     return kept
+
+
+def left_out(net: "schema.NetParameter", phase: str) -> dict[str, str]:
+    """By blob, for `check_order`: which layer would make it, and the rule for which `filter_net` left that out."""
+    state, makers, sources = _state(net, phase), dict[str, list[str]](), set[str]()
+    for layer in net.layer:
+        if _admits(layer, state):
+            continue
+        only = " or ".join(_in_words(rule) for rule in layer.include)
+        excluding = next((_in_words(rule) for rule in layer.exclude if _meets(state, rule)), "")
+        for top in layer.top:
+            rule = f"only {only}" if only else f"but not {excluding}"
+            makers.setdefault(top, []).append(f"layer '{layer.name}' makes it {rule}")
+            sources.update(() if layer.bottom else (top,))
+    stages = " and ".join(f"'{stage}'" for stage in state.stage if stage) or "no stage"
+    here = f"this is phase {phase}, level {state.level}, {stages}"
+    return {
+        top: f"found that {', '.join(found)}; {here}{_as_input(top) * (top in sources)}"
+        for top, found in makers.items()
+    }
+
+
+def _as_input(blob: str) -> str:
+    return f" (--input-shape {blob}=N,C,H,W makes an input of it)"
+
+
+def _state(net: "schema.NetParameter", phase: str) -> "schema.NetState":
+    """What the rules of the net's layers are asked about."""
+    state = schema.NetState()
+    state.CopyFrom(net.state)
+    state.phase = getattr(schema, phase)
+    return state
+
+
+def _admits(layer: "schema.LayerParameter", state: "schema.NetState") -> bool:
+    admitted = not layer.include or any(_meets(state, rule) for rule in layer.include)
+    return admitted and not any(_meets(state, rule) for rule in layer.exclude)
+
+
+def _in_words(rule: "schema.NetStateRule") -> str:
+    """When a rule is met."""
+    words = [f"in phase {('TRAIN', 'TEST')[rule.phase]}"] if rule.HasField("phase") else []
+    words += [f"at level {rule.min_level} or more"] if rule.HasField("min_level") else []
+    words += [f"at level {rule.max_level} or less"] if rule.HasField("max_level") else []
+    words += [f"with stage '{stage}'" for stage in rule.stage]
+    words += [f"without stage '{stage}' (not_stage)" for stage in rule.not_stage]
+    return " and ".join(words) or "always"
 
 
 def _meets(state: "schema.NetState", rule: "schema.NetStateRule") -> bool:
@@ -51,25 +95,28 @@ def unmet(state: "schema.NetState", rule: "schema.NetStateRule") -> tuple[str, s
     return None
 
 
-def check_order(net: "schema.NetParameter") -> None:
-    """InputError, naming the layer, unless every bottom has an earlier maker and every top is new or in place."""
+def check_order(net: "schema.NetParameter", reasons: Mapping[str, str] | None = None) -> None:
+    """InputError, naming the layer, unless every bottom has an earlier maker and every top is new or in place.
+
+    reasons: by blob, why no layer makes it (see `left_out`)."""
     available: set[str] = set()
     for index, layer in enumerate(net.layer):
         for bottom in layer.bottom:
             if bottom not in available:
-                raise InputError(_missing_bottom(net, index, bottom))
+                raise InputError(_missing_bottom(net, index, bottom, reasons or {}))
         for top in layer.top:
             if top in available and top not in layer.bottom:
                 raise InputError(f"layer '{layer.name}': expected a new top, found '{top}', which another layer makes")
             available.add(top)
 
 
-def _missing_bottom(net: "schema.NetParameter", index: int, bottom: str) -> str:
+def _missing_bottom(net: "schema.NetParameter", index: int, bottom: str, reasons: Mapping[str, str]) -> str:
     layer = net.layer[index]
     start = f"layer '{layer.name}' ({layer.type}): bottom '{bottom}'"
     maker = next((later for later in range(index, len(net.layer)) if bottom in net.layer[later].top), None)
     if maker is None:
-        return f"{start}: expected a blob that an earlier layer makes, found none of that name"
+        reason = reasons.get(bottom, f"found none of that name{_as_input(bottom)}")
+        return f"{start}: expected a blob that an earlier layer makes, {reason}"
     name = net.layer[maker].name
     if _depends(net, maker, index):
         return f"{start}: expected an order without cycles, found that '{name}' needs this layer to make it"

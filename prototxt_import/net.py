@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from cpm_kernels.exact.random import CaffeRandom
 
 from . import layers as _registered_layers  # noqa: F401  importing it registers every layer type
-from .deployment import Variant
+from .deployment import Variant, shape_hint
 from .engine import make_engine
 from .files import InputError
 from .formats import schema
 from .formats.caffemodel import read_caffemodel
 from .formats.prototxt import read_text
-from .graph import apart, check_order, filter_net, insert_splits, names_apart
+from .graph import apart, check_order, filter_net, insert_splits, left_out, names_apart
 from .in_place import differentiate_as_caffe
 from .layers.description import check_inputs, described
 from .layers.layer import Layer, Layers, Shape, automatic_tops, make_layer
@@ -67,7 +67,7 @@ class Net(nn.Module):
     ) -> None:
         super().__init__()
         filtered = filter_net(param, phase)
-        check_order(filtered)
+        check_order(filtered, left_out(param, phase))
         self.param = insert_splits(filtered)
         for spec in self.param.layer:
             if not spec.HasField("phase"):
@@ -108,7 +108,10 @@ class Net(nn.Module):
         for name, spec in zip(names, self.param.layer, strict=True):
             self._add_automatic_tops(spec)
             shapes = data_shapes.get(name, [self.blob_shapes[bottom] for bottom in spec.bottom])
-            layer = make_layer(spec, list(shapes), self.engine)
+            try:
+                layer = make_layer(spec, list(shapes), self.engine)
+            except InputError as error:
+                raise InputError(f"{error}{shape_hint(spec, self.input_shapes)}") from None
             layer.own_name = name
             self.layers._modules[self._keys[name]] = layer  # not add_module: a layer may be called "forward"
             self.blob_shapes.update(zip(spec.top, layer.shapes_of_tops, strict=True))

@@ -94,7 +94,8 @@ def workload(arguments: argparse.Namespace, phase: str = "TEST") -> Any:
 
     net = "cpm" if phase == "TRAIN" else arguments.net
     given = {name: getattr(arguments, name) for name in ("size", "batch", "stages")}
-    return Workload.of(net, arguments.threads, arguments.device, phase, **given)
+    asked = command_line.variant(arguments) if phase == "TEST" else None
+    return Workload.of(net, arguments.threads, arguments.device, phase, asked, **given)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -165,7 +166,8 @@ def _add(
 def _add_workload(to: argparse.ArgumentParser, size: str, net: bool = True) -> None:
     """What the network is and is given; the defaults are those of Workload."""
     if net:
-        to.add_argument("--net", metavar="NET", default="cpm", help="cpm, vgg or a deploy prototxt (default: cpm)")
+        to.add_argument("--net", metavar="NET", default="cpm", help="cpm, vgg or a prototxt (default: cpm)")
+        command_line.add_variant(to)
     number = command_line.positive_integer
     to.add_argument("--size", metavar="N", type=number, help=f"side of the image, px (default: {size})")
     to.add_argument(

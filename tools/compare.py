@@ -85,7 +85,8 @@ def check_training(arguments: argparse.Namespace) -> None:
 
     named = {"--prototxt": arguments.prototxt, "--seed": arguments.seed is not None, "--input": arguments.input}
     named |= {"--gradients": arguments.gradients, "--json": arguments.json, "--html": arguments.html}
-    named |= {"--phase": arguments.phase, "--device": arguments.device != "cpu"}
+    named |= {"--phase": arguments.phase, "--stage": arguments.state_stages, "--level": arguments.level is not None}
+    named |= {"--input-shape": arguments.input_shape, "--device": arguments.device != "cpu"}
     if found := ", ".join(name for name, given in named.items() if given):
         raise InputError(
             f"--engine {AUTO} with --solver: expected a trace or a log and --weights at most, found {found}"
@@ -122,7 +123,8 @@ def load_net(arguments: argparse.Namespace, prototxt: Path | None):
     if prototxt is None or (arguments.weights is None and arguments.seed is None):
         return None
     engine = "exact" if arguments.engine == AUTO else arguments.engine
-    return load_net(prototxt, arguments.weights, phase(arguments), engine, arguments.seed).to(arguments.device)
+    options = variant(arguments).options
+    return load_net(prototxt, arguments.weights, engine=engine, seed=arguments.seed, **options).to(arguments.device)
 
 
 def find_machine(arguments: argparse.Namespace, net, a):
@@ -135,14 +137,21 @@ def find_machine(arguments: argparse.Namespace, net, a):
 
 def read_layers(arguments: argparse.Namespace, prototxt: Path | None):
     """The net's layers only, with Caffe's Splits."""
-    from prototxt_import.formats.prototxt import read_net
+    from prototxt_import.formats.prototxt import read_text
     from prototxt_import.graph import filter_net, insert_splits
 
-    return insert_splits(filter_net(read_net(prototxt), phase(arguments))) if prototxt else None
+    if prototxt is None:
+        return None
+    asked = variant(arguments)
+    return insert_splits(filter_net(asked.of(read_text(prototxt), str(prototxt)), asked.phase))
 
 
-def phase(arguments: argparse.Namespace) -> str:
-    return arguments.phase or ("TRAIN" if arguments.solver else "TEST")
+def variant(arguments: argparse.Namespace):
+    """Which of the prototxt's nets: with --solver the one that it trains, unless --phase says otherwise."""
+    from dataclasses import replace
+
+    asked = command_line.variant(arguments)
+    return replace(asked, phase=asked.phase or ("TRAIN" if arguments.solver else "TEST"))
 
 
 def live_dump(arguments: argparse.Namespace, net, a):
@@ -190,8 +199,14 @@ def arguments_parser() -> argparse.ArgumentParser:
     start.add_argument("--seed", metavar="N", type=int, help="fill the weights as Caffe does with this random_seed")
     net.add_argument("--input", metavar="I.npz", type=Path, help="an array for each input blob (default: those in A)")
     net.add_argument("--gradients", action="store_true", help="run backward too")
-    net.add_argument("--phase", choices=("TEST", "TRAIN"), help="default: TEST, and TRAIN with --solver")
-    net.add_argument("--solver", metavar="S", type=Path, help="of a training trace: names the net and knows the rate")
+    command_line.add_variant(net)
+    net.set_defaults(phase=None)  # see `variant`
+    net.add_argument(
+        "--solver",
+        metavar="S",
+        type=Path,
+        help="of a training trace: names the net, whose phase is TRAIN then by default, and knows the rate",
+    )
     command_line.add_engine(net, auto=True)
     command_line.add_device(net)
     command_line.add_threads(net)

@@ -44,7 +44,8 @@ def dump_data(arguments: argparse.Namespace) -> dict:
     from cpm_repro.samples.data_layer import DataOptions
 
     options = DataOptions(arguments.threads, arguments.device, arguments.profile)
-    return dump.dump_data(arguments.prototxt, arguments.samples, arguments.srand, arguments.phase, options)
+    variant = command_line.variant(arguments)
+    return dump.dump_data(arguments.prototxt, arguments.samples, arguments.srand, variant, options)
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -67,7 +68,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     data.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the training net")
     data.add_argument("--samples", metavar="N", type=command_line.positive_integer, required=True, help="how many")
     data.add_argument("--srand", metavar="N", type=int, default=1, help="seed of rand() (default: 1)")
-    data.add_argument("--phase", choices=("TRAIN", "TEST"), default="TRAIN", help="default: TRAIN")
+    command_line.add_phase(data, "TRAIN")
     command_line.add_profile(data)
     for kind in (net, data):
         command_line.add_device(kind)

@@ -335,7 +335,7 @@ def arguments_parser() -> argparse.ArgumentParser:
             add_mpii_options(benchmark)
         if name == "lsp":
             add_lsp_options(benchmark)
-        add_testing_options(benchmark)
+        add_testing_options(benchmark, "--net-stage")
     add_people_parser(benchmarks)
     return parser
 
@@ -347,7 +347,7 @@ def add_people_parser(benchmarks: "argparse._SubParsersAction[argparse.ArgumentP
     people.add_argument("--lmdb", metavar="DIR", type=Path, required=True, help="the pictures and who is in them")
     people.add_argument("--limit", metavar="N", type=command_line.positive_integer, help="only the first N records")
     people.add_argument("--json", metavar="R.json", type=Path, help="write the counts")
-    add_testing_options(people)
+    add_testing_options(people, "--net-stage")
 
 
 if __name__ == "__main__":

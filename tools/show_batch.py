@@ -19,7 +19,9 @@ def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.figures import sheet
 
     sheet.check_format(arguments.out)
-    transformer, lmdb = sample_figures.transformer_of(arguments.prototxt, arguments.profile)
+    transformer, lmdb = sample_figures.transformer_of(
+        arguments.prototxt, arguments.profile, command_line.variant(arguments)
+    )
     samples = sample_figures.drawn_samples(transformer, lmdb, arguments.srand)
     if arguments.steps is None:
         figure = sample_figures.batch_figure(transformer, list(islice(samples, arguments.samples)))
@@ -50,6 +52,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     what.add_argument("--samples", metavar="N", type=_number_of_samples, default=6, help="how many (default: 6)")
     what.add_argument("--steps", metavar="K", type=_index, help="instead: every step of the K-th sample, from 0")
     parser.add_argument("--srand", metavar="N", type=int, default=1, help="seed of rand() (default: 1)")
+    command_line.add_phase(parser, "TRAIN")
     command_line.add_profile(parser)
     command_line.add_out(parser, "the picture to write, .png, .pdf, .svg or .jpg")
     return parser

@@ -17,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.samples.data_layer import DataOptions
 
     options = DataOptions(arguments.threads, arguments.device)
-    state = (arguments.stage, arguments.level)
+    state = (arguments.state_stages, arguments.level)
     with ready_net(
         arguments.model, arguments.phase, arguments.weights, *state, arguments.engine, options, arguments.seed
     ) as ready:
@@ -33,9 +33,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--iterations", metavar="N", type=command_line.positive_integer, default=50, help="batches (default: 50)"
     )
-    parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="whose layers (default: TEST)")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of DummyData's fillers (default: 1)")
-    command_line.add_state(parser)
+    command_line.add_phase(parser)
     command_line.add_device(parser)
     command_line.add_engine(parser)
     command_line.add_threads(parser)

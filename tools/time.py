@@ -16,7 +16,7 @@ def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.samples.data_layer import DataOptions
 
     options = DataOptions(arguments.threads, arguments.device)
-    state = (arguments.stage, arguments.level)
+    state = (arguments.state_stages, arguments.level)
     with ready_net(arguments.model, arguments.phase, None, *state, arguments.engine, options, source_line=347) as ready:
         print("\n".join(ready.said))
         for line in timed(ready, arguments.iterations):
@@ -29,8 +29,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--iterations", metavar="N", type=command_line.positive_integer, default=50, help="passes (default: 50)"
     )
-    parser.add_argument("--phase", choices=("TRAIN", "TEST"), default="TRAIN", help="whose layers (default: TRAIN)")
-    command_line.add_state(parser)
+    command_line.add_phase(parser, "TRAIN")
     command_line.add_device(parser)
     command_line.add_engine(parser)
     command_line.add_threads(parser)

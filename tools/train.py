@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
         resume_like_caffe=arguments.resume_like_caffe,
         recompute=arguments.checkpoint_activations,
         timeline=arguments.timeline is not None,
-        stages=arguments.stage,
+        stages=arguments.state_stages,
         level=arguments.level,
         overwrite=arguments.overwrite,
     )

@@ -17,6 +17,7 @@ import torch
 from cpm_repro.network.specification import CPM, Widths, cpm_deploy, cpm_train, release_transform, vgg_deploy
 from cpm_repro.network.summary import summarize_layers
 from prototxt_import.cuda_graphs import replayed
+from prototxt_import.deployment import DEFAULT, Variant
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import write_caffemodel
@@ -36,8 +37,9 @@ Run = Callable[[], np.ndarray]
 class Workload:
     """What a network is asked to do.
 
-    net: one of NETS, with `stages` stages on `batch` images of `size` x `size` px; or the path of a deploy prototxt,
-    which says all that itself. phase: "TRAIN" for the net with its losses (cpm alone). threads: of the CPU.
+    net: one of NETS, with `stages` stages on `batch` images of `size` x `size` px; or the path of a prototxt,
+    which says all that itself, in that `variant`. phase: "TRAIN" for the net with its losses (cpm alone). threads: of
+    the CPU.
     """
 
     net: str
@@ -47,16 +49,22 @@ class Workload:
     stages: int = 6
     device: str = "cpu"
     phase: str = "TEST"
+    variant: Variant = DEFAULT
 
     @classmethod
-    def of(cls, net: str, threads: int, device: str, phase: str, **given: int | None) -> "Workload":
+    def of(
+        cls, net: str, threads: int, device: str, phase: str, variant: Variant | None = None, **given: int | None
+    ) -> "Workload":
         """With the defaults for what is None; InputError for sizes that the net cannot have or already says."""
+        variant = variant or DEFAULT
+        if net in NETS and (variant.changes or variant.phase != DEFAULT.phase):
+            raise InputError(f"--net {net}: expected no --phase, --stage, --level, --input-shape beside it, found one")
         sizes = {name: value for name, value in given.items() if value is not None}
         if net not in NETS and sizes:
             raise InputError(f"{net}: expected no {', '.join(sizes)} beside a prototxt, which says it, found one")
         if sizes.get("size", 368) % 8:
             raise InputError(f"--size: expected a multiple of 8, the belief maps' stride, found {sizes['size']}")
-        return cls(net, threads, device=device, phase=phase, **sizes)
+        return cls(net, threads, device=device, phase=phase, variant=variant, **sizes)
 
     @property
     def named(self) -> bool:
@@ -72,7 +80,7 @@ class Workload:
             param = vgg_deploy(PARTS, self.stages, (self.size, self.size))
             param.input_shape[0].dim[0] = self.batch
         else:
-            param = parse_net(read_text(self.net), self.net)
+            param = self.variant.alone(read_text(self.net), self.net)
         for layer in param.layer:
             for learned in ("convolution_param", "inner_product_param"):
                 if layer.HasField(learned):

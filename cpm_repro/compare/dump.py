@@ -16,6 +16,7 @@ from torch import Tensor
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.data_layer import DEFAULT_OPTIONS, CPMData, DataOptions, read_data_layer
 from cpm_repro.training.trace import BlobRecorder
+from prototxt_import.deployment import TRAINING, Variant
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.net import Net
@@ -74,11 +75,11 @@ def _incoming(array: np.ndarray, blob: Tensor, where: str) -> Tensor:
 
 
 def dump_data(
-    prototxt: Path, samples: int, srand: int = 1, phase: str = "TRAIN", options: DataOptions = DEFAULT_OPTIONS
+    prototxt: Path, samples: int, srand: int = 1, variant: Variant = TRAINING, options: DataOptions = DEFAULT_OPTIONS
 ) -> dict[str, np.ndarray]:
     """The first samples of a net's CPMData layer, consecutive draws from rand() seeded by `srand`."""
-    layer = read_data_layer(prototxt, phase)
-    with CPMData(layer, Path(prototxt).resolve().parent, GlibcRand(srand), phase, options) as data:
+    layer = read_data_layer(prototxt, variant)
+    with CPMData(layer, Path(prototxt).resolve().parent, GlibcRand(srand), variant.phase, options) as data:
         batches, count = [], 0
         while count < samples:
             batches.append({top: blob.cpu().numpy().copy() for top, blob in data.next_batch().items()})

@@ -7,7 +7,7 @@ convert into one another; `.onnx`, `.pt2` and `.py` are written for programs wit
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -118,20 +118,23 @@ def load(
     engine: str | Operations = "fast",
     channel_order: str | None = None,
     input_shapes: Mapping[str, Shape] | None = None,
+    stages: Sequence[str] = (),
+    level: int | None = None,
 ) -> Net:
     """The net of these weights in whatever file `read_model` reads, told by what is in it, or a model of the package by
     its name (`load("lsp-small")`); in the TEST phase it is in torch's `eval()` mode. Runs no code from the file.
 
     prototxt: its net; Caffe's weights and what this project wrote carry it. channel_order: "bgr" or "rgb", which a
     state_dict from elsewhere must say; weights of RGB are made to take BGR. input_shapes: of input blobs, for a net
-    without sizes or for other ones (see `deployment.Variant`). InputError says what is missing.
+    without sizes or for other ones; stages, level: of the net's state (see `deployment.Variant`). InputError says what
+    is missing.
     """
     if prototxt is None and str(weights) in zoo.names() and not Path(weights).exists():
         shipped = zoo.find(str(weights))
-        net = load(shipped.weights, shipped.prototxt, phase, engine, channel_order, input_shapes)
+        net = load(shipped.weights, shipped.prototxt, phase, engine, channel_order, input_shapes, stages, level)
         net.trained.update(shipped.trained)
         return net
-    variant = Variant(phase, input_shapes=input_shapes or {})
+    variant = Variant(phase, stages, level, input_shapes or {})
     model = read_model(Path(weights), None if prototxt is None else Path(prototxt), channel_order, variant, engine)
     return model.net.train(phase != "TEST")
 

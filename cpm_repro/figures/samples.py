@@ -23,6 +23,7 @@ from cpm_repro.samples.transformer import Augmentation, CPMTransformer, Placed
 from data_lmdb.joints import LIMBS, PARTS
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Record, decode
+from prototxt_import.deployment import TRAINING, Variant
 
 from .poses import draw_people, overlay, write_names
 from .sheet import INK, Style, bare, new_figure
@@ -58,9 +59,11 @@ class DrawnSample:
         return f"{self.name}\n{', '.join(words)}"
 
 
-def transformer_of(prototxt: Path, profile: str = "opencv4") -> tuple[CPMTransformer, Path]:
+def transformer_of(
+    prototxt: Path, profile: str = "opencv4", variant: Variant = TRAINING
+) -> tuple[CPMTransformer, Path]:
     """The transformer of a net's CPMData layer, and the LMDB that the layer reads."""
-    layer, folder = read_data_layer(prototxt), Path(prototxt).resolve().parent
+    layer, folder = read_data_layer(prototxt, variant), Path(prototxt).resolve().parent
     with CPMData(layer, folder, GlibcRand(), options=DataOptions(profile=profile)) as data:
         source = layer.cpmdata_param if layer.HasField("cpmdata_param") else layer.data_param
         return data.transformer, folder / source.source

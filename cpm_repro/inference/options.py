@@ -31,9 +31,11 @@ def multipliers(text: str) -> tuple[float, ...]:
     return tuple(positive_number(part) for part in text.split(","))
 
 
-def add_testing_options(to: argparse.ArgumentParser) -> None:
-    """--model or --prototxt, --weights or --seed; --scales, --target-dist, --sigma-center, --device, --engine and
-    --threads. `network` asks for the first ones when it needs them."""
+def add_testing_options(to: argparse.ArgumentParser, stage: str = "--stage") -> None:
+    """--model or --prototxt, --weights or --seed, and `add_variant`'s; --scales, --target-dist, --sigma-center,
+    --device, --engine and --threads. `network` asks for the first ones when it needs them.
+
+    stage: of the net's state, see `command_line.add_state`."""
     command_line.add_model(to)
     to.add_argument(
         "--prototxt", metavar="P", type=Path, help="the deploy network; not needed where the weights have it"
@@ -41,6 +43,7 @@ def add_testing_options(to: argparse.ArgumentParser) -> None:
     weights = to.add_mutually_exclusive_group()
     weights.add_argument("--weights", metavar="W", type=Path, help="its weights, .caffemodel, .pt, .safetensors, …")
     weights.add_argument("--seed", metavar="N", type=int, help="no weights: what its fillers give, before any training")
+    command_line.add_variant(to, stage)
     to.add_argument(
         "--scales",
         metavar="M,M,...",
@@ -76,15 +79,17 @@ def network(arguments: argparse.Namespace) -> "Net":
     from prototxt_import.net import load_net
 
     model = command_line.use_model(arguments, "prototxt", "weights", "seed")
+    options = command_line.variant(arguments).options
     if arguments.weights is not None:  # a prototxt is needed only where they lack their net
-        net = load(arguments.weights, arguments.prototxt, engine=arguments.engine).to(arguments.device)
+        net = load(arguments.weights, arguments.prototxt, engine=arguments.engine, **options).to(arguments.device)
         net.trained.update(model.trained if model else {})
         return net
     if arguments.prototxt is None or arguments.seed is None:
         given = [name for name in ("prototxt", "weights", "seed") if getattr(arguments, name) is not None]
         found = f"only --{given[0]}" if given else "none of them"
         raise InputError(f"the network: expected --prototxt and --weights (or --seed), or --model, found {found}")
-    return load_net(arguments.prototxt, engine=arguments.engine, seed=arguments.seed).to(arguments.device)
+    net = load_net(arguments.prototxt, engine=arguments.engine, seed=arguments.seed, **options)
+    return net.to(arguments.device)
 
 
 def protocol(

@@ -22,9 +22,10 @@ from cpm_kernels.samples.rand import GlibcRand
 from data_lmdb.records.leveldb_reader import LevelDbReader
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
+from prototxt_import.deployment import TRAINING, Variant
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
-from prototxt_import.formats.prototxt import read_net
+from prototxt_import.formats.prototxt import read_text
 from prototxt_import.graph import filter_net
 from prototxt_import.layers.own import check_own_fields
 from prototxt_import.share import WHOLE_BATCH, Share
@@ -73,9 +74,10 @@ def open_database(path: Path, backend: int, where: str) -> Reader:
         raise InputError(f"{where}: {error}") from None
 
 
-def read_data_layer(prototxt: Path, phase: str = "TRAIN") -> schema.LayerParameter:
-    """A net's CPMData layer in that phase; InputError unless there is exactly one."""
-    return data_layer_of(filter_net(read_net(prototxt), phase), str(prototxt), phase)
+def read_data_layer(prototxt: Path, variant: Variant = TRAINING) -> schema.LayerParameter:
+    """The CPMData layer of a net; InputError unless there is exactly one."""
+    net = variant.of(read_text(prototxt), str(prototxt))
+    return data_layer_of(filter_net(net, variant.phase), str(prototxt), variant.phase)
 
 
 def data_layer_of(net: schema.NetParameter, where: str, phase: str) -> schema.LayerParameter:

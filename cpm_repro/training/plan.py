@@ -9,7 +9,7 @@ from pathlib import Path
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import checked_net, read_net, read_solver
-from prototxt_import.graph import check_order, filter_net
+from prototxt_import.graph import check_order, filter_net, left_out
 
 from .solver import check_solver
 
@@ -114,7 +114,7 @@ def in_phase(
     net.state.CopyFrom(whole)
     try:
         layers = filter_net(net, phase)
-        check_order(layers)
+        check_order(layers, left_out(net, phase))
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return SolverNet(source, where, folder, phase, net, layers)

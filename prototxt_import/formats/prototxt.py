@@ -29,11 +29,12 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how `surrogateescape` decodes such 
 def parse_net(text: str, where: str, input_shapes: Mapping[str, Sequence[int]] | None = None) -> schema.NetParameter:
     """A NetParameter from prototxt text, upgraded to V2 `layer`s and `input_shape`; `where` names it in errors.
 
-    input_shapes: of `input`s for which the text has none.
+    input_shapes: of its `input`s: where they are given for all, what the text says of them does not count.
     """
     net = schema.NetParameter()
     _parse(text, net, where)
-    if input_shapes and not net.input_shape and not net.input_dim and all(name in input_shapes for name in net.input):
+    if input_shapes and all(name in input_shapes for name in net.input):
+        del net.input_dim[:], net.input_shape[:]
         net.input_shape.extend(schema.BlobShape(dim=input_shapes[name]) for name in net.input)
     return checked_net(net, where)
 

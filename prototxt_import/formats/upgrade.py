@@ -99,7 +99,8 @@ def _upgrade_input(net: schema.NetParameter, where: str) -> None:
     if len(shapes) != len(net.input) or any(len(shape) < 1 for shape in shapes) or len(net.input_dim) % 4:
         raise InputError(
             f"{where}: expected one `input_shape` or 4 `input_dim` for each of {len(net.input)} inputs, "
-            f"found {len(net.input_shape)} `input_shape` and {len(net.input_dim)} `input_dim`"
+            f"found {len(net.input_shape)} `input_shape` and {len(net.input_dim)} `input_dim` "
+            f"({' '.join(f'--input-shape {name}=N,C,H,W' for name in net.input)} says it)"
         )
     layers = list(net.layer)
     del net.layer[:]

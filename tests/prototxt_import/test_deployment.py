@@ -1,5 +1,6 @@
 """Nets without a deploy file: stages and levels, data layers that become inputs, sizes for placeholders."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from prototxt_import.deployment import Variant
 from prototxt_import.files import InputError
-from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.formats.prototxt import format_prototxt, parse_net
 from prototxt_import.net import Net, load_net
 from tests.tool import assert_refused, run_tool
 
@@ -43,6 +44,12 @@ layer { name: "data" type: "Input" top: "data" top: "label"
 layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "relu" bottom: "label" top: "loss" }
 """
+
+
+CONVOLUTION = """
+layer { name: "c" type: "Convolution" bottom: "pool" top: "c" convolution_param { num_output: 1 kernel_size: 2 } }
+"""
+TRAILER = 'layer { name: "end" type: "ReLU" bottom: "%s" top: "end" }'
 
 
 def written(folder: Path, text: str) -> Path:
@@ -94,6 +101,68 @@ def test_a_shape_of_no_input_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, TRAIN_VAL % "Data")
     with pytest.raises(InputError, match=r"net.prototxt: input shape of 'conv': .*\('data', 'label'\), found another"):
         load_net(path, input_shapes={"conv": (1,)})
+
+
+@pytest.mark.parametrize(
+    "text, hint",
+    [
+        ('layer { name: "d" type: "Data" top: "x" top: "l" }', "x=N,C,H,W"),
+        ('layer { name: "d" type: "AnnotatedData" top: "x" top: "l" }', "x=N,C,H,W"),
+        ('layer { name: "d" type: "MemoryData" top: "x" top: "l" memory_data_param { batch_size: 2 } }', "x=N,C,H,W"),
+        ('layer { name: "d" type: "Input" top: "x" }', "x=N,C,H,W"),
+        ('input: "x" layer { name: "r" type: "ReLU" bottom: "x" top: "r" }', "x=N,C,H,W"),
+        ('layer { name: "r" type: "ReLU" bottom: "x" top: "r" }', "x=N,C,H,W"),
+        (PLACEHOLDER.replace("2 stride", "3 stride") + CONVOLUTION, "image=1,3,H,W"),
+    ],
+)
+def test_an_unknown_shape_is_refused_with_the_way_to_give_it(tmp_path: Path, text: str, hint: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(InputError, match=f"--input-shape {hint}"):
+        load_net(path)
+    name = hint.partition("=")[0]
+    assert load_net(written(tmp_path, text + TRAILER % name), input_shapes={name: (1, 3, 8, 8)}).blob_shapes["end"]
+
+
+def test_what_a_shape_leaves_without_a_maker_is_told(tmp_path: Path) -> None:
+    text = TRAIN_VAL % "Data" + 'layer { name: "end" type: "ReLU" bottom: "only" top: "end" }'
+    text += 'layer { name: "x" type: "ReLU" bottom: "conv" top: "only" include { stage: "s" } }'
+    with pytest.raises(InputError, match=r"bottom 'only': .*layer 'x' makes it only with stage 's'; this is phase"):
+        load_net(written(tmp_path, text), input_shapes={"data": (1, 3, 9, 7)})
+
+
+def test_a_net_alone_is_the_same_in_any_phase() -> None:
+    alone = format_prototxt(Variant("TRAIN", ["s"], 1).alone(ALL_IN_ONE.replace("Data", "Input", 1), "n"))
+    assert "include" not in alone and "exclude" not in alone
+    assert [layer.name for layer in parse_net(alone, "n").layer] == ["train-data", "ip", "loss"]
+    assert all(layer.phase == 0 for layer in parse_net(alone, "n").layer)
+
+
+OPTIONS = ["--phase", "--level", "--input-shape"]
+READERS = {
+    ("compare",): ["--stage", *OPTIONS],
+    ("convert",): ["--stage", *OPTIONS],
+    ("show_net",): ["--stage", *OPTIONS],
+    ("demo",): ["--stage", *OPTIONS],
+    ("evaluate", "lsp"): ["--net-stage", *OPTIONS],
+    ("evaluate", "people"): ["--net-stage", *OPTIONS],
+    ("bench", "infer"): ["--stage", *OPTIONS],
+    ("bench", "exact"): ["--stage", *OPTIONS],
+    ("dump", "net"): ["--stage", *OPTIONS],
+    ("dump", "data"): ["--stage", "--phase", "--level"],
+    ("show_batch",): ["--stage", "--phase", "--level"],
+    ("test",): ["--stage", "--phase", "--level"],
+    ("time",): ["--stage", "--phase", "--level"],
+    ("train",): ["--stage", "--level"],
+}
+"""The tools that read a net's prototxt."""
+
+
+@pytest.mark.parametrize("tool", READERS)
+def test_every_tool_that_reads_a_net_asks_which(tool: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"tools.{tool[0]}").arguments_parser().parse_args([*tool[1:], "--help"])
+    shown = capsys.readouterr().out
+    assert [option for option in READERS[tool] if f" {option} " not in shown] == []
 
 
 def test_the_text_of_a_variant_stands_by_itself() -> None:
