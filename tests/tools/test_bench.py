@@ -48,6 +48,7 @@ def assert_written(folder, result):
     return report
 
 
+@pytest.mark.slow
 def test_data(tmp_path, monkeypatch):
     result = run_data(tmp_path, monkeypatch, "--threads", 3, *outputs(tmp_path))
     report = assert_written(tmp_path, result)
@@ -82,6 +83,7 @@ def test_infer_says_which_peers_are_missing(tmp_path, monkeypatch):
     assert "cpm, 2 stages, 48 x 48, batch 1, 1 thread**" in result.stdout
 
 
+@pytest.mark.slow
 def test_train_and_exact(tmp_path):
     options = ["--size", 48, "--stages", 1, "--threads", 1, "--rounds", 1, *outputs(tmp_path)]
     report = assert_written(tmp_path, run_tool("bench", "train", "--batch-size", 2, *options))

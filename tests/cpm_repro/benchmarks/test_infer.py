@@ -65,6 +65,7 @@ def test_a_card_shows_the_lower_precisions_too():
     assert list(infer.ways_for(Workload("cpm", 1), "fast"))[:2] == ["fast engine", "torch"]
 
 
+@pytest.mark.slow
 def test_inference_is_swept(monkeypatch):
     monkeypatch.setattr(infer, "SWEPT_ROUNDS", 1)
     monkeypatch.setitem(networks.PEERS, "cpu", {networks.CHANNELS_LAST: networks.PEERS["cpu"][networks.CHANNELS_LAST]})
@@ -79,6 +80,7 @@ def test_inference_is_swept(monkeypatch):
     assert list(infer.curves(report)) == list(infer.LABELS.values())
 
 
+@pytest.mark.slow
 def test_training_is_compared_by_its_loss(monkeypatch):
     workload = Workload("cpm", 1, size=48, batch=2, stages=2, phase="TRAIN")
     report = train.measure(workload, "fast", 1)

@@ -25,6 +25,7 @@ def test_all_ways_make_the_same_maps(crop, people):
         assert np.mean(np.abs(their_centres - centres) > 1e-6) < 1e-3, name
 
 
+@pytest.mark.slow
 def test_the_report_adds_up(monkeypatch):
     monkeypatch.setattr(measure, "LEAST_SECONDS", 0)
     monkeypatch.setattr(benchmark_labels, "CROP_SIZES", (72, 104))

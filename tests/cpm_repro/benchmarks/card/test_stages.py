@@ -87,6 +87,7 @@ def test_slow(): time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_every_test_is_a_line_as_soon_as_it_is_over(tmp_path):
     (tmp_path / "test_some.py").write_text(TESTS)
     (job,) = stages.test_jobs(run_of(tmp_path), "gpu tests", [str(tmp_path / "test_some.py")], 25)
