@@ -23,15 +23,15 @@ _SIGNATURES = {
     "cpm_resize": ([_POINTER, _INT, _INT, _INT, _DOUBLE, _INT, _POINTER], None),
     "cpm_warp_affine": ([_POINTER, _INT, _INT, _INT, _POINTER, _INT, _INT, _INT, _POINTER], None),
     "cpm_crop": ([_POINTER] + [_INT] * 9 + [_POINTER], None),
-    "cpm_centre_map": ([_FLOAT, _FLOAT, _FLOAT, _INT, _INT, _POINTER], None),
+    "cpm_centre_map": ([_POINTER, _INT, _FLOAT, _INT, _INT, _POINTER], None),
     "cpm_label_maps": ([_POINTER, _INT, _INT, _INT, _FLOAT, _INT, _INT, _POINTER], None),
     "cpm_warp_inverse": ([_POINTER, _POINTER], None),
     "cpm_set_regions": ([_POINTER, _LONG, _POINTER], _LONG),
     "cpm_transform_samples": (
-        [_POINTER, _POINTER, _LONG, _POINTER, _POINTER, _INT, _INT, _POINTER, _POINTER],
+        [_POINTER, _POINTER, _LONG, _POINTER, _POINTER, _POINTER, _INT, _INT, _POINTER, _POINTER],
         None,
     ),
-    "cpm_centre_element": ([_INT, _INT, _FLOAT, _FLOAT, _FLOAT], _FLOAT),
+    "cpm_centre_element": ([_INT, _INT, _POINTER, _INT, _FLOAT], _FLOAT),
     "cpm_label_element": ([_POINTER] + [_INT] * 6 + [_FLOAT], _FLOAT),
     "cpm_cpu_version": ([], _INT),
     "cpm_gemm_block": ([_INT, _INT, _LONG, _LONG, _LONG, _INT, _INT], _INT),
@@ -139,10 +139,3 @@ def checked_size(size: tuple[int, int], name: str) -> tuple[int, int]:
     if not (0 < rows < 2**15 and 0 < columns < 2**15):
         raise ValueError(f"{name} must be between 1 and 32767 rows and columns, not {rows} x {columns}")
     return rows, columns
-
-
-def checked_finite(values: dict[str, float]) -> None:
-    """ValueError unless every value is a finite number."""
-    for name, value in values.items():
-        if not np.isfinite(value):
-            raise ValueError(f"{name} must be a finite number, not {value}")

@@ -27,7 +27,7 @@ python tools/make_prototxt.py mpi --out build/models/sees-less --lmdb build/demo
     --stage-kernels 3,3,3,1 --feature-kernels 5,5,5 --parameters 6000000
 python tools/make_prototxt.py vgg --out build/models/vgg
 python tools/make_prototxt.py small --out build/models/small --lmdb build/demo/lmdb/train --target-dist 0.65
-python tools/make_prototxt.py small-person --out build/models/small-person --lmdb build/demo/lmdb/train
+python tools/make_prototxt.py small-person --out build/models/small-person --lmdb build/demo/lmdb/train --all-centers
 """
 
 SHAPE = ("widths", "stage_kernels", "feature_kernels", "local_kernels", "poolings", "parameters")
@@ -37,9 +37,17 @@ SMALL = ("small", "small-person")
 """Nets for crops of 184 pixels."""
 
 
+DETECTORS = ("person", "small-person")
+"""Nets that learn the centre map."""
+
+
 def main(arguments: argparse.Namespace) -> None:
     if arguments.crop_size is None:
         arguments.crop_size = 184 if arguments.net in SMALL else 368
+    if arguments.all_centers and arguments.net not in DETECTORS:
+        raise InputError(
+            f"{arguments.net}: expected no --all-centers, which is for {' and '.join(DETECTORS)}, found it"
+        )
     size = (arguments.crop_size, arguments.crop_size)
     if arguments.net == "vgg":
         without_place_for(arguments)
@@ -166,6 +174,8 @@ def person_transform(arguments: argparse.Namespace) -> schema.TransformationPara
     parameter = transform(arguments, arguments.parts or 14)
     if arguments.center_perturb is None:
         parameter.center_perterb_max = round(0.35 * arguments.crop_size)
+    if arguments.all_centers:
+        parameter.all_centers = True
     return parameter
 
 
@@ -268,6 +278,11 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--sigma", metavar="PX", type=float, help="of the joints' Gaussians (7)")
     parser.add_argument("--sigma-center", metavar="PX", type=float, help="of the centre map's Gaussian (21)")
+    parser.add_argument(
+        "--all-centers",
+        action="store_true",
+        help="of a detector: it learns the centres of everybody in a record, not only of its own person",
+    )
     parser.add_argument("--base-lr", metavar="R", type=float, help="solver (8e-5)")
     parser.add_argument("--gamma", metavar="G", type=float, help="solver (0.333)")
     parser.add_argument("--clip-gradients", metavar="L", type=float, help="solver (none): limit of the L2 norm")

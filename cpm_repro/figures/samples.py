@@ -36,7 +36,7 @@ _STEPS = {
     "crop": "cropped",
     "flip": "flipped, if the dice say so",
 }
-_COLUMNS = ("centre map", "parts of the primary person", "parts of everybody", "background of everybody")
+_COLUMNS = ("parts of the primary person", "parts of everybody", "background of everybody")
 
 
 @dataclass
@@ -88,11 +88,12 @@ def batch_figure(transformer: CPMTransformer, samples: Sequence[DrawnSample]) ->
     rows, columns = transformer.shape.crop_size
     height = 2.05 * min(max(rows / columns, 0.4), 2.5)
     figure = new_figure(10.5, (height + 0.36) * len(samples) + 0.4)
-    grid = figure.subplots(len(samples), 1 + len(_COLUMNS), squeeze=False)
+    grid = figure.subplots(len(samples), 2 + len(_COLUMNS), squeeze=False)
     for row, sample in zip(grid, samples, strict=True):
         _draw_sample(row, transformer, sample)
         row[0].set_title(sample.title, fontsize=8, color=INK)
-    for axes, title in zip(grid[0, 1:], _COLUMNS, strict=True):
+    centre_map = "centre map of everybody" if transformer.shape.all_centers else "centre map"
+    for axes, title in zip(grid[0, 1:], (centre_map, *_COLUMNS), strict=True):
         axes.set_title(title, fontsize=9, color=INK)
     _add_legend(figure)
     return figure

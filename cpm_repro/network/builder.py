@@ -89,8 +89,8 @@ class Builder:
         """What a person detector learns from: `image`, and as its label `pool_center_lower`, what a pose network is
         given as centre map. The joints' labels are not used.
 
-        The transformation must move people out of the middle (`center_perterb_max`). The layer knows the centre of the
-        record's own person only: the pictures should show no others.
+        The transformation must move people out of the middle (`center_perterb_max`). Without
+        `all_centers` its label holds the centre of the record's own person only: the pictures should show no others.
         """
         self.data(source, batch, transform, parts)
         self.split_input()

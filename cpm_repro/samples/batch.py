@@ -74,7 +74,7 @@ class CudaBatch:
         self.data = torch.empty((size, *shape.data_shape), device=device)
         self.label = torch.empty((size, *shape.label_shape), device=device) if with_label else None
         self._placed: dict[int, Placed] = {}
-        self._images, self._samples, self._joints = (_Mirror(device) for _ in range(3))
+        self._mirrors = [_Mirror(device) for _ in range(4)]
         self._sent, self._ready, self._taken = (torch.cuda.Event() for _ in range(3))
 
     def begin(self) -> None:
@@ -86,17 +86,17 @@ class CudaBatch:
     def finish(self) -> None:
         self._sent.synchronize()  # the pinned memory is read no more
         placed = [self._placed[row] for row in range(len(self.data))]
-        mirrors = (self._images, self._samples, self._joints)
-        _, samples, _ = gather(placed, self.transformer.shape.parts, [mirror.room for mirror in mirrors])
+        _, samples, _, _ = gather(placed, self.transformer.shape.parts, [mirror.room for mirror in self._mirrors])
         regions = set_regions(samples, self.transformer.shape)
         largest = (int(samples["region_rows"].max()), int(samples["region_columns"].max()))
         with torch.cuda.stream(self.stream):
             self.stream.wait_event(self._taken)
-            images, rows, joints = (mirror.send() for mirror in mirrors)
+            images, rows, joints, centres = (mirror.send() for mirror in self._mirrors)
             self._sent.record(self.stream)
             rows = rows.reshape(len(samples), SAMPLE.itemsize)
             joints = joints.view(torch.float32).reshape(-1, self.transformer.shape.parts, 3)
-            self.kernels(images, rows, joints, regions, largest, self.data, self.label)
+            centres = centres.view(torch.float32).reshape(-1, 2)
+            self.kernels(images, rows, joints, centres, regions, largest, self.data, self.label)
             self._ready.record(self.stream)
 
     def take(self) -> tuple[Tensor, Tensor | None]:
@@ -106,24 +106,26 @@ class CudaBatch:
 
 def gather(
     placed: Sequence[Placed], parts: int, rooms: Sequence[Callable[[int], np.ndarray]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One buffer of all images, uint8; the rows of `SAMPLE` without regions; and all people's joints.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """One buffer of all images, uint8; the rows of `SAMPLE` without regions; all people's joints; and their centres.
 
-    `rooms` give that many bytes, uint8, for each of the three.
+    `rooms` give that many bytes, uint8, for each of the four.
     """
     sizes = [-(-sample.image.size // _ALIGNMENT) * _ALIGNMENT for sample in placed]
     people = [len(sample.pose.points) for sample in placed]
-    counts = (sum(sizes), len(placed) * SAMPLE.itemsize, sum(people) * parts * 12)
-    images, rows, joints = (room(count) for room, count in zip(rooms, counts, strict=True))
+    counts = (sum(sizes), len(placed) * SAMPLE.itemsize, sum(people) * parts * 12, sum(people) * 8)
+    images, rows, joints, centres = (room(count) for room, count in zip(rooms, counts, strict=True))
     rows, joints = rows.view(SAMPLE), joints.view(np.float32).reshape(sum(people), parts, 3)
+    centres = centres.view(np.float32).reshape(sum(people), 2)
     rows.fill(0)
     image_offset = first_person = 0
     for row, sample, size, count in zip(rows, placed, sizes, people, strict=True):
         image = _copy(sample.image, images[image_offset:])
         joints[first_person : first_person + count] = sample.pose.joints
-        fill_sample(row, image, sample.geometry, sample.pose.objpos[0], count, image_offset, first_person)
+        centres[first_person : first_person + count] = sample.pose.objpos
+        fill_sample(row, image, sample.geometry, count, image_offset, first_person)
         image_offset, first_person = image_offset + size, first_person + count
-    return images, rows, joints
+    return images, rows, joints, centres
 
 
 class _Mirror:

@@ -89,6 +89,7 @@ class CPMTransformer:
             transform_param.sigma_center,
             gray=transform_param.gray == 1,
             centre=transform_param.put_gaussian,
+            all_centers=transform_param.all_centers,
             profile=profile,
         )
 
@@ -157,9 +158,10 @@ class CPMTransformer:
         placed = self.place(record, augmentation, where)
         samples = np.zeros(1, SAMPLE)
         try:
-            fill_sample(samples[0], placed.image, placed.geometry, placed.pose.objpos[0], len(placed.pose.points))
+            fill_sample(samples[0], placed.image, placed.geometry, len(placed.pose.points))
             set_regions(samples, self.shape)
-            transform_samples(placed.image, samples, placed.pose.joints, self.shape, data[None], label[None])
+            people = (placed.pose.joints, np.ascontiguousarray(placed.pose.objpos))
+            transform_samples(placed.image, samples, *people, self.shape, data[None], label[None])
         except ValueError as error:
             raise InputError(f"{where}: {error}") from None
         return data, label

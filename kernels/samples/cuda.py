@@ -35,6 +35,7 @@ class CudaSamples:
         images: Tensor,
         samples: Tensor,
         joints: Tensor,
+        centres: Tensor,
         regions: int,
         largest: tuple[int, int],
         data: Tensor,
@@ -44,11 +45,12 @@ class CudaSamples:
 
         images: uint8, the buffer that the samples' offsets count from; samples: uint8 (N, SAMPLE.itemsize), rows of
         `SAMPLE` after `set_regions`, and `regions` what that returned; joints: float32 (people, parts, 3), finite;
+        centres: the same people's objpos, float32 (people, 2), in crop pixels, finite;
         largest: (rows, columns) that no sample's region exceeds. ValueError if a tensor does not fit, or N is above
         65,535. What the rows of `samples` say is not checked: it has to lie within `images` and `joints`.
         """
         count = len(samples)
-        self._check(images, samples, joints, data, label)
+        self._check(images, samples, joints, centres, data, label)
         if count == 0:
             return
         self._make_scratch(regions, images.device)
@@ -60,8 +62,8 @@ class CudaSamples:
             )  # fmt: skip
         crop = (n.crop_rows, n.crop_columns)
         cuda_module.launch(
-            "rotate_and_crop", _grid(crop, _CROP_BLOCK, count), 256, self._regions, samples, self._weights, *crop,
-            n.centre, n.sigma_center, data, source="samples/sample.cu",
+            "rotate_and_crop", _grid(crop, _CROP_BLOCK, count), 256, self._regions, samples, self._weights, centres,
+            *crop, n.centre, n.all_centers, n.sigma_center, data, source="samples/sample.cu",
         )  # fmt: skip
         if label is not None:
             fill_label_maps(joints, samples, n.stride, n.sigma, label)
@@ -75,7 +77,9 @@ class CudaSamples:
             self._regions = None  # first give back what was too small
             self._regions = torch.empty(max(regions, 1), dtype=torch.int32, device=device)
 
-    def _check(self, images: Tensor, samples: Tensor, joints: Tensor, data: Tensor, label: Tensor | None) -> None:
+    def _check(
+        self, images: Tensor, samples: Tensor, joints: Tensor, centres: Tensor, data: Tensor, label: Tensor | None
+    ) -> None:
         """ValueError unless all tensors are contiguous, on one device, and of the shapes that belong together."""
         count, shape = len(samples), self.shape
         if count > _MOST_SAMPLES:
@@ -83,6 +87,7 @@ class CudaSamples:
         _check_tensor(images, "images", torch.uint8, (None,), images.device)
         _check_tensor(samples, "samples", torch.uint8, (count, SAMPLE.itemsize), images.device)
         _check_tensor(joints, "joints", torch.float32, (None, shape.parts, 3), images.device)
+        _check_tensor(centres, "centres", torch.float32, (len(joints), 2), images.device)
         _check_tensor(data, "data", torch.float32, (count, *shape.data_shape), images.device)
         if label is not None:
             _check_tensor(label, "label", torch.float32, (count, *shape.label_shape), images.device)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cpm_kernels.host import checked, checked_finite, checked_size, library
+from cpm_kernels.host import checked, checked_size, library
 
 
 def _checked_sigma(sigma: float) -> float:
@@ -19,15 +19,17 @@ def _checked_out(out: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def centre_map(objpos: np.ndarray, size: tuple[int, int], sigma: float, out: np.ndarray | None = None) -> np.ndarray:
-    """A float32 map of `size` (rows, columns) with one peak at `objpos` = (x, y) in pixels.
+    """A float32 map of `size` (rows, columns) with a peak at `objpos` = (x, y) in pixels or, of several people's
+    (people, 2), the largest of their peaks.
 
     `out`, if given, is filled and returned.
     """
     rows, columns = checked_size(size, "the centre map")
-    x, y = (float(value) for value in objpos)
-    checked_finite({"objpos x": x, "objpos y": y})
+    centres = np.ascontiguousarray(np.atleast_2d(objpos), np.float32)
+    if centres.shape != (len(centres), 2) or not np.isfinite(centres).all():
+        raise ValueError(f"objpos must be a finite (x, y) for each person, not {objpos}")
     out = _checked_out(out, (rows, columns))
-    library().cpm_centre_map(x, y, _checked_sigma(sigma), rows, columns, out.ctypes.data)
+    library().cpm_centre_map(centres.ctypes.data, len(centres), _checked_sigma(sigma), rows, columns, out.ctypes.data)
     return out
 
 

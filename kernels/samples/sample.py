@@ -1,8 +1,8 @@
 """Training samples from images: scale, rotate, crop, flip, normalise; centre map; label maps (`src/samples/sample.h`).
 
-A batch is one buffer with all images, one row of `SAMPLE` for each sample, and all people's joints. Only what the crops
-show is computed, with the bits of `resize`, `warp`, `crop` and `labels` one after another. The CPU's half is here, the
-GPU's in `cuda_sample`.
+A batch is one buffer with all images, one row of `SAMPLE` for each sample, and all people's joints and centres. Only
+what the crops show is computed, with the bits of `resize`, `warp`, `crop` and `labels` one after another. The CPU's
+half is here, the GPU's in `cuda_sample`.
 """
 
 import ctypes
@@ -25,7 +25,6 @@ SAMPLE = np.dtype(
     [(name, np.int64) for name in _PLACES]
     + [("factor", np.float64), ("inverse", np.float64, 6)]
     + [(name, np.int32) for name in _COUNTS]
-    + [("objpos", np.float32, 2)]
 )
 """The struct Sample of `src/samples/sample.h`, field by field."""
 
@@ -34,7 +33,7 @@ class _Shape(ctypes.Structure):
     """The struct SampleShape of `src/samples/sample.h`."""
 
     _fields_ = [(name, ctypes.c_int) for name in ("crop_rows", "crop_columns", "stride", "parts")]
-    _fields_ += [(name, ctypes.c_int) for name in ("gray", "profile", "centre")]
+    _fields_ += [(name, ctypes.c_int) for name in ("gray", "profile", "centre", "all_centers")]
     _fields_ += [(name, ctypes.c_float) for name in ("sigma", "sigma_center")]
 
 
@@ -43,7 +42,8 @@ class SampleShape:
     """What all samples of a batch share.
 
     crop_size (rows, columns); stride of the label maps; parts P; sigma and sigma_center in pixels; gray: B = G = R;
-    centre: whether `data` has the centre map as its fourth plane; profile: whose OpenCV's bits.
+    centre: whether `data` has the centre map as its fourth plane; all_centers: whether that shows everybody, not only
+    the primary person; profile: whose OpenCV's bits.
     """
 
     crop_size: tuple[int, int]
@@ -53,6 +53,7 @@ class SampleShape:
     sigma_center: float
     gray: bool = False
     centre: bool = True
+    all_centers: bool = False
     profile: str = "opencv4"
 
     @property
@@ -73,8 +74,9 @@ class SampleShape:
             raise ValueError(f"stride must be 1 to {min(rows, columns)} and parts at least 1, not {self}")
         if not (0 < self.sigma < np.inf and 0 < self.sigma_center < np.inf):
             raise ValueError(f"sigma and sigma_center must be positive and finite, not {self}")
-        numbers = (rows, columns, self.stride, self.parts, self.gray, profile_number(self.profile), self.centre)
-        return _Shape(*(int(number) for number in numbers), self.sigma, self.sigma_center)
+        numbers = (rows, columns, self.stride, self.parts)
+        switches = (self.gray, profile_number(self.profile), self.centre, self.all_centers)
+        return _Shape(*(int(number) for number in (*numbers, *switches)), self.sigma, self.sigma_center)
 
 
 @dataclass(frozen=True)
@@ -98,26 +100,25 @@ def fill_sample(
     sample: np.void,
     image: np.ndarray,
     geometry: SampleGeometry,
-    objpos: np.ndarray,
     people: int,
     image_offset: int = 0,
     first_person: int = 0,
 ) -> None:
     """Fill one row of `SAMPLE`, but for its region, for a BGR `image` (rows, columns, 3) uint8 of any strides.
 
-    The image's first pixel lies `image_offset` bytes into the buffer of images; `objpos` is (x, y) in crop pixels;
-    `first_person` and `people` say which joints are the sample's. ValueError if a size or number is out of range.
+    The image's first pixel lies `image_offset` bytes into the buffer of images; `first_person` and `people` say which
+    joints and centres are the sample's. ValueError if a size or number is out of range.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"image must be uint8 of shape any x any x 3, not {image.dtype} of shape {image.shape}")
     resized_size(image.shape[:2], geometry.factor)
     matrix = checked(geometry.matrix, np.float64, (2, 3), "matrix")
-    if people < 1 or not np.isfinite(objpos).all():
-        raise ValueError(f"a sample needs a person and a finite objpos, not {people} at {objpos}")
+    if people < 1:
+        raise ValueError(f"a sample needs a person, not {people}")
     sample["image"], sample["first_person"], sample["people"] = image_offset, first_person, people
     sample["row_stride"], sample["column_stride"], sample["channel_stride"] = image.strides
     sample["rows"], sample["columns"] = image.shape[:2]
-    sample["factor"], sample["flip"], sample["objpos"] = geometry.factor, geometry.flip, objpos
+    sample["factor"], sample["flip"] = geometry.factor, geometry.flip
     sample["rotated_rows"], sample["rotated_columns"] = checked_size(geometry.rotated_size, "the rotated image")
     sample["left"], sample["top"] = geometry.origin
     library().cpm_warp_inverse(matrix.ctypes.data, sample["inverse"].ctypes.data)
@@ -138,6 +139,7 @@ def transform_samples(
     images: np.ndarray,
     samples: np.ndarray,
     joints: np.ndarray,
+    centres: np.ndarray,
     shape: SampleShape,
     data: np.ndarray,
     label: np.ndarray | None = None,
@@ -147,7 +149,8 @@ def transform_samples(
     """Fill `data` (N, *shape.data_shape) and `label` (N, *shape.label_shape), float32, on the CPU.
 
     images: the array whose first byte offsets count from; samples: (N,) of `SAMPLE`, after `set_regions`; joints:
-    (people, parts, 3) float32, see `labels.label_maps`. The threads share the samples. `version` is one of
+    (people, parts, 3) float32, see `labels.label_maps`; centres: the same people's objpos, (people, 2) float32, in crop
+    pixels. The threads share the samples. `version` is one of
     gemm.TILE_VERSIONS' numbers, by default the fastest; all have the same bits. ValueError if something does not fit
     the shape, or a sample's people are not among the joints.
     """
@@ -158,6 +161,9 @@ def transform_samples(
     first = samples["first_person"]
     if len(samples) and (first.min() < 0 or (first + samples["people"]).max() > len(joints)):
         raise ValueError(f"the samples' people must be among the {len(joints)} of joints")
+    centres = checked(centres, np.float32, (len(joints), 2), "centres")
+    if not np.isfinite(centres if shape.all_centers else centres[first]).all():
+        raise ValueError("centres must hold finite numbers only")
     for array, name in ((data, "data"), (label, "label")):
         expected = (len(samples), *getattr(shape, f"{name}_shape"))
         if array is not None and (array.dtype != np.float32 or array.shape != expected or not array.flags.c_contiguous):
@@ -167,6 +173,7 @@ def transform_samples(
         samples.ctypes.data,
         len(samples),
         joints.ctypes.data,
+        centres.ctypes.data,
         ctypes.byref(shape.struct()),
         threads,
         best_version() if version is None else version,

@@ -1730,6 +1730,7 @@ class TransformationParameter(Message):
     transform_body_joint: bool
     put_gaussian: bool
     visualize_label: bool
+    all_centers: bool
     def __init__(
         self,
         *,
@@ -1769,6 +1770,7 @@ class TransformationParameter(Message):
         transform_body_joint: bool | None = ...,
         put_gaussian: bool | None = ...,
         visualize_label: bool | None = ...,
+        all_centers: bool | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> TransformationParameter: ...

@@ -56,6 +56,14 @@ def test_layers_without_centre_map_or_joint_order_are_shown(net, tmp_path):
     show(net, "--steps", 0, "--out", tmp_path / "steps.png")
 
 
+def test_the_centre_map_of_everybody_is_shown(net, tmp_path):
+    show(net, "--samples", 2, "--out", tmp_path / "own.png")
+    net.write_text(PROTOTXT % "all_centers: true")
+    show(net, "--samples", 2, "--out", tmp_path / "all.png")
+    own, everybody = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")) for name in ("own", "all"))
+    assert (own != everybody).any()
+
+
 def test_bad_input_is_one_sentence_and_leaves_nothing(net, tmp_path):
     out = tmp_path / "x.png"
     assert_refused(run_tool("show_batch", "--prototxt", net, "--out", tmp_path / "x.bmp"), "expected a name ending in")

@@ -80,11 +80,12 @@ def samples(threads: int) -> np.ndarray:
     for number, row in enumerate(rows):
         turn = np.array([[0.9, 0.3, number], [-0.3, 0.9, 5.0]])
         geometry = SampleGeometry(1.3, turn, (90, 95), (number, 3), bool(number % 2))
-        fill_sample(row, image, geometry, np.float32([20, 22]), 1, 0, number)
+        fill_sample(row, image, geometry, 1, 0, number)
     set_regions(rows, shape)
     data = np.empty((count, *shape.data_shape), np.float32)
     label = np.empty((count, *shape.label_shape), np.float32)
-    transform_samples(image, rows, joints, shape, data, label, threads)
+    centres = np.tile(np.float32([20, 22]), (count, 1))
+    transform_samples(image, rows, joints, centres, shape, data, label, threads)
     return np.concatenate([data.ravel(), label.ravel()])
 
 

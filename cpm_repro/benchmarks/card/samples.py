@@ -45,10 +45,10 @@ def kernel_batch(transformer: CPMTransformer, values: Sequence[bytes], size: int
     random, shape = GlibcRand(), transformer.shape
     records = [decode(values[number % len(values)], len(STORED_16), "record") for number in range(size)]
     placed = [transformer.place(record, transformer.draw(random)) for record in records]
-    buffer, rows, joints = gather(placed, shape.parts, [partial(np.empty, dtype=np.uint8)] * 3)
+    buffer, rows, *people = gather(placed, shape.parts, [partial(np.empty, dtype=np.uint8)] * 4)
     regions = set_regions(rows, shape)
     preparing = perf_counter() - started
-    sent = [torch.from_numpy(array).to(device) for array in (buffer, rows.view(np.uint8).reshape(size, -1), joints)]
+    sent = [torch.from_numpy(array).to(device) for array in (buffer, rows.view(np.uint8).reshape(size, -1), *people)]
     made = [torch.empty((size, *of), device=device) for of in (shape.data_shape, shape.label_shape)]
     largest = (int(rows["region_rows"].max()), int(rows["region_columns"].max()))
     uploaded = sum(tensor.nbytes for tensor in sent)

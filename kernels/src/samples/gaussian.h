@@ -5,6 +5,8 @@
 // divisions double, the exponential glibc's float32 one.
 // Joints: (people, parts, 3) float32, x, y, visibility in crop pixels; person 0 is the primary one. Labels:
 // (2 (parts + 1), rows, columns): the primary person's maps and background, then everybody's and background.
+// Centres: (people, 2) float32, x, y in crop pixels. The centre map shows the primary person's peak; with all_centers
+// (this project's own) the largest of everybody's, so that people who stand close together keep a peak each.
 
 #pragma once
 #include "common/expf.h"
@@ -34,9 +36,16 @@ CPM_FN float add_peak(float sum, float x, float y, float centre_x, float centre_
 // Further from the centre than this (pixels), along either axis, nothing is added: sqrt(2 * 4.6052) = 3.0349.
 CPM_FN float peak_radius(float sigma) { return 3.04f * sigma + 1.0f; }
 
-// One element of the centre map: column x, row y of the crop.
-CPM_FN float centre_element(int x, int y, float centre_x, float centre_y, float sigma) {
-    return add_peak(0.0f, grid_position(x, 1), grid_position(y, 1), centre_x, centre_y, sigma);
+CPM_FN float larger(float a, float b) { return a > b ? a : b; }
+
+// One element of the centre map: column x, row y of the crop, over the first `people` persons.
+CPM_FN float centre_element(int x, int y, const float* centres, int people, float sigma) {
+    float largest = 0.0f;
+    for (int person = 0; person < people; person++) {
+        const float* centre = centres + 2 * person;
+        largest = larger(largest, add_peak(0.0f, grid_position(x, 1), grid_position(y, 1), centre[0], centre[1], sigma));
+    }
+    return largest;
 }
 
 // A joint that the original image did not contain (visibility 2) has no peak.

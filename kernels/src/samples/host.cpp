@@ -9,26 +9,27 @@
 #include "common/parallel.h"
 
 template <class Taps>
-CPM_FN void transform_sample(const u8* images, const Sample& s, const float* joints, const SampleShape& shape,
-                             float* data, float* label) {
+CPM_FN void transform_sample(const u8* images, const Sample& s, const float* joints, const float* centres,
+                             const SampleShape& shape, float* data, float* label) {
     sample_image<Taps>(images, s, shape, data);
     const int rows = shape.crop_rows, columns = shape.crop_columns;
     float* centre = data + 3 * (size_t)rows * columns;
-    if (shape.centre) draw_centre_map(s.objpos[0], s.objpos[1], shape.sigma_center, rows, columns, centre);
+    const int shown = people_of_centre_map(s, shape.all_centers);
+    if (shape.centre) draw_centre_map(centres, shown, shape.sigma_center, rows, columns, centre);
     if (label)
         draw_label_maps(joints, s.people, shape.parts, shape.stride, shape.sigma, rows / shape.stride,
                         columns / shape.stride, label);
 }
 
-static void transform_sample_portable(const u8* images, const Sample& s, const float* joints, const SampleShape& shape,
-                                      float* data, float* label) {
-    transform_sample<PortableTaps>(images, s, joints, shape, data, label);
+static void transform_sample_portable(const u8* images, const Sample& s, const float* joints, const float* centres,
+                                      const SampleShape& shape, float* data, float* label) {
+    transform_sample<PortableTaps>(images, s, joints, centres, shape, data, label);
 }
 
 #if CPM_X86
 CPM_AVX2 static void transform_sample_avx2(const u8* images, const Sample& s, const float* joints,
-                                           const SampleShape& shape, float* data, float* label) {
-    transform_sample<Avx2Taps>(images, s, joints, shape, data, label);
+                                           const float* centres, const SampleShape& shape, float* data, float* label) {
+    transform_sample<Avx2Taps>(images, s, joints, centres, shape, data, label);
 }
 #endif
 
@@ -88,9 +89,9 @@ void cpm_crop(const u8* data, int rows, int columns, int channels, int left, int
             for (int c = 0; c < channels; c++) *out++ = cropped_element(source, x, y, c, left, top, crop_columns, flip);
 }
 
-// out: rows x columns.
-void cpm_centre_map(float x, float y, float sigma, int rows, int columns, float* out) {
-    draw_centre_map(x, y, sigma, rows, columns, out);
+// centres: people x 2; out: rows x columns.
+void cpm_centre_map(const float* centres, int people, float sigma, int rows, int columns, float* out) {
+    draw_centre_map(centres, people, sigma, rows, columns, out);
 }
 
 // joints: people x parts x 3; out: 2 (parts + 1) x rows x columns.
@@ -114,7 +115,7 @@ long long cpm_set_regions(Sample* samples, long long count, const SampleShape* s
 
 // data: count x (3 or 4) x crop_rows x crop_columns; label: count x 2 (parts + 1) x crop / stride, or null.
 void cpm_transform_samples(const u8* images, const Sample* samples, long long count, const float* joints,
-                           const SampleShape* shape, int threads, int version, float* data,
+                           const float* centres, const SampleShape* shape, int threads, int version, float* data,
                            float* label) {
     const long long data_step = (long long)(shape->centre ? 4 : 3) * shape->crop_rows * shape->crop_columns;
     const long long label_step = 2LL * (shape->parts + 1) * (shape->crop_rows / shape->stride) *
@@ -122,13 +123,14 @@ void cpm_transform_samples(const u8* images, const Sample* samples, long long co
     const auto transform = transform_sample_version(version);
     parallel_for(threads, count, [&](long long i) {
         const float* own = joints + 3 * shape->parts * samples[i].first_person;
-        transform(images, samples[i], own, *shape, data + i * data_step, label ? label + i * label_step : label);
+        transform(images, samples[i], own, centres + 2 * samples[i].first_person, *shape, data + i * data_step,
+                  label ? label + i * label_step : label);
     });
 }
 
 // The element functions themselves, for tests: one value each.
-float cpm_centre_element(int x, int y, float centre_x, float centre_y, float sigma) {
-    return centre_element(x, y, centre_x, centre_y, sigma);
+float cpm_centre_element(int x, int y, const float* centres, int people, float sigma) {
+    return centre_element(x, y, centres, people, sigma);
 }
 
 float cpm_label_element(const float* joints, int people, int parts, int channel, int gx, int gy, int stride,

@@ -14,7 +14,11 @@ CPM_FN Range peak_range(float centre, float radius, int stride, int size) {
     return Range{limited(low), limited(high)};
 }
 
-// Adds one peak to a map of rows x columns.
+// How a peak joins a map: clamped sum or the larger of both.
+enum Joined { ADDED, LARGEST };
+
+// Draws one peak into a map of rows x columns.
+template <Joined joined = ADDED>
 CPM_FN void draw_peak(float* map, int rows, int columns, int stride, float x, float y, float sigma) {
     const float radius = peak_radius(sigma);
     const Range xs = peak_range(x, radius, stride, columns), ys = peak_range(y, radius, stride, rows);
@@ -24,8 +28,10 @@ CPM_FN void draw_peak(float* map, int rows, int columns, int stride, float x, fl
         for (int gx = xs.begin; gx < xs.end; gx++) {
             const float exponent = peak_exponent(grid_position(gx, stride) - x, row_y - y, sigma);
             const bool reaches = peak_reaches(exponent);
-            const float higher = add_reaching_peak(row[gx], reaches ? exponent : 0.0f);
-            row[gx] = reaches ? higher : row[gx];
+            const float before = joined == ADDED ? row[gx] : 0.0f;
+            const float peak = add_reaching_peak(before, reaches ? exponent : 0.0f);
+            const float after = joined == ADDED ? peak : larger(row[gx], peak);
+            row[gx] = reaches ? after : row[gx];
         }
     }
 }
@@ -42,10 +48,11 @@ CPM_FN void draw_background(float* maps, int parts, size_t plane) {
     for (size_t i = 0; i < plane; i++) background[i] = background_element(background[i]);
 }
 
-// out: rows x columns.
-CPM_FN void draw_centre_map(float x, float y, float sigma, int rows, int columns, float* out) {
+// centres: people x 2; out: rows x columns.
+CPM_FN void draw_centre_map(const float* centres, int people, float sigma, int rows, int columns, float* out) {
     memset(out, 0, sizeof(float) * rows * columns);
-    draw_peak(out, rows, columns, 1, x, y, sigma);
+    for (int person = 0; person < people; person++)
+        draw_peak<LARGEST>(out, rows, columns, 1, centres[2 * person], centres[2 * person + 1], sigma);
 }
 
 // joints: people x parts x 3; out: 2 (parts + 1) x rows x columns.

@@ -146,8 +146,8 @@ struct NoState {};
 // data: samples x (3 or, with the centre map, 4) x crop_rows x crop_columns.
 CPM_KERNEL(256, 4)
 rotate_and_crop(const unsigned* __restrict__ regions, const Sample* __restrict__ samples,
-                const int4* __restrict__ weights, int crop_rows, int crop_columns, int centre, float sigma_center,
-                float* __restrict__ data) {
+                const int4* __restrict__ weights, const float* __restrict__ centres, int crop_rows, int crop_columns,
+                int centre, int all_centers, float sigma_center, float* __restrict__ data) {
     CPM_SHARED int across[2][CROP_TILE], start[2][CROP_TILE];
     ThreadBlock<NoState, 256> threads;
     const Sample& s = samples[blockIdx.z];
@@ -178,8 +178,12 @@ rotate_and_crop(const unsigned* __restrict__ regions, const Sample* __restrict__
             float* out = data + blockIdx.z * (centre ? 4 : 3) * plane + (long long)y * crop_columns + out_x;
             for (int c = 0; c < 3; c++) out[c * plane] = normalised(warp_round(sums[c]));
             if (!centre) continue;
-            const bool near = in_reach(grid_position(out_x, 1), grid_position(y, 1), s.objpos[0], s.objpos[1], reach);
-            out[3 * plane] = near ? centre_element(out_x, y, s.objpos[0], s.objpos[1], sigma_center) : 0.0f;
+            const float* centre_of = centres + 2 * s.first_person;
+            float largest = 0.0f;
+            for (int person = 0; person < people_of_centre_map(s, all_centers); person++, centre_of += 2)
+                if (in_reach(grid_position(out_x, 1), grid_position(y, 1), centre_of[0], centre_of[1], reach))
+                    largest = larger(largest, centre_element(out_x, y, centre_of, 1, sigma_center));
+            out[3 * plane] = largest;
         }
     });
 }

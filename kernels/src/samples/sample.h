@@ -2,7 +2,8 @@
 // `label`, and which part of the resized image its crop shows.
 //
 // cpm_kernels.sample mirrors both structs. All images of a batch lie in one buffer of bytes, all people's joints
-// (people x parts x 3, see gaussian.h) in one array, the samples' own one after another.
+// (people x parts x 3, see gaussian.h) in one array, the samples' own one after another, their centres (people x 2) in
+// another.
 
 #pragma once
 #include "samples/crop.h"
@@ -23,14 +24,15 @@ struct Range {
 struct SampleShape {
     int crop_rows, crop_columns, stride, parts;
     int gray, profile;
-    int centre;  // whether `data` has a fourth plane, the centre map
+    int centre;       // whether `data` has a fourth plane, the centre map
+    int all_centers;  // whether that shows everybody, not only the primary person
     float sigma, sigma_center;
 };
 
 struct Sample {
     long long image;                                      // first byte of the image in the buffer
     long long row_stride, column_stride, channel_stride;  // bytes: planar and interleaved images both serve
-    long long first_person;                               // the primary person's place among all joints
+    long long first_person;                               // the primary person's place among all people
     long long region;                                     // the GPU's: first pixel of the region in scratch memory
     double factor;                                        // of the resize
     double inverse[6];                                    // output to source of the rotation, see warp_inverse
@@ -41,8 +43,10 @@ struct Sample {
     int people;
     int resized_rows, resized_columns;
     int region_left, region_top, region_columns, region_rows;  // see set_region
-    float objpos[2];                                           // of the primary person, in crop pixels
 };
+
+// How many of a sample's people the centre map shows.
+CPM_FN int people_of_centre_map(const Sample& s, int all_centers) { return all_centers ? s.people : 1; }
 
 // Where the crop's columns (or rows) lie inside the rotated image.
 CPM_FN Range crop_inside(int offset, int size, int limit) {

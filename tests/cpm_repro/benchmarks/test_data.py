@@ -94,12 +94,13 @@ def test_crops_grow_with_the_people_in_them(values):
     np.testing.assert_allclose(halves * 2, wholes, atol=3)
 
 
-def on_the_cpu(images, samples, joints, regions, largest, data, label) -> None:
+def on_the_cpu(images, samples, joints, centres, regions, largest, data, label) -> None:
     """What CudaSamples is called with, done by the CPU's half."""
     rows = samples.numpy().reshape(-1).view(SAMPLE)
     assert regions > 0
     assert largest == (rows["region_rows"].max(), rows["region_columns"].max())
-    transform_samples(images.numpy(), rows, joints.numpy(), TRANSFORMER.shape, data.numpy(), label.numpy())
+    people = (joints.numpy(), centres.numpy())
+    transform_samples(images.numpy(), rows, *people, TRANSFORMER.shape, data.numpy(), label.numpy())
 
 
 def test_the_kernels_get_whole_samples(values):

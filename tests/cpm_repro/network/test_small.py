@@ -15,7 +15,7 @@ from cpm_repro.network.specification import release_transform
 from cpm_repro.network.stages import stage_blobs
 from prototxt_import.formats.prototxt import format_prototxt, parse_net
 from prototxt_import.net import Net
-from tests.tool import run_tool
+from tests.tool import assert_refused, run_tool
 
 
 def built(param):
@@ -65,6 +65,15 @@ def test_every_stage_of_the_person_detector_learns_the_centre_map():
 def with_weights(net):
     """Its layers that have any."""
     return [layer for layer in net.layer if layer.type in ("Convolution", "BatchNorm", "Scale")]
+
+
+def test_a_detector_may_learn_the_centres_of_everybody(tmp_path):
+    for net in ("small-person", "person"):
+        done = run_tool("make_prototxt", net, "--all-centers", "--out", tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "all_centers: true" in (tmp_path / "train.prototxt").read_text()
+    assert_refused(run_tool("make_prototxt", "small", "--all-centers", "--out", tmp_path / "no"), "no --all-centers")
+    assert not (tmp_path / "no").exists()
 
 
 def test_the_channels_are_asked_for(tmp_path):

@@ -79,9 +79,11 @@ def filled(batch: Batch, seed: int) -> list[np.ndarray]:
     return [tensor.cpu().numpy().copy() for tensor in batch.take() if tensor is not None]
 
 
-@pytest.mark.parametrize("with_label", [True, False])
-def test_same_bits_on_the_device_again_and_again(stream: object, with_label: bool) -> None:
-    param = schema.TransformationParameter(stride=8, crop_size_x=72, crop_size_y=56, max_rotate_degree=180)
+@pytest.mark.parametrize(("with_label", "all_centers"), [(True, False), (False, False), (True, True)])
+def test_same_bits_on_the_device_again_and_again(stream: object, with_label: bool, all_centers: bool) -> None:
+    param = schema.TransformationParameter(
+        stride=8, crop_size_x=72, crop_size_y=56, max_rotate_degree=180, all_centers=all_centers
+    )
     transformer = CPMTransformer(param)
     on_host = HostBatch(transformer, SIZE, with_label)
     on_device = CudaBatch(transformer, SIZE, with_label, stream)

@@ -198,6 +198,25 @@ def test_another_size_in_the_test_phase_is_refused() -> None:
         CPMTransformer(param(), "TEST").apply(random_record(0), NO_CHANGE, "record 7")
 
 
+def test_the_centre_map_of_everybody() -> None:
+    record, augmentation = random_record(4), Augmentation(0.7, 30.0, (3, -2), True)
+    expected, label = CPMTransformer(param()).apply(record, augmentation)
+    transformer = CPMTransformer(param(all_centers=True))
+    data, same_label = transformer.apply(record, augmentation)
+    pose = transformer.place(record, augmentation).pose
+    assert len(pose.objpos) > 1
+    assert_same_bits(data[:3], expected[:3], "image")
+    assert_same_bits(data[3], centre_map(pose.objpos, (56, 72), transformer.param.sigma_center), "centre map")
+    assert_same_bits(
+        expected[3], centre_map(pose.objpos[0], (56, 72), transformer.param.sigma_center), "own centre map"
+    )
+    assert_same_bits(label, same_label, "label")
+    alone = replace(record, others=[])
+    assert_same_bits(
+        transformer.apply(alone, augmentation)[0], CPMTransformer(param()).apply(alone, augmentation)[0], ""
+    )
+
+
 def test_without_put_gaussian_there_is_no_centre_map() -> None:
     record, augmentation = random_record(3), Augmentation(1.2, 30.0, (3, -2), True)
     data, label = CPMTransformer(param(put_gaussian=False)).apply(record, augmentation)

@@ -58,16 +58,16 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Piece:
-    """One sample to be: an image, where its crop lies, the primary person's place and all its people's joints."""
+    """One sample to be: an image, where its crop lies, and all its people's places and joints."""
 
     image: np.ndarray
     geometry: SampleGeometry
-    objpos: np.ndarray
+    centres: np.ndarray
     joints: np.ndarray
 
     @classmethod
     def of(cls, placed: Placed) -> "Piece":
-        return cls(placed.image, placed.geometry, placed.pose.objpos[0], placed.pose.joints)
+        return cls(placed.image, placed.geometry, placed.pose.objpos, placed.pose.joints)
 
 
 @dataclass
@@ -77,6 +77,7 @@ class Batch:
     images: np.ndarray
     samples: np.ndarray
     joints: np.ndarray
+    centres: np.ndarray
     regions: int
 
     @property
@@ -93,16 +94,16 @@ def batch_of(pieces: list[Piece], shape: SampleShape) -> Batch:
         offset = sum(map(len, buffer))
         planes = piece.image.transpose(2, 0, 1)
         buffer.append((planes if planes.flags.c_contiguous else piece.image).ravel())
-        fill_sample(sample, piece.image, piece.geometry, piece.objpos, len(piece.joints), offset, first_person)
+        fill_sample(sample, piece.image, piece.geometry, len(piece.joints), offset, first_person)
         first_person += len(piece.joints)
-    joints = np.concatenate([piece.joints for piece in pieces])
-    return Batch(np.concatenate(buffer), samples, joints, set_regions(samples, shape))
+    joints, centres = (np.concatenate([getattr(piece, name) for piece in pieces]) for name in ("joints", "centres"))
+    return Batch(np.concatenate(buffer), samples, joints, centres, set_regions(samples, shape))
 
 
 def on_cpu(batch: Batch, shape: SampleShape, with_label: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
     data = np.full((len(batch.samples), *shape.data_shape), np.nan, np.float32)
     label = np.full((len(batch.samples), *shape.label_shape), np.nan, np.float32) if with_label else None
-    transform_samples(batch.images, batch.samples, batch.joints, shape, data, label, threads=2)
+    transform_samples(batch.images, batch.samples, batch.joints, batch.centres, shape, data, label, threads=2)
     return data, label
 
 
@@ -113,10 +114,8 @@ def on_device(
     data = torch.full((count, *shape.data_shape), math.nan, device=device)
     label = torch.full((count, *shape.label_shape), math.nan, device=device) if with_label else None
     rows = batch.samples.view(np.uint8).reshape(count, SAMPLE.itemsize)
-    images, samples, joints = (
-        torch.from_numpy(array.copy()).to(device) for array in (batch.images, rows, batch.joints)
-    )
-    kernels(images, samples, joints, batch.regions, batch.largest, data, label)
+    given = [torch.from_numpy(array.copy()).to(device) for array in (batch.images, rows, batch.joints, batch.centres)]
+    kernels(*given, batch.regions, batch.largest, data, label)
     return data.cpu().numpy(), None if label is None else label.cpu().numpy()
 
 
@@ -142,6 +141,10 @@ def random_joints(random: np.random.Generator, people: int, shape: SampleShape) 
     return joints
 
 
+def random_centres(random: np.random.Generator, people: int) -> np.ndarray:
+    return random.uniform(-20, 90, (people, 2)).astype(np.float32)
+
+
 def random_piece(random: np.random.Generator, shape: SampleShape) -> Piece:
     """Any image, factor, rotation and window, seen or missed."""
     rows, columns = random.integers(1, 90, 2)
@@ -152,10 +155,9 @@ def random_piece(random: np.random.Generator, shape: SampleShape) -> Piece:
     size = tuple(int(side) for side in random.integers(1, 250, 2))
     origin = tuple(int(value) for value in random.integers(-90, 150, 2))
     geometry = SampleGeometry(factor, matrix, size, origin, bool(random.integers(2)))
-    objpos = random.uniform(-20, 90, 2).astype(np.float32)
-    return Piece(
-        random_image(random, rows, columns), geometry, objpos, random_joints(random, random.integers(1, 4), shape)
-    )
+    centres = random_centres(random, random.integers(1, 4))
+    image = random_image(random, rows, columns)
+    return Piece(image, geometry, centres, random_joints(random, len(centres), shape))
 
 
 @pytest.mark.parametrize("profile", ["opencv4", "opencv2"])
@@ -174,6 +176,7 @@ def test_ragged_batches(device: str, profile: str, is_gray: bool) -> None:
         replace(SHAPE, crop_size=(31, 32), stride=1, parts=28, sigma=1.5, sigma_center=0.3),
         replace(SHAPE, crop_size=(9, 100), stride=3, parts=5, centre=False),
         replace(SHAPE, crop_size=(1, 1), stride=1, parts=1, sigma=1e-23, sigma_center=1e30),
+        replace(SHAPE, crop_size=(45, 66), all_centers=True, sigma_center=9.0),
     ],
     ids=str,
 )
@@ -186,8 +189,10 @@ def test_many_parts_and_many_people(device: str) -> None:
     random = np.random.default_rng(7)
     for parts, people in ((4096, 2), (14, 301)):
         shape = replace(SHAPE, crop_size=(16, 33), parts=parts)
-        piece = replace(random_piece(random, shape), joints=random_joints(random, people, shape))
-        assert_same_samples([random_piece(random, shape), piece], shape, device)
+        crowd = {"centres": random_centres(random, people), "joints": random_joints(random, people, shape)}
+        pieces = [random_piece(random, shape), replace(random_piece(random, shape), **crowd)]
+        for all_centers in (False, True):
+            assert_same_samples(pieces, replace(shape, sigma_center=3.0, all_centers=all_centers), device)
 
 
 def parameters(**changed: object) -> schema.TransformationParameter:
@@ -311,8 +316,9 @@ def test_photographs(device: str, lspet: Path) -> None:
 
 def test_no_samples(device: str) -> None:
     empty = (torch.zeros(0, *shape) for shape in (SHAPE.data_shape, SHAPE.label_shape))
-    samples, joints = torch.zeros(0, SAMPLE.itemsize, dtype=torch.uint8), torch.zeros(0, 14, 3)
-    CudaSamples(SHAPE)(torch.zeros(0, dtype=torch.uint8), samples, joints, 0, (0, 0), *empty)
+    samples = torch.zeros(0, SAMPLE.itemsize, dtype=torch.uint8)
+    people = (torch.zeros(0, 14, 3), torch.zeros(0, 2))
+    CudaSamples(SHAPE)(torch.zeros(0, dtype=torch.uint8), samples, *people, 0, (0, 0), *empty)
 
 
 def test_wrong_tensors_are_refused() -> None:
@@ -320,16 +326,18 @@ def test_wrong_tensors_are_refused() -> None:
     images, joints = torch.zeros(9, dtype=torch.uint8), torch.zeros(2, 14, 3)
     samples, data = torch.zeros(2, SAMPLE.itemsize, dtype=torch.uint8), torch.zeros(2, *SHAPE.data_shape)
     label = torch.zeros(2, *SHAPE.label_shape)
-    good = {"images": images, "samples": samples, "joints": joints, "regions": 8, "largest": (2, 4), "data": data}
+    good = {"images": images, "samples": samples, "joints": joints, "centres": joints[:, 0, :2].contiguous()}
+    good |= {"regions": 8, "largest": (2, 4), "data": data}
     misplaced = torch.zeros(2 * SAMPLE.itemsize + 1, dtype=torch.uint8)[1:].reshape(2, -1)
     for message, wrong in {
         "must be on a CUDA device, not on cpu": {},
         "images must be contiguous torch.uint8 of shape any": {"images": images.float()},
         "images must be .* not torch.uint8 of shape \\(4,\\)": {"images": images[1::2]},
-        "samples must be .* of shape 2 x 168 on": {"samples": samples[:, 1:]},
+        "samples must be .* of shape 2 x 160 on": {"samples": samples[:, 1:]},
         "samples must begin at an address divisible by 8": {"samples": misplaced},
         "at most 65535 samples, not 65536": {"samples": samples[:1].expand(65536, -1)},
         "joints must be .* of shape any x 14 x 3": {"joints": joints[:, :9].contiguous()},
+        "centres must be .* of shape 2 x 2 on": {"centres": joints[:, 0]},
         "data must be contiguous torch.float32 of shape 2 x 4 x 50 x 70": {"data": data[:1]},
         "label must be contiguous torch.float32 of shape 2 x 30 x 6 x 8": {"label": label.double()},
         "label must be .* on meta": {"label": label.to("meta")},

@@ -62,15 +62,27 @@ def test_centre_map(size: tuple[int, int]) -> None:
         assert_same_bits(centre_map(objpos, size, sigma, out), expected, f"sigma {sigma}")
 
 
+@pytest.mark.parametrize("people", [1, 2, 7, 60])
+def test_centre_map_of_many_people(people: int) -> None:
+    """The largest of their peaks, some of them outside the crop; the order is all one."""
+    random, size = np.random.default_rng(people), (37, 51)
+    for sigma in (0.3, 4, 21):
+        centres = random.uniform(-60, 110, (people, 2)).astype(np.float32)
+        expected = np.max([add_peak(np.zeros(size, np.float32), place, 1, sigma) for place in centres], axis=0)
+        for order in (centres, centres[::-1]):
+            out = np.full(size, np.nan, np.float32)
+            assert_same_bits(centre_map(order, size, sigma, out), expected, f"sigma {sigma}")
+
+
 def test_element_functions_agree_with_the_maps() -> None:
     random = np.random.default_rng(6)
-    joints, objpos = random_joints(random, 3, 5), np.float32([20.25, 11.5])
-    maps, centre = label_maps(joints, (64, 48), 8, 7), centre_map(objpos, (30, 40), 9)
+    joints, centres = random_joints(random, 3, 5), np.float32([[20.25, 11.5], [30, 2.75], [-3, 28]])
+    maps, centre = label_maps(joints, (64, 48), 8, 7), centre_map(centres, (30, 40), 9)
     element = np.empty_like(maps)
     for channel, y, x in np.ndindex(maps.shape):
         element[channel, y, x] = library().cpm_label_element(joints.ctypes.data, 3, 5, channel, x, y, 8, 7)
     assert_same_bits(element, maps, "label elements")
-    columns = [[library().cpm_centre_element(x, y, *objpos, 9) for x in range(40)] for y in range(30)]
+    columns = [[library().cpm_centre_element(x, y, centres.ctypes.data, 3, 9) for x in range(40)] for y in range(30)]
     assert_same_bits(np.float32(columns), centre, "centre elements")
 
 
@@ -92,7 +104,7 @@ def test_wrong_arguments_are_refused() -> None:
     for sigma in (0, -1, np.nan):
         with pytest.raises(ValueError, match="sigma"):
             centre_map([1, 2], (9, 9), sigma)
-    with pytest.raises(ValueError, match="objpos x"):
+    with pytest.raises(ValueError, match="objpos must be a finite"):
         centre_map([np.inf, 2], (9, 9), 3)
     with pytest.raises(ValueError, match="out must be"):
         centre_map([1, 2], (9, 9), 3, np.empty((9, 8), np.float32))

@@ -22,7 +22,7 @@ class Case:
 
     image: np.ndarray
     geometry: SampleGeometry
-    objpos: np.ndarray
+    centres: np.ndarray
     joints: np.ndarray
 
 
@@ -49,8 +49,8 @@ def random_case(random: np.random.Generator, shape: SampleShape, image: np.ndarr
     image = random_image(random, random.integers(1, 70, 2)) if image is None else image
     joints = random.uniform(-20, 90, (random.integers(1, 5), shape.parts, 3)).astype(np.float32)
     joints[..., 2] = random.integers(0, 3, joints.shape[:2])
-    objpos = random.uniform(-40, 110, 2).astype(np.float32)
-    return Case(image, random_geometry(random, image.shape[:2]), objpos, joints)
+    centres = random.uniform(-40, 110, (len(joints), 2)).astype(np.float32)
+    return Case(image, random_geometry(random, image.shape[:2]), centres, joints)
 
 
 def turned(image: np.ndarray, factor: float, degree: float, shown: tuple[float, float] = (0.5, 0.5)) -> SampleGeometry:
@@ -71,7 +71,8 @@ def step_by_step(case: Case, shape: SampleShape) -> tuple[np.ndarray, np.ndarray
     pixels = crop(rotated, geometry.origin, shape.crop_size, geometry.flip)
     data = ((pixels.astype(np.float32) - 128) / 256).transpose(2, 0, 1)
     if shape.centre:
-        data = np.concatenate([data, centre_map(case.objpos, shape.crop_size, shape.sigma_center)[None]])
+        shown = case.centres if shape.all_centers else case.centres[0]
+        data = np.concatenate([data, centre_map(shown, shape.crop_size, shape.sigma_center)[None]])
     return data, label_maps(case.joints, shape.crop_size, shape.stride, shape.sigma)
 
 
@@ -88,12 +89,12 @@ def transformed(
         view = images[places[i] : places[i + 1]].reshape(stored.shape)
         view[:] = stored
         view = view.transpose(1, 2, 0) if planar else view
-        fill_sample(samples[i], view, case.geometry, case.objpos, len(case.joints), places[i], people[i])
+        fill_sample(samples[i], view, case.geometry, len(case.joints), places[i], people[i])
     set_regions(samples, shape)
     data = np.full((len(cases) + 1, *shape.data_shape), np.nan, np.float32)
     label = np.full((len(cases) + 1, *shape.label_shape), np.nan, np.float32)
-    joints = np.concatenate([case.joints for case in cases])
-    transform_samples(images, samples, joints, shape, data[:-1], label[:-1], threads, version)
+    joints, centres = (np.concatenate([getattr(case, name) for case in cases]) for name in ("joints", "centres"))
+    transform_samples(images, samples, joints, centres, shape, data[:-1], label[:-1], threads, version)
     assert np.isnan(data[-1]).all() and np.isnan(label[-1]).all()
     return data[:-1], label[:-1]
 
@@ -164,10 +165,10 @@ def test_mirrored_and_skipping_views() -> None:
     image = random_image(random, (40, 50))
     for view in (image[::-1, ::-1], image[:, ::2], image[..., ::-1], as_planes(image)[:, ::-1]):
         case, samples = random_case(random, SHAPE, view), np.zeros(1, SAMPLE)
-        fill_sample(samples[0], view, case.geometry, case.objpos, len(case.joints))
+        fill_sample(samples[0], view, case.geometry, len(case.joints))
         set_regions(samples, SHAPE)
         data = np.full((1, *SHAPE.data_shape), np.nan, np.float32)
-        transform_samples(view, samples, case.joints, SHAPE, data)
+        transform_samples(view, samples, case.joints, case.centres, SHAPE, data)
         assert_same_bits(data[0], step_by_step(case, SHAPE)[0], f"view with strides {view.strides}")
 
 
@@ -178,18 +179,25 @@ def test_without_a_centre_map() -> None:
     assert_like_steps(cases, shape)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_centres_of_everybody(version: str) -> None:
+    random, shape = np.random.default_rng(9), replace(SHAPE, all_centers=True, sigma_center=9.0)
+    assert_like_steps([random_case(random, shape) for _ in range(20)], shape, version=TILE_VERSIONS[version])
+
+
 def test_empty_batch() -> None:
     data, label = np.empty((0, *SHAPE.data_shape), np.float32), np.empty((0, *SHAPE.label_shape), np.float32)
     joints = np.empty((0, SHAPE.parts, 3), np.float32)
     assert set_regions(np.zeros(0, SAMPLE), SHAPE) == 0
-    transform_samples(np.empty(0, np.uint8), np.zeros(0, SAMPLE), joints, SHAPE, data, label)
+    centres = np.empty((0, 2), np.float32)
+    transform_samples(np.empty(0, np.uint8), np.zeros(0, SAMPLE), joints, centres, SHAPE, data, label)
 
 
 def test_regions_are_handed_out_one_after_another() -> None:
     random, samples = np.random.default_rng(6), np.zeros(9, SAMPLE)
     for row in samples:
         case = random_case(random, SHAPE)
-        fill_sample(row, case.image, case.geometry, case.objpos, 1)
+        fill_sample(row, case.image, case.geometry, 1)
     pixels = set_regions(samples, SHAPE)
     sizes = samples["region_rows"].astype(int) * samples["region_columns"]
     assert samples["region"].tolist() == (np.cumsum(sizes) - sizes).tolist()
@@ -208,32 +216,31 @@ def test_golden_steps(golden: Path) -> None:
 
 def test_wrong_images_and_geometries_are_refused() -> None:
     image, sample = np.zeros((20, 20, 3), np.uint8), np.zeros(1, SAMPLE)[0]
-    geometry, objpos = SampleGeometry(1.5, np.eye(2, 3), (30, 30), (0, 0), False), np.zeros(2, np.float32)
+    geometry = SampleGeometry(1.5, np.eye(2, 3), (30, 30), (0, 0), False)
     for wrong in (image[..., :2], image[0], image[:0], image.astype(np.float32)):
         with pytest.raises(ValueError, match="any x any x 3"):
-            fill_sample(sample, wrong, geometry, objpos, 1)
+            fill_sample(sample, wrong, geometry, 1)
     with pytest.raises(ValueError, match="rotated image"):
-        fill_sample(sample, image, replace(geometry, rotated_size=(0, 30)), objpos, 1)
+        fill_sample(sample, image, replace(geometry, rotated_size=(0, 30)), 1)
     with pytest.raises(ValueError, match="resize"):
-        fill_sample(sample, image, replace(geometry, factor=1e5), objpos, 1)
+        fill_sample(sample, image, replace(geometry, factor=1e5), 1)
     with pytest.raises(ValueError, match="matrix"):
-        fill_sample(sample, image, replace(geometry, matrix=np.eye(3)), objpos, 1)
-    for place, people in ((objpos, 0), (objpos + np.inf, 1), (objpos * np.nan, 1)):
-        with pytest.raises(ValueError, match="a person and a finite objpos"):
-            fill_sample(sample, image, geometry, place, people)
+        fill_sample(sample, image, replace(geometry, matrix=np.eye(3)), 1)
+    with pytest.raises(ValueError, match="needs a person"):
+        fill_sample(sample, image, geometry, 0)
 
 
 def test_wrong_arrays_are_refused() -> None:
     random, samples = np.random.default_rng(7), np.zeros(2, SAMPLE)
     case = random_case(random, SHAPE)
     for row in samples:
-        fill_sample(row, case.image, case.geometry, case.objpos, len(case.joints))
+        fill_sample(row, case.image, case.geometry, len(case.joints))
     set_regions(samples, SHAPE)
     data = np.zeros((2, *SHAPE.data_shape), np.float32)
 
-    def refuses(match: str, samples=samples, joints=case.joints, data=data, label=None) -> None:
+    def refuses(match: str, samples=samples, joints=case.joints, centres=case.centres, data=data, label=None) -> None:
         with pytest.raises(ValueError, match=match):
-            transform_samples(case.image, samples, joints, SHAPE, data, label)
+            transform_samples(case.image, samples, joints, centres, SHAPE, data, label)
 
     refuses("data must", data=data[:1])
     refuses("data must", data=data[:, ::-1])
@@ -242,6 +249,8 @@ def test_wrong_arrays_are_refused() -> None:
     refuses("joints must", joints=case.joints[:, :2])
     refuses("joints must", joints=np.full_like(case.joints, np.nan))
     refuses("must be among", joints=case.joints[:-1])
+    refuses("centres must", centres=case.centres[:, :1])
+    refuses("centres must", centres=case.centres * np.float32(np.inf))
     refuses("samples must", samples=np.zeros(4, SAMPLE)[::2])
     samples[1]["first_person"] = -1
     refuses("must be among")
