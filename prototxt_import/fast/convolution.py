@@ -26,6 +26,7 @@ from . import cpu_fft, cuda_fft, products
 from .cuda_fft import CudaFftPlan
 from .measured_plans import MeasuredPlans
 from .memory import Recycled
+from .operators import LIBRARY, operator
 from .products import Product
 
 Plan = FftPlan | CudaFftPlan
@@ -192,8 +193,7 @@ def convolutions_of(number: int) -> Convolutions:
     return found
 
 
-@torch.library.custom_op("cpm_repro::convolution", mutates_args=())
-def convolution(
+def _convolution(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
@@ -213,8 +213,7 @@ def convolution(
     return own.forward(x, weight, bias, product, own.plan_of(x, weight, product, trained), trained, rectified)
 
 
-@torch.library.custom_op("cpm_repro::convolution_backward", mutates_args=())
-def convolution_backward(
+def _convolution_backward(
     dy: Tensor,
     x: Tensor,
     weight: Tensor,
@@ -238,15 +237,13 @@ def convolution_backward(
     return dx, dweight, dbias
 
 
-@convolution.register_fake
-def _(x: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
+def _convolutions_shape(x: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
     product = Product.of(weight, *numbers[:6])
     shape = (x.shape[0], product.outputs(weight), *product.size(tuple(x.shape[2:])))
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_order(x))
 
 
-@convolution_backward.register_fake
-def _(dy: Tensor, x: Tensor, weight: Tensor, *numbers: Any) -> tuple[Tensor, ...]:
+def _gradients_shapes(dy: Tensor, x: Tensor, weight: Tensor, *numbers: Any) -> tuple[Tensor, ...]:
     of_x, of_weight, of_bias = numbers[7]
     return (
         torch.empty_like(x) if of_x else x.new_empty(0),
@@ -268,4 +265,6 @@ def _gradients(ctx: Context, dy: Tensor) -> tuple[Tensor | None, ...]:
     return *(gradient if of else None for gradient, of in zip(made, wanted, strict=True)), *(None,) * 9
 
 
-convolution.register_autograd(_gradients, setup_context=_save)
+convolution = operator("convolution", _convolution, _convolutions_shape)
+convolution_backward = operator("convolution_backward", _convolution_backward, _gradients_shapes)
+torch.library.register_autograd("cpm_repro::convolution", _gradients, setup_context=_save, lib=LIBRARY)

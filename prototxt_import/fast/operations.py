@@ -15,6 +15,7 @@ from prototxt_import.tensors import channels_last_array, channels_last_tensor
 from .convolution import Convolutions, Plan, convolutions_of
 from .measured_plans import MeasuredPlans
 from .memory import Recycled
+from .operators import operator
 from .products import InnerProduct, Product
 
 _CUDNN = False
@@ -98,8 +99,7 @@ class Fast(Plain):
         return super().max_pool(x, window)
 
 
-@torch.library.custom_op("cpm_repro::max_pool", mutates_args=())
-def max_pool(
+def _max_pool(
     x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool, engine: int
 ) -> Tensor:
     """Maximum of each window of x (N, C, H, W) float32 on a CPU, without a gradient, for which torch would write down
@@ -110,11 +110,15 @@ def max_pool(
     return channels_last_tensor(max_pool_channels_last(channels_last_array(x), window, torch.get_num_threads(), out))
 
 
-@max_pool.register_fake
-def _(x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool, engine: int) -> Tensor:
+def _max_pools_shape(
+    x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool, engine: int
+) -> Tensor:
     shape = (*x.shape[:2], *_window(kernel, stride, pad, ceil).pooled((x.shape[2], x.shape[3])))
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
 def _window(kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool) -> Window:
     return Window(tuple(kernel), tuple(stride), tuple(pad), ceil=ceil)
+
+
+max_pool = operator("max_pool", _max_pool, _max_pools_shape)
