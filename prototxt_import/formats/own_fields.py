@@ -1,64 +1,145 @@
-"""Fields of layers that no message here has, such as `my_param { gain: 2 }`, kept as text for layers of one's own.
+"""What layers say that no message here has a place for, kept as text: fields of their own, such as
+`my_param { gain: 2 }`, fields of forks inside messages that Caffe knows, and names that an enum lacks.
 
-Whoever makes a layer refuses them unless its class is one that takes them (see layers/layer.py).
+Whoever makes a layer refuses them unless its class is one that takes them (see layers/own.py). So layers of another
+phase may have any, and data layers in whose place an input stands.
 """
 
 import re
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from google.protobuf.descriptor import Descriptor
 
 from prototxt_import.files import InputError
+
+from . import schema
 
 _TOKEN = re.compile(
     r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>\#[^\n]*)|(?P<mark>[{}<>\[\]:,;])"""
     r"""|(?P<word>[^\s{}<>\[\]:,;"'\#]+)"""
 )
-_UNKNOWN = re.compile(r'Message type "caffe\.LayerParameter" has no field named "(\w+)"')
+_COMPLAINT = re.compile(
+    r'Message type "caffe\.(?P<message>[\w.]+)" has no field named "(?P<field>\w+)"'
+    r'|Enum type "caffe\.(?P<enum>[\w.]+)" has no value named "?(?P<value>\w+)'
+)
+_SEPARATOR = re.compile(r"\s*[,;]")
 _OPEN, _CLOSE = "{<[", "}>]"
 _DEEPEST = 50
+_LAYERS = {"layer": schema.LayerParameter, "layers": schema.V1LayerParameter}
+_TYPED = {("type",), ("layer", "type"), ("own_param",)}  # V2 and V1, V0, and a type that was set apart
 Tokens = list[re.Match[str]]
 
 
-def unknown_field(reason: str) -> str | None:
-    """The field of a layer that a parser's complaint is about, if it is that the message has none of that name."""
-    found = _UNKNOWN.search(reason)
-    return found[1] if found else None
+class Complaint(NamedTuple):
+    """A message has no such field, or an enum no such value: whose it is, and its name."""
+
+    owner: str
+    name: str
+    is_value: bool
 
 
-def set_apart(text: str, name: str) -> str:
-    """The prototxt with each such field of a top-level block that has a type as an `own_param`; lines stay where they
-    are."""
+def complaint(reason: str) -> Complaint | None:
+    """What a parser's error says, if it is that."""
+    found = _COMPLAINT.search(reason)
+    if found is None:
+        return None
+    if found["message"]:
+        return Complaint(found["message"], found["field"], is_value=False)
+    return Complaint(found["enum"], found["value"], is_value=True)
+
+
+class _Field(NamedTuple):
+    """A field in the block of a layer, at any depth: its path from there; where its name and the block's stand among
+    the tokens."""
+
+    path: tuple[str, ...]
+    token: int
+    layer: int
+
+
+def set_apart(text: str) -> str:
+    """The prototxt in which everything of layers with a type that no message has a place for is an `own_param` of its
+    layer; lines stay where they are. The text itself if there is nothing of that kind."""
     tokens = [token for token in _TOKEN.finditer(text) if token.lastgroup != "comment"]
-    typed = _typed_blocks(tokens)
-    parts, done, depth, block = [], 0, 0, 0
-    for index, token in enumerate(tokens):
-        if token.start() < done:
+    fields = list(_fields(tokens))
+    typed = {field.layer for field in fields if field.path in _TYPED}
+    line_ends = [place for place, letter in enumerate(text) if letter == "\n"]
+    lasts = dict[int, int]()  # by layer, where its closing brace stands
+    changes = []  # (from, to, what stands there then)
+    for field in fields:
+        start, name_end = tokens[field.token].span()
+        owner = _lacking(tokens, field) if field.layer in typed else None
+        if owner is None:
             continue
-        block += depth == 0
-        if depth == 1 and block in typed and token["word"] == name:
-            end = _end_of_field(tokens, index)
-            field = text[token.end() : end]
-            line = text.count("\n", 0, token.start()) + 1
-            quoted = field.strip().removeprefix(":").strip().encode("unicode_escape").decode().replace('"', '\\"')
-            parts += [text[done : token.start()], f'own_param {{ name: "{name}" line: {line} text: "{quoted}" }}']
-            parts.append("\n" * field.count("\n"))
-            done = end
-        elif token["mark"] and token["mark"] in _OPEN:
-            depth += 1
-        elif token["mark"] and token["mark"] in _CLOSE:
-            depth = max(depth - 1, 0)
+        end = _end_of_field(tokens, field.token)
+        value = text[name_end:end].strip().removeprefix(":").strip()
+        line = bisect_left(line_ends, start) + 1
+        if field.layer not in lasts:
+            lasts[field.layer] = _end_of_field(tokens, field.layer) - 1
+        last = lasts[field.layer]
+        changes.append((last, last, _own_param(".".join(field.path), value, line, owner)))
+        separator = _SEPARATOR.match(text, end)
+        end = separator.end() if separator else end
+        changes.append((start, end, re.sub(r"[^\n]", " ", text[start:end])))
+    return _changed(text, changes)
+
+
+def _lacking(tokens: Tokens, field: _Field) -> str | None:
+    """The message that has no such field, or the enum that has no such value; None if there is a place for it, or for
+    nothing around it."""
+    message = _message_at(tokens[field.layer]["word"], field.path[:-1])
+    if message is None:
+        return None
+    known = message.fields_by_name.get(field.path[-1])
+    if known is None:
+        return message.full_name.removeprefix("caffe.")
+    values, value = known.enum_type, tokens[min(field.token + 2, len(tokens) - 1)]["word"]
+    if values is None or value is None or not value[0].isalpha() or value in values.values_by_name:
+        return None
+    return values.full_name.removeprefix("caffe.")
+
+
+@lru_cache(maxsize=4096)
+def _message_at(block: str, path: tuple[str, ...]) -> Descriptor | None:
+    """The message of the block that `path` leads to from a layer's."""
+    if not path:
+        return _LAYERS[block].DESCRIPTOR
+    around = _message_at(block, path[:-1])
+    field = None if around is None else around.fields_by_name.get(path[-1])
+    return None if field is None else field.message_type
+
+
+def _fields(tokens: Tokens) -> Iterator[_Field]:
+    """Those of layers' blocks, in their order."""
+    around: list[tuple[str, int]] = []  # the open blocks: name, and its token
+    name, place = "", 0
+    for index, (token, after) in enumerate(zip(tokens, [*tokens[1:], None], strict=True)):
+        mark = token["mark"] or " "
+        if token["word"] and after and after["mark"] in (":", "{", "<"):
+            name, place = token["word"], index
+            layer = next((depth for depth, (block, _) in enumerate(around[:_DEEPEST]) if block in _LAYERS), None)
+            if layer is not None and len(around) <= _DEEPEST:
+                yield _Field((*(block for block, _ in around[layer + 1 :]), name), index, around[layer][1])
+        elif mark in _OPEN:
+            around.append((name, place))
+        elif mark in _CLOSE and around:
+            name, place = around.pop()
+
+
+def _own_param(name: str, value: str, line: int, message: str) -> str:
+    quoted = value.encode("unicode_escape").decode().replace('"', '\\"')
+    return f' own_param {{ name: "{name}" line: {line} message: "{message}" text: "{quoted}" }} '
+
+
+def _changed(text: str, changes: list[tuple[int, int, str]]) -> str:
+    parts, done = [], 0
+    for start, end, new in sorted(changes, key=lambda change: change[:2]):
+        parts += [text[done:start], new]
+        done = end
     return "".join([*parts, text[done:]])
-
-
-def _typed_blocks(tokens: Tokens) -> set[int]:
-    """The top-level blocks with a `type`, each by the number of tokens outside of blocks up to its opening brace."""
-    typed, depth, block = set(), 0, 0
-    for token in tokens:
-        block += depth == 0
-        if depth == 1 and token["word"] == "type":
-            typed.add(block)
-        depth += (token["mark"] or " ") in _OPEN
-        depth = max(depth - ((token["mark"] or " ") in _CLOSE), 0)
-    return typed
 
 
 def _end_of_field(tokens: Tokens, index: int) -> int:
@@ -67,7 +148,8 @@ def _end_of_field(tokens: Tokens, index: int) -> int:
     while place < len(tokens) and tokens[place]["mark"] == ":":
         place += 1
     depth, end = 0, tokens[index].end()
-    for token in tokens[place:]:
+    for after in range(place, len(tokens)):
+        token = tokens[after]
         if token["mark"] and token["mark"] in _CLOSE and depth == 0:
             return end
         end = token.end()

@@ -14,12 +14,12 @@ from google.protobuf.message import Message
 from prototxt_import.files import InputError, read_bytes
 
 from . import schema
-from .own_fields import set_apart, unknown_field
+from .forks import origin
+from .own_fields import complaint, set_apart
 from .upgrade import upgrade_net
 
 # The multi-person fork (2017) renamed the message that the 2016 fork calls transform_param.
 _LATER_FORK = re.compile(r"\bcpm_transform_param\b")
-_MOST_OWN_NAMES = 30  # of fields that no message has, in one file
 _LINE_COLUMN = re.compile(r"^(\d+):(\d+) : ")
 _TOKEN = re.compile(r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>\#[^\n]*)|[{}<>]""")
 _NAME_OR_TYPE = re.compile(r"""\b(name|type)\s*:\s*(["']?)([^"'\s]*)\2""")
@@ -89,24 +89,28 @@ def _parse(text: str, message: Message, where: str) -> None:
         reason = str(error) or "nested too deeply"
         if place := _LINE_COLUMN.match(reason):
             where = f"{where}:{place[1]}:{place[2]}{_layer_at(text, int(place[1]), int(place[2]))}"
-            reason = reason[place.end() :]
+            reason = _unknown(reason) or reason[place.end() :]
         raise InputError(f"{where}: {reason.strip()}") from None
 
 
 def _parse_with_own_fields(text: str, message: Message) -> None:
-    """As text_format does, but that layers keep fields that no message has (see own_fields)."""
-    for _ in range(_MOST_OWN_NAMES):
-        try:
-            text_format.Parse(text, message)
-            return
-        except text_format.ParseError as error:
-            name = unknown_field(str(error))
-            changed = text if name is None else set_apart(text, name)
-            if changed == text:
-                raise
-            text = changed
-            message.Clear()
-    text_format.Parse(text, message)
+    """As text_format does, but that layers keep what no message has a place for (see own_fields)."""
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        changed = set_apart(text) if complaint(str(error)) else text
+        if changed == text:
+            raise
+        message.Clear()
+        text_format.Parse(changed, message)
+
+
+def _unknown(reason: str) -> str:
+    """The sentence for a field or value that there is none of; empty if that is not the reason."""
+    if (found := complaint(reason)) is None:
+        return ""
+    kind = "value" if found.is_value else "field"
+    return f"{found.owner} has no {kind} named '{found.name}'{origin(found.owner, found.name)}"
 
 
 def _layer_at(text: str, line: int, column: int) -> str:

@@ -1095,12 +1095,14 @@ class OwnField(Message):
     name: str
     text: str
     line: int
+    message: str
     def __init__(
         self,
         *,
         name: str | None = ...,
         text: str | None = ...,
         line: int | None = ...,
+        message: str | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> OwnField: ...
@@ -2020,6 +2022,8 @@ class V1LayerParameter(Message):
     def param(self) -> RepeatedScalarFieldContainer[str]: ...
     @property
     def blob_share_mode(self) -> RepeatedScalarFieldContainer[int]: ...
+    @property
+    def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
         *,
@@ -2066,6 +2070,7 @@ class V1LayerParameter(Message):
         loss_param: LossParameter | Mapping[str, Any] | None = ...,
         param: Iterable[str] | None = ...,
         blob_share_mode: Iterable[int | str] | None = ...,
+        own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> V1LayerParameter: ...

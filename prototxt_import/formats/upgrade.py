@@ -13,10 +13,11 @@ from .upgrade_v0 import is_v0, upgrade_v0_net
 _V2_TYPES = {
     "ABSVAL": "AbsVal", "ARGMAX": "ArgMax", "BNLL": "BNLL", "HDF5_DATA": "HDF5Data", "HDF5_OUTPUT": "HDF5Output",
     "IM2COL": "Im2col", "LRN": "LRN", "MVN": "MVN", "RELU": "ReLU", "SOFTMAX_LOSS": "SoftmaxWithLoss",
-    "TANH": "TanH",
+    "TANH": "TanH", "BN": "BN", "ELU": "ELU", "PRELU": "PReLU", "PSROI_POOLING": "PSROIPooling",
+    "ROI_POOLING": "ROIPooling", "SMOOTH_L1_LOSS": "SmoothL1Loss",
 }  # fmt: skip
 _TRANSFORMED = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
-_SAME_IN_BOTH = ("name", "bottom", "top", "include", "exclude", "blobs", "loss_weight")
+_SAME_IN_BOTH = ("name", "bottom", "top", "include", "exclude", "blobs", "loss_weight", "own_param")
 
 
 def upgrade_net(net: schema.NetParameter, where: str, weights: bool = False) -> schema.NetParameter:
@@ -46,12 +47,20 @@ def _upgrade_layer(old: schema.V1LayerParameter, new: schema.LayerParameter, whe
         elif field.name.endswith("_param"):
             getattr(new, field.name).CopyFrom(value)
     if old.HasField("type"):
-        enum = schema.V1LayerParameter.LayerType.Name(old.type)
-        new.type = _V2_TYPES.get(enum) or "".join(word.capitalize() for word in enum.split("_"))
+        new.type = type_of(schema.V1LayerParameter.LayerType.Name(old.type))
+    elif named := [field.text for field in old.own_param if field.name == "type"]:
+        new.type = type_of(named[0])
+        del new.own_param[:]
+        new.own_param.extend(field for field in old.own_param if field.name != "type")
     elif not weights:
         raise InputError(f"{where}: layer '{old.name}': expected a known V1 type, found none")
     _upgrade_param_specs(old, new)
     _upgrade_transformation(new)
+
+
+def type_of(v1: str) -> str:
+    """V2's name of a V1 type; the forks that still had V1's called theirs in the same way."""
+    return _V2_TYPES.get(v1) or "".join(word.capitalize() for word in v1.split("_"))
 
 
 def _upgrade_transformation(layer: schema.LayerParameter) -> None:

@@ -78,6 +78,7 @@ def upgrade_v0_net(net: schema.NetParameter, where: str) -> None:
             padding[connection.top[0]] = (connection.bottom[0], old.pad)
             continue
         new = net.layer.add(name=old.name, bottom=connection.bottom, top=connection.top)
+        new.own_param.extend(connection.own_param)
         _upgrade_fields(old, new, place)
         _take_padding(new, padding, place)
     net.ClearField("layers")

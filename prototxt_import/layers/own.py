@@ -6,28 +6,13 @@ from typing import TYPE_CHECKING
 
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
+from prototxt_import.formats.forks import fork_of_type, origin
 
 if TYPE_CHECKING:
     from .layer import Layer
 
 PYTHON_LAYERS: dict[tuple[str, str], type["Layer"]] = {}
 """By python_param's module and layer."""
-_FORKS = {
-    "SSD": ("AnnotatedData", "DetectionEvaluate", "MultiBoxLoss", "SmoothL1LossOHEM", "VideoData"),
-    "R-FCN": ("BoxAnnotatorOHEM", "SoftmaxWithLossOHEM"),
-    "FlowNet": ("Correlation", "Correlation1D", "FlowWarp", "ChannelNorm", "L1Loss", "Resample", "DataAugmentation"),
-    "DeepLab": ("DenseCRF", "SegAccuracy", "ImageSegData", "MatWrite", "MatRead"),
-    "PSPNet": ("BNData", "ImageSegData"),
-    "YOLO": ("Region", "RegionLoss", "BoxData", "YoloDetectionOutput"),
-    "MobileNet": ("ConvolutionDepthwise", "DepthwiseConvolution", "DepthwiseConv"),
-    "WarpCTC": ("WarpCTCLoss", "WarpCtc", "CTCLoss"),
-    "NVIDIA": ("DetectNetTransformation", "L1Loss"),
-    "OpenPose": ("OPData", "CPMAnnotatedData"),
-    "center loss": ("CenterLoss", "MarginInnerProduct"),
-    "spatial transformers": ("SpatialTransformer", "AffineTransform"),
-    "triplet loss": ("TripletLoss",),
-}
-"""Types that public nets use, by the fork that they come from."""
 
 
 def unknown_type(spec: "schema.LayerParameter") -> InputError:
@@ -36,19 +21,20 @@ def unknown_type(spec: "schema.LayerParameter") -> InputError:
     if spec.type == "Python":
         p = spec.python_param
         found, way = f"module '{p.module}', layer '{p.layer}'", f'@register_python("{p.module}", "{p.layer}")'
-    forks = [fork for fork, types in _FORKS.items() if spec.type in types]
-    origin = f" of the fork {' or '.join(forks)}" if forks else ""
     expected = "a known Python layer" if spec.type == "Python" else "a known type"
     return InputError(
-        f"layer '{spec.name}': expected {expected}, found {found}{origin} "
+        f"layer '{spec.name}': expected {expected}, found {found}{fork_of_type(spec.type)} "
         f"(a class of your own computes it after {way}: docs/own-layer.md)"
     )
 
 
 def check_own_fields(spec: "schema.LayerParameter", taken: bool) -> None:
-    """InputError for fields that no message has, unless the layer's class takes them."""
+    """InputError for what no message has a place for, unless the layer's class takes it."""
     for field in () if taken else spec.own_param:
+        is_value = "." in field.message  # an enum stands inside a message
+        name = field.text if is_value else field.name.rpartition(".")[2]
+        found = f"{field.name}: {field.text}" if is_value else field.name
         raise InputError(
-            f"layer '{spec.name}' ({spec.type}): expected a field that such a layer has, found '{field.name}' "
-            f"in line {field.line}"
+            f"layer '{spec.name}' ({spec.type}): expected a {'value' if is_value else 'field'} that {field.message} "
+            f"has, found '{found}' in line {field.line}{origin(field.message, name)}"
         )

@@ -112,7 +112,7 @@ def test_other_places_may_not(tmp_path):
 def test_an_error_names_the_layer():
     text = (
         RELU.decode()
-        + '\nlayer {\n  name: "c"\n  type: "Convolution" # { "\n  convolution_param { kernal_size: 3 }\n}\n'
+        + '\nlayer {\n  name: "c"\n  type: "Convolution" # { "\n  convolution_param { kernel_size: x }\n}\n'
     )
-    with pytest.raises(InputError, match=r"net:6:23: layer 'c' \(Convolution\): .*kernal_size"):
+    with pytest.raises(InputError, match=r"net:6:36: layer 'c' \(Convolution\): .*integer"):
         parse_net(text, "net")

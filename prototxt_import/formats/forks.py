@@ -1,0 +1,71 @@
+"""Which fork of Caffe a layer type, a field or an enum's value comes from that no message here has, and what to do."""
+
+from difflib import get_close_matches
+
+from . import schema
+
+_TYPES = {
+    "SSD": ("AnnotatedData", "DetectionEvaluate", "MultiBoxLoss", "SmoothL1LossOHEM", "VideoData"),
+    "R-FCN": ("BoxAnnotatorOHEM", "SoftmaxWithLossOHEM"),
+    "FlowNet": ("Correlation", "Correlation1D", "FlowWarp", "ChannelNorm", "L1Loss", "Resample", "DataAugmentation"),
+    "DeepLab": ("DenseCRF", "SegAccuracy", "ImageSegData", "MatWrite", "MatRead"),
+    "PSPNet": ("BNData", "ImageSegData"),
+    "YOLO": ("Region", "RegionLoss", "BoxData", "YoloDetectionOutput"),
+    "MobileNet": ("ConvolutionDepthwise", "DepthwiseConvolution", "DepthwiseConv"),
+    "WarpCTC": ("WarpCTCLoss", "WarpCtc", "CTCLoss"),
+    "NVIDIA": ("DetectNetTransformation", "L1Loss"),
+    "OpenPose": ("OPData", "CPMAnnotatedData"),
+    "center loss": ("CenterLoss", "MarginInnerProduct"),
+    "spatial transformers": ("SpatialTransformer", "AffineTransform"),
+    "triplet loss": ("TripletLoss",),
+}
+"""Types that public nets use."""
+_FIELDS = {
+    "BVLC": ("force_color", "force_gray"),
+    "SSD": (
+        "annotated_data_param", "ap_version", "crop_h", "crop_w", "detection_evaluate_param", "distort_param",
+        "emit_constraint", "eval_type", "expand_param", "multibox_loss_param", "noise_param", "plateau_winsize",
+        "resize_param", "show_per_class_result", "video_data_param",
+    ),
+    "NVIDIA": (
+        "backward_math", "backward_type", "bn_mode_param", "conv_algos_override", "cudnn_convolution_algo_seeker",
+        "cudnn_math_override", "default_backward_math", "default_backward_type", "default_conv_algos_override",
+        "default_cudnn_math_override", "default_forward_math", "default_forward_type", "detectnet_augmentation_param",
+        "detectnet_groundtruth_param", "forward_math", "forward_type", "global_grad_scale", "img_rand_resize_lower",
+        "img_rand_resize_upper", "local_lr_auto", "local_gw_ratio", "min_lr", "rampup_interval", "rampup_lr",
+        "reduce_buckets", "solver_data_type", "use_gpu_transform",
+    ),
+    "DeepLab": ("hole_h", "hole_w", "kstride", "label_type", "mat_write_param", "seg_accuracy_param"),
+    "CRF-as-RNN": ("multi_stage_meanfield_param",),
+    "FlowNet": ("augmentation_param", "coeff_schedule_param", "correlation_param", "resample_param", "writer_param"),
+    "R-FCN": ("box_annotator_ohem_param", "pre_fixed_normalizer"),
+    "Ristretto": ("quantization_param",),
+    "Intel": ("fusion_type", "multinode", "multinode_param", "bn_stats_batch_size"),
+    "YOLO": ("box_data_param", "region_loss_param", "region_param", "eval_detection_param"),
+    "WarpCTC": ("ctc_loss_param", "warp_ctc_loss_param"),
+    "center loss": ("center_loss_param",),
+    "spatial transformers": ("st_param",),
+    "triplet loss": ("triplet_loss_param",),
+}  # fmt: skip
+"""Fields that public nets and solvers use."""
+
+
+def fork_of_type(type_name: str) -> str:
+    """ " of the fork …" for a layer type of one that is known, else empty."""
+    forks = [fork for fork, names in _TYPES.items() if type_name in names]
+    return f" of the fork {' or '.join(forks)}" if forks else ""
+
+
+def origin(owner: str, name: str) -> str:
+    """What to add to the refusal of a field that a message lacks, or of a value that an enum lacks: whose Caffe has it,
+    or what may be meant instead; and what to do."""
+    forks = [f"{fork}'s" for fork, names in _FIELDS.items() if name in names]
+    descriptor = getattr(getattr(schema, owner, None), "DESCRIPTOR", None)
+    near = get_close_matches(name, descriptor.fields_by_name, 1, 0.75) if descriptor and not forks else []
+    if near:
+        return f" (is {near[0]} meant?)"
+    whose = f", which {' and '.join(forks)} Caffe has" if forks else ""
+    what = "leave it out if the result does not depend on it"
+    if owner in ("SolverParameter", "NetParameter", "NetState"):
+        return f"{whose} ({what})"
+    return f"{whose} ({what}, or compute the layer with a class of your own: docs/own-layer.md)"
