@@ -9,9 +9,10 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
 
 from prototxt_import.files import InputError
 
@@ -28,7 +29,7 @@ _COMPLAINT = re.compile(
 _SEPARATOR = re.compile(r"\s*[,;]")
 _OPEN, _CLOSE = "{<[", "}>]"
 _DEEPEST = 50
-_LAYERS = {"layer": schema.LayerParameter, "layers": schema.V1LayerParameter}
+_LAYERS: dict[str, type[Message]] = {"layer": schema.LayerParameter, "layers": schema.V1LayerParameter}
 _TYPED = {("type",), ("layer", "type"), ("own_param",)}  # V2 and V1, V0, and a type that was set apart
 Tokens = list[re.Match[str]]
 
@@ -106,7 +107,7 @@ def _lacking(tokens: Tokens, field: _Field) -> str | None:
 def _message_at(block: str, path: tuple[str, ...]) -> Descriptor | None:
     """The message of the block that `path` leads to from a layer's."""
     if not path:
-        return _LAYERS[block].DESCRIPTOR
+        return cast(Descriptor, _LAYERS[block].DESCRIPTOR)
     around = _message_at(block, path[:-1])
     field = None if around is None else around.fields_by_name.get(path[-1])
     return None if field is None else field.message_type
