@@ -7,8 +7,9 @@ import onnx
 from prototxt_import.files import InputError, replacing
 from prototxt_import.net import Net
 
-from . import onnx_forks as _forks  # noqa: F401  importing the two registers every converter
+from . import onnx_forks as _forks  # noqa: F401  importing the three registers every converter
 from . import onnx_layers as _caffes  # noqa: F401
+from . import onnx_windows as _windows  # noqa: F401
 from .onnx_graph import OnnxGraph
 
 _PROTOBUF_LIMIT = 2**31 - 1

@@ -2,11 +2,7 @@
 
 import numpy as np
 
-from prototxt_import.layers.activations import Swish
-from prototxt_import.layers.detection import PriorBox
-from prototxt_import.layers.normalization import BN, SEGNET_EPS
-from prototxt_import.layers.resize import Interp, Upsample
-from prototxt_import.layers.shape import Reorg, ShuffleChannel
+from prototxt_import.layers.normalization import SEGNET_EPS
 
 from .onnx_graph import LayerExport, exports
 
@@ -15,13 +11,13 @@ def _ints(e: LayerExport, values: list[int]) -> str:
     return e.constant(np.array(values, np.int64))
 
 
-@exports(Swish)
+@exports("Swish")
 def swish(e: LayerExport) -> str:
     x, beta = e.bottoms[0], e.layer.spec.swish_param.beta
     return e.node("Mul", x, e.node("Sigmoid", e.node("Mul", x, e.number(beta)) if beta != 1 else x))
 
 
-@exports(ShuffleChannel)
+@exports("ShuffleChannel")
 def shuffle_channel(e: LayerExport) -> str:
     x, channels, group = e.bottoms[0], e.shapes[0][1], e.layer.spec.shuffle_channel_param.group
     groups = e.reshape(x, (0, group, channels // group, -1))
@@ -32,7 +28,7 @@ def _require_sizes(e: LayerExport) -> None:
     e.layer.require(not e.dynamic, "fixed sizes, for an ONNX export", "--dynamic")
 
 
-@exports(Reorg)
+@exports("Reorg")
 def reorg(e: LayerExport) -> str:
     _require_sizes(e)
     (images, channels, height, width), p = e.shapes[0], e.layer.spec.reorg_param
@@ -44,14 +40,14 @@ def reorg(e: LayerExport) -> str:
     return e.reshape(e.node("Transpose", e.reshape(e.bottoms[0], tiles), perm=perm), e.top_shapes[0])
 
 
-@exports(Upsample)
+@exports("Upsample")
 def upsample(e: LayerExport) -> str:
     e.layer.require(len(e.bottoms) == 1, "one bottom, for an ONNX export", "a mask")
     how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     return e.node("Resize", e.bottoms[0], "", e.constant(np.array([1, 1, *e.layer.scale], np.float32)), **how)
 
 
-@exports(Interp)
+@exports("Interp")
 def interp(e: LayerExport) -> str:
     _require_sizes(e)
     p, (height, width) = e.layer.spec.interp_param, e.shapes[0][2:]
@@ -63,7 +59,7 @@ def interp(e: LayerExport) -> str:
     return e.node("Resize", x, "", "", _ints(e, list(e.top_shapes[0])), **how)
 
 
-@exports(BN)
+@exports("BN")
 def bn(e: LayerExport) -> str:
     """Scaled and shifted, by BatchNormalization where statistics are stored."""
     layer = e.layer
@@ -78,7 +74,7 @@ def bn(e: LayerExport) -> str:
     return e.node("BatchNormalization", e.bottoms[0], *inputs, epsilon=SEGNET_EPS if layer.segnet else p.eps)
 
 
-@exports(PriorBox)
+@exports("PriorBox")
 def prior_box(e: LayerExport) -> str:
     """A constant: it depends on sizes alone."""
     _require_sizes(e)

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from prototxt_import.files import InputError
-from prototxt_import.layers.layer import Layer, Shape
+from prototxt_import.layers.layer import CONVERTERS, Layer, Shape
 from prototxt_import.net import Net
 
 Attribute = int | float | str | Sequence[int]
@@ -78,14 +78,14 @@ Converter = Callable[[LayerExport], str | list[str]]
 ONNX_CONVERTERS: dict[type[Layer], Converter] = {}
 
 
-def exports(*layer_classes: type[Layer]) -> Callable[[Converter], Converter]:
-    """Function decorator: this function adds layers of these classes and returns the values of their tops."""
+def exports(*types: str) -> Callable[[Converter], Converter]:
+    """Function decorator: this function adds layers of these types and returns the values of their tops."""
 
     def add(converter: Converter) -> Converter:
-        for layer_class in layer_classes:
-            if layer_class in ONNX_CONVERTERS:
-                raise KeyError(f"the ONNX converter of {layer_class.__name__} is registered twice")
-            ONNX_CONVERTERS[layer_class] = converter
+        for name in types:
+            if CONVERTERS[name] in ONNX_CONVERTERS:
+                raise KeyError(f"the ONNX converter of {name} is registered twice")
+            ONNX_CONVERTERS[CONVERTERS[name]] = converter
         return converter
 
     return add

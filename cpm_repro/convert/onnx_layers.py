@@ -1,53 +1,18 @@
-"""Caffe's layers as ONNX nodes, one function per family; importing this module registers them all.
-
-Where ONNX's rule and Caffe's differ (pooling's size and divisor) the nodes say Caffe's in full.
-"""
-
-import math
-from collections.abc import Sequence
+"""Caffe's layers as ONNX nodes, one function per family; importing this module registers them all."""
 
 import numpy as np
 
-from cpm_kernels.window import Window
-from prototxt_import.layers.activations import (
-    BNLL,
-    ELU,
-    AbsVal,
-    Clip,
-    Exp,
-    Log,
-    Power,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    TanH,
-    Threshold,
-)
-from prototxt_import.layers.convolution import Convolution, Deconvolution
-from prototxt_import.layers.dropout import Dropout
-from prototxt_import.layers.eltwise import Eltwise
-from prototxt_import.layers.embed import Embed
-from prototxt_import.layers.inner_product import InnerProduct
 from prototxt_import.layers.layer import Shape
-from prototxt_import.layers.normalization import LRN, MVN, BatchNorm, Normalize
-from prototxt_import.layers.pooling import Pooling
-from prototxt_import.layers.reduction import ArgMax, Reduction
-from prototxt_import.layers.scale import Axpy, Bias, Scale
-from prototxt_import.layers.selection import BatchReindex
-from prototxt_import.layers.shape import Concat, Crop, Flatten, Permute, Reshape, Silence, Slice, Split, Tile
-from prototxt_import.layers.softmax import Softmax
 
 from .onnx_graph import LayerExport, exports
 
-_LOWEST = float(np.finfo(np.float32).min)
 
-
-@exports(Convolution)
+@exports("Convolution")
 def convolution(e: LayerExport) -> list[str]:
     return _convolutional(e, "Conv")
 
 
-@exports(Deconvolution)
+@exports("Deconvolution")
 def deconvolution(e: LayerExport) -> list[str]:
     return _convolutional(e, "ConvTranspose")
 
@@ -67,7 +32,7 @@ def _convolutional(e: LayerExport, operator: str) -> list[str]:
     return [e.node(operator, bottom, *blobs, **geometry) for bottom in e.bottoms]
 
 
-@exports(InnerProduct)
+@exports("InnerProduct")
 def inner_product(e: LayerExport) -> str:
     """Flatten to a matrix, Gemm, and back if more than one axis is left."""
     layer, p = e.layer, e.layer.spec.inner_product_param
@@ -81,114 +46,38 @@ def _any_first(shape: Shape) -> Shape:
     return (-1, *shape[1:])
 
 
-@exports(Pooling)
-def pooling(e: LayerExport) -> str:
-    """MaxPool or AveragePool with padding that gives Caffe's size, and the mean's divisor put right at the border."""
-    e.layer.require(e.layer.axes == 2, "a map of two axes, for an ONNX export", str(e.layer.axes))
-    e.layer.require(len(e.top_shapes) == 1, "one top, for an ONNX export", "a second one, the mask")
-    if e.dynamic:
-        return _pooling_of_any_size(e)
-    size, out = e.shapes[0][2:], e.top_shapes[0][2:]
-    window = e.layer.window or Window(kernel=tuple(size))
-    beyond = [
-        max((count - 1) * s + k - p - n, 0)
-        for n, count, k, s, p in zip(size, out, window.kernel, window.stride, window.pad, strict=True)
-    ]
-    x, pads = e.bottoms[0], [*window.pad, *beyond]
-    if any(pad >= k for pad, k in zip(pads, [*window.kernel] * 2, strict=True)):  # a window with nothing in it
-        around = e.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
-        x, pads = e.node("Pad", x, around, e.number(_LOWEST)), [0, 0, 0, 0]
-    geometry = {"kernel_shape": window.kernel, "strides": window.stride, "pads": pads}
-    if e.layer.is_max:
-        return e.node("MaxPool", x, **geometry)
-    mean = e.node("AveragePool", x, count_include_pad=1, **geometry)
-    share = math.prod(window.kernel) / _divisors(size, out, window)
-    return mean if (share == 1).all() else e.node("Mul", mean, e.constant(share.astype(np.float32)))
-
-
-def _pooling_of_any_size(e: LayerExport) -> str:
-    """Windows' number rounds down after a stride less 1 of padding at the end, which is Caffe's rounding up; with
-    padding less than a kernel in all, which leaves out the window that would begin beyond the padding."""
-    window, x = e.layer.window, e.bottoms[0]
-    if window is None:
-        return e.node("GlobalMaxPool" if e.layer.is_max else "GlobalAveragePool", x)
-    rounding = [s - 1 if window.ceil else 0 for s in window.stride]
-    if any(window.pad):
-        rounding = [min(r, k - 1 - p) for r, k, p in zip(rounding, window.kernel, window.pad, strict=True)]
-    beyond = [p + r for p, r in zip(window.pad, rounding, strict=True)]
-    geometry = {"kernel_shape": window.kernel, "strides": window.stride}
-    if e.layer.is_max:
-        return e.node("MaxPool", _padded(e, x, window.pad, beyond, e.number(_LOWEST)), **geometry)
-    mean = e.node("AveragePool", _padded(e, x, window.pad, beyond, e.number(0)), **geometry)
-    if not any(rounding):
-        return mean
-    image = e.node("Slice", x, *(e.constant(np.array(v, np.int64)) for v in ([0, 0], [1, 1], [0, 1])))
-    ones = e.node("ConstantOfShape", e.node("Shape", image))
-    inside = e.node("Add", ones, e.number(1))
-    inside = _padded(e, inside, window.pad, window.pad, e.number(1))
-    inside = _padded(e, inside, (0, 0), rounding, e.number(0))
-    return e.node("Div", mean, e.node("AveragePool", inside, **geometry))
-
-
-def _padded(e: LayerExport, x: str, before: Sequence[int], behind: Sequence[int], value: str) -> str:
-    if not any([*before, *behind]):
-        return x
-    return e.node("Pad", x, e.constant(np.array([0, 0, *before, 0, 0, *behind], np.int64)), value)
-
-
-def _divisors(size: tuple[int, ...], out: tuple[int, ...], window: Window) -> np.ndarray:
-    """(out height, out width): each window's area with padding, without what lies beyond it."""
-    lengths = []
-    for n, count, k, s, p in zip(size, out, window.kernel, window.stride, window.pad, strict=True):
-        starts = np.arange(count) * s - p
-        lengths.append(np.minimum(starts + k, n + p) - starts)
-    return np.outer(*lengths).astype(np.float64)
-
-
-@exports(ReLU)
+@exports("ReLU")
 def relu(e: LayerExport) -> str:
     slope = e.layer.spec.relu_param.negative_slope
     return e.node("LeakyRelu", e.bottoms[0], alpha=slope) if slope else e.node("Relu", e.bottoms[0])
 
 
-@exports(PReLU)
+@exports("PReLU")
 def prelu(e: LayerExport) -> str:
     shared = e.layer.spec.prelu_param.channel_shared
     shape = (1,) if shared else (-1,) + (1,) * (len(e.shapes[0]) - 2)
     return e.node("PRelu", e.bottoms[0], e.blob("slope", shape))
 
 
-@exports(ELU)
+@exports("ELU")
 def elu(e: LayerExport) -> str:
     return e.node("Elu", e.bottoms[0], alpha=e.layer.spec.elu_param.alpha)
 
 
-@exports(Sigmoid)
-def sigmoid(e: LayerExport) -> str:
-    return e.node("Sigmoid", e.bottoms[0])
+_OPERATORS = {"Sigmoid": "Sigmoid", "TanH": "Tanh", "AbsVal": "Abs", "BNLL": "Softplus"}
 
 
-@exports(TanH)
-def tanh(e: LayerExport) -> str:
-    return e.node("Tanh", e.bottoms[0])
+@exports(*_OPERATORS)
+def function(e: LayerExport) -> str:
+    return e.node(_OPERATORS[e.layer.spec.type], e.bottoms[0])
 
 
-@exports(AbsVal)
-def absval(e: LayerExport) -> str:
-    return e.node("Abs", e.bottoms[0])
-
-
-@exports(BNLL)
-def bnll(e: LayerExport) -> str:
-    return e.node("Softplus", e.bottoms[0])
-
-
-@exports(Clip)
+@exports("Clip")
 def clip(e: LayerExport) -> str:
     return e.node("Clip", e.bottoms[0], *map(e.number, e.layer.limits))
 
 
-@exports(Threshold)
+@exports("Threshold")
 def threshold(e: LayerExport) -> str:
     above = e.node("Greater", e.bottoms[0], e.number(e.layer.spec.threshold_param.threshold))
     return e.node("Cast", above, to=1)  # TensorProto.FLOAT
@@ -200,38 +89,38 @@ def _line(e: LayerExport, x: str, scale: float, shift: float) -> str:
     return e.node("Add", x, e.number(shift)) if shift != 0 else x
 
 
-@exports(Power)
+@exports("Power")
 def power(e: LayerExport) -> str:
     p = e.layer.spec.power_param
     x = _line(e, e.bottoms[0], p.scale, p.shift)
     return e.node("Pow", x, e.number(p.power)) if p.power != 1 else x
 
 
-@exports(Exp)
+@exports("Exp")
 def exp(e: LayerExport) -> str:
     p = e.layer.spec.exp_param
     factor = e.layer.log_base(p.base)
     return e.node("Exp", _line(e, e.bottoms[0], p.scale * factor, p.shift * factor))
 
 
-@exports(Log)
+@exports("Log")
 def log(e: LayerExport) -> str:
     p = e.layer.spec.log_param
     logarithm = e.node("Log", _line(e, e.bottoms[0], p.scale, p.shift))
     return _line(e, logarithm, 1 / e.layer.log_base(p.base), 0)
 
 
-@exports(Dropout, Split)
+@exports("Dropout", "Split")
 def same_value(e: LayerExport) -> list[str]:
     return e.bottoms * len(e.layer.spec.top)
 
 
-@exports(Silence)
+@exports("Silence")
 def no_value(e: LayerExport) -> list[str]:
     return []
 
 
-@exports(BatchNorm)
+@exports("BatchNorm")
 def batch_norm(e: LayerExport) -> str:
     """BatchNormalization with the stored sums divided by their factor."""
     layer = e.layer
@@ -249,24 +138,24 @@ def _spread(e: LayerExport, name: str) -> str:
     return e.reshape(e.bottoms[1], (*(0,) * len(e.shapes[1]), *(1,) * e.layer.trailing))
 
 
-@exports(Scale)
+@exports("Scale")
 def scale(e: LayerExport) -> str:
     y = e.node("Mul", e.bottoms[0], _spread(e, "factor"))
     return e.node("Add", y, _spread(e, "bias")) if e.layer.spec.scale_param.bias_term else y
 
 
-@exports(Bias)
+@exports("Bias")
 def bias(e: LayerExport) -> str:
     return e.node("Add", e.bottoms[0], _spread(e, "bias"))
 
 
-@exports(Axpy)
+@exports("Axpy")
 def axpy(e: LayerExport) -> str:
     factor = e.reshape(e.bottoms[0], (0, 0, 1, 1))
     return e.node("Add", e.node("Mul", factor, e.bottoms[1]), e.bottoms[2])
 
 
-@exports(LRN)
+@exports("LRN")
 def lrn(e: LayerExport) -> str:
     p, x = e.layer.spec.lrn_param, e.bottoms[0]
     if p.norm_region == p.ACROSS_CHANNELS:
@@ -276,7 +165,7 @@ def lrn(e: LayerExport) -> str:
     return e.node("Mul", x, e.node("Pow", _line(e, mean, p.alpha, 1), e.number(-p.beta)))
 
 
-@exports(MVN)
+@exports("MVN")
 def mvn(e: LayerExport) -> str:
     p, x = e.layer.spec.mvn_param, e.bottoms[0]
     axes = list(range(1 if p.across_channels else 2, len(e.shapes[0])))
@@ -288,7 +177,7 @@ def mvn(e: LayerExport) -> str:
     return x
 
 
-@exports(Normalize)
+@exports("Normalize")
 def normalize(e: LayerExport) -> str:
     p, x = e.layer.spec.norm_param, e.bottoms[0]
     axes = e.constant(np.array([1, 2, 3] if p.across_spatial else [1], np.int64))
@@ -297,12 +186,12 @@ def normalize(e: LayerExport) -> str:
     return e.node("Mul", e.node("Div", x, norm), e.blob("scale", (1,) if p.channel_shared else (-1, 1, 1)))
 
 
-@exports(Softmax)
+@exports("Softmax")
 def softmax(e: LayerExport) -> str:
     return e.node("Softmax", e.bottoms[0], axis=e.layer.along)
 
 
-@exports(Reduction)
+@exports("Reduction")
 def reduction(e: LayerExport) -> str:
     p = e.layer.spec.reduction_param
     operator = {p.SUM: "ReduceSum", p.ASUM: "ReduceL1", p.SUMSQ: "ReduceSumSquare", p.MEAN: "ReduceMean"}[p.operation]
@@ -314,7 +203,7 @@ def reduction(e: LayerExport) -> str:
     return _line(e, y, p.coeff, 0)
 
 
-@exports(ArgMax)
+@exports("ArgMax")
 def arg_max(e: LayerExport) -> str:
     p, along = e.layer.spec.argmax_param, e.layer.along
     e.layer.require(p.top_k == 1, "top_k 1, for an ONNX export", str(p.top_k))
@@ -328,34 +217,34 @@ def arg_max(e: LayerExport) -> str:
     return e.reshape(places, _any_first(e.top_shapes[0])) if whole else places
 
 
-@exports(Embed)
+@exports("Embed")
 def embed(e: LayerExport) -> str:
     rows = e.node("Gather", e.blob("weight"), e.node("Cast", e.bottoms[0], to=7))  # TensorProto.INT64
     return e.node("Add", rows, e.blob("bias")) if "bias" in e.layer.blob_names else rows
 
 
-@exports(BatchReindex)
+@exports("BatchReindex")
 def batch_reindex(e: LayerExport) -> str:
     return e.node("Gather", e.bottoms[0], e.node("Cast", e.bottoms[1], to=7))  # TensorProto.INT64
 
 
-@exports(Slice)
+@exports("Slice")
 def slice_(e: LayerExport) -> list[str]:
     return e.split(e.bottoms[0], e.layer.sizes, e.layer.along)
 
 
-@exports(Concat)
+@exports("Concat")
 def concat(e: LayerExport) -> str:
     return e.node("Concat", *e.bottoms, axis=e.layer.along)
 
 
-@exports(Flatten)
+@exports("Flatten")
 def flatten(e: LayerExport) -> str:
     first, last = e.layer.first, e.layer.last
     return e.reshape(e.bottoms[0], ((0,) * first + (-1,) + e.shapes[0][last + 1 :]))
 
 
-@exports(Reshape)
+@exports("Reshape")
 def reshape(e: LayerExport) -> str:
     """Caffe's 0 and −1 are ONNX's, where no axis before them changes its place."""
     dims, after = list(e.layer.spec.reshape_param.shape.dim), e.layer.after
@@ -366,19 +255,19 @@ def reshape(e: LayerExport) -> str:
     return e.reshape(e.bottoms[0], shape)
 
 
-@exports(Permute)
+@exports("Permute")
 def permute(e: LayerExport) -> str:
     return e.node("Transpose", e.bottoms[0], perm=e.layer.order)
 
 
-@exports(Tile)
+@exports("Tile")
 def tile(e: LayerExport) -> str:
     repeats = [1] * len(e.shapes[0])
     repeats[e.layer.along] = e.layer.spec.tile_param.tiles
     return e.node("Tile", e.bottoms[0], e.constant(np.array(repeats, np.int64)))
 
 
-@exports(Crop)
+@exports("Crop")
 def crop(e: LayerExport) -> str:
     axes = range(e.layer.first, len(e.shapes[0]))
     starts = [e.layer.offsets[axis] for axis in axes]
@@ -387,7 +276,7 @@ def crop(e: LayerExport) -> str:
     return e.node("Slice", e.bottoms[0], begin, e.node("Add", begin, sizes), along)
 
 
-@exports(Eltwise)
+@exports("Eltwise")
 def eltwise(e: LayerExport) -> str:
     p = e.layer.spec.eltwise_param
     if p.operation == p.MAX:

@@ -3,6 +3,7 @@
 A method for each stage of a pose machine, in the names of the prototxt; Caffe's rounding of pooling is spelt out.
 """
 
+import inspect
 import keyword
 import os
 import re
@@ -18,6 +19,7 @@ from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
 
 from . import python_forks as _forks  # noqa: F401  importing it registers them
+from . import python_functions
 from .needing import needing
 from .python_layers import Lines, writer_of
 
@@ -34,11 +36,12 @@ _BEGIN = '''"""{name}, a Caffe net as a torch module; written by cpm-repro. Need
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 INPUTS = {names}
 
@@ -62,44 +65,21 @@ def read_safetensors(path):
             tensors[name] = values.reshape(shape)
     return tensors
 '''
-_BEYOND = '''
-
-def beyond(kernel, stride, pad, ceil):
-    """Rows or columns below and to the right of the map that make torch's number of windows Caffe's: torch rounds it
-    down, Caffe up, but with padding on any axis leaves out a window that would begin beyond the map and its padding."""
-    rounding = [s - 1 if ceil else 0 for s in stride]
-    if any(pad):
-        rounding = [min(r, k - 1 - p) for r, k, p in zip(rounding, kernel, pad)]
-    return [p + r for p, r in zip(pad, rounding)]
-'''
-_HELPERS = {
-    "max_pool": '''
-
-def max_pool(x, kernel, stride, pad, ceil=True):
-    """Caffe's MAX pooling."""
-    (top, left), (bottom, right) = pad, beyond(kernel, stride, pad, ceil)
-    x = F.pad(x, (left, right, top, bottom), value=torch.finfo(x.dtype).min)
-    return F.max_pool2d(x, kernel, stride)
-''',
-    "ave_pool": '''
-
-def ave_pool(x, kernel, stride, pad, ceil=True):
-    """Caffe's AVE pooling: what a window has beyond the map and its padding does not count in the divisor."""
-    (top, left), (bottom, right) = pad, beyond(kernel, stride, pad, ceil)
-    sums = F.avg_pool2d(F.pad(x, (left, right, top, bottom)), kernel, stride, divisor_override=1)
-    inside = torch.ones_like(x[:1, :1])
-    inside = F.pad(F.pad(inside, (left, left, top, top), value=1), (0, right - left, 0, bottom - top))
-    return sums / F.avg_pool2d(inside, kernel, stride, divisor_override=1)
-''',
-    "mvn": '''
-
-def mvn(x, first, eps):
-    """Caffe's MVN: without the mean over the axes from `first` on, and with eps divided by the deviation and eps."""
-    axes = tuple(range(first, x.dim()))
-    x = x - x.mean(axes, keepdim=True)
-    return x if eps is None else x / ((x * x).mean(axes, keepdim=True).sqrt() + eps)
-''',
+_FUNCTIONS = {
+    name: inspect.getsource(value)
+    for name, value in vars(python_functions).items()
+    if getattr(value, "__module__", "") == python_functions.__name__
 }
+
+
+def _sources(code: str) -> str:
+    """Of the functions and classes that the code uses, and of those that these use."""
+    used: set[str] = set()
+    text = code
+    while new := {name for name in _FUNCTIONS if re.search(rf"(?<![.\w]){name}[(),]", text)} - used:
+        used |= new
+        text = "".join(_FUNCTIONS[name] for name in new)
+    return "".join(f"\n\n{source}" for name, source in _FUNCTIONS.items() if name in used)
 
 
 @dataclass
@@ -188,13 +168,11 @@ class PythonNet:
             outputs=next(iter(self.outputs.values())) if len(self.outputs) == 1 else "blobs",
             shapes="In the prototxt " + shapes.replace("\\", "/").replace('"', "'"),
         )
-        body = "\n".join(step.line for step in self.steps)
-        helpers = [text for name, text in _HELPERS.items() if f"{name}(" in body]
-        pools = [_BEYOND] if re.search(r"\b(max|ave)_pool\(", body) else []
         made = self.made or ["pass"]
         lines = ["", "", "class Net(nn.Module):", "    def __init__(self):", "        super().__init__()"]
         lines += [f"        {line}" for line in made]
-        return heading + "".join([*pools, *helpers]) + "\n".join([*lines, "", *self._methods()]) + "\n"
+        lines += ["", *self._methods()]
+        return heading + _sources("\n".join(lines)) + "\n".join(lines) + "\n"
 
     def _methods(self) -> list[str]:
         """forward, and before it a method for each stage, if there are several."""
@@ -226,12 +204,13 @@ _TAKEN = {
     "json",
     "math",
     "Path",
+    "Sequence",
     "Net",
     "INPUTS",
     "load",
-    "beyond",
+    "Tensor",
     "read_safetensors",
-    *_HELPERS,
+    *_FUNCTIONS,
 }
 
 

@@ -1,25 +1,22 @@
 """Layers of forks as lines of Python; importing this module registers them."""
 
-from prototxt_import.layers.activations import Swish
-from prototxt_import.layers.normalization import BN
-from prototxt_import.layers.resize import Interp, Upsample
-from prototxt_import.layers.shape import Reorg, ShuffleChannel
+import torch
 
 from .python_layers import Lines, plain, writes
 
 
-@writes(Swish)
+@writes("Swish")
 def swish(e: Lines) -> str:
     x, beta = e.x[0], e.layer.spec.swish_param.beta
     return f"{x} * torch.sigmoid({x}{'' if beta == 1 else f' * {plain(beta)}'})"
 
 
-@writes(ShuffleChannel)
+@writes("ShuffleChannel")
 def shuffle_channel(e: Lines) -> str:
     return f"{e.x[0]}.unflatten(1, ({e.layer.spec.shuffle_channel_param.group}, -1)).transpose(1, 2).flatten(1, 2)"
 
 
-@writes(Reorg)
+@writes("Reorg")
 def reorg(e: Lines) -> str:
     x, p, channels = e.x[0], e.layer.spec.reorg_param, e.layer.shapes_of_tops[0][1]
     stride, height, width = p.stride, f"{x}.shape[2]", f"{x}.shape[3]"
@@ -31,14 +28,14 @@ def reorg(e: Lines) -> str:
     return f"{maps}.reshape(-1, {channels}, {height} // {stride}, {width} // {stride})"
 
 
-@writes(Upsample)
+@writes("Upsample")
 def upsample(e: Lines) -> str:
     e.layer.require(len(e.x) == 1, "one bottom, for a file of Python", "a mask")
     rows, columns = e.layer.scale
     return f"{e.x[0]}.repeat_interleave({rows}, 2).repeat_interleave({columns}, 3)"
 
 
-@writes(Interp)
+@writes("Interp")
 def interp(e: Lines) -> str:
     p, x = e.layer.spec.interp_param, e.x[0]
     e.layer.require(len(e.x) == 1, "one bottom, for a file of Python", "two")
@@ -51,7 +48,7 @@ def interp(e: Lines) -> str:
     return f'F.interpolate({inner}, {size}, mode="bilinear", align_corners=True)'
 
 
-@writes(BN)
+@writes("BN")
 def bn(e: Lines) -> str:
     layer, x, p = e.layer, e.x[0], e.layer.spec.bn_param
     learns = layer.segnet and p.bn_mode == p.LEARN
@@ -62,3 +59,39 @@ def bn(e: Lines) -> str:
         return f"{x} * {factor} + {offset}"
     mean, variance = (e.values(name, blobs[name].flatten()) for name in ("mean", "variance"))
     return f"F.batch_norm({x}, {mean}, {variance}, eps={plain(p.eps)}) * {factor} + {offset}"
+
+
+@writes("ROIPooling")
+def roi_pooling(e: Lines) -> str:
+    p = e.layer.spec.roi_pooling_param
+    return f"roi_pool({', '.join(e.x)}, {p.pooled_h}, {p.pooled_w}, {plain(p.spatial_scale)})"
+
+
+@writes("PSROIPooling")
+def psroi_pooling(e: Lines) -> str:
+    p = e.layer.spec.psroi_pooling_param
+    return f"position_sensitive_pool({', '.join(e.x)}, {p.group_size}, {plain(p.spatial_scale)})"
+
+
+@writes("PriorBox")
+def prior_box(e: Lines) -> str:
+    layer, p, (x, image) = e.layer, e.layer.spec.prior_box_param, e.x
+    given = list(p.variance) or [0.1]
+    variances = e.values("variances", torch.tensor(given * 4 if len(given) == 1 else given))
+    sides = e.values("sides", torch.from_numpy(layer.sides()))
+    size = layer.image((0, 0))
+    of_image = str(size) if all(size) else f"{image}.shape[2:]"
+    step = f"({plain(p.step_h or p.step)}, {plain(p.step_w or p.step)})"
+    return f"prior_boxes({x}, {of_image}, {sides}, {variances}, {step}, {plain(p.offset)}, {p.clip})"
+
+
+@writes("DetectionOutput")
+def detection_output(e: Lines) -> str:
+    layer, p = e.layer, e.layer.spec.detection_output_param
+    shifts, scores, priors = e.x
+    if p.variance_encoded_in_target:
+        priors = f"torch.cat([{priors}[:, :1], torch.ones_like({priors}[:, 1:])], 1)"
+    least, limit, most, eta = layer.suppression()
+    suppression = f"({plain(least)}, {plain(limit)}, {most}, {plain(eta)})"
+    boxes = f'{p.num_classes}, {p.background_label_id}, {p.share_location}, "{layer.code}"'
+    return f"detections({shifts}, {scores}, {priors}, {boxes}, {suppression}, {p.keep_top_k})"

@@ -6,33 +6,10 @@ Where torch's rule and Caffe's differ (pooling's size and divisor) the lines say
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 from torch import Tensor
 
-from prototxt_import.layers.activations import (
-    BNLL,
-    ELU,
-    AbsVal,
-    Clip,
-    Exp,
-    Log,
-    Power,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    TanH,
-    Threshold,
-)
-from prototxt_import.layers.convolution import Convolution, Deconvolution
-from prototxt_import.layers.dropout import Dropout
-from prototxt_import.layers.eltwise import Eltwise
-from prototxt_import.layers.inner_product import InnerProduct
-from prototxt_import.layers.layer import Layer
-from prototxt_import.layers.normalization import LRN, MVN, BatchNorm, Normalize
-from prototxt_import.layers.pooling import Pooling
-from prototxt_import.layers.reduction import Reduction
-from prototxt_import.layers.scale import Axpy, Bias, Scale
-from prototxt_import.layers.shape import Concat, Crop, Flatten, Permute, Reshape, Silence, Slice, Split, Tile
-from prototxt_import.layers.softmax import Softmax
+from prototxt_import.layers.layer import CONVERTERS, Layer
 
 
 @dataclass
@@ -70,11 +47,11 @@ Writer = Callable[[Lines], str | list[str]]
 WRITERS: dict[type[Layer], Writer] = {}
 
 
-def writes(*layer_classes: type[Layer]) -> Callable[[Writer], Writer]:
-    """Function decorator: this function gives the expressions of the tops of layers of these classes."""
+def writes(*types: str) -> Callable[[Writer], Writer]:
+    """Function decorator: this function gives the expressions of the tops of layers of these types."""
 
     def add(writer: Writer) -> Writer:
-        WRITERS.update(dict.fromkeys(layer_classes, writer))
+        WRITERS.update((CONVERTERS[name], writer) for name in types)
         return writer
 
     return add
@@ -86,16 +63,16 @@ def writer_of(layer_class: type[Layer]) -> Writer | None:
 
 
 def plain(value: float) -> str:
-    """A number as Python has it, without what float32 added to it."""
-    return f"{value:.8g}"
+    """A float32 as a person writes it: the shortest number that is nearest to it."""
+    return str(np.float32(value)).removesuffix(".0").replace("inf", "math.inf")
 
 
-@writes(Convolution)
+@writes("Convolution")
 def convolution(e: Lines) -> list[str]:
     return _convolutional(e, "Conv", e.layer.channels)
 
 
-@writes(Deconvolution)
+@writes("Deconvolution")
 def deconvolution(e: Lines) -> list[str]:
     return _convolutional(e, "ConvTranspose", e.layer.channels)
 
@@ -122,7 +99,7 @@ def _one(sizes: tuple[int, ...]) -> str:
     return str(sizes[0] if len(set(sizes)) == 1 else tuple(sizes))
 
 
-@writes(InnerProduct)
+@writes("InnerProduct")
 def inner_product(e: Lines) -> str:
     blobs, transposed = e.blobs(), e.layer.spec.inner_product_param.transpose
     weight = blobs.pop("weight")
@@ -132,7 +109,7 @@ def inner_product(e: Lines) -> str:
     return f"{module}({e.x[0]}.flatten({e.layer.first}))"
 
 
-@writes(Pooling)
+@writes("Pooling")
 def pooling(e: Lines) -> str:
     window, x = e.layer.window, e.x[0]
     e.layer.require(len(e.layer.spec.top) == 1, "one top, for a file of Python", "a mask, too")
@@ -143,50 +120,86 @@ def pooling(e: Lines) -> str:
     return f"max_pool({sizes})" if e.layer.is_max else f"ave_pool({sizes})"
 
 
-@writes(ReLU)
+@writes("SPP")
+def spp(e: Lines) -> str:
+    p = e.layer.spec.spp_param
+    return f"pyramid({e.x[0]}, {p.pyramid_height}, largest={p.pool == p.MAX})"
+
+
+@writes("Im2col")
+def im2col(e: Lines) -> str:
+    window = e.layer.window
+    return f"im2col({e.x[0]}, {window.kernel}, {window.stride}, {window.pad}, {window.dilation})"
+
+
+@writes("LSTM", "RNN")
+def recurrent(e: Lines) -> str:
+    """It keeps the state from call to call, as Caffe's layer does."""
+    blobs = e.blobs()
+    kind = "LSTM" if e.layer.gates == 4 else "RNN"
+    sizes = [str(blobs[name].shape[1]) for name in ("input_weight", "hidden_weight", "static_weight") if name in blobs]
+    module = e.module(f"{kind}({', '.join(sizes)})", **blobs)
+    return f"{module}({', '.join(e.x)})"
+
+
+@writes("Embed")
+def embed(e: Lines) -> str:
+    blobs = e.blobs()
+    rows = f"F.embedding({e.x[0]}.long(), {e.values('weight', blobs['weight'])})"
+    return f"{rows} + {e.values('bias', blobs['bias'])}" if "bias" in blobs else rows
+
+
+@writes("BatchReindex")
+def batch_reindex(e: Lines) -> str:
+    return f"{e.x[0]}[{e.x[1]}.long()]"
+
+
+@writes("Filter")
+def filter_(e: Lines) -> list[str]:
+    *filtered, selector = e.x
+    return [f"{x}[{selector}.flatten() != 0]" for x in filtered]
+
+
+@writes("Parameter")
+def parameter(e: Lines) -> str:
+    return e.values("value", e.blobs()["value"])
+
+
+@writes("ReLU")
 def relu(e: Lines) -> str:
     slope = e.layer.spec.relu_param.negative_slope
     return f"F.leaky_relu({e.x[0]}, {plain(slope)})" if slope else f"F.relu({e.x[0]})"
 
 
-@writes(PReLU)
+@writes("PReLU")
 def prelu(e: Lines) -> str:
     slope = e.blobs()["slope"].reshape(-1)
     return f"{e.module(f'nn.PReLU({len(slope)})', weight=slope)}({e.x[0]})"
 
 
-@writes(ELU)
+@writes("ELU")
 def elu(e: Lines) -> str:
     return f"F.elu({e.x[0]}, {plain(e.layer.spec.elu_param.alpha)})"
 
 
-@writes(Sigmoid)
-def sigmoid(e: Lines) -> str:
-    return f"torch.sigmoid({e.x[0]})"
+_FUNCTIONS = {"Sigmoid": "torch.sigmoid({})", "TanH": "torch.tanh({})", "AbsVal": "{}.abs()", "BNLL": "F.softplus({})"}
 
 
-@writes(TanH)
-def tanh(e: Lines) -> str:
-    return f"torch.tanh({e.x[0]})"
+def _function(expression: str) -> Writer:
+    return lambda e: expression.format(e.x[0])
 
 
-@writes(AbsVal)
-def absval(e: Lines) -> str:
-    return f"{e.x[0]}.abs()"
+for _type, _expression in _FUNCTIONS.items():
+    writes(_type)(_function(_expression))
 
 
-@writes(BNLL)
-def bnll(e: Lines) -> str:
-    return f"F.softplus({e.x[0]})"
-
-
-@writes(Clip)
+@writes("Clip")
 def clip(e: Lines) -> str:
     low, high = e.layer.limits
     return f"{e.x[0]}.clamp({plain(low)}, {plain(high)})"
 
 
-@writes(Threshold)
+@writes("Threshold")
 def threshold(e: Lines) -> str:
     return f"({e.x[0]} > {plain(e.layer.spec.threshold_param.threshold)}).float()"
 
@@ -198,44 +211,44 @@ def _line(x: str, scale: float, shift: float) -> str:
     return x if scale == 1 and shift == 0 else f"({x})"
 
 
-@writes(Power)
+@writes("Power")
 def power(e: Lines) -> str:
     p = e.layer.spec.power_param
     x = _line(e.x[0], p.scale, p.shift)
     return x if p.power == 1 else f"{x} ** {plain(p.power)}"
 
 
-@writes(Exp)
+@writes("Exp")
 def exp(e: Lines) -> str:
     p = e.layer.spec.exp_param
     factor = e.layer.log_base(p.base)
     return f"torch.exp({_line(e.x[0], p.scale * factor, p.shift * factor)})"
 
 
-@writes(Log)
+@writes("Log")
 def log(e: Lines) -> str:
     p = e.layer.spec.log_param
     logarithm = f"torch.log({_line(e.x[0], p.scale, p.shift)})"
     return _line(logarithm, 1 / e.layer.log_base(p.base), 0)
 
 
-@writes(Dropout)
+@writes("Dropout")
 def dropout(e: Lines) -> str:
     p = e.layer.spec.dropout_param
     return e.x[0] if p.scale_train else f"{e.x[0]} * {plain(1 - p.dropout_ratio)}"
 
 
-@writes(Split)
+@writes("Split")
 def split(e: Lines) -> list[str]:
     return e.x * len(e.layer.spec.top)
 
 
-@writes(Silence)
+@writes("Silence")
 def silence(e: Lines) -> list[str]:
     return []
 
 
-@writes(BatchNorm)
+@writes("BatchNorm")
 def batch_norm(e: Lines) -> str:
     """With the stored sums divided by their factor."""
     e.layer.require(e.layer.use_global_stats, "use_global_stats, for a file of Python", "statistics of the batch")
@@ -253,24 +266,24 @@ def _spread(e: Lines, name: str) -> str:
     return e.x[1] + (f"[(..., *[None] * {trailing})]" if trailing else "")
 
 
-@writes(Scale)
+@writes("Scale")
 def scale(e: Lines) -> str:
     y = f"{e.x[0]} * {_spread(e, 'factor')}"
     return f"{y} + {_spread(e, 'bias')}" if e.layer.spec.scale_param.bias_term else y
 
 
-@writes(Bias)
+@writes("Bias")
 def bias(e: Lines) -> str:
     return f"{e.x[0]} + {_spread(e, 'bias')}"
 
 
-@writes(Axpy)
+@writes("Axpy")
 def axpy(e: Lines) -> str:
     a, x, y = e.x
     return f"{a}.reshape(*{x}.shape[:2], 1, 1) * {x} + {y}"
 
 
-@writes(LRN)
+@writes("LRN")
 def lrn(e: Lines) -> str:
     p, x = e.layer.spec.lrn_param, e.x[0]
     alpha, beta = plain(p.alpha), plain(p.beta)
@@ -280,13 +293,13 @@ def lrn(e: Lines) -> str:
     return f"{x} * (1 + {alpha} * {mean}) ** -{beta}"
 
 
-@writes(MVN)
+@writes("MVN")
 def mvn(e: Lines) -> str:
     p, x = e.layer.spec.mvn_param, e.x[0]
     return f"mvn({x}, {1 if p.across_channels else 2}, {plain(p.eps) if p.normalize_variance else None})"
 
 
-@writes(Normalize)
+@writes("Normalize")
 def normalize(e: Lines) -> str:
     p, x = e.layer.spec.norm_param, e.x[0]
     axes = (1, 2, 3) if p.across_spatial else 1
@@ -295,12 +308,12 @@ def normalize(e: Lines) -> str:
     return f"{x} / (({x} * {x}).sum({axes}, keepdim=True) + {plain(p.eps)}).sqrt() * {factor}"
 
 
-@writes(Softmax)
+@writes("Softmax")
 def softmax(e: Lines) -> str:
     return f"torch.softmax({e.x[0]}, {e.layer.along})"
 
 
-@writes(Reduction)
+@writes("Reduction")
 def reduction(e: Lines) -> str:
     p, rows = e.layer.spec.reduction_param, f"{e.x[0]}.flatten({e.layer.first})"
     made = {
@@ -312,7 +325,13 @@ def reduction(e: Lines) -> str:
     return _line(made, p.coeff, 0)
 
 
-@writes(Slice)
+@writes("ArgMax")
+def arg_max(e: Lines) -> str:
+    p = e.layer.spec.argmax_param
+    return f"arg_max({e.x[0]}, {e.layer.along}, {p.top_k}, values={p.out_max_val})"
+
+
+@writes("Slice")
 def slice_(e: Lines) -> list[str]:
     sizes, along = e.layer.sizes, e.layer.along
     ends = [sum(sizes[: index + 1]) for index in range(len(sizes))]
@@ -320,17 +339,17 @@ def slice_(e: Lines) -> list[str]:
     return [f"{e.x[0]}[{whole}{end - size}:{end}]" for size, end in zip(sizes, ends, strict=True)]
 
 
-@writes(Concat)
+@writes("Concat")
 def concat(e: Lines) -> str:
     return f"torch.cat([{', '.join(e.x)}], {e.layer.along})"
 
 
-@writes(Flatten)
+@writes("Flatten")
 def flatten(e: Lines) -> str:
     return f"{e.x[0]}.flatten({e.layer.first}, {e.layer.last})"
 
 
-@writes(Reshape)
+@writes("Reshape")
 def reshape(e: Lines) -> str:
     first, after = e.layer.first, e.layer.after
     dims = [
@@ -341,17 +360,17 @@ def reshape(e: Lines) -> str:
     return f"{e.x[0]}.reshape({', '.join([*before, *dims, *behind])})"
 
 
-@writes(Permute)
+@writes("Permute")
 def permute(e: Lines) -> str:
     return f"{e.x[0]}.permute({', '.join(map(str, e.layer.order))})"
 
 
-@writes(Tile)
+@writes("Tile")
 def tile(e: Lines) -> str:
     return f"torch.cat([{e.x[0]}] * {e.layer.spec.tile_param.tiles}, {e.layer.along})"
 
 
-@writes(Crop)
+@writes("Crop")
 def crop(e: Lines) -> str:
     x, like = e.x
     cuts = [":"] * e.layer.first + [
@@ -362,7 +381,7 @@ def crop(e: Lines) -> str:
     return f"{x}[{', '.join(cuts)}]"
 
 
-@writes(Eltwise)
+@writes("Eltwise")
 def eltwise(e: Lines) -> str:
     p = e.layer.spec.eltwise_param
     if p.operation == p.MAX:

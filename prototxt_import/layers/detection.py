@@ -40,7 +40,7 @@ class PriorBox(Layer):
                 ratios += [ratio, np.float32(1) / ratio] if p.flip else [ratio]
         return ratios
 
-    def _shapes(self) -> np.ndarray:
+    def sides(self) -> np.ndarray:
         """(boxes, 2): width and height of a place's boxes, in pixels: for each min_size the square, the square of the
         mean with its max_size, and the other ratios."""
         p, shapes = self.spec.prior_box_param, []
@@ -53,9 +53,9 @@ class PriorBox(Layer):
         return np.array(shapes, np.float32)
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
-        return [(1, 2, bottom_shapes[0][2] * bottom_shapes[0][3] * len(self._shapes()) * 4)]
+        return [(1, 2, bottom_shapes[0][2] * bottom_shapes[0][3] * len(self.sides()) * 4)]
 
-    def _image(self, size: Shape) -> tuple[int, int]:
+    def image(self, size: Shape) -> tuple[int, int]:
         """Height and width of the image, as given or as the second bottom has them."""
         p = self.spec.prior_box_param
         height, width = p.img_h or p.img_size, p.img_w or p.img_size
@@ -63,7 +63,7 @@ class PriorBox(Layer):
 
     def boxes(self, size: Shape, image: Shape) -> np.ndarray:
         """(places · boxes, 4) for a map and an image of these sizes."""
-        p, (height, width) = self.spec.prior_box_param, self._image(image)
+        p, (height, width) = self.spec.prior_box_param, self.image(image)
         steps = (p.step_h or p.step, p.step_w or p.step)
         step_y, step_x = (
             np.float32(step or np.float32(whole) / np.float32(n))
@@ -73,7 +73,7 @@ class PriorBox(Layer):
         y = (np.arange(size[0], dtype=np.float32) + offset) * step_y
         x = (np.arange(size[1], dtype=np.float32) + offset) * step_x
         centres = np.stack(np.meshgrid(x, y), -1).reshape(-1, 1, 2)
-        halves = self._shapes() / np.float32(2)
+        halves = self.sides() / np.float32(2)
         extent = np.array([width, height], np.float32)
         boxes = np.concatenate([(centres - halves) / extent, (centres + halves) / extent], -1)
         return np.clip(boxes, 0, 1) if p.clip else boxes
@@ -147,16 +147,27 @@ class DetectionOutput(Layer):
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         return [(1, 1, 1, 7)]
 
+    @property
+    def code(self) -> str:
+        """What shifts mean, as `decode` takes it."""
+        p = self.spec.detection_output_param
+        codes = p.DESCRIPTOR.fields_by_name["code_type"].enum_type
+        return codes.values_by_number[p.code_type].name if codes else ""
+
+    def suppression(self) -> tuple[float, float, int, float]:
+        """`strongest`'s least score, limit, number of boxes and eta."""
+        p = self.spec.detection_output_param
+        least = p.confidence_threshold if p.HasField("confidence_threshold") else -np.inf
+        most = p.nms_param.top_k if p.nms_param.HasField("top_k") else -1
+        return least, p.nms_param.nms_threshold, most, p.nms_param.eta
+
     def _found(self, boxes: np.ndarray, scores: np.ndarray) -> list[tuple[int, int]]:
         """Label and number of each box of an image that is kept; boxes (P, shift classes, 4), scores (P, classes)."""
         p, found = self.spec.detection_output_param, []
-        least = p.confidence_threshold if p.HasField("confidence_threshold") else -np.inf
-        most = p.nms_param.top_k if p.nms_param.HasField("top_k") else -1
         for label in range(p.num_classes):
             if label != p.background_label_id:
                 own = boxes[:, 0 if p.share_location else label]
-                nms = p.nms_param.nms_threshold, most, p.nms_param.eta
-                found += [(label, index) for index in strongest(own, scores[:, label], least, *nms)]
+                found += [(label, index) for index in strongest(own, scores[:, label], *self.suppression())]
         if -1 < p.keep_top_k < len(found):
             best = sorted(found, key=lambda one: -scores[one[1], one[0]])[: p.keep_top_k]
             found = sorted(best, key=lambda one: one[0])
@@ -168,9 +179,7 @@ class DetectionOutput(Layer):
         boxes, variances = priors.reshape(2, -1, 4)
         if p.variance_encoded_in_target:
             variances = np.ones_like(variances)
-        codes = p.DESCRIPTOR.fields_by_name["code_type"].enum_type
-        code = codes.values_by_number[p.code_type].name if codes else ""
-        return lambda shifts: np.stack([decode(one, boxes, variances, code) for one in shifts.swapaxes(0, 1)], 1)
+        return lambda shifts: np.stack([decode(one, boxes, variances, self.code) for one in shifts.swapaxes(0, 1)], 1)
 
     def forward(self, shifts: Tensor, scores: Tensor, priors: Tensor) -> Tensor:
         p, rows = self.spec.detection_output_param, []

@@ -1,0 +1,79 @@
+"""Layers of windows as ONNX nodes: Pooling, SPP and Im2col; importing this module registers them.
+
+Where ONNX's rule and Caffe's differ (pooling's size and divisor) the nodes say Caffe's in full.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cpm_kernels.window import Window
+
+from .onnx_graph import LayerExport, exports
+
+_LOWEST = float(np.finfo(np.float32).min)
+
+
+@exports("Pooling")
+def pooling(e: LayerExport) -> str:
+    """MaxPool or AveragePool with padding that gives Caffe's size, and the mean's divisor put right at the border."""
+    e.layer.require(e.layer.axes == 2, "a map of two axes, for an ONNX export", str(e.layer.axes))
+    e.layer.require(len(e.top_shapes) == 1, "one top, for an ONNX export", "a second one, the mask")
+    if e.dynamic:
+        return _pooling_of_any_size(e)
+    size, out = e.shapes[0][2:], e.top_shapes[0][2:]
+    window = e.layer.window or Window(kernel=tuple(size))
+    beyond = [
+        max((count - 1) * s + k - p - n, 0)
+        for n, count, k, s, p in zip(size, out, window.kernel, window.stride, window.pad, strict=True)
+    ]
+    x, pads = e.bottoms[0], [*window.pad, *beyond]
+    if any(pad >= k for pad, k in zip(pads, [*window.kernel] * 2, strict=True)):  # a window with nothing in it
+        around = e.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
+        x, pads = e.node("Pad", x, around, e.number(_LOWEST)), [0, 0, 0, 0]
+    geometry = {"kernel_shape": window.kernel, "strides": window.stride, "pads": pads}
+    if e.layer.is_max:
+        return e.node("MaxPool", x, **geometry)
+    mean = e.node("AveragePool", x, count_include_pad=1, **geometry)
+    share = math.prod(window.kernel) / _divisors(size, out, window)
+    return mean if (share == 1).all() else e.node("Mul", mean, e.constant(share.astype(np.float32)))
+
+
+def _pooling_of_any_size(e: LayerExport) -> str:
+    """Windows' number rounds down after a stride less 1 of padding at the end, which is Caffe's rounding up; with
+    padding less than a kernel in all, which leaves out the window that would begin beyond the padding."""
+    window, x = e.layer.window, e.bottoms[0]
+    if window is None:
+        return e.node("GlobalMaxPool" if e.layer.is_max else "GlobalAveragePool", x)
+    rounding = [s - 1 if window.ceil else 0 for s in window.stride]
+    if any(window.pad):
+        rounding = [min(r, k - 1 - p) for r, k, p in zip(rounding, window.kernel, window.pad, strict=True)]
+    beyond = [p + r for p, r in zip(window.pad, rounding, strict=True)]
+    geometry = {"kernel_shape": window.kernel, "strides": window.stride}
+    if e.layer.is_max:
+        return e.node("MaxPool", _padded(e, x, window.pad, beyond, e.number(_LOWEST)), **geometry)
+    mean = e.node("AveragePool", _padded(e, x, window.pad, beyond, e.number(0)), **geometry)
+    if not any(rounding):
+        return mean
+    image = e.node("Slice", x, *(e.constant(np.array(v, np.int64)) for v in ([0, 0], [1, 1], [0, 1])))
+    ones = e.node("ConstantOfShape", e.node("Shape", image))
+    inside = e.node("Add", ones, e.number(1))
+    inside = _padded(e, inside, window.pad, window.pad, e.number(1))
+    inside = _padded(e, inside, (0, 0), rounding, e.number(0))
+    return e.node("Div", mean, e.node("AveragePool", inside, **geometry))
+
+
+def _padded(e: LayerExport, x: str, before: Sequence[int], behind: Sequence[int], value: str) -> str:
+    if not any([*before, *behind]):
+        return x
+    return e.node("Pad", x, e.constant(np.array([0, 0, *before, 0, 0, *behind], np.int64)), value)
+
+
+def _divisors(size: tuple[int, ...], out: tuple[int, ...], window: Window) -> np.ndarray:
+    """(out height, out width): each window's area with padding, without what lies beyond it."""
+    lengths = []
+    for n, count, k, s, p in zip(size, out, window.kernel, window.stride, window.pad, strict=True):
+        starts = np.arange(count) * s - p
+        lengths.append(np.minimum(starts + k, n + p) - starts)
+    return np.outer(*lengths).astype(np.float64)
