@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from prototxt_import.files import replacing
+from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
 from prototxt_import.plain.operations import Plain
 
@@ -32,12 +33,22 @@ def plain_net(net: Net) -> Net:
     return plain.eval()
 
 
+def _require_traceable(layer: Layer, dynamic: bool) -> None:
+    kind = layer.spec.type
+    layer.require(layer.traceable, "no state and no work that values decide, for a .pt2 file", f"{kind}; .py takes it")
+    layer.require(layer.sizes_may_vary or not dynamic, "fixed sizes, for a .pt2 file", "--dynamic")
+
+
 def save_program(path: str | os.PathLike[str], net: Net, prototxt: str, dynamic: bool = False) -> None:
     """`torch.export.load(path).module()` takes `{input blob: tensor}` and gives `{output blob: tensor}`; the
     prototxt's text is one of its extra files.
 
     dynamic: for any number of images and any size, where the layers leave them open.
+
+    InputError names a layer that has a state or whose work depends on values: torch.export sees neither.
     """
+    for layer in net.layers.values():
+        _require_traceable(layer, dynamic)
     inputs = {name: torch.zeros(shape) for name, shape in net.input_shapes.items()}
     shapes: Any = None
     if dynamic:

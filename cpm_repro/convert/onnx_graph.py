@@ -15,7 +15,7 @@ from prototxt_import.files import InputError
 from prototxt_import.layers.layer import CONVERTERS, Layer, Shape
 from prototxt_import.net import Net
 
-Attribute = int | float | str | Sequence[int]
+Attribute = int | float | str | Sequence[int] | onnx.GraphProto
 OPSET = 17
 IR_VERSION = 8  # what came with the opset; older runtimes refuse newer ones
 
@@ -25,7 +25,8 @@ class LayerExport:
     """One layer on its way into the graph: what its converter reads, and how it adds nodes and constants.
 
     `bottoms` are the names of ONNX values, `shapes` the bottoms' shapes, `top_shapes` the tops'. `dynamic`: they are
-    those of an example only, and the nodes must do for others.
+    those of an example only, and the nodes must do for others. `finds`: the tops have as many rows as are found.
+    `states`: by name, inputs that may be left out, and the values of the outputs beside them, for the next run.
     """
 
     layer: Layer
@@ -35,21 +36,30 @@ class LayerExport:
     dynamic: bool = False
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
+    finds: bool = False
+    states: dict[str, str] = field(default_factory=dict)
+    scope: str = ""
 
     def node(self, operator: str, *inputs: str, **attributes: Attribute) -> str:
         """Adds a node with one output; returns the name of the value it makes."""
-        value = self._name(operator, len(self.nodes))
-        node = helper.make_node(operator, inputs, [value], name=value)
+        return self._made(operator, inputs, [self._name(operator, len(self.nodes))], attributes)[0]
+
+    def several(self, operator: str, inputs: Sequence[str], count: int, **attributes: Attribute) -> list[str]:
+        """Adds a node with so many outputs; returns their names."""
+        first = self._name(operator, len(self.nodes))
+        return self._made(operator, inputs, [f"{first}.{index}" for index in range(count)], attributes)
+
+    def _made(
+        self, operator: str, inputs: Sequence[str], names: list[str], attributes: dict[str, Attribute]
+    ) -> list[str]:
+        node = helper.make_node(operator, inputs, names, name=names[0])
         node.attribute.extend(helper.make_attribute(key, of_key) for key, of_key in sorted(attributes.items()))
         self.nodes.append(node)
-        return value
+        return names
 
     def split(self, value: str, sizes: list[int], axis: int) -> list[str]:
-        """Adds the one node that makes several values."""
-        names = [self._name("Split", index) for index in range(len(sizes))]
-        lengths = self.constant(np.array(sizes, np.int64))
-        self.nodes.append(helper.make_node("Split", [value, lengths], names, name=names[0], axis=axis))
-        return names
+        """Adds a Split."""
+        return self.several("Split", [value, self.ints(sizes)], len(sizes), axis=axis)
 
     def constant(self, values: np.ndarray) -> str:
         """Adds a constant; returns its name."""
@@ -61,17 +71,31 @@ class LayerExport:
         """Adds a float32 constant without axes."""
         return self.constant(np.array(value, np.float32))
 
+    def ints(self, values: Sequence[int] | np.ndarray) -> str:
+        """Adds int64 as a constant."""
+        return self.constant(np.array(values, np.int64))
+
     def reshape(self, value: str, shape: Shape) -> str:
         """Adds a Reshape to a constant shape; 0 keeps the size that the axis has, −1 is worked out."""
-        return self.node("Reshape", value, self.constant(np.array(shape, np.int64)))
+        return self.node("Reshape", value, self.ints(shape))
 
     def blob(self, name: str, shape: Shape | None = None) -> str:
         """A learned blob of the layer as a constant, in its own shape or another."""
         values = getattr(self.layer, name).detach().cpu().numpy()
         return self.constant(values if shape is None else values.reshape(shape))
 
+    def state(self, name: str, values: np.ndarray) -> str:
+        """Adds an input that may be left out, and has these values then; returns its name."""
+        self.constants.append(numpy_helper.from_array(values, f"{self.layer.own_name}/{name}"))
+        return self.constants[-1].name
+
+    def carry(self, state: str, value: str) -> None:
+        """Adds an output for the next run's state."""
+        self.states[state] = f"{state}_after"
+        self.nodes.append(helper.make_node("Identity", [value], [self.states[state]], name=self.states[state]))
+
     def _name(self, what: str, index: int) -> str:
-        return f"{self.layer.own_name}/{what}_{index}"
+        return f"{self.layer.own_name}/{self.scope}{what}_{index}"
 
 
 Converter = Callable[[LayerExport], str | list[str]]
@@ -107,7 +131,9 @@ class OnnxGraph:
         self.net, self.dynamic = net, dynamic
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self.states: list[tuple[onnx.TensorProto, str]] = []
         self.value_of = {blob: blob for blob in net.input_shapes}
+        self.found: set[str] = set()
         last_maker = {top: layer.own_name for layer in net.layers.values() for top in layer.spec.top}
         for layer in net.layers.values():
             if not layer.is_source:
@@ -124,13 +150,18 @@ class OnnxGraph:
             )
         shapes = [self.net.blob_shapes[blob] for blob in spec.bottom]
         tops = [self.net.blob_shapes[blob] for blob in spec.top]
-        export = LayerExport(layer, [self.value_of[bottom] for bottom in spec.bottom], shapes, tops, self.dynamic)
+        found = not self.found.isdisjoint(spec.bottom)
+        bottoms = [self.value_of[bottom] for bottom in spec.bottom]
+        export = LayerExport(layer, bottoms, shapes, tops, self.dynamic or found)
         values = converter(export)
+        self.found.update(spec.top if found or export.finds else ())
         values = [values] if isinstance(values, str) else values
         for top, value, is_final in zip(spec.top, values, final, strict=True):
             self.value_of[top] = top if is_final and _rename(export.nodes, value, top) else value
         self.nodes += export.nodes
         self.constants += export.constants
+        made = {constant.name: constant for constant in export.constants}
+        self.states += [(made[state], after) for state, after in export.states.items()]
 
     def _name_outputs(self) -> None:
         """An output that is another blob's value (a Dropout of it, say) needs a node of its own."""
@@ -140,14 +171,17 @@ class OnnxGraph:
                 self.value_of[blob] = blob
 
     def model(self) -> onnx.ModelProto:
-        """The finished model; an input that no layer takes is no output of it."""
+        """The finished model; an input that no layer takes is no output of it. States come last: inputs that begin at
+        their constants' values if they are left out, and outputs for the next run."""
         shapes, inputs = self.net.blob_shapes, self.net.input_shapes
         made = {blob: self.value_of[blob] for blob in self.net.output_names if self.value_of[blob] not in inputs}
-        taken = [_value(blob, _open(blob, shape) if self.dynamic else shape) for blob, shape in inputs.items()]
+        taken = [float_value(blob, _open(blob, shape) if self.dynamic else shape) for blob, shape in inputs.items()]
         outputs = [
-            _value(value, _all_open(blob, shapes[blob]) if self.dynamic else shapes[blob])
+            float_value(value, _all_open(blob, shapes[blob]) if self.dynamic or blob in self.found else shapes[blob])
             for blob, value in made.items()
         ]
+        taken += [float_value(state.name, tuple(state.dims)) for state, _ in self.states]
+        outputs += [float_value(after, tuple(state.dims)) for state, after in self.states]
         graph = helper.make_graph(self.nodes, self.net.param.name or "net", taken, outputs, self.constants)
         opset = helper.make_opsetid("", OPSET)
         return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="cpm-repro")
@@ -164,7 +198,7 @@ def _all_open(blob: str, shape: Shape) -> tuple[int | str, ...]:
     return tuple(f"{blob}_axis_{axis}" for axis in range(len(shape)))
 
 
-def _value(name: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
+def float_value(name: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 

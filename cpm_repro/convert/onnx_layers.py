@@ -1,10 +1,11 @@
 """Caffe's layers as ONNX nodes, one function per family; importing this module registers them all."""
 
 import numpy as np
+from onnx import GraphProto, helper
 
 from prototxt_import.layers.layer import Shape
 
-from .onnx_graph import LayerExport, exports
+from .onnx_graph import LayerExport, exports, float_value
 
 
 @exports("Convolution")
@@ -180,7 +181,7 @@ def mvn(e: LayerExport) -> str:
 @exports("Normalize")
 def normalize(e: LayerExport) -> str:
     p, x = e.layer.spec.norm_param, e.bottoms[0]
-    axes = e.constant(np.array([1, 2, 3] if p.across_spatial else [1], np.int64))
+    axes = e.ints([1, 2, 3] if p.across_spatial else [1])
     squares = e.node("ReduceSum", e.node("Mul", x, x), axes)
     norm = e.node("Sqrt", e.node("Add", squares, e.number(p.eps)))
     return e.node("Mul", e.node("Div", x, norm), e.blob("scale", (1,) if p.channel_shared else (-1, 1, 1)))
@@ -197,7 +198,7 @@ def reduction(e: LayerExport) -> str:
     operator = {p.SUM: "ReduceSum", p.ASUM: "ReduceL1", p.SUMSQ: "ReduceSumSquare", p.MEAN: "ReduceMean"}[p.operation]
     axes = list(range(e.layer.first, len(e.shapes[0])))
     if operator == "ReduceSum":  # of this opset, alone, takes its axes as an input
-        y = e.node(operator, e.bottoms[0], e.constant(np.array(axes, np.int64)), keepdims=0)
+        y = e.node(operator, e.bottoms[0], e.ints(axes), keepdims=0)
     else:
         y = e.node(operator, e.bottoms[0], axes=axes, keepdims=0)
     return _line(e, y, p.coeff, 0)
@@ -226,6 +227,67 @@ def embed(e: LayerExport) -> str:
 @exports("BatchReindex")
 def batch_reindex(e: LayerExport) -> str:
     return e.node("Gather", e.bottoms[0], e.node("Cast", e.bottoms[1], to=7))  # TensorProto.INT64
+
+
+@exports("Filter")
+def filter_(e: LayerExport) -> list[str]:
+    *filtered, selector = e.bottoms
+    e.finds = True
+    chosen = e.node("Cast", e.reshape(selector, (-1,)), to=9)  # TensorProto.BOOL
+    return [e.node("Compress", x, chosen, axis=0) for x in filtered]
+
+
+@exports("Parameter")
+def parameter(e: LayerExport) -> str:
+    return e.blob("value")
+
+
+@exports("LSTM", "RNN")
+def recurrent(e: LayerExport) -> str:
+    """A Scan over the steps; the state is an input, zeros if left out, and an output, for the next run."""
+    layer = e.layer
+    states = [
+        e.constant(np.zeros((e.shapes[0][1], layer.spec.recurrent_param.num_output), np.float32)) for _ in layer.states
+    ]
+    driven = e.node("Add", _times(e, e.reshape(e.bottoms[0], (0, 0, -1)), "input_weight"), e.blob("input_bias"))
+    if len(e.bottoms) == 3:
+        driven = e.node("Add", driven, _times(e, e.reshape(e.bottoms[2], (0, -1)), "static_weight"))
+    inputs = [*states, driven, e.reshape(e.bottoms[1], (0, 0, 1))]
+    *after, y = e.several("Scan", inputs, len(states) + 1, body=_step(e), num_scan_inputs=2)
+    for state, value in zip(states, after, strict=True):
+        e.carry(state, value)
+    if layer.gates == 4:
+        return y
+    return e.node("Tanh", e.node("Add", _times(e, y, "output_weight"), e.blob("output_bias")))
+
+
+def _times(e: LayerExport, x: str, weight: str) -> str:
+    """x times the transpose of a blob."""
+    return e.node("MatMul", x, e.constant(getattr(e.layer, weight).detach().cpu().numpy().T))
+
+
+def _step(e: LayerExport) -> GraphProto:
+    """States, what the inputs add and whether a sequence goes on -> states, and the hidden one once more."""
+    step = LayerExport(e.layer, [], e.shapes, e.top_shapes, scope="step/")
+    images, outputs = e.shapes[0][1], e.layer.spec.recurrent_param.num_output
+    inside = [f"{e.layer.own_name}/step/{name}" for name in (*e.layer.states, "driven", "carries_on")]
+    sizes = [*[outputs] * len(e.layer.states), e.layer.gates * outputs, 1]
+    hidden, *cell, driven, going = inside
+    total = step.node("Add", _times(step, step.node("Mul", hidden, going), "hidden_weight"), driven)
+    after = _lstm_unit(step, total, cell[0], going, outputs) if cell else [step.node("Tanh", total)]
+    made = [*after, step.node("Identity", after[0])]
+    given = [float_value(name, (images, size)) for name, size in zip(inside, sizes, strict=True)]
+    taken = [float_value(name, (images, outputs)) for name in made]
+    return helper.make_graph(step.nodes, "step", given, taken, step.constants)
+
+
+def _lstm_unit(e: LayerExport, gates: str, cell: str, going: str, outputs: int) -> list[str]:
+    """The next hidden state and cell."""
+    *gates_of, candidate = e.split(gates, [outputs] * 4, 1)
+    i, f, o = (e.node("Sigmoid", gate) for gate in gates_of)
+    kept = e.node("Mul", e.node("Mul", going, f), cell)
+    cell = e.node("Add", kept, e.node("Mul", i, e.node("Tanh", candidate)))
+    return [e.node("Mul", o, e.node("Tanh", cell)), cell]
 
 
 @exports("Slice")
@@ -264,14 +326,14 @@ def permute(e: LayerExport) -> str:
 def tile(e: LayerExport) -> str:
     repeats = [1] * len(e.shapes[0])
     repeats[e.layer.along] = e.layer.spec.tile_param.tiles
-    return e.node("Tile", e.bottoms[0], e.constant(np.array(repeats, np.int64)))
+    return e.node("Tile", e.bottoms[0], e.ints(repeats))
 
 
 @exports("Crop")
 def crop(e: LayerExport) -> str:
     axes = range(e.layer.first, len(e.shapes[0]))
     starts = [e.layer.offsets[axis] for axis in axes]
-    begin, along = (e.constant(np.array(values, np.int64)) for values in (starts, axes))
+    begin, along = (e.ints(values) for values in (starts, axes))
     sizes = e.node("Gather", e.node("Shape", e.bottoms[1]), along)
     return e.node("Slice", e.bottoms[0], begin, e.node("Add", begin, sizes), along)
 

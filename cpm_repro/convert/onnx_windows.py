@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from cpm_kernels.window import Window
+from prototxt_import.layers.layer import Shape
 
 from .onnx_graph import LayerExport, exports
 
 _LOWEST = float(np.finfo(np.float32).min)
+_END = np.iinfo(np.int64).max
 
 
 @exports("Pooling")
@@ -23,17 +25,21 @@ def pooling(e: LayerExport) -> str:
     if e.dynamic:
         return _pooling_of_any_size(e)
     size, out = e.shapes[0][2:], e.top_shapes[0][2:]
-    window = e.layer.window or Window(kernel=tuple(size))
+    return _pooled(e, size, out, e.layer.window or Window(kernel=tuple(size)), e.layer.is_max)
+
+
+def _pooled(e: LayerExport, size: Shape, out: Shape, window: Window, largest: bool) -> str:
+    """A map of that size."""
     beyond = [
         max((count - 1) * s + k - p - n, 0)
         for n, count, k, s, p in zip(size, out, window.kernel, window.stride, window.pad, strict=True)
     ]
     x, pads = e.bottoms[0], [*window.pad, *beyond]
     if any(pad >= k for pad, k in zip(pads, [*window.kernel] * 2, strict=True)):  # a window with nothing in it
-        around = e.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
+        around = e.ints([0, 0, *pads[:2], 0, 0, *pads[2:]])
         x, pads = e.node("Pad", x, around, e.number(_LOWEST)), [0, 0, 0, 0]
     geometry = {"kernel_shape": window.kernel, "strides": window.stride, "pads": pads}
-    if e.layer.is_max:
+    if largest:
         return e.node("MaxPool", x, **geometry)
     mean = e.node("AveragePool", x, count_include_pad=1, **geometry)
     share = math.prod(window.kernel) / _divisors(size, out, window)
@@ -56,7 +62,7 @@ def _pooling_of_any_size(e: LayerExport) -> str:
     mean = e.node("AveragePool", _padded(e, x, window.pad, beyond, e.number(0)), **geometry)
     if not any(rounding):
         return mean
-    image = e.node("Slice", x, *(e.constant(np.array(v, np.int64)) for v in ([0, 0], [1, 1], [0, 1])))
+    image = e.node("Slice", x, *(e.ints(v) for v in ([0, 0], [1, 1], [0, 1])))
     ones = e.node("ConstantOfShape", e.node("Shape", image))
     inside = e.node("Add", ones, e.number(1))
     inside = _padded(e, inside, window.pad, window.pad, e.number(1))
@@ -67,7 +73,7 @@ def _pooling_of_any_size(e: LayerExport) -> str:
 def _padded(e: LayerExport, x: str, before: Sequence[int], behind: Sequence[int], value: str) -> str:
     if not any([*before, *behind]):
         return x
-    return e.node("Pad", x, e.constant(np.array([0, 0, *before, 0, 0, *behind], np.int64)), value)
+    return e.node("Pad", x, e.ints([0, 0, *before, 0, 0, *behind]), value)
 
 
 def _divisors(size: tuple[int, ...], out: tuple[int, ...], window: Window) -> np.ndarray:
@@ -77,3 +83,29 @@ def _divisors(size: tuple[int, ...], out: tuple[int, ...], window: Window) -> np
         starts = np.arange(count) * s - p
         lengths.append(np.minimum(starts + k, n + p) - starts)
     return np.outer(*lengths).astype(np.float64)
+
+
+@exports("SPP")
+def spp(e: LayerExport) -> str:
+    """Its windows depend on the map's size."""
+    e.layer.require(not e.dynamic, "fixed sizes, for an ONNX export", "--dynamic")
+    p, size = e.layer.spec.spp_param, e.shapes[0][2:]
+    windows = e.layer.windows(size)
+    levels = [_pooled(e, size, window.pooled(size), window, p.pool == p.MAX) for window in windows]
+    return levels[0] if len(levels) == 1 else e.node("Concat", *(e.node("Flatten", x, axis=1) for x in levels), axis=1)
+
+
+@exports("Im2col")
+def im2col(e: LayerExport) -> str:
+    """For each tap of the kernel what it sees at all places, then all of them channel by channel."""
+    window, channels = e.layer.window, e.shapes[0][1]
+    x, axes = _padded(e, e.bottoms[0], window.pad, window.pad, e.number(0)), len(window.kernel)
+    along, strides = (e.ints(values) for values in (range(2, 2 + axes), window.stride))
+    seen = []
+    for tap in np.ndindex(*window.kernel):
+        begins = [t * d for t, d in zip(tap, window.dilation, strict=True)]
+        left = [(k - 1 - t) * d for t, k, d in zip(tap, window.kernel, window.dilation, strict=True)]
+        ends = [-n if n else _END for n in left]
+        seen.append(e.node("Slice", x, *(e.ints(v) for v in (begins, ends)), along, strides))
+    order = np.arange(len(seen) * channels).reshape(len(seen), channels).T.reshape(-1)
+    return e.node("Gather", e.node("Concat", *seen, axis=1), e.constant(order), axis=1)

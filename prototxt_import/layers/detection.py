@@ -132,6 +132,7 @@ class DetectionOutput(Layer):
     without `share_location`, scores (N, P · classes), priors (1, 2, P · 4)."""
 
     bottoms = range(3, 4)
+    traceable = False
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p, (shifts, scores, priors) = self.spec.detection_output_param, bottom_shapes

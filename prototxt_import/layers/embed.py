@@ -13,6 +13,7 @@ class Embed(Layer):
     Blobs: weight (input_dim, N), bias (N,).
     """
 
+    traceable = False
     weight: Tensor
     bias: Tensor | None
 

@@ -94,6 +94,10 @@ class Layer(nn.Module):
 
     bottoms: range = range(1, 2)
     tops: range = range(1, 2)
+    traceable: bool = True
+    """Whether a program traced from it does the same: not if it keeps a state, or values decide what it does."""
+    sizes_may_vary: bool = True
+    """Whether such a program may leave sizes open."""
     takes_own_fields: bool = False
     """Whether the prototxt may have fields for it that Caffe's messages have not: see `own`."""
     automatic_tops: int = 0

@@ -102,6 +102,8 @@ class SPP(Layer):
     """Poolings to 1 × 1, 2 × 2, 4 × 4, … bins, flattened and joined: as many values for a map of any size. A pyramid of
     one level is a plain pooling."""
 
+    sizes_may_vary = False
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p, shape = self.spec.spp_param, bottom_shapes[0]
         self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
@@ -110,11 +112,11 @@ class SPP(Layer):
         self.require(p.pyramid_height <= 16, "a pyramid_height up to 16", str(p.pyramid_height))
         most = 2 ** (p.pyramid_height - 1)
         self.require(most <= min(shape[2:]), f"a map of at least {most} x {most}", str(shape))
-        for window in self._windows(shape[2:]):
+        for window in self.windows(shape[2:]):
             fits = all(pad < k for pad, k in zip(window.pad, window.kernel, strict=True))
             self.require(fits, f"padding below the kernel {window.kernel}", str(window.pad))
 
-    def _windows(self, size: Shape) -> list[Window]:
+    def windows(self, size: Shape) -> list[Window]:
         """One a level: kernels that cover the map, padded by half of what they reach beyond it."""
         windows = []
         for level in range(self.spec.spp_param.pyramid_height):
@@ -125,13 +127,13 @@ class SPP(Layer):
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         images, channels, *size = bottom_shapes[0]
-        sizes = [window.pooled(tuple(size)) for window in self._windows(tuple(size))]
+        sizes = [window.pooled(tuple(size)) for window in self.windows(tuple(size))]
         if len(sizes) == 1:
             return [(images, channels, *sizes[0])]
         return [(images, channels * sum(rows * columns for rows, columns in sizes))]
 
     def forward(self, x: Tensor) -> Tensor:
-        windows = self._windows(tuple(x.shape[2:]))
+        windows = self.windows(tuple(x.shape[2:]))
         pool = self.ops.max_pool if self.spec.spp_param.pool == self.spec.spp_param.MAX else self.ops.ave_pool
         if len(windows) == 1:
             return pool(x, windows[0])

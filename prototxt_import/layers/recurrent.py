@@ -22,6 +22,7 @@ class _Recurrent(Layer):
 
     bottoms = range(2, 4)
     repeatable = False  # forward moves the state
+    traceable = False
     input_weight: Tensor
     input_bias: Tensor
     static_weight: Tensor

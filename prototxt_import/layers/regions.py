@@ -51,6 +51,7 @@ class _RegionLayer(Layer):
     """What both share: the bottoms."""
 
     bottoms = range(2, 3)
+    traceable = False
 
     def check_regions(self, bottom_shapes: list[Shape]) -> None:
         x, regions = bottom_shapes

@@ -20,6 +20,7 @@ class Upsample(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p, shape = self.spec.upsample_param, bottom_shapes[0]
+        self.traceable = len(bottom_shapes) == 1
         self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
         self.require(all(s == shape for s in bottom_shapes), f"a mask of the shape {shape}", str(bottom_shapes[-1]))
         self.scale = (p.scale_h or p.scale, p.scale_w or p.scale)

@@ -44,6 +44,7 @@ class BatchReindex(Layer):
     """The first bottom's images in the order that the second, (M,), names; some may be left out, others repeated."""
 
     bottoms = range(2, 3)
+    traceable = False
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         self.require(len(bottom_shapes[1]) == 1, "a second bottom of one axis", str(bottom_shapes[1]))

@@ -21,8 +21,10 @@ NAME_LAYER_TYPES = {
     "cpm_repro/network/builder.py",
     "cpm_repro/network/specification.py",
     "cpm_repro/compare/causes",
+    "cpm_repro/convert/onnx_",
+    "cpm_repro/convert/python_",
 }
-"""Old spellings of types, the registry, nets as they are written, and how other programs get each type wrong."""
+"""Old spellings of types, the registries, nets as they are written, and how other programs get each type wrong."""
 
 
 def place(path: Path) -> str:

@@ -34,7 +34,8 @@ class Case:
 def _regions(random, shape):
     first = random.uniform(-4, 24, (shape[0], 2))
     corners = [first, first + random.uniform(-1, 16, (shape[0], 2))]
-    return np.concatenate([random.integers(0, 2, (shape[0], 1)), *corners], 1).reshape(shape)
+    regions = np.concatenate([random.integers(0, 2, (shape[0], 1)), *corners], 1).reshape(shape)
+    return np.round(regions) if len(shape) == 4 else regions  # halves, by a scale of 1/2
 
 
 def _priors(random, shape):
@@ -82,6 +83,9 @@ CASES = {
     "DetectionOutput, nothing found": Case("DetectionOutput", _SSD, "detection_output_param { num_classes: 3 "
                                            "nms_param { nms_threshold: 0.3 } confidence_threshold: 2 }"),
 }  # fmt: skip
+ETA = Case(
+    "DetectionOutput", _SSD, "detection_output_param { num_classes: 3 nms_param { nms_threshold: 0.9 eta: 0.8 } }"
+)
 
 
 def expected(net: Net, inputs: Arrays) -> list[np.ndarray]:

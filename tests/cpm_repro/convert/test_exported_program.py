@@ -5,9 +5,12 @@ import torch
 
 from cpm_repro.convert.check import check
 from cpm_repro.convert.exported_program import save_program
+from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
 from tests.cpm_repro.convert.elsewhere import CPM, chain, run_alone
+from tests.cpm_repro.convert.taken_away import CASES
+from tests.prototxt_import.single_layer import single_layer
 
 ALONE = """
 import torch
@@ -41,3 +44,17 @@ def test_where_this_project_is_not(tmp_path):
     *lines, told = run_alone(ALONE, tmp_path / "net.pt2", tmp_path / "expected.pt").splitlines()
     assert all(line.startswith("True ") and float(line.split()[1]) < 1e-5 for line in lines) and len(lines) == 2
     assert told == "True"
+
+
+@pytest.mark.parametrize("name", ["ROIPooling", "PSROIPooling", "DetectionOutput", "LSTM", "SPP"])
+def test_what_torch_does_not_follow_is_refused_by_name(tmp_path, name):
+    found = "fixed sizes" if name == "SPP" else "no state and no work that values decide"
+    with pytest.raises(InputError, match=rf"layer 'l' \({name}\): expected {found}, for a .pt2 file"):
+        save_program(tmp_path / "net.pt2", CASES[name].net(), "", dynamic=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_upsampling_by_a_mask_is_refused_by_name(tmp_path):
+    net = single_layer("Upsample", {"x": (1, 2, 5, 7), "m": (1, 2, 5, 7)}, "upsample_param { scale: 2 }")
+    with pytest.raises(InputError, match="expected no state and no work that values decide"):
+        save_program(tmp_path / "net.pt2", net, "")

@@ -1,6 +1,7 @@
 """ONNX models in ONNX Runtime: every layer of the golden zoo, the golden CPM, and other people's nets."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.layers.layer import CONVERTERS
 from prototxt_import.net import Net, load_net
 from tests.cpm_repro.convert.elsewhere import CHAINS, CPM, chain, run_alone
+from tests.cpm_repro.convert.taken_away import CASES, ETA, agree, expected
 from tests.foreign_nets import WITH_OPENCV, WITHOUT_OPENCV, foreign_net
 from tests.prototxt_import.single_layer import single_layer
 
@@ -22,9 +24,9 @@ from cpm_repro.convert.onnx_export import save_onnx  # noqa: E402
 from cpm_repro.convert.onnx_graph import exports, onnx_converter  # noqa: E402
 
 NO_EXPORT = {
-    *("DummyData", "Parameter", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
+    *("DummyData", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
     *("SigmoidCrossEntropyLoss", "MultinomialLogisticLoss", "InfogainLoss"),
-    *("Filter", "Im2col", "LSTM", "RNN", "SPP", "DetectionOutput", "PSROIPooling", "ROIPooling", "SmoothL1Loss"),
+    *("SmoothL1Loss",),
 }
 FORKS = {
     "Swish": ((2, 3, 4, 5), "swish_param { beta: 1.5 }"),
@@ -79,6 +81,55 @@ def onnx_agrees(net, inputs, path):
     made = session(path)
     (found,) = made.run(None, {value.name: inputs[value.name] for value in made.get_inputs()})
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layers_with_rules_of_their_own(tmp_path, name):
+    net = CASES[name].net()
+    save_onnx(tmp_path / "n.onnx", net, "")
+    made, states = session(tmp_path / "n.onnx"), {}
+    begun = [state.name for state in made.get_overridable_initializers()]
+    for seed in range(3):  # the same net each time: what it carries on is an input of the next run
+        inputs = CASES[name].inputs(seed)
+        found = made.run(None, {value.name: inputs[value.name] for value in made.get_inputs()} | states)
+        outputs, states = found[: CASES[name].tops], dict(zip(begun, found[CASES[name].tops :], strict=True))
+        agree(outputs, expected(net, inputs), name)
+    assert len(states) == {"LSTM": 2, "RNN": 1}.get(CASES[name].type_name, 0)
+
+
+def test_what_follows_a_layer_that_finds_takes_any_number(tmp_path):
+    net = Net(
+        parse_net(
+            """input: "x" input_shape { dim: 5 dim: 3 dim: 2 } input: "c" input_shape { dim: 5 }
+        layer { name: "f" type: "Filter" bottom: "x" bottom: "c" top: "f" }
+        layer { name: "r" type: "Reshape" bottom: "f" top: "r" reshape_param { shape { dim: 0 dim: 6 } } }
+        layer { name: "s" type: "Scale" bottom: "r" top: "t" scale_param { filler { value: 3 } } }""",
+            "n",
+        )
+    )
+    save_onnx(tmp_path / "n.onnx", net, "")
+    made, x = session(tmp_path / "n.onnx"), np.arange(30, dtype=np.float32).reshape(5, 3, 2)
+    (output,) = made.get_outputs()
+    assert output.shape == ["t_axis_0", 6]
+    for chosen in ([1, 0, 0, 1, 1], [0, 0, 1, 0, 0]):
+        inputs = {"x": x, "c": np.array(chosen, np.float32)}
+        agree(made.run(None, inputs), expected(net, inputs), str(chosen))
+
+
+@pytest.mark.parametrize(("name", "found"), [("SPP", "--dynamic"), ("DetectionOutput, eta", "0.8")])
+def test_layers_that_onnx_cannot_say(tmp_path, name, found):
+    net = {"SPP": CASES["SPP"], "DetectionOutput, eta": ETA}[name].net()
+    with pytest.raises(InputError, match=rf"layer 'l' \({net.layers['l'].spec.type}\): expected .* found {found}"):
+        save_onnx(tmp_path / "n.onnx", net, "", dynamic=name == "SPP")
+
+
+def test_windows_and_regions_of_any_size(tmp_path):
+    for name in ("Im2col", "ROIPooling", "PSROIPooling"):
+        net = CASES[name].net()
+        save_onnx(tmp_path / "n.onnx", net, "", dynamic=True)
+        shapes = {key: (*shape[:2], *(n + 4 for n in shape[2:])) for key, shape in CASES[name].shapes.items()}
+        inputs = replace(CASES[name], shapes=shapes).inputs(1)
+        agree(session(tmp_path / "n.onnx").run(None, inputs), expected(net, inputs), name)
 
 
 @pytest.mark.parametrize("type_name", FORKS)

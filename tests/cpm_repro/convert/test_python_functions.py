@@ -8,7 +8,7 @@ import torch
 from cpm_repro.convert.python_export import save_python
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
-from tests.cpm_repro.convert.taken_away import CASES, Case, agree, expected
+from tests.cpm_repro.convert.taken_away import CASES, ETA, Case, agree, expected
 
 pytest.importorskip("safetensors", reason="the extra `convert` is not installed")
 
@@ -16,8 +16,7 @@ MORE = {
     "ArgMax": Case("ArgMax", {"i": (3, 5, 4)}, "argmax_param { axis: 1 top_k: 2 }"),
     "ArgMax, values": Case("ArgMax", {"x": (3, 5, 4)}, "argmax_param { axis: -1 out_max_val: true }"),
     "ArgMax of images": Case("ArgMax", {"i": (3, 5, 4, 2)}, "argmax_param { top_k: 4 out_max_val: true }"),
-    "DetectionOutput, eta": Case("DetectionOutput", CASES["DetectionOutput"].shapes, "detection_output_param { "
-                                 "num_classes: 3 nms_param { nms_threshold: 0.9 eta: 0.8 } }"),
+    "DetectionOutput, eta": ETA,
     "Embed": Case("Embed", {"i": (4, 3)}, 'embed_param { num_output: 6 input_dim: 5 weight_filler { type: "gaussian" } '
                   'bias_filler { type: "uniform" } }'),
     "BatchReindex": Case("BatchReindex", {"x": (5, 3), "i": (7,)}, ""),
