@@ -151,5 +151,7 @@ def check_names(nets: Sequence[SolverNet]) -> None:
             reader = layer.name, (net.folder / param.source).resolve()
             if reader in seen:
                 expected = f"expected another name or source than that of a layer in {seen[reader]}"
-                raise InputError(f"{net.where}: layer '{layer.name}': {expected}, found the same two: {param.source}")
+                way = "Caffe stops at that: give each phase a data layer of its own by include { phase: … }"
+                found = f"found the same two: {param.source} ({way})"
+                raise InputError(f"{net.where}: layer '{layer.name}': {expected}, {found}")
             seen[reader] = net.where

@@ -35,7 +35,7 @@ _FIELDS = {
         "img_rand_resize_upper", "local_lr_auto", "local_gw_ratio", "min_lr", "rampup_interval", "rampup_lr",
         "reduce_buckets", "solver_data_type", "use_gpu_transform",
     ),
-    "DeepLab": ("hole_h", "hole_w", "kstride", "label_type", "mat_write_param", "seg_accuracy_param"),
+    "DeepLab": ("kstride", "label_type", "mat_write_param", "seg_accuracy_param"),
     "CRF-as-RNN": ("multi_stage_meanfield_param",),
     "FlowNet": ("augmentation_param", "coeff_schedule_param", "correlation_param", "resample_param", "writer_param"),
     "R-FCN": ("box_annotator_ohem_param", "pre_fixed_normalizer"),

@@ -269,6 +269,9 @@ class ConvolutionParameter(Message):
     force_nd_im2col: bool
     @property
     def dilation(self) -> RepeatedScalarFieldContainer[int]: ...
+    hole: int
+    hole_h: int
+    hole_w: int
     def __init__(
         self,
         *,
@@ -290,6 +293,9 @@ class ConvolutionParameter(Message):
         axis: int | None = ...,
         force_nd_im2col: bool | None = ...,
         dilation: Iterable[int] | None = ...,
+        hole: int | None = ...,
+        hole_h: int | None = ...,
+        hole_w: int | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ConvolutionParameter: ...
@@ -2023,6 +2029,16 @@ class V1LayerParameter(Message):
     @property
     def blob_share_mode(self) -> RepeatedScalarFieldContainer[int]: ...
     @property
+    def bn_param(self) -> BNParameter: ...
+    @property
+    def upsample_param(self) -> UpsampleParameter: ...
+    @property
+    def prelu_param(self) -> PReLUParameter: ...
+    @property
+    def roi_pooling_param(self) -> ROIPoolingParameter: ...
+    @property
+    def smooth_l1_loss_param(self) -> SmoothL1LossParameter: ...
+    @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
@@ -2070,6 +2086,11 @@ class V1LayerParameter(Message):
         loss_param: LossParameter | Mapping[str, Any] | None = ...,
         param: Iterable[str] | None = ...,
         blob_share_mode: Iterable[int | str] | None = ...,
+        bn_param: BNParameter | Mapping[str, Any] | None = ...,
+        upsample_param: UpsampleParameter | Mapping[str, Any] | None = ...,
+        prelu_param: PReLUParameter | Mapping[str, Any] | None = ...,
+        roi_pooling_param: ROIPoolingParameter | Mapping[str, Any] | None = ...,
+        smooth_l1_loss_param: SmoothL1LossParameter | Mapping[str, Any] | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod

@@ -34,6 +34,7 @@ def upgrade_net(net: schema.NetParameter, where: str, weights: bool = False) -> 
         _upgrade_layer(old, net.layer.add(), where, weights)
     net.ClearField("layers")
     _upgrade_batch_norm(net)
+    _upgrade_holes(net, where)
     if net.input and not (weights and _shapes_missing(net)):
         _upgrade_input(net, where)
     return net
@@ -95,6 +96,20 @@ def _upgrade_batch_norm(net: schema.NetParameter) -> None:
     for layer in net.layer:
         if layer.type == "BatchNorm" and len(layer.param) == 3:
             del layer.param[:]
+
+
+def _upgrade_holes(net: schema.NetParameter, where: str) -> None:
+    """What DeepLab's Caffe calls a hole is Caffe's dilation."""
+    for layer in net.layer:
+        p = layer.convolution_param
+        both = p.HasField("hole_h") or p.HasField("hole_w")
+        if not both and not p.HasField("hole"):
+            continue
+        if p.dilation:
+            raise InputError(f"{where}: layer '{layer.name}': expected either dilation or hole, found both")
+        p.dilation.extend([p.hole_h or 1, p.hole_w or 1] if both else [p.hole])
+        for field in ("hole", "hole_h", "hole_w"):
+            p.ClearField(field)
 
 
 def _shapes_missing(net: schema.NetParameter) -> bool:

@@ -27,6 +27,7 @@ HARMLESS = {
     "BlobProto.raw_diff": "nobody asks a stored blob for its gradient",
     "BlobProto.raw_diff_type": "nobody asks a stored blob for its gradient",
     "ConvolutionParameter.engine": ENGINE,
+    **{f"ConvolutionParameter.{name}": "upgraded to dilation" for name in ("hole", "hole_h", "hole_w")},
     "ConvolutionParameter.force_nd_im2col": "the same sums by another way",
     "CPMDataParameter.lbl_source": UNUSED,
     "CPMDataParameter.prefetch": UNUSED,

@@ -141,7 +141,11 @@ def test_what_cannot_be_trained_is_named(solver, more: str, net: str, said: str)
         ('test_net: "net.prototxt"', 'train_net: "net.prototxt"', "test_iter: expected one for each of 1 .* found 0"),
         ('test_iter: 1 test_iter: 1 test_net: "net.prototxt"', 'train_net: "net.prototxt"', "each of 1 .* found 2"),
         ("test_iter: 1 test_state { } test_state { }", 'net: "net.prototxt"', "test_state: expected none or one"),
-        ("test_iter: 1 test_interval: 1", 'net: "net.prototxt"', "layer 'd.*expected another name or source"),
+        (
+            "test_iter: 1 test_interval: 1",
+            'net: "net.prototxt"',
+            "layer 'd.*expected another name or source.*by include",
+        ),
     ],
 )
 def test_tests_that_do_not_fit_are_refused(solver, more: str, net: str, said: str) -> None:
