@@ -4,12 +4,14 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cpm_repro.models import zoo
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, Note
 
 from . import streams
 
@@ -78,6 +80,22 @@ def use_model(parsed: argparse.Namespace, *instead_of: str) -> zoo.Model | None:
     model = zoo.find(parsed.model)
     parsed.prototxt, parsed.weights = model.prototxt, model.weights
     return model
+
+
+def add_weights(to: argparse._ActionsContainer, what: str = "its weights", **more: Any) -> None:
+    """--weights W: any file that `convert.stored_weights` reads."""
+    help = f"{what}: .caffemodel, .caffemodel.h5, .pt, .safetensors, .npz, …, told by their content"
+    to.add_argument("--weights", metavar="W", type=Path, help=help, **more)
+
+
+def add_channel_order(to: argparse._ActionsContainer) -> None:
+    """--channel-order: beside --weights."""
+    to.add_argument(
+        "--channel-order",
+        choices=("bgr", "rgb"),
+        help="the colours' order that the weights were trained on; rgb swaps the first convolutions' red and blue, so "
+        "that the net takes BGR (default: bgr for Caffe's weights and this project's; others have to be told)",
+    )
 
 
 def add_device(to: argparse._ActionsContainer) -> None:
@@ -232,8 +250,9 @@ _WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 def _code_of(main: Callable[[argparse.Namespace], int | None], parsed: argparse.Namespace, prog: str) -> int:
     """The exit code of `main`, whatever it raised told; other errors than those that a person causes pass."""
     try:
-        _apply_common(parsed)
-        return main(parsed) or 0
+        with _saying_notes(prog):
+            _apply_common(parsed)
+            return main(parsed) or 0
     except InputError as error:
         streams.last_words(f"{prog}: {error}")
         return BAD_INPUT
@@ -256,6 +275,23 @@ def _code_of(main: Callable[[argparse.Namespace], int | None], parsed: argparse.
             return _code_of_output(error, prog)
         streams.last_words(f"{prog}: {InputError(f'{error.filename}: {error.strerror}')}")
         return BAD_INPUT
+
+
+@contextmanager
+def _saying_notes(prog: str) -> Iterator[None]:
+    """Each Note is a line on stderr, every time; other warnings stay as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Note)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, Note):
+                streams.last_words(f"{prog}: {message}")
+            else:
+                others(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _memory_asked(error: MemoryError | RuntimeError) -> str | None:

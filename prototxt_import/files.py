@@ -32,6 +32,14 @@ class InputError(ValueError):
         super().__init__(shown if len(shown) <= 2 * half else f"{shown[:half]} … {shown[-half:]}")
 
 
+class Note(UserWarning):
+    """What a person should know of what they handed in, though the work goes on: one sentence, clean as InputError's.
+    Command lines print it on stderr."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(str(InputError(sentence)))
+
+
 def first_five(differences: Sequence[str]) -> str:
     """The first five of many differences, for one sentence, and how many there are beside them."""
     shown = "; ".join(differences[:5])

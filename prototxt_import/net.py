@@ -247,7 +247,7 @@ class Net(nn.Module):
         then; the InputError lists the first five differences. Returns the names of the layers that got theirs."""
         pairs = self.check_weights(weights, where, every_layer)
         copy_weights(pairs, where)
-        return [source.name for source, _ in pairs]
+        return [layer.spec.name for _, layer in pairs]
 
     def check_weights(
         self, weights: "schema.NetParameter", where: str, every_layer: bool = False

@@ -1,12 +1,14 @@
 """A caffemodel's blobs into a net's layers, found by name (Caffe: Net::CopyTrainedLayersFrom), and back."""
 
+import re
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 import torch
 
-from .files import InputError, first_five
+from .files import InputError, Note, first_five
 from .formats import schema
 from .formats.blobs import array_to_blob, blob_shape, blob_to_array, fits
 from .layers.layer import Layer
@@ -19,7 +21,8 @@ def check_weights(
 ) -> list[Pair]:
     """The stored layers and the layers whose blobs they fill.
 
-    Layers of other names are left alone; of several layers with one name the first stored one is for the first.
+    Layers of other names are left alone, but for `renamed` ones; of several layers with one name the first stored one
+    is for the first.
     InputError, which lists the first five, for shapes that differ and, with `every_layer`, for layers without weights.
     """
     stored = [layer for layer in weights.layer if layer.blobs]
@@ -38,8 +41,30 @@ def check_weights(
     return pairs
 
 
+def renamed(wanted: Collection[str], found: Collection[str]) -> dict[str, str]:
+    """Found names that other tools have made of wanted ones, `conv_1` or `conv.1` of `conv/1`, and which these are.
+
+    Only where it is plain: neither name is on both sides, and no second one on either side is like it.
+    """
+    likes: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for side, names, others in ((0, wanted, found), (1, found, wanted)):
+        for name in set(names).difference(others):
+            likes[re.sub("[/.]", "_", name)][side].add(name)
+    return {min(theirs): min(ours) for ours, theirs in likes.values() if len(ours) == len(theirs) == 1}
+
+
+def note_renamed(where: str, names: Mapping[str, str]) -> None:
+    """Says which stored layers were taken for which of the net's."""
+    pairs = [f"'{found}' for '{wanted}'" for found, wanted in names.items()]
+    if pairs:
+        warnings.warn(Note(f"{where}: took layer {', '.join(pairs[:3])}{', …' if pairs[3:] else ''}"), stacklevel=2)
+
+
 def copy_weights(pairs: Iterable[Pair], where: str) -> None:
     """Copies the blobs of pairs that `check_weights` found."""
+    pairs = list(pairs)
+    names = {source.name: layer.spec.name for source, layer in pairs}
+    note_renamed(where, {found: wanted for found, wanted in names.items() if found != wanted})
     for source, layer in pairs:
         for name, blob in zip(layer.blob_names, source.blobs, strict=True):
             values = torch.from_numpy(blob_to_array(blob, f"{where}: layer '{source.name}'"))
@@ -70,8 +95,9 @@ def stored_blobs(layer: Layer, diff: bool) -> "Iterator[schema.BlobProto]":
 def _paired(layers: Sequence[Layer], stored: "Sequence[schema.LayerParameter]") -> tuple[list[Pair], list[Layer]]:
     """Stored layers with those that they are for, and the layers with blobs that none is for."""
     sources, targets = defaultdict(list), defaultdict(list)
+    names = renamed([layer.spec.name for layer in layers if layer.blob_names], [source.name for source in stored])
     for source in stored:
-        sources[source.name].append(source)
+        sources[names.get(source.name, source.name)].append(source)
     for layer in layers:
         targets[layer.spec.name].append(layer)
     pairs: list[Pair] = []

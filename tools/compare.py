@@ -31,13 +31,13 @@ def main(arguments: argparse.Namespace) -> int:
     with ExitStack() as opened:
         a = opened.enter_context(open_dump(arguments.a))
         solver, prototxt = read_solver(arguments)
-        net = load_net(arguments, prototxt)
+        net = filled_net(arguments, prototxt)
         taken = () if arguments.b or arguments.input else recorded_inputs(net, a)
         machine = find_machine(arguments, net, a)
         if machine:
             opened.enter_context(computing_as(net, machine.profile))
         b = opened.enter_context(open_dump(arguments.b)) if arguments.b else live_dump(arguments, net, a)
-        order = NetworkOrder(a.names, b.names, net.param if net else read_layers(arguments, prototxt))
+        order = NetworkOrder(a.names, b.names, net.param if net else read_layers(prototxt, variant(arguments)))
         limits = Limits(arguments.max_ulp, arguments.rtol, arguments.atol)
         comparison = compare_dumps(a, b, order, limits, arguments.common, taken)
         origins = Diagnosis(comparison, a, b, order, net, solver).origins()
@@ -65,7 +65,8 @@ def check(arguments: argparse.Namespace) -> None:
     filled = arguments.weights is not None or arguments.seed is not None
     if arguments.engine == AUTO and arguments.solver and arguments.b is None:
         return check_training(arguments)
-    if arguments.b is None and not (arguments.prototxt and filled):
+    shown = arguments.prototxt or arguments.solver or arguments.weights
+    if arguments.b is None and not (shown and filled):
         raise InputError("expected a second dump, or a net to compute it: --prototxt with --weights or --seed")
     if arguments.engine == AUTO and arguments.b is not None:
         raise InputError(f"--engine {AUTO}: expected one dump and a net, found two dumps")
@@ -75,7 +76,7 @@ def check(arguments: argparse.Namespace) -> None:
     for name, value in limits.items():
         if not value >= 0:  # nor NaN
             raise InputError(f"--{name}: expected a number of at least 0, found {value}")
-    if filled and not arguments.prototxt:
+    if filled and not shown:
         raise InputError("--weights and --seed: expected --prototxt with them, found none")
 
 
@@ -104,27 +105,33 @@ def find_trainer(arguments: argparse.Namespace) -> int:
 
 
 def read_solver(arguments: argparse.Namespace) -> tuple:
-    """(solver, the net's prototxt): what --solver and --prototxt name."""
+    """(solver, the net's text): what --solver and --prototxt name; a solver's net in the state it is trained in."""
+    from cpm_repro.convert.weights import Prototxt
+    from cpm_repro.training import plan
     from cpm_repro.training.solver import check_solver
     from prototxt_import.formats import prototxt
 
+    given = Prototxt(prototxt.read_text(arguments.prototxt), str(arguments.prototxt)) if arguments.prototxt else None
     if arguments.solver is None:
-        return None, arguments.prototxt
+        return None, given
     solver = prototxt.read_solver(arguments.solver)
     check_solver(solver, str(arguments.solver))
-    name = solver.train_net or solver.net
-    return solver, arguments.prototxt or (arguments.solver.resolve().parent / name if name else None)
+    if given:
+        return solver, given
+    plan.check_nets(solver, str(arguments.solver))
+    net = plan.net_in_phase(solver, arguments.solver, variant(arguments).phase)
+    return solver, Prototxt(prototxt.format_prototxt(net.param), net.where)
 
 
-def load_net(arguments: argparse.Namespace, prototxt: Path | None):
+def filled_net(arguments: argparse.Namespace, prototxt):
     """The net with its weights, if there are any."""
-    from prototxt_import.net import load_net
+    from cpm_repro.convert.weights import net_of
 
-    if prototxt is None or (arguments.weights is None and arguments.seed is None):
+    if arguments.weights is None and arguments.seed is None:
         return None
     engine = "exact" if arguments.engine == AUTO else arguments.engine
-    options = variant(arguments).options
-    return load_net(prototxt, arguments.weights, engine=engine, seed=arguments.seed, **options).to(arguments.device)
+    how = (arguments.seed, arguments.channel_order, variant(arguments), engine)
+    return net_of(arguments.weights, prototxt, *how).to(arguments.device)
 
 
 def find_machine(arguments: argparse.Namespace, net, a):
@@ -135,15 +142,11 @@ def find_machine(arguments: argparse.Namespace, net, a):
     return find_machine(a, net, NetworkOrder(a.names, (), net.param)) if arguments.engine == AUTO else None
 
 
-def read_layers(arguments: argparse.Namespace, prototxt: Path | None):
+def read_layers(prototxt, asked):
     """The net's layers only, with Caffe's Splits."""
-    from prototxt_import.formats.prototxt import read_text
     from prototxt_import.graph import filter_net, insert_splits
 
-    if prototxt is None:
-        return None
-    asked = variant(arguments)
-    return insert_splits(filter_net(asked.of(read_text(prototxt), str(prototxt)), asked.phase))
+    return insert_splits(filter_net(asked.of(*prototxt), asked.phase)) if prototxt else None
 
 
 def variant(arguments: argparse.Namespace):
@@ -164,7 +167,8 @@ def live_dump(arguments: argparse.Namespace, net, a):
     inputs = read_npz(where) if arguments.input else {name: a.read(name) for name in recorded_inputs(net, a)}
     arrays = dump_net(net, inputs, arguments.gradients, str(where))
     shown = ", ".join(described(name, arrays[name]) for name in net.input_shapes)
-    return dump_of(f"{arguments.prototxt}, run now on {shown} of {where}", arrays)
+    net_file = arguments.prototxt or arguments.solver or arguments.weights
+    return dump_of(f"{net_file}, run now on {shown} of {where}", arrays)
 
 
 def recorded_inputs(net, a) -> tuple[str, ...]:
@@ -195,8 +199,9 @@ def arguments_parser() -> argparse.ArgumentParser:
     net = parser.add_argument_group("the net")
     net.add_argument("--prototxt", metavar="P", type=Path, help="names the layers, and their order")
     start = net.add_mutually_exclusive_group()
-    start.add_argument("--weights", metavar="W", type=Path, help=".caffemodel or .caffemodel.h5")
+    command_line.add_weights(start)
     start.add_argument("--seed", metavar="N", type=int, help="fill the weights as Caffe does with this random_seed")
+    command_line.add_channel_order(net)
     net.add_argument("--input", metavar="I.npz", type=Path, help="an array for each input blob (default: those in A)")
     net.add_argument("--gradients", action="store_true", help="run backward too")
     command_line.add_variant(net)

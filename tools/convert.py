@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     weights = parser.add_mutually_exclusive_group(required=True)
-    weights.add_argument("--weights", metavar="W", type=Path, help="what to convert")
+    command_line.add_weights(weights, "what to convert")
     command_line.add_model(weights)
     parser.add_argument("--prototxt", metavar="P", type=Path, help="its net; not needed where the weights have it")
     parser.add_argument(
@@ -63,12 +63,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         required=True,
         help="what to write",
     )
-    parser.add_argument(
-        "--channel-order",
-        choices=("bgr", "rgb"),
-        help="the colours' order that the weights were trained on; rgb swaps the first convolutions' red and blue, so "
-        "that the result takes BGR (default: bgr for Caffe's weights and this project's)",
-    )
+    command_line.add_channel_order(parser)
     command_line.add_variant(parser)
     for name, what in (("--target-dist", "D"), ("--sigma-center", "S")):
         parser.add_argument(

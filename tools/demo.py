@@ -3,7 +3,7 @@
 Written: the poses drawn on the pictures, the belief maps of every stage, and all joints as JSON and CSV. Each picture
 shows one person, where --center and --scale say, or those in --boxes, or everybody whom a person detector
 (--person-prototxt, --person-weights) finds in it. Pictures are turned upright first, as their EXIF says. Networks get
-BGR, as Caffe's do; weights that were trained on RGB go through `tools/convert.py --channel-order rgb` first.
+BGR, as Caffe's do; of weights that were trained on RGB --channel-order says so.
 """
 
 import argparse
@@ -48,8 +48,8 @@ python tools/demo.py build/demo/people/images/00099[1235].jpg --fast \\
 
 def person_detector(arguments: argparse.Namespace) -> "Net | None":
     """The network of --person-prototxt and --person-weights, if they are given."""
+    from cpm_repro.convert.weights import net_of
     from cpm_repro.inference.person_detection import detector_stride
-    from prototxt_import.net import load_net
 
     prototxt, weights = arguments.person_prototxt, arguments.person_weights
     if prototxt is None and weights is None:
@@ -58,7 +58,7 @@ def person_detector(arguments: argparse.Namespace) -> "Net | None":
         raise InputError("the person detector: expected --person-prototxt and --person-weights, found only one of them")
     if arguments.center:
         raise InputError("--center: expected no person detector beside it, which finds the centres itself, found one")
-    detector = load_net(prototxt, weights, engine=arguments.engine)
+    detector = net_of(weights, prototxt, engine=arguments.engine)
     detector_stride(detector, str(prototxt))
     return detector.to(arguments.device)
 

@@ -29,13 +29,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 def dump_net(arguments: argparse.Namespace) -> dict:
     from cpm_repro.compare import dump
+    from cpm_repro.convert.weights import net_of
     from cpm_repro.npz import read_npz
-    from prototxt_import.net import load_net
 
     inputs = read_npz(arguments.input)
-    variant = command_line.variant(arguments)
-    how = {"engine": arguments.engine, "seed": arguments.seed, **variant.options}
-    net = load_net(arguments.prototxt, arguments.weights, **how)
+    how = (arguments.seed, arguments.channel_order, command_line.variant(arguments), arguments.engine)
+    net = net_of(arguments.weights, arguments.prototxt, *how)
     return dump.dump_net(net.to(arguments.device), inputs, arguments.gradients, str(arguments.input))
 
 
@@ -52,9 +51,9 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, NET_EXAMPLE + DATA_EXAMPLE.lstrip())
     kinds = parser.add_subparsers(dest="what", required=True)
     net = command_line.add_subparser(kinds, "net", "every blob of a net, and every gradient", NET_EXAMPLE)
-    net.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the net")
+    net.add_argument("--prototxt", metavar="P", type=Path, help="the net; not needed where the weights have it")
     start = net.add_mutually_exclusive_group(required=True)
-    start.add_argument("--weights", metavar="W", type=Path, help=".caffemodel or .caffemodel.h5")
+    command_line.add_weights(start)
     start.add_argument("--seed", metavar="N", type=int, help="fill the weights as Caffe does with this random_seed")
     net.add_argument("--input", metavar="I.npz", type=Path, required=True, help="an array for each input blob")
     net.add_argument(
@@ -62,6 +61,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="backward too, from the losses and from arrays called <output>.diff in the input",
     )
+    command_line.add_channel_order(net)
     command_line.add_variant(net)
     command_line.add_engine(net)
     data = command_line.add_subparser(kinds, "data", "samples of a net's CPMData layer", DATA_EXAMPLE)

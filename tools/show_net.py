@@ -14,16 +14,17 @@ python tools/show_net.py build/demo/models/deploy.prototxt \\
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from cpm_repro.convert.weights import net_of
     from cpm_repro.figures import sheet
     from cpm_repro.figures.network import draw_network
     from cpm_repro.network import summary
     from prototxt_import.files import replacing
-    from prototxt_import.net import load_net
 
     if arguments.out:
         sheet.check_format(arguments.out)
     command_line.use_model(arguments, "weights")
-    net = load_net(arguments.prototxt, arguments.weights, **command_line.variant(arguments).options)
+    how = {"channel_order": arguments.channel_order, "variant": command_line.variant(arguments)}
+    net = net_of(arguments.weights, arguments.prototxt, **how)
     layers = summary.summarize_layers(net)
     stages = summary.summarize_stages(net, layers)
     print(summary.layer_table(layers))
@@ -36,16 +37,19 @@ def main(arguments: argparse.Namespace) -> None:
         with replacing(arguments.json) as temporary:
             temporary.write_text(json.dumps(summary.as_json(layers, stages), indent=1) + "\n")
     if arguments.out:
-        name = net.param.name or arguments.prototxt.stem
+        name = net.param.name or (arguments.prototxt or arguments.weights).stem
         sheet.save(draw_network(layers, stages, f"{name}: {summary.total_line(layers)}"), arguments.out)
 
 
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
-    net = parser.add_mutually_exclusive_group(required=True)
-    net.add_argument("prototxt", metavar="P", type=Path, nargs="?", help="the net")
+    net = parser.add_mutually_exclusive_group()
+    net.add_argument(
+        "prototxt", metavar="P", type=Path, nargs="?", help="the net; not needed where the weights have it"
+    )
     command_line.add_model(net)
-    parser.add_argument("--weights", metavar="W", type=Path, help="show its weights' ranges too")
+    command_line.add_weights(parser, "show its weights' ranges too")
+    command_line.add_channel_order(parser)
     command_line.add_variant(parser)
     command_line.add_out(parser, "the drawing, .png, .svg or .pdf", required=False)
     parser.add_argument("--json", metavar="R.json", type=Path, help="both tables as JSON")

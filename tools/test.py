@@ -14,12 +14,14 @@ python tools/test.py --model build/demo/models/train.prototxt --phase TRAIN \\
 def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.caffe_commands.ready_net import ready_net
     from cpm_repro.caffe_commands.scores import scored
+    from cpm_repro.convert.stored_weights import read_weights
     from cpm_repro.samples.data_layer import DataOptions
 
     options = DataOptions(arguments.threads, arguments.device)
+    stored = read_weights(arguments.weights, arguments.channel_order)
     state = (arguments.state_stages, arguments.level)
     with ready_net(
-        arguments.model, arguments.phase, arguments.weights, *state, arguments.engine, options, arguments.seed
+        arguments.model, arguments.phase, stored, *state, arguments.engine, options, arguments.seed
     ) as ready:
         print("\n".join(ready.said))
         for line in scored(ready, arguments.iterations):
@@ -29,7 +31,8 @@ def main(arguments: argparse.Namespace) -> None:
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     parser.add_argument("--model", metavar="P.prototxt", type=Path, required=True, help="the net")
-    parser.add_argument("--weights", metavar="W.caffemodel", type=Path, required=True, help="its weights")
+    command_line.add_weights(parser, required=True)
+    command_line.add_channel_order(parser)
     parser.add_argument(
         "--iterations", metavar="N", type=command_line.positive_integer, default=50, help="batches (default: 50)"
     )

@@ -33,6 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     options = Options(
         weights=arguments.weights,
+        channel_order=arguments.channel_order,
         snapshot=arguments.snapshot,
         engine=arguments.engine,
         device=arguments.device,
@@ -89,8 +90,9 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     parser.add_argument("--solver", metavar="S.prototxt", type=Path, required=True, help="the solver")
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--weights", metavar="W.caffemodel", type=Path, help="start from these weights (finetuning)")
+    command_line.add_weights(start, "start from these (finetuning)")
     start.add_argument("--snapshot", metavar="S.solverstate", type=Path, help="continue from this solver state")
+    command_line.add_channel_order(parser)
     parser.add_argument(
         "--srand", metavar="N", type=int, default=1, help="seed of the data layer's rand() (default: 1)"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from cpm_kernels.samples.rand import GlibcRand
+from cpm_repro.convert.stored_weights import StoredWeights
 from cpm_repro.samples.data_layer import DataOptions
 from cpm_repro.samples.data_layers import DataLayers, Opening, open_data_layers
 from cpm_repro.training.plan import add_state, in_phase
@@ -15,7 +16,6 @@ from cpm_repro.training.watch.net_log import device_line, net_lines, weights_lin
 from prototxt_import.engine import make_engine
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
-from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import read_net
 from prototxt_import.net import Net
 from prototxt_import.operations import Operations
@@ -34,7 +34,7 @@ class ReadyNet:
 def ready_net(
     model: Path,
     phase: str,
-    weights: Path | None = None,
+    weights: StoredWeights | None = None,
     stages: Sequence[str] = (),
     level: int | None = None,
     engine: str | Operations = "fast",
@@ -42,14 +42,14 @@ def ready_net(
     seed: int = 1,
     source_line: int = 279,
 ) -> Iterator[ReadyNet]:
-    """The net of a prototxt in that phase and state, filled from `seed` and then from a caffemodel; InputErrors name
+    """The net of a prototxt in that phase and state, filled from `seed` and then from `weights`; InputErrors name
     the file that is wrong. source_line: where caffe.cpp says which device it uses."""
     options = options or DataOptions()
     state = schema.NetState()
     add_state(state, stages, level)
     spec = in_phase(read_net(model), phase, state, f"net file: {model}", str(model), model.resolve().parent)
     opening = Opening(spec.folder, phase, 1, GlibcRand(1), options)
-    made, stored = make_engine(engine), None if weights is None else read_caffemodel(weights)
+    made = make_engine(engine)
     torch.manual_seed(seed)
     with open_data_layers(spec.layers, opening, spec.where) as data:
         try:
@@ -58,7 +58,6 @@ def ready_net(
             raise InputError(f"{model}: {error}") from None
         data.start(net)
         said = [device_line(options.device, source_line), *net_lines(spec, net, data, set())]
-        if weights is not None and stored is not None:
-            net.load_weights(stored, str(weights))
-            said += weights_lines(weights, stored, [net])
+        if weights is not None:
+            said += weights_lines(weights.path, weights.finetune(net), net)
         yield ReadyNet(net, data, said)

@@ -4,7 +4,7 @@ CPM, Caffe and OpenCV order colours B, G, R; PyTorch's own models order them R, 
 shapes, and a net with the wrong order gives plausible maps that are worse, so nothing but the person knows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -16,9 +16,10 @@ from prototxt_import.net import Net
 _RED_AND_BLUE_SWAPPED = (2, 1, 0)
 
 
-def swap_red_and_blue(net: Net) -> list[str]:
+def swap_red_and_blue(net: Net, only: Collection[str] | None = None) -> list[str]:
     """Swaps in place the weights that meet the first and third channel of the net's first input; returns the layers.
 
+    only: leaves alone what layers of other names have.
     InputError if that input has no three channels, or a layer reads it whose weights have no channel to swap.
     """
     image, shape = next(iter(net.input_shapes.items()))
@@ -33,6 +34,7 @@ def swap_red_and_blue(net: Net) -> list[str]:
         tops: Sequence[Channels | None] = [None] * len(layer.spec.top)
         if not orders.keys().isdisjoint(layer.spec.bottom):
             blobs, tops = layer.reorder(orders.get(layer.spec.bottom[0], ()))
+            blobs = blobs if only is None or layer.spec.name in only else {}
             for name, values in blobs.items():
                 _set_once(layer.owner(name), values, seen)
             swapped += [layer.own_name] if blobs else []

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from cpm_repro.array_comparison import ArrayComparison, compare_arrays
+from cpm_repro.needing import needing
 from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
@@ -20,7 +21,6 @@ from prototxt_import.layers.layer import Layer, Shape
 from prototxt_import.layers.normalization import LRN
 from prototxt_import.net import Net
 
-from .needing import needing
 from .weights import load
 
 Arrays = Mapping[str, np.ndarray]

@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from cpm_repro.needing import needing
 from prototxt_import.files import InputError, replacing
 from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
 
 from . import python_forks as _forks  # noqa: F401  importing it registers them
 from . import python_functions
-from .needing import needing
 from .python_layers import Lines, writer_of
 
 _STAGE = re.compile(r"_stage(\d+)$")

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from cpm_repro.needing import needing
 from cpm_repro.npz import check_members, read_npz
 from prototxt_import.files import InputError, read_bytes
-
-from .needing import needing
 
 FORMAT = "cpm_repro.net.1"
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"

@@ -13,23 +13,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from cpm_repro.models import zoo
+from cpm_repro.needing import needing
 from prototxt_import.deployment import DEFAULT, Variant
-from prototxt_import.files import InputError, first_five, replacing
-from prototxt_import.formats import schema
-from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel, write_hdf5
-from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_text
+from prototxt_import.files import InputError, replacing
+from prototxt_import.formats.caffemodel import write_caffemodel, write_hdf5
+from prototxt_import.formats.prototxt import parse_net, read_text
 from prototxt_import.layers.layer import Shape
-from prototxt_import.net import Net, load_net
+from prototxt_import.net import Net
 from prototxt_import.operations import Operations
 
 from .channel_order import swap_red_and_blue
 from .exported_program import save_program
-from .needing import needing
 from .python_export import save_python
-from .state_dicts import FORMAT, is_state_dict, read_state_dict
+from .state_dicts import FORMAT, StateDict
+from .stored_weights import StoredWeights, read_weights
 
 
 @contextmanager
@@ -147,109 +146,78 @@ class Model(NamedTuple):
     swapped: list[str]
 
 
+class Prototxt(NamedTuple):
+    """A net's text, and how messages name its place."""
+
+    text: str
+    where: str
+
+
 def read_model(
     weights: Path,
-    prototxt: Path | None = None,
+    prototxt: Path | Prototxt | None = None,
     channel_order: str | None = None,
     variant: Variant = DEFAULT,
     engine: str | Operations = "fast",
 ) -> Model:
     """The net of these weights, in the variant of its prototxt that is asked for.
 
-    weights: `.caffemodel`, `.caffemodel.h5`, or a state_dict (see `state_dicts`), whatever its name ends in. Without a
-    prototxt the net is the file's own: Caffe's weights have it, and what this project wrote. channel_order: "bgr" or
-    "rgb", what the weights were trained on. Caffe's and this project's are BGR unless said otherwise; a state_dict from
-    elsewhere must say. InputError names what does not fit.
+    weights: whatever `read_weights` reads; every layer has to find its own there. Without a prototxt the net is the
+    file's own: Caffe's weights have it, and what this project wrote. channel_order: "bgr" or "rgb", what the weights
+    were trained on. Caffe's and this project's are BGR unless said otherwise; a state_dict from elsewhere must say.
+    InputError names what does not fit.
     """
-    if is_state_dict(weights):
-        net, text = _net_of_state_dict(weights, prototxt, channel_order, variant, engine)
-    elif prototxt is None:
-        net, text = _net_of_caffemodel(weights, variant, engine)
-    else:
-        text = variant.text_of(read_text(prototxt), str(prototxt))
-        net = load_net(prototxt, weights, engine=engine, **variant.options)
-    with naming(prototxt or weights):
+    stored = read_weights(weights, channel_order)
+    text, where = _prototxt_of(stored) if prototxt is None else _read(prototxt)
+    stored.check_colours()
+    try:
+        text = variant.text_of(text, where)
+        with naming(where):
+            net = Net(parse_net(text, where), variant.phase, engine, only_shapes=True)
+        stored.check_whole(net)
+        with naming(where):
+            net.allocate()
+    except InputError as error:
+        if prototxt is None and not isinstance(stored.content, StateDict):
+            raise InputError(f"{error}; expected a deploy prototxt beside it, found none (--prototxt)") from None
+        raise
+    stored.load(net)
+    net.trained.update(stored.content.trained if isinstance(stored.content, StateDict) else {})
+    with naming(where):
         return Model(net, text, swap_red_and_blue(net) if channel_order == "rgb" else [])
 
 
-def _net_of_caffemodel(path: Path, variant: Variant, engine: str | Operations) -> tuple[Net, str]:
-    """The net that Caffe wrote beside its weights; an HDF5 file has none."""
-    stored = _stored(path)
-    param = schema.NetParameter()
-    param.CopyFrom(stored)
-    for layer in param.layer:
-        del layer.blobs[:]
-    if not any(layer.type for layer in param.layer):
-        raise InputError(f"{path}: expected a prototxt with weights that lack their net, found none (--prototxt)")
-    try:
-        text = variant.text_of(format_prototxt(param), str(path))
-        with naming(path):
-            net = Net(parse_net(text, str(path)), variant.phase, engine, only_shapes=True)
-            net.check_weights(stored, str(path), every_layer=True)
-            net.allocate()
-    except InputError as error:
-        raise InputError(f"{error}; expected a deploy prototxt beside it, found none (--prototxt)") from None
-    net.load_weights(stored, str(path))
-    return net, text
-
-
-def _stored(path: Path) -> schema.NetParameter:
-    try:
-        return read_caffemodel(path)
-    except InputError as error:
-        kinds = "a .caffemodel, .caffemodel.h5, .pt, .safetensors, .npz or a torch checkpoint"
-        raise InputError(f"{path}: expected weights ({kinds}), found a file of none of them: {error}") from None
-
-
-def _net_of_state_dict(
-    path: Path, prototxt: Path | None, channel_order: str | None, variant: Variant, engine: str | Operations
-) -> tuple[Net, str]:
-    state, own, trained = read_state_dict(path)
-    if own is None and prototxt is None:
-        raise InputError(f"{path}: expected a prototxt with a state_dict that is not of this project, found none")
-    if own is None and channel_order is None:
-        raise InputError(
-            f"{path}: expected the colours' order that the weights were trained on (--channel-order bgr or rgb), "
-            "which a state_dict that is not of this project does not say, found none"
-        )
-    text, where = (own or "", path) if prototxt is None else (read_text(prototxt), prototxt)
-    text = variant.text_of(text, str(where))
-    net = _filled(parse_net(text, str(where)), where, state, path, variant.phase, engine)
-    net.trained.update(trained)
-    return net, text
-
-
-def _filled(
-    param: schema.NetParameter,
-    where: str | os.PathLike[str],
-    state: Mapping[str, object],
-    path: str | os.PathLike[str],
-    phase: str,
-    engine: str | Operations,
+def net_of(
+    weights: Path | None,
+    prototxt: Path | Prototxt | None,
+    seed: int | None = None,
+    channel_order: str | None = None,
+    variant: Variant = DEFAULT,
+    engine: str | Operations = "fast",
 ) -> Net:
-    """The net of `param`, which lies in the file `where`, with the tensors of the file `path`, whose names do
-    without `layers.`. InputError lists the first five differences, before the net takes any memory."""
+    """What the tools' --weights, --prototxt and --channel-order name; without weights the fillers' net, from `seed`."""
+    if weights is not None:
+        return read_model(weights, prototxt, channel_order, variant, engine).net
+    if prototxt is None:
+        raise InputError("the network: expected --prototxt or weights that carry their net (--weights), found neither")
+    text, where = _read(prototxt)
+    param = variant.of(text, where)
     with naming(where):
-        net = Net(param, phase, engine, only_shapes=True)
-    _check_shapes({name.removeprefix("layers."): value for name, value in net.state_dict().items()}, state, path)
-    with naming(where):
-        net.allocate()
-    with torch.no_grad():
-        for name, value in net.state_dict().items():
-            value.copy_(state[name.removeprefix("layers.")])
-    return net
+        return Net(param, variant.phase, engine, seed)
 
 
-def _check_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, object], path: str | os.PathLike[str]) -> None:
-    shapes = {name: tuple(v.shape) if isinstance(v, Tensor) else type(v).__name__ for name, v in found.items()}
-    differences = [
-        f"blob '{name}': expected shape {tuple(value.shape)}, as the prototxt has, found {shapes.get(name, 'none')}"
-        for name, value in wanted.items()
-        if shapes.get(name) != tuple(value.shape)
-    ]
-    differences += [f"expected no blob '{name}', which the prototxt lacks, found one" for name in found.keys() - wanted]
-    if differences:
-        raise InputError(f"{path}: {first_five(differences)}")
+def _read(prototxt: Path | Prototxt) -> Prototxt:
+    return prototxt if isinstance(prototxt, Prototxt) else Prototxt(read_text(prototxt), str(prototxt))
+
+
+def _prototxt_of(stored: StoredWeights) -> Prototxt:
+    """The net that the file itself has."""
+    text, path = stored.prototxt, stored.path
+    if text is None and not isinstance(stored.content, StateDict):
+        raise InputError(f"{path}: expected a prototxt with weights that lack their net, found none (--prototxt)")
+    if text is None:
+        raise InputError(f"{path}: expected a prototxt with a state_dict that is not of this project, found none")
+    return Prototxt(text, str(path))
 
 
 def convert(

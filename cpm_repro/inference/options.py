@@ -41,8 +41,9 @@ def add_testing_options(to: argparse.ArgumentParser, stage: str = "--stage") -> 
         "--prototxt", metavar="P", type=Path, help="the deploy network; not needed where the weights have it"
     )
     weights = to.add_mutually_exclusive_group()
-    weights.add_argument("--weights", metavar="W", type=Path, help="its weights, .caffemodel, .pt, .safetensors, …")
+    command_line.add_weights(weights)
     weights.add_argument("--seed", metavar="N", type=int, help="no weights: what its fillers give, before any training")
+    command_line.add_channel_order(to)
     command_line.add_variant(to, stage)
     to.add_argument(
         "--scales",
@@ -75,21 +76,18 @@ def add_testing_options(to: argparse.ArgumentParser, stage: str = "--stage") -> 
 
 def network(arguments: argparse.Namespace) -> "Net":
     """The network that these options name, with its weights, on its device; InputErrors name the files."""
-    from cpm_repro.convert.weights import load
-    from prototxt_import.net import load_net
+    from cpm_repro.convert.weights import net_of
 
     model = command_line.use_model(arguments, "prototxt", "weights", "seed")
-    options = command_line.variant(arguments).options
-    if arguments.weights is not None:  # a prototxt is needed only where they lack their net
-        net = load(arguments.weights, arguments.prototxt, engine=arguments.engine, **options).to(arguments.device)
-        net.trained.update(model.trained if model else {})
-        return net
-    if arguments.prototxt is None or arguments.seed is None:
+    if arguments.weights is None and (arguments.prototxt is None or arguments.seed is None):
         given = [name for name in ("prototxt", "weights", "seed") if getattr(arguments, name) is not None]
         found = f"only --{given[0]}" if given else "none of them"
         raise InputError(f"the network: expected --prototxt and --weights (or --seed), or --model, found {found}")
-    net = load_net(arguments.prototxt, engine=arguments.engine, seed=arguments.seed, **options)
-    return net.to(arguments.device)
+    how = {"seed": arguments.seed, "channel_order": arguments.channel_order, "engine": arguments.engine}
+    how["variant"] = command_line.variant(arguments)
+    net = net_of(arguments.weights, arguments.prototxt, **how).eval().to(arguments.device)
+    net.trained.update(model.trained if model else {})
+    return net
 
 
 def protocol(

@@ -12,7 +12,7 @@ from cpm_kernels.exact.random import CaffeRandom
 from prototxt_import.files import InputError, read_bytes
 from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import blob_to_array
-from prototxt_import.formats.caffemodel import parse_message
+from prototxt_import.formats.messages import parse_message
 
 
 class DatumTransformer:

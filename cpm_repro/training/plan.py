@@ -72,6 +72,16 @@ def training_net(param: schema.SolverParameter, solver_path: Path) -> SolverNet:
     return _net(param, solver_path, field, 0, "TRAIN", param.train_state)
 
 
+def net_in_phase(param: schema.SolverParameter, solver_path: Path, phase: str) -> SolverNet:
+    """The net that a checked solver trains, in that phase; in TEST the first that it tests, if it tests any."""
+    if phase == "TRAIN":
+        return training_net(param, solver_path)
+    if param.test_iter:
+        return testing_nets(param, solver_path)[0]
+    field = next(name for name in _TRAIN_FIELDS if param.HasField(name))
+    return _net(param, solver_path, field, 0, phase, schema.NetState())
+
+
 def testing_nets(param: schema.SolverParameter, solver_path: Path) -> list[SolverNet]:
     """The nets that it tests, in Caffe's order: those that the solver holds, those of files, and for what test_iter
     there is beyond these the training net's file again; each with its test_state."""

@@ -9,12 +9,12 @@ import torch
 
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.samples.rand import GlibcRand
+from cpm_repro.convert.stored_weights import read_weights
 from cpm_repro.samples.data_layer import DataOptions
 from cpm_repro.samples.data_layers import DataLayers, Opening, open_data_layers
 from cpm_repro.samples.timeline import Timeline
 from prototxt_import.engine import make_engine
 from prototxt_import.files import InputError
-from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.net import Net
 from prototxt_import.operations import Operations
 from prototxt_import.share import WHOLE_BATCH, Share
@@ -35,8 +35,9 @@ DEFAULT_SEED = 1  # for solvers without random_seed: Caffe would take the time o
 class Options:
     """How to train, beyond what the solver prototxt says.
 
-    weights: a `.caffemodel` to start from, instead of those that the solver names; snapshot: a `.solverstate` to
-    continue, whose weights come before either; srand: seed of the data layer's rand() (the original's is never seeded:
+    weights: to start from, instead of those that the solver names, in any file that `read_weights` reads;
+    channel_order: "bgr" or "rgb", what they were trained on; snapshot: a `.solverstate` to continue, whose weights come
+    before either; srand: seed of the data layer's rand() (the original's is never seeded:
     1); threads, profile and skip_bad: the data layer's, see DataOptions. trace: a `.npz` to record the run in. A run
     that continues goes on with the data and random numbers where the snapshot left them; resume_like_caffe: both start
     over, as the original's do. recompute: backward computes the feature extractors' blobs again, which takes less
@@ -60,6 +61,7 @@ class Options:
     overwrite: bool = False
     stages: Sequence[str] = ()
     level: int | None = None
+    channel_order: str | None = None
 
 
 def prepare(solver_path: Path, options: Options, share: Share = WHOLE_BATCH) -> Training:
@@ -157,10 +159,10 @@ def _start_from(solver: SGDSolver, tests: Sequence[TestNet], plan: Plan, options
         return net_log.resuming_lines(options.snapshot)
     lines, nets = [], [solver.net, *(test.net for test in tests)]
     for path in plan.weights if options.weights is None else [options.weights]:
-        stored = read_caffemodel(path)
+        weights = read_weights(path, options.channel_order)
+        lines.append(net_log.finetuning_line(path))
         for net in nets:
-            net.load_weights(stored, str(path))
-        lines += net_log.finetuning_lines(path, stored, nets)
+            lines += net_log.weights_lines(path, weights.finetune(net), net)
     return lines
 
 

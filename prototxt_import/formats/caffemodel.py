@@ -4,20 +4,18 @@ Weights stay a NetParameter, so that what this project does not know (unknown fi
 """
 
 import os
-from typing import TypeVar
 
 import h5py
 import numpy as np
-from google.protobuf.message import DecodeError, Message
 
 from prototxt_import.files import InputError, read_bytes, replacing
 
 from . import schema
 from .blobs import array_to_blob, blob_to_array, check_blob, diff_to_array
 from .hdf5 import MAGIC, Hdf5Reader, reading_hdf5, writing_hdf5
+from .messages import parse_message
+from .solverstate import refuse_solverstate
 from .upgrade import upgrade_net
-
-_Message = TypeVar("_Message", bound=Message)
 
 
 def read_caffemodel(path: str | os.PathLike[str]) -> schema.NetParameter:
@@ -26,6 +24,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> schema.NetParameter:
     Raises InputError for a file that is truncated, is no caffemodel, or declares shapes its values do not fill.
     """
     content = read_bytes(path)
+    refuse_solverstate(path, content)
     net = _read_hdf5(path) if content.startswith(MAGIC) else parse_message(content, schema.NetParameter, path)
     for index, name in enumerate([layer.name for layer in net.layer] + [layer.name for layer in net.layers]):
         if isinstance(name, bytes):  # as protobuf gives a string that is not UTF-8
@@ -76,17 +75,6 @@ def _check_hdf5_names(path: str | os.PathLike[str], net: schema.NetParameter) ->
         if taken or (layer.blobs and not all(parts)):
             found = f"'{taken[0]}', which is a blob" if taken else "an empty part"
             raise InputError(f"{path}: layer '{layer.name}': expected a name that HDF5 can hold, found {found}")
-
-
-def parse_message(content: bytes, message: type[_Message], path: str | os.PathLike[str]) -> _Message:
-    """A binary protobuf message of that class; InputError if the bytes are not one."""
-    try:
-        return message.FromString(content)
-    except DecodeError:
-        raise InputError(
-            f"{path}: expected a binary {message.__name__} message, "
-            f"found {len(content)} bytes that end too early or are not one"
-        ) from None
 
 
 def _read_hdf5(path: str | os.PathLike[str]) -> schema.NetParameter:

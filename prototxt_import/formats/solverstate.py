@@ -1,6 +1,8 @@
 """Reads and writes solver states: `.solverstate`, a binary SolverState, and `.solverstate.h5` (sgd_solver.cpp)."""
 
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -9,8 +11,11 @@ from prototxt_import.files import InputError, read_bytes, replacing
 
 from . import schema
 from .blobs import array_to_blob, blob_to_array
-from .caffemodel import parse_message
 from .hdf5 import MAGIC, Hdf5Reader, reading_hdf5, writing_hdf5
+from .messages import parse_message
+
+_ITERATION = b"\x08"
+"""How a binary SolverState begins: the tag of its first field, `iter`, which no NetParameter begins with."""
 
 
 def read_solverstate(path: str | os.PathLike[str]) -> schema.SolverState:
@@ -27,6 +32,32 @@ def read_solverstate(path: str | os.PathLike[str]) -> schema.SolverState:
     if isinstance(state.learned_net, bytes):  # as protobuf gives a string that is not UTF-8
         raise InputError(f"{path}: expected learned_net in UTF-8, found {state.learned_net[:40]!r}")
     return state
+
+
+def refuse_solverstate(path: str | os.PathLike[str], content: bytes) -> None:
+    """InputError if the file, whose bytes these are, is a solver state where weights are expected; it says which file
+    has them: what the state names, beside it, or else the `.caffemodel` of the state's own name."""
+    state = _state_if_any(path, content)
+    if state is None:
+        return
+    path = Path(path)
+    own_name = path.with_name(path.name.replace(".solverstate", ".caffemodel"))
+    places = [path.parent / Path(state.learned_net).name] if state.learned_net else []
+    there = next((place for place in (*places, own_name) if place != path and place.is_file()), None)
+    hint = f"its weights are in {there}" if there else "the weights that belong to it are not beside it"
+    named = f", which names '{state.learned_net}'" if state.learned_net and there not in places else ""
+    raise InputError(f"{path}: expected weights, found a solver state of iteration {state.iter}{named}: {hint}")
+
+
+def _state_if_any(path: str | os.PathLike[str], content: bytes) -> schema.SolverState | None:
+    """A solver state begins with its iteration, where weights have a name; in HDF5 weights lie in `/data`."""
+    with suppress(InputError):
+        if content.startswith(_ITERATION):
+            return read_solverstate(path)
+        if content.startswith(MAGIC):
+            with reading_hdf5(path) as reader:
+                return _from_hdf5(reader)
+    return None
 
 
 def write_solverstate(path: str | os.PathLike[str], state: schema.SolverState) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from prototxt_import.files import read_bytes
 from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import blob_to_array
-from prototxt_import.formats.caffemodel import parse_message
+from prototxt_import.formats.messages import parse_message
 from prototxt_import.operations import Normalization
 
 from .layer import Layer, Shape, register

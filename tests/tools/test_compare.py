@@ -257,3 +257,25 @@ def test_the_page_in_a_browser(page):
     assert f"<title>0 true {1 << 21} 0</title>" in dom
     verdict = re.search(r'id="verdict">(.*?)</section>', dom, re.DOTALL)[1]
     assert "Different" in verdict and "first conv2_stage1, made by conv2_stage1 (Convolution)" in verdict
+
+
+def test_a_net_that_stands_in_the_solver_in_its_train_state(tmp_path):
+    net = """
+  layer { name: "i" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }
+  layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" include { stage: "deep" phase: TRAIN }
+    inner_product_param { num_output: 3 weight_filler { type: "gaussian" } } }
+"""
+    (tmp_path / "n.prototxt").write_text(f'state {{ stage: "deep" }} {net}')
+    write_npz(tmp_path / "x.npz", {"x": np.array([[0.3, -2]], np.float32)})
+    asked = ["--phase", "TRAIN", "--seed", 3, "--input", tmp_path / "x.npz", "--out", tmp_path / "a.npz"]
+    assert run_tool("dump", "net", "--prototxt", tmp_path / "n.prototxt", *asked).returncode == 0
+    settings = 'base_lr: 0.1 lr_policy: "fixed" max_iter: 1 train_state { stage: "deep" }'
+    (tmp_path / "m.prototxt").write_text(net)
+    for field in (f"net_param {{{net}}}", f"train_net_param {{{net}}}", 'train_net: "m.prototxt"'):
+        (tmp_path / "s.prototxt").write_text(f"{settings} {field}")
+        done = run_tool("compare", tmp_path / "a.npz", "--solver", tmp_path / "s.prototxt", "--seed", 3)
+        assert done.returncode == 0, (field, done.stdout, done.stderr)
+        assert "s.prototxt, run now on x" in done.stdout and "f " in done.stdout
+    (tmp_path / "s.prototxt").write_text(settings)
+    done = run_tool("compare", tmp_path / "a.npz", "--solver", tmp_path / "s.prototxt", "--seed", 3)
+    assert_refused(done, "s.prototxt: expected one of net, train_net, net_param and train_net_param, found none")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .needing import needing
+from cpm_repro.needing import needing
 
 Array = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .needing import needing
+from cpm_repro.needing import needing
 
 
 def fit_forest(

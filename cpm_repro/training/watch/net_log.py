@@ -5,7 +5,7 @@ Only what its background threads say is left out: that comes in no fixed order.
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from cpm_repro.samples.data_layers import DataLayers
 from prototxt_import.formats import schema
 from prototxt_import.graph import unmet
 from prototxt_import.net import Net
+from prototxt_import.weights import renamed
 
 from ..log import glog_line, number
 from ..plan import SolverNet
@@ -65,25 +66,23 @@ def resuming_lines(snapshot: Path) -> list[str]:
     return [resuming, glog_line("SGDSolver: restoring history", "sgd_solver.cpp:318")]
 
 
-def finetuning_lines(path: Path, stored: schema.NetParameter, nets: Sequence[Net]) -> list[str]:
-    """A run starts from a caffemodel."""
-    return [glog_line(f"Finetuning from {path}", "caffe.cpp:155"), *weights_lines(path, stored, nets)]
+def finetuning_line(path: Path) -> str:
+    """A run starts from weights."""
+    return glog_line(f"Finetuning from {path}", "caffe.cpp:155")
 
 
-def weights_lines(path: Path, stored: schema.NetParameter, nets: Sequence[Net]) -> list[str]:
-    """What reading a caffemodel into nets says: old BatchNorm parameters, and layers that a net has not."""
-    old = any(layer.type == "BatchNorm" for layer in stored.layer)  # as Caffe writes them, with three `param`
+def weights_lines(path: Path, stored: schema.NetParameter, net: Net) -> list[str]:
+    """What reading a caffemodel into a net says: old BatchNorm parameters, and layers that the net has not."""
     lines = []
-    for net in nets:
-        if old:
-            attempt = f"Attempting to upgrade batch norm layers using deprecated params: {path}"
-            lines.append(glog_line(attempt, "upgrade_proto.cpp:77"))
-            done = "Successfully upgraded batch norm layers using deprecated params."
-            lines.append(glog_line(done, "upgrade_proto.cpp:80"))
-        own = {layer.name for layer in net.param.layer}
-        ignored = [layer.name for layer in stored.layer if layer.name not in own]
-        lines += [glog_line(f"Ignoring source layer {name}", "net.cpp:761") for name in ignored]
-    return lines
+    if any(layer.type == "BatchNorm" for layer in stored.layer):  # as Caffe writes them, with three `param`
+        attempt = f"Attempting to upgrade batch norm layers using deprecated params: {path}"
+        lines.append(glog_line(attempt, "upgrade_proto.cpp:77"))
+        done = "Successfully upgraded batch norm layers using deprecated params."
+        lines.append(glog_line(done, "upgrade_proto.cpp:80"))
+    own = {layer.name for layer in net.param.layer}
+    known = own | renamed(own, [layer.name for layer in stored.layer]).keys()
+    ignored = [layer.name for layer in stored.layer if layer.name not in known]
+    return lines + [glog_line(f"Ignoring source layer {name}", "net.cpp:761") for name in ignored]
 
 
 def net_lines(spec: SolverNet, net: Net, data: DataLayers, told: set[tuple[str, str]]) -> list[str]:

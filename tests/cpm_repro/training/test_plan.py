@@ -170,3 +170,18 @@ def test_the_nets_to_test_come_in_caffes_order(solver, tmp_path: Path) -> None:
         ([], 0),
     ]
     assert {net.phase for net in plan.tests} == {"TEST"}
+
+
+def test_a_torch_checkpoint_to_start_from(solver, tmp_path: Path) -> None:
+    path = solver("")
+    wanted = {"conv1.bias": torch.full((3,), 0.5), "conv1.weight": torch.rand(3, 4, 8, 8), "fc8.weight": torch.ones(2)}
+    torch.save({"state_dict": {f"module.{name}": value for name, value in wanted.items()}}, tmp_path / "w.pth")
+    with prepare(path, Options(weights=tmp_path / "w.pth", channel_order="rgb")) as training:
+        assert torch.equal(training.net.layer("conv1").weight, wanted["conv1.weight"][:, [2, 1, 0, 3]])
+        assert torch.equal(training.net.layer("conv1").bias, wanted["conv1.bias"])
+        assert [line.partition("] ")[2] for line in training.started] == [
+            f"Finetuning from {tmp_path / 'w.pth'}",
+            "Ignoring source layer fc8",
+        ]
+    with pytest.raises(InputError, match=r"w\.pth: expected the colours' order"):
+        prepare(path, Options(weights=tmp_path / "w.pth"))

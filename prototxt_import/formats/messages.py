@@ -1,0 +1,21 @@
+"""Binary protobuf messages of a class that is asked for."""
+
+import os
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from prototxt_import.files import InputError
+
+_Message = TypeVar("_Message", bound=Message)
+
+
+def parse_message(content: bytes, message: type[_Message], path: str | os.PathLike[str]) -> _Message:
+    """A binary protobuf message of that class; InputError if the bytes are not one."""
+    try:
+        return message.FromString(content)
+    except DecodeError:
+        raise InputError(
+            f"{path}: expected a binary {message.__name__} message, "
+            f"found {len(content)} bytes that end too early or are not one"
+        ) from None
