@@ -69,6 +69,7 @@ class Net(nn.Module):
         filtered = filter_net(param, phase)
         check_order(filtered, left_out(param, phase))
         self.param = insert_splits(filtered)
+        self._where = f"net '{self.param.name}'"
         for spec in self.param.layer:
             if not spec.HasField("phase"):
                 spec.phase = getattr(schema, phase)
@@ -163,7 +164,7 @@ class Net(nn.Module):
     @property
     def input_shapes(self) -> dict[str, Shape]:
         """The blobs that `forward` takes: tops of Input and data layers, with the shapes the prototxt gives them."""
-        tops = [top for layer in self._layers() if layer.is_source for top in layer.spec.top]
+        tops = [top for layer in self._layers() if layer.is_source for top in layer.top_names]
         return {top: self.blob_shapes[top] for top in tops}
 
     @property
@@ -223,7 +224,7 @@ class Net(nn.Module):
 
     def _inputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Those that there must be, in the engine's memory order."""
-        check_inputs(f"net '{self.param.name}'", self.input_shapes, inputs)
+        check_inputs(self._where, self.input_shapes, inputs)
         return {name: self._arranged(blob) for name, blob in inputs.items()}
 
     def _arranged(self, blob: Tensor) -> Tensor:

@@ -18,16 +18,19 @@ class ReLU(NeuronLayer):
     recordable = True
     reads_bottom = reads_signs = True
 
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.negative_slope = self.spec.relu_param.negative_slope
+
     @property
     def differs_in_place(self) -> bool:
-        return self.spec.relu_param.negative_slope < 0
+        return self.negative_slope < 0
 
     @property
     def rectifies(self) -> bool:
-        return not self.spec.relu_param.negative_slope
+        return not self.negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.ops.relu(x, self.spec.relu_param.negative_slope)
+        return self.ops.relu(x, self.negative_slope)
 
 
 @register("PReLU")

@@ -19,14 +19,14 @@ class Dropout(NeuronLayer):
 
     @property
     def recordable(self) -> bool:
-        return self.spec.phase != schema.TRAIN
+        return not self.drops
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        ratio = self.spec.dropout_param.dropout_ratio
-        self.require(0 < ratio < 1, "a dropout_ratio between 0 and 1", str(ratio))
+        p = self.spec.dropout_param
+        self.ratio, self.drops, self.scale_train = p.dropout_ratio, self.spec.phase == schema.TRAIN, p.scale_train
+        self.require(0 < self.ratio < 1, "a dropout_ratio between 0 and 1", str(self.ratio))
 
     def forward(self, x: Tensor) -> Tensor:
-        p = self.spec.dropout_param
-        if self.spec.phase == schema.TRAIN:
-            x = self.ops.dropout(x, p.dropout_ratio, self.random, self.share)
-        return x if p.scale_train else x * (1 - p.dropout_ratio)
+        if self.drops:
+            x = self.ops.dropout(x, self.ratio, self.random, self.share)
+        return x if self.scale_train else x * (1 - self.ratio)

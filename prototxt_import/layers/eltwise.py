@@ -18,16 +18,17 @@ class Eltwise(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.eltwise_param
+        self.operation, self.by_division = p.EltwiseOp.Name(p.operation), not p.stable_prod_grad
+        self.coefficients = list(p.coeff) or [1.0] * len(bottom_shapes)
         same = all(shape == bottom_shapes[0] for shape in bottom_shapes)
         self.require(same, f"bottoms of one shape, {bottom_shapes[0]}", str(bottom_shapes))
         self.require(len(p.coeff) in (0, len(bottom_shapes)), f"{len(bottom_shapes)} coeff or none", str(len(p.coeff)))
         self.require(not p.coeff or p.operation == p.SUM, "coeff only for SUM", p.EltwiseOp.Name(p.operation))
 
     def forward(self, *bottoms: Tensor) -> Tensor:
-        p = self.spec.eltwise_param
-        if p.operation == p.PROD:
-            return self.ops.eltwise_product(bottoms, by_division=not p.stable_prod_grad)
-        if p.operation == p.MAX:
+        if self.operation == "PROD":
+            return self.ops.eltwise_product(bottoms, by_division=self.by_division)
+        if self.operation == "MAX":
             later = bottoms[2:]
             return reduce(lambda most, x: self.ops.eltwise_max(x, most), later, self.ops.eltwise_max(*bottoms[:2]))
-        return self.ops.eltwise_sum(bottoms, list(p.coeff) or [1.0] * len(bottoms))
+        return self.ops.eltwise_sum(bottoms, self.coefficients)

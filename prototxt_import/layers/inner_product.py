@@ -20,6 +20,7 @@ class InnerProduct(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.inner_product_param
+        self.outputs, self.transposed = p.num_output, p.transpose
         self.require(p.num_output > 0, "num_output above 0", str(p.num_output))
         self.first = self.axis(p.axis, len(bottom_shapes[0]))
         inputs = math.prod(bottom_shapes[0][self.first :])
@@ -36,7 +37,6 @@ class InnerProduct(Layer):
         return 2 * self.weight.numel() * math.prod(bottom_shapes[0][: self.first])
 
     def forward(self, x: Tensor) -> Tensor:
-        p = self.spec.inner_product_param
         outer = x.shape[: self.first]
-        y = self.ops.inner_product(x.reshape(math.prod(outer), -1), self.weight, self.bias, p.transpose)
-        return y.reshape(*outer, p.num_output)
+        y = self.ops.inner_product(x.reshape(math.prod(outer), -1), self.weight, self.bias, self.transposed)
+        return y.reshape(*outer, self.outputs)

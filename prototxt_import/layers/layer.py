@@ -142,6 +142,8 @@ class Layer(nn.Module):
         self._reshaped: dict[str, tuple[nn.Parameter, Shape]] = {}
         self._check_count("bottom", len(spec.bottom), self.bottoms)
         self._check_count("top", len(spec.top), self.tops)
+        self.bottom_names, self.top_names = tuple(spec.bottom), tuple(spec.top)  # torch.compile reads no protobuf
+        self.passes_down = tuple(spec.propagate_down) or (True,) * len(spec.bottom)
         passes = len(spec.propagate_down)
         self.require(passes in (0, len(spec.bottom)), f"no propagate_down or {len(spec.bottom)}", str(passes))
         self.setup(bottom_shapes)
@@ -155,13 +157,12 @@ class Layer(nn.Module):
         if self.folded and not torch.is_grad_enabled():
             return
         tops = self(*self._bottoms(blobs))
-        blobs.update(zip(self.spec.top, tops if isinstance(tops, tuple) else (tops,), strict=True))
+        blobs.update(zip(self.top_names, tops if isinstance(tops, tuple) else (tops,), strict=True))
 
     def _bottoms(self, blobs: dict[str, Tensor]) -> list[Tensor]:
         """Those with `propagate_down: false` get no gradient from here."""
-        bottoms = [blobs[bottom] for bottom in self.spec.bottom]
-        down = self.spec.propagate_down or [True] * len(bottoms)
-        return [x if passes else x.detach() for x, passes in zip(bottoms, down, strict=True)]
+        bottoms = [blobs[bottom] for bottom in self.bottom_names]
+        return [x if passes else x.detach() for x, passes in zip(bottoms, self.passes_down, strict=True)]
 
     @property
     def own(self) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Pooling(Layer):
         window = self._window_for(x.shape[2:])
         if self.axes != 2:
             return pool_over_axes(x, window, self.is_max)
-        if len(self.spec.top) == 2:
+        if len(self.top_names) == 2:
             return self.ops.max_pool_with_mask(x, window)
         return self.ops.max_pool(x, window) if self.is_max else self.ops.ave_pool(x, window)
 

@@ -98,7 +98,7 @@ class Split(Layer):
     receptive_window = POINT
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return self.ops.split(x, len(self.spec.top))
+        return self.ops.split(x, len(self.top_names))
 
 
 @register("Silence")

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from prototxt_import.formats.prototxt import parse_net
+from cpm_repro.network.specification import CPM, cpm_deploy, vgg_deploy
+from prototxt_import.formats.prototxt import format_prototxt, parse_net
 from prototxt_import.net import Net
 
 TEXT = """input: "data" input_shape { dim: 1 dim: 4 dim: 33 dim: 35 }
@@ -25,6 +26,8 @@ layer { name: "fc" type: "InnerProduct" bottom: "whole" top: "fc"
         inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
 """
 OUTPUTS = ("up", "fc")
+COMPILED = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+"""torch.compile itself makes an autograd function that it then warns of."""
 
 
 class Outputs(nn.Module):
@@ -90,6 +93,7 @@ def test_traced(gradients):
     assert_close(traced(picture()), net(picture()))
 
 
+@COMPILED
 def test_compiled_with_its_gradients(net):
     expected = net(picture())
     expected[0].sum().backward()
@@ -99,6 +103,31 @@ def test_compiled_with_its_gradients(net):
     found[0].sum().backward()
     assert_close(found, expected)
     assert_close([blob.parameter.grad for blob in net.net.learnable if blob.layer == "c"], wanted)
+
+
+@pytest.mark.slow
+@COMPILED
+@pytest.mark.parametrize("gradients", [False, True])
+def test_compiled_and_exported_as_one_graph(net, gradients):
+    with torch.set_grad_enabled(gradients):
+        expected = net(picture())
+        assert_close(torch.compile(net, backend="aot_eager", fullgraph=True)(picture()), expected)
+        assert_close(torch.export.export(net, (picture(),), strict=True).module()(picture()), expected)
+
+
+@pytest.mark.slow
+@COMPILED
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+@pytest.mark.parametrize("param", [cpm_deploy(CPM(3, 2), (80, 96)), vgg_deploy(3, 2, (40, 56))], ids=["cpm", "vgg"])
+def test_pose_machines_as_one_graph(param, engine):
+    net = Net(parse_net(format_prototxt(param), "n"), engine=engine, seed=1).eval()
+    blobs = {name: torch.rand(shape) for name, shape in net.input_shapes.items()}
+    with torch.no_grad():
+        expected = net(blobs)
+        compiled = torch.compile(net, backend="aot_eager", fullgraph=True)(blobs)
+        exported = torch.export.export(net, (blobs,), strict=True).module()(blobs)
+    for found in (compiled, exported):
+        assert_close(*([each[name] for name in net.output_names] for each in (found, expected)))
 
 
 def test_saved_whole(net):
