@@ -18,6 +18,10 @@ _TYPES = {
     "center loss": ("CenterLoss", "MarginInnerProduct"),
     "spatial transformers": ("SpatialTransformer", "AffineTransform"),
     "triplet loss": ("TripletLoss",),
+    "Ristretto": ("ConvolutionRistretto", "DeconvolutionRistretto", "FcRistretto", "LRNRistretto"),
+    "multi-person pose": ("ImResize", "Nms"),
+    "ENet": ("SpatialDropout",),
+    "PVANet": ("Proposal",),
 }
 """Types that public nets use."""
 _FIELDS = {

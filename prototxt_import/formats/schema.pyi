@@ -84,6 +84,7 @@ class BatchNormParameter(Message):
     @property
     def bias_filler(self) -> FillerParameter: ...
     scale_bias: bool
+    engine: int
     def __init__(
         self,
         *,
@@ -93,6 +94,7 @@ class BatchNormParameter(Message):
         scale_filler: FillerParameter | Mapping[str, Any] | None = ...,
         bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
         scale_bias: bool | None = ...,
+        engine: int | str | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> BatchNormParameter: ...
@@ -217,11 +219,13 @@ class ClipParameter(Message):
 class ConcatParameter(Message):
     concat_dim: int
     axis: int
+    engine: int
     def __init__(
         self,
         *,
         concat_dim: int | None = ...,
         axis: int | None = ...,
+        engine: int | str | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ConcatParameter: ...
@@ -460,12 +464,14 @@ class EltwiseParameter(Message):
     @property
     def coeff(self) -> RepeatedScalarFieldContainer[float]: ...
     stable_prod_grad: bool
+    engine: int
     def __init__(
         self,
         *,
         operation: int | str | None = ...,
         coeff: Iterable[float] | None = ...,
         stable_prod_grad: bool | None = ...,
+        engine: int | str | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> EltwiseParameter: ...
@@ -634,6 +640,7 @@ class InnerProductParameter(Message):
     def bias_filler(self) -> FillerParameter: ...
     axis: int
     transpose: bool
+    engine: int
     def __init__(
         self,
         *,
@@ -643,6 +650,7 @@ class InnerProductParameter(Message):
         bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
         axis: int | None = ...,
         transpose: bool | None = ...,
+        engine: int | str | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> InnerProductParameter: ...

@@ -23,6 +23,7 @@ ASIDE = "files and windows beside the net, whose blobs are the same"
 UNUSED = "the original's data layer does nothing with it"
 HARMLESS = {
     "BNParameter.engine": ENGINE,
+    **{f"{name}Parameter.engine": ENGINE for name in ("BatchNorm", "Concat", "Eltwise", "InnerProduct")},
     "BlobProto.double_diff": "nobody asks a stored blob for its gradient",
     "BlobProto.raw_diff": "nobody asks a stored blob for its gradient",
     "BlobProto.raw_diff_type": "nobody asks a stored blob for its gradient",

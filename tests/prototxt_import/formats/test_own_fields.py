@@ -96,3 +96,17 @@ def test_v1_types_of_forks_are_read_by_their_v2_names() -> None:
     layers = parse_net(f"{text} layers {{ name: 'n' type: NOBODYS_LAYER nobodys_param {{ a: 1 }} }}", "n").layer
     assert [layer.type for layer in layers] == ["BN", "ROIPooling", "NobodysLayer"]
     assert [[field.name for field in layer.own_param] for layer in layers] == [[], [], ["nobodys_param"]]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        'type: "BatchNorm" batch_norm_param { engine: MKL2017 }',
+        'type: "Concat" concat_param { engine: MKLDNN }',
+        'type: "Eltwise" bottom: "x" eltwise_param { engine: CAFFE }',
+        'type: "InnerProduct" inner_product_param { num_output: 2 engine: MKL2017 }',
+    ],
+)
+def test_intels_engines_are_read(layer: str) -> None:
+    inputs = 'input: "x" input_shape { dim: 1 dim: 2 dim: 4 dim: 4 }'
+    assert Net(parse_net(f'{inputs} layer {{ name: "a" bottom: "x" top: "a" {layer} }}', "n")).blob_shapes["a"]
