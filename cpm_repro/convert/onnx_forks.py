@@ -231,9 +231,11 @@ def _best(e: LayerExport, score: str, image: str, place: str, index: str) -> str
 
 def _nothing(e: LayerExport, table: str) -> str:
     """A row for each image if the table has none, else none: the image's number and −1 everywhere else."""
-    sizes = [e.node("Gather", e.node("Shape", x), e.ints([0])) for x in (table, e.bottoms[0])]
-    empty = e.node("Cast", e.node("Equal", sizes[0], e.ints([0])), to=TensorProto.INT64)
-    count = e.node("Mul", empty, sizes[1])
+    numbers, _ = e.split(table, [1, 6], 1)
+    ones = e.node("Cast", e.node("Equal", numbers, numbers), to=TensorProto.INT64)
+    rows = e.node("ReduceSum", ones, e.ints([0]), keepdims=0)  # by values: optimizers take an open size for above 0
+    empty = e.node("Cast", e.node("Equal", rows, e.ints([0])), to=TensorProto.INT64)
+    count = e.node("Mul", empty, e.node("Gather", e.node("Shape", e.bottoms[0]), e.ints([0])))
     counting = e.node("Sub", e.node("CumSum", _filled(e, count, 1), e.constant(np.array(0))), e.number(1))
     rest = _filled(e, e.node("Concat", count, e.ints([6]), axis=0), -1)
     return e.node("Concat", e.reshape(counting, (-1, 1)), rest, axis=1)
