@@ -279,19 +279,23 @@ def _code_of(main: Callable[[argparse.Namespace], int | None], parsed: argparse.
 
 @contextmanager
 def _saying_notes(prog: str) -> Iterator[None]:
-    """Each Note is a line on stderr, every time; other warnings stay as they are."""
+    """Each Note is a line on stderr once the work is done: before an error, which stands alone, none is. Other warnings
+    stay as they are."""
+    notes: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("always", Note)
         others = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, Note):
-                streams.last_words(f"{prog}: {message}")
+                notes.append(str(message))
             else:
                 others(message, category, *place, **more)
 
         warnings.showwarning = show
         yield
+    for note in dict.fromkeys(notes):
+        streams.last_words(f"{prog}: {note}")
 
 
 def _memory_asked(error: MemoryError | RuntimeError) -> str | None:

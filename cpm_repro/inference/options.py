@@ -93,7 +93,8 @@ def network(arguments: argparse.Namespace) -> "Net":
 def protocol(
     arguments: argparse.Namespace, net: "Net", release_target_dist: float = RELEASE_TARGET_DIST, batch: int = BATCH
 ) -> Protocol:
-    """The protocol as typed; InputError if the network is none for poses.
+    """The protocol as typed, with a Note of the training's numbers that are assumed; InputError if the network is none
+    for poses.
 
     release_target_dist: without --target-dist, a person's size at the release's input of 368 px; at that of a network
     whose training is known it is in proportion.
@@ -104,4 +105,7 @@ def protocol(
     if not arguments.target_dist and "target_dist" in trained:
         target_dist = trained["target_dist"] * (release_target_dist / RELEASE_TARGET_DIST)
     sigma = arguments.sigma_center or trained.get("sigma_center") or RELEASE_SIGMA
-    return Protocol(boxsize, target_dist, sigma, arguments.scales, batch, arguments.mirror)
+    made = Protocol(boxsize, target_dist, sigma, arguments.scales, batch, arguments.mirror)
+    given = {"target_dist": arguments.target_dist, "sigma_center": arguments.sigma_center}
+    made.note_assumed([name for name, value in given.items() if value is None and name not in trained])
+    return made

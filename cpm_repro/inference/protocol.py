@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, Note
 
 if TYPE_CHECKING:  # torch: imported once a network is wanted, not for --help
     from prototxt_import.net import Net
@@ -60,11 +60,19 @@ class Protocol:
         sigma = trained.get("sigma_center") if sigma is None else sigma
         given = {"target_dist": target_dist, "sigma_center": sigma}
         unknown = [name for name, value in given.items() if value is None]
-        if unknown and boxsize != RELEASE_BOX:
-            said = f"{' and '.join(unknown)} of the training not known: taking the release's for an input of"
-            warnings.warn(f"{said} {boxsize} px", stacklevel=3)
         target_dist = target_dist_for(boxsize) if target_dist is None else target_dist
-        return cls(boxsize, target_dist, RELEASE_SIGMA if sigma is None else sigma, tuple(scales), batch)
+        made = cls(boxsize, target_dist, RELEASE_SIGMA if sigma is None else sigma, tuple(scales), batch)
+        if boxsize != RELEASE_BOX:
+            made.note_assumed(unknown)
+        return made
+
+    def note_assumed(self, unknown: Sequence[str]) -> None:
+        """Says that these numbers of the training, `target_dist` or `sigma_center`, are the release's."""
+        taken = {"target_dist": f"{self.target_dist:.4g}", "sigma_center": f"{self.sigma:g} px"}
+        if unknown:
+            numbers = " and ".join(taken[name] for name in unknown)
+            said = f"{' and '.join(unknown)} of the training not known: taking {numbers}, as the release has"
+            warnings.warn(Note(f"{said} for an input of {self.boxsize} px"), stacklevel=4)
 
 
 def net_boxsize(net: "Net", where: str = "the network") -> int:

@@ -6,7 +6,8 @@ import pytest
 
 from cpm_repro.inference.options import add_testing_options, network, protocol
 from cpm_repro.inference.protocol import RELEASE_TARGET_DIST
-from prototxt_import.files import InputError
+from cpm_repro.models import zoo
+from prototxt_import.files import InputError, Note
 
 
 def typed(*arguments: str) -> argparse.Namespace:
@@ -33,3 +34,19 @@ def test_a_model_brings_its_numbers():
 def test_a_model_stands_for_files(other):
     with pytest.raises(InputError, match=f"--model lsp-small: expected no --{other} beside it, found one"):
         network(typed("--model", "lsp-small", f"--{other}", "1"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], r"target_dist and sigma_center of the training not known: taking 0\.5857 and 21 px, .* input of 184 px"),
+        (["--target-dist", "0.6"], "^sigma_center of the training not known: taking 21 px, as the release has"),
+        (["--sigma-center", "9"], r"^target_dist of the training not known: taking 0\.5857, as"),
+    ],
+)
+def test_what_is_assumed_of_the_training_is_said(given, said):
+    model = zoo.find("lsp-small")
+    arguments = typed("--prototxt", str(model.prototxt), "--seed", "1", *given)
+    with pytest.warns(Note, match=said) as told:
+        protocol(arguments, network(arguments))
+    assert len(told) == 1
