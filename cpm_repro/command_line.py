@@ -174,7 +174,7 @@ def variant(parsed: argparse.Namespace) -> "Variant":
     """The net that `add_variant`'s options ask for, or `add_phase`'s."""
     from prototxt_import.deployment import Variant
 
-    return Variant(parsed.phase, parsed.state_stages, parsed.level, dict(getattr(parsed, "input_shape", ())))
+    return Variant(parsed.phase, tuple(parsed.state_stages), parsed.level, dict(getattr(parsed, "input_shape", ())))
 
 
 def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -49,7 +49,7 @@ class Workload:
     stages: int = 6
     device: str = "cpu"
     phase: str = "TEST"
-    variant: Variant = DEFAULT
+    variant: Variant = field(default=DEFAULT, hash=False)  # as input_shapes has no hash
 
     @classmethod
     def of(

@@ -12,6 +12,7 @@ from cpm_repro.benchmarks.networks import Workload
 from cpm_repro.benchmarks.plain_torch import PlainTorch, plain_sgd
 from cpm_repro.network.specification import Widths
 from cpm_repro.training.solver import SGDSolver
+from prototxt_import.deployment import Variant
 from prototxt_import.files import InputError
 from tests.foreign_nets import LENET_V1, conv, data, pool, relu
 
@@ -152,3 +153,11 @@ def _forward_flop(training) -> int:
     deploy = replace(training.workload, phase="TEST")
     with networks.case_of(deploy, training.weights) as case:
         return case.flop
+
+
+def test_a_workload_with_a_variant_is_a_key() -> None:
+    variant = Variant(stages=["a"], input_shapes={"data": (1, 4, 8, 8)})
+    assert {Workload.of("net.prototxt", 1, "cpu", "TEST", variant): 1}
+    assert Workload.of("cpm", 1, "cpu", "TEST", Variant()) == Workload("cpm", 1)
+    with pytest.raises(InputError, match="--net cpm: expected no --phase, --stage"):
+        Workload.of("cpm", 1, "cpu", "TEST", variant)
