@@ -48,6 +48,8 @@ class _NormalizedLoss(Loss):
 class SoftmaxWithLoss(_NormalizedLoss):
     """−Σ log softmax(x)[label]; bottoms: scores x, labels of as many values as x has places."""
 
+    traceable = False  # it looks at the labels
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
         super().setup(bottom_shapes)
         x, labels = bottom_shapes
@@ -79,6 +81,8 @@ class SigmoidCrossEntropyLoss(_NormalizedLoss):
 
 class _LabelledRows(Loss):
     """A loss of rows of scores or probabilities, (N, K, …), and N labels."""
+
+    traceable = False  # it looks at the labels
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         super().setup(bottom_shapes)
@@ -139,6 +143,7 @@ class Accuracy(Layer):
     """The share of labels that are among the `top_k` highest scores of their place, and in a second top that share for
     each class; of equal scores the last class counts as the highest."""
 
+    traceable = False  # it looks at the labels
     bottoms = range(2, 3)
     tops = range(1, 3)
 

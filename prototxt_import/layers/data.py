@@ -118,7 +118,7 @@ class DummyData(Layer):
 
     bottoms = range(0, 1)
     tops = ANY
-    repeatable = False  # it draws random numbers
+    repeatable = traceable = False  # it draws random numbers
     fill = Source.fill
 
     def setup(self, bottom_shapes: list[Shape]) -> None:

@@ -54,6 +54,12 @@ def test_what_torch_does_not_follow_is_refused_by_name(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "HingeLoss", "Accuracy"])
+def test_what_looks_at_labels_is_refused_by_name(tmp_path, kind):
+    with pytest.raises(InputError, match=rf"\({kind}\): expected no state and no work that values decide"):
+        save_program(tmp_path / "net.pt2", single_layer(kind, {"x": (2, 3), "y": (2,)}), "")
+
+
 def test_an_upsampling_by_a_mask_is_refused_by_name(tmp_path):
     net = single_layer("Upsample", {"x": (1, 2, 5, 7), "m": (1, 2, 5, 7)}, "upsample_param { scale: 2 }")
     with pytest.raises(InputError, match="expected no state and no work that values decide"):
