@@ -72,11 +72,12 @@ def check_file(path: str | os.PathLike[str]) -> None:
             raise InputError(f"{path}: cannot be read: expected a file, found a device, a pipe or a socket")
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The whole file; InputError if it is missing, unreadable or a device or a pipe."""
+def read_bytes(path: str | os.PathLike[str], most: int = -1) -> bytes:
+    """The whole file, or its first so many bytes; InputError if it is missing, unreadable or a device or a pipe."""
     check_file(path)
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read(most)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
 

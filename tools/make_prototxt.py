@@ -30,27 +30,22 @@ python tools/make_prototxt.py small --out build/models/small --lmdb build/demo/l
 python tools/make_prototxt.py small-person --out build/models/small-person --lmdb build/demo/lmdb/train --all-centers
 """
 
-SHAPE = ("widths", "stage_kernels", "feature_kernels", "local_kernels", "poolings", "parameters")
-FILLING = ("filler", "filler_std", "dropout")
-"""With SHAPE, options of the release's CPMs alone."""
 SMALL = ("small", "small-person")
 """Nets for crops of 184 pixels."""
-
-
 DETECTORS = ("person", "small-person")
 """Nets that learn the centre map."""
+SHAPE = ("widths", "stage_kernels", "feature_kernels", "local_kernels", "poolings", "parameters")
+FILLING = ("filler", "filler_std", "dropout")
+PLACES = {**dict.fromkeys((*SHAPE, *FILLING), tuple(PRESETS)), "channels": SMALL, "all_centers": DETECTORS}
+"""By option, the nets that have a place for it; the others have one in all."""
 
 
 def main(arguments: argparse.Namespace) -> None:
     if arguments.crop_size is None:
         arguments.crop_size = 184 if arguments.net in SMALL else 368
-    if arguments.all_centers and arguments.net not in DETECTORS:
-        raise InputError(
-            f"{arguments.net}: expected no --all-centers, which is for {' and '.join(DETECTORS)}, found it"
-        )
+    check_places(arguments)
     size = (arguments.crop_size, arguments.crop_size)
     if arguments.net == "vgg":
-        without_place_for(arguments)
         write(arguments.out, deploy=specification.vgg_deploy(arguments.parts or 14, arguments.stages or 6, size))
     elif arguments.net == "person":
         write_person(arguments)
@@ -72,7 +67,6 @@ def main(arguments: argparse.Namespace) -> None:
 
 def write_small(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
     """The small CPM's prototxts."""
-    without_place_for(arguments)
     spec = small.SmallCPM(arguments.parts or 14, arguments.stages or 3, *(arguments.channels or ()))
     asked = transform(arguments, spec.parts)
     write(
@@ -85,7 +79,6 @@ def write_small(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
 
 def write_small_person(arguments: argparse.Namespace, size: tuple[int, int]) -> None:
     """The small person detector's prototxts."""
-    without_place_for(arguments)
     features, stage = arguments.channels or (small.PERSON.features, small.PERSON.stage)
     stages = arguments.stages or small.PERSON.stages
     spec = small.SmallCPM(arguments.parts or 14, stages, features, stage)
@@ -98,18 +91,17 @@ def write_small_person(arguments: argparse.Namespace, size: tuple[int, int]) -> 
     )
 
 
-def without_place_for(arguments: argparse.Namespace) -> None:
-    """InputError if an option is given that the net, none of the release's CPMs, has no place for."""
+def check_places(arguments: argparse.Namespace) -> None:
+    """InputError if an option is given that the net has no place for."""
     parser = arguments_parser()
-    for name in (*SHAPE, *FILLING):
-        if getattr(arguments, name) != parser.get_default(name):
+    for name, nets in PLACES.items():
+        if arguments.net not in nets and getattr(arguments, name) != parser.get_default(name):
             option = "--" + name.replace("_", "-")
             raise InputError(f"{arguments.net}: expected no {option}, which it has no place for, found one")
 
 
 def write_person(arguments: argparse.Namespace) -> None:
     """The person detector's prototxts."""
-    without_place_for(arguments)
     asked = person_transform(arguments)
     stages = arguments.stages or 4
     train = specification.person_train(stages, source(arguments), arguments.batch_size, asked, arguments.parts or 14)

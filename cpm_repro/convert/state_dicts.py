@@ -37,14 +37,14 @@ class StateDict(NamedTuple):
 
 def is_state_dict(path: str | os.PathLike[str]) -> bool:
     """Whether the file begins as torch's, NumPy's or safetensors' do. InputError if it cannot be read."""
-    start = read_bytes(path)[:16]
+    start = read_bytes(path, 16)
     return start.startswith((_ZIP, _PICKLE)) or _is_safetensors(start)
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
     """The state dict of the file; InputError, naming what it is instead, if there is none in it, or if a tensor claims
     more values than the file has."""
-    start = read_bytes(path)[:16]
+    start = read_bytes(path, 16)
     if _is_safetensors(start) or Path(path).suffix == ".safetensors":
         content = _read_safetensors(path)
     elif start.startswith(_ZIP) and _is_npz(path):

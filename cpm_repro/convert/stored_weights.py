@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from prototxt_import.files import InputError, first_five, read_bytes
+from prototxt_import.files import InputError, first_five
 from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import array_to_blob
 from prototxt_import.formats.caffemodel import read_caffemodel
@@ -88,7 +88,7 @@ def read_weights(path: Path, channel_order: str | None = None) -> StoredWeights:
     `state_dicts`), whatever its name ends in. InputError says what it is instead."""
     if is_state_dict(path):
         return StoredWeights(path, read_state_dict(path), channel_order)
-    refuse_solverstate(path, read_bytes(path))
+    refuse_solverstate(path)
     try:
         return StoredWeights(path, read_caffemodel(path), channel_order)
     except InputError as error:

@@ -23,8 +23,8 @@ def read_caffemodel(path: str | os.PathLike[str]) -> schema.NetParameter:
 
     Raises InputError for a file that is truncated, is no caffemodel, or declares shapes its values do not fill.
     """
+    refuse_solverstate(path)
     content = read_bytes(path)
-    refuse_solverstate(path, content)
     net = _read_hdf5(path) if content.startswith(MAGIC) else parse_message(content, schema.NetParameter, path)
     for index, name in enumerate([layer.name for layer in net.layer] + [layer.name for layer in net.layers]):
         if isinstance(name, bytes):  # as protobuf gives a string that is not UTF-8

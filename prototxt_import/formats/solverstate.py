@@ -34,10 +34,10 @@ def read_solverstate(path: str | os.PathLike[str]) -> schema.SolverState:
     return state
 
 
-def refuse_solverstate(path: str | os.PathLike[str], content: bytes) -> None:
-    """InputError if the file, whose bytes these are, is a solver state where weights are expected; it says which file
-    has them: what the state names, beside it, or else the `.caffemodel` of the state's own name."""
-    state = _state_if_any(path, content)
+def refuse_solverstate(path: str | os.PathLike[str]) -> None:
+    """InputError if the file is a solver state where weights are expected; it says which file has them: what the state
+    names, beside it, or else the `.caffemodel` of the state's own name."""
+    state = _state_if_any(path)
     if state is None:
         return
     path = Path(path)
@@ -49,12 +49,13 @@ def refuse_solverstate(path: str | os.PathLike[str], content: bytes) -> None:
     raise InputError(f"{path}: expected weights, found a solver state of iteration {state.iter}{named}: {hint}")
 
 
-def _state_if_any(path: str | os.PathLike[str], content: bytes) -> schema.SolverState | None:
+def _state_if_any(path: str | os.PathLike[str]) -> schema.SolverState | None:
     """A solver state begins with its iteration, where weights have a name; in HDF5 weights lie in `/data`."""
+    start = read_bytes(path, len(MAGIC))
     with suppress(InputError):
-        if content.startswith(_ITERATION):
+        if start.startswith(_ITERATION):
             return read_solverstate(path)
-        if content.startswith(MAGIC):
+        if start == MAGIC:
             with reading_hdf5(path) as reader:
                 return _from_hdf5(reader)
     return None

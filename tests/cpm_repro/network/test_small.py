@@ -81,3 +81,4 @@ def test_the_channels_are_asked_for(tmp_path):
     assert done.returncode == 0, done.stderr
     expected = small_deploy(SmallCPM(stages=2, features=32, stage=16))
     assert (tmp_path / "deploy.prototxt").read_text() == format_prototxt(expected)
+    assert_refused(run_tool("make_prototxt", "mpi", "--channels", "32,16", "--out", tmp_path / "no"), "no --channels")
