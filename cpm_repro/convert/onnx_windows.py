@@ -12,6 +12,7 @@ from cpm_kernels.window import Window
 from prototxt_import.layers.layer import Shape
 
 from .onnx_graph import LayerExport, exports
+from .python_functions import beyond
 
 _LOWEST = float(np.finfo(np.float32).min)
 _END = np.iinfo(np.int64).max
@@ -47,19 +48,16 @@ def _pooled(e: LayerExport, size: Shape, out: Shape, window: Window, largest: bo
 
 
 def _pooling_of_any_size(e: LayerExport) -> str:
-    """Windows' number rounds down after a stride less 1 of padding at the end, which is Caffe's rounding up; with
-    padding less than a kernel in all, which leaves out the window that would begin beyond the padding."""
+    """With so much padding at the end that rounding down gives Caffe's number of windows (see `beyond`)."""
     window, x = e.layer.window, e.bottoms[0]
     if window is None:
         return e.node("GlobalMaxPool" if e.layer.is_max else "GlobalAveragePool", x)
-    rounding = [s - 1 if window.ceil else 0 for s in window.stride]
-    if any(window.pad):
-        rounding = [min(r, k - 1 - p) for r, k, p in zip(rounding, window.kernel, window.pad, strict=True)]
-    beyond = [p + r for p, r in zip(window.pad, rounding, strict=True)]
+    behind = beyond(window.kernel, window.stride, window.pad, window.ceil)
     geometry = {"kernel_shape": window.kernel, "strides": window.stride}
     if e.layer.is_max:
-        return e.node("MaxPool", _padded(e, x, window.pad, beyond, e.number(_LOWEST)), **geometry)
-    mean = e.node("AveragePool", _padded(e, x, window.pad, beyond, e.number(0)), **geometry)
+        return e.node("MaxPool", _padded(e, x, window.pad, behind, e.number(_LOWEST)), **geometry)
+    mean = e.node("AveragePool", _padded(e, x, window.pad, behind, e.number(0)), **geometry)
+    rounding = [after - p for after, p in zip(behind, window.pad, strict=True)]
     if not any(rounding):
         return mean
     image = e.node("Slice", x, *(e.ints(v) for v in ([0, 0], [1, 1], [0, 1])))
