@@ -66,7 +66,7 @@ def read_safetensors(path):
     return tensors
 '''
 _FUNCTIONS = {
-    name: inspect.getsource(value)
+    name: value
     for name, value in vars(python_functions).items()
     if getattr(value, "__module__", "") == python_functions.__name__
 }
@@ -78,8 +78,8 @@ def _sources(code: str) -> str:
     text = code
     while new := {name for name in _FUNCTIONS if re.search(rf"(?<![.\w]){name}[(),]", text)} - used:
         used |= new
-        text = "".join(_FUNCTIONS[name] for name in new)
-    return "".join(f"\n\n{source}" for name, source in _FUNCTIONS.items() if name in used)
+        text = "".join(inspect.getsource(_FUNCTIONS[name]) for name in new)
+    return "".join(f"\n\n{inspect.getsource(value)}" for name, value in _FUNCTIONS.items() if name in used)
 
 
 @dataclass
