@@ -54,6 +54,10 @@ _FIELDS = {
 """Fields that public nets and solvers use."""
 
 
+_FILES = {"SolverParameter": ("a net", "NetParameter"), "NetParameter": ("a solver", "SolverParameter")}
+"""What a file may be instead, by the message that was expected of it."""
+
+
 def fork_of_type(type_name: str) -> str:
     """ " of the fork …" for a layer type of one that is known, else empty."""
     forks = [fork for fork, names in _TYPES.items() if type_name in names]
@@ -64,6 +68,9 @@ def origin(owner: str, name: str) -> str:
     """What to add to the refusal of a field that a message lacks, or of a value that an enum lacks: whose Caffe has it,
     or what may be meant instead; and what to do."""
     forks = [f"{fork}'s" for fork, names in _FIELDS.items() if name in names]
+    kind, message = _FILES.get(owner, ("", ""))
+    if message and name in getattr(schema, message).DESCRIPTOR.fields_by_name:
+        return f" (is this {kind}'s prototxt?)"
     descriptor = getattr(getattr(schema, owner, None), "DESCRIPTOR", None)
     near = get_close_matches(name, descriptor.fields_by_name, 1, 0.75) if descriptor and not forks else []
     if near:

@@ -79,6 +79,7 @@ def test_they_are_refused_by_the_layer_that_has_them(layer: str, said: str) -> N
     [
         ("base_lr: 1\n  rampup_lr: 2", "solver.prototxt:2:3: SolverParameter has no field named 'rampup_lr', which "
          "NVIDIA's Caffe has (leave it out if"),
+        ('input: "data"', "solver.prototxt:1:1: SolverParameter has no field named 'input' (is this a net's"),
         ("base_lr: 1\nmomentun: 2", "solver.prototxt:2:1: SolverParameter has no field named 'momentun' (is momentum"),
         ("snapshot_format: XML", "SolverParameter.SnapshotFormat has no value named 'XML'"),
     ],
