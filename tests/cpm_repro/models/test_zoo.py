@@ -11,6 +11,7 @@ import cpm_repro
 from cpm_repro.models import zoo
 from cpm_repro.network.stages import stage_blobs
 from prototxt_import.files import InputError
+from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import read_net, read_solver
 from prototxt_import.net import load_net
 from tests.tool import run_tool
@@ -55,7 +56,8 @@ def test_every_model_is_whole(name):
     model = zoo.find(name)
     net = load_net(model.prototxt, model.weights)
     assert stage_blobs(net)
-    read_net(model.folder / "train.prototxt")
+    trained, stored = read_net(model.folder / "train.prototxt"), read_caffemodel(model.weights)
+    assert stored.layer[0].cpmdata_param.source == trained.layer[0].cpmdata_param.source == "lmdb/train"
     assert read_solver(model.folder / "solver.prototxt").net == "train.prototxt"
     assert model.data and model.terms and model.training and model.scores
 
