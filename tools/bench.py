@@ -6,11 +6,15 @@ Everything that a table compares is measured in the same run, in alternation.
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cpm_repro import command_line
+from cpm_repro.inference.options import positive_number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EXAMPLE = "python tools/bench.py infer --json infer.json --plot infer.png --markdown infer.md"
 EXAMPLES = {
@@ -19,20 +23,44 @@ EXAMPLES = {
     "train": "python tools/bench.py train --batch-size 2 --stages 3 --json train.json",
     "exact": "python tools/bench.py exact --net vgg --plot exact.png",
     "labels": "python tools/bench.py labels --plot labels.png",
+    "cluster": "python tools/bench.py cluster --plot cluster.png\n"
+    "python tools/bench.py cluster --net vgg --card-rate 92 --link 25GbE=3.125 --link NVLink=450",
 }
+
+
+class Drawing(Protocol):
+    """Draws what was measured, under a title."""
+
+    def __call__(self, title: str) -> "Figure": ...
 
 
 @dataclass
 class Outcome:
-    """What a benchmark gives: all numbers, the same in words, and what is drawn: bars of Rates, and lines as
-    `charts.rates_figure` takes them."""
+    """What a benchmark gives: all numbers, the same in words, and a picture of them."""
 
     report: dict[str, Any]
     text: str
-    bars: Mapping[str, Any]
-    what: str
-    unit: str
-    curves: Mapping[str, Any] = field(default_factory=dict)
+    draw: Drawing
+    measured: bool = True  # on the machine at hand
+
+    @classmethod
+    def of_rates(
+        cls,
+        report: dict[str, Any],
+        text: str,
+        bars: Mapping[str, Any],
+        what: str,
+        unit: str,
+        curves: Mapping[str, Any] | None = None,
+    ) -> "Outcome":
+        """Drawn as bars of Rates, and lines as `charts.rates_figure` takes them."""
+
+        def draw(title: str) -> "Figure":
+            from cpm_repro.benchmarks.charts import rates_figure
+
+            return rates_figure(bars, curves or {}, (title, what), unit)
+
+        return cls(report, text, draw)
 
 
 def bench_data(arguments: argparse.Namespace) -> Outcome:
@@ -40,7 +68,7 @@ def bench_data(arguments: argparse.Namespace) -> Outcome:
 
     report = data.measure(arguments.lmdb, arguments.threads, arguments.rounds, arguments.device, arguments.short)
     what = f"samples of {report['lmdb']}, one thread"
-    return Outcome(report, data.text(report), report["one_thread"], what, "samples/s", data.curves(report))
+    return Outcome.of_rates(report, data.text(report), report["one_thread"], what, "samples/s", data.curves(report))
 
 
 def bench_infer(arguments: argparse.Namespace) -> Outcome:
@@ -48,7 +76,7 @@ def bench_infer(arguments: argparse.Namespace) -> Outcome:
 
     report = infer.measure(workload(arguments), arguments.engine, arguments.rounds, arguments.short)
     what, curves = report["workload"], infer.curves(report)
-    return Outcome(report, infer.text(report), report["pipelines"], what, "images/s", curves)
+    return Outcome.of_rates(report, infer.text(report), report["pipelines"], what, "images/s", curves)
 
 
 def bench_train(arguments: argparse.Namespace) -> Outcome:
@@ -56,7 +84,7 @@ def bench_train(arguments: argparse.Namespace) -> Outcome:
 
     report = train.measure(workload(arguments, "TRAIN"), arguments.engine, arguments.rounds, arguments.short)
     what, curves = f"training, {report['workload']}", infer.curves(report)
-    return Outcome(report, train.text(report), report["pipelines"], what, "samples/s", curves)
+    return Outcome.of_rates(report, train.text(report), report["pipelines"], what, "samples/s", curves)
 
 
 def bench_exact(arguments: argparse.Namespace) -> Outcome:
@@ -64,7 +92,7 @@ def bench_exact(arguments: argparse.Namespace) -> Outcome:
 
     report = exact.measure(workload(arguments), arguments.rounds, arguments.short)
     forward = report["forward"]
-    return Outcome(report, exact.text(report), forward["pipelines"], forward["workload"], "images/s")
+    return Outcome.of_rates(report, exact.text(report), forward["pipelines"], forward["workload"], "images/s")
 
 
 def bench_labels(arguments: argparse.Namespace) -> Outcome:
@@ -76,7 +104,35 @@ def bench_labels(arguments: argparse.Namespace) -> Outcome:
         report, what = measure_card(arguments.rounds), "label maps on a card"
     else:
         report, what = labels.measure(arguments.rounds, arguments.short), "centre map and label maps, one thread"
-    return Outcome(report, labels.text(report), report["pipelines"], what, "samples/s", labels.curves(report))
+    return Outcome.of_rates(report, labels.text(report), report["pipelines"], what, "samples/s", labels.curves(report))
+
+
+def bench_cluster(arguments: argparse.Namespace) -> Outcome:
+    from cpm_repro.benchmarks.scale import forecast
+    from cpm_repro.benchmarks.scale.cluster import LINKS, Measured
+
+    given = {name: getattr(arguments, name) for name in FED}
+    measured = Measured(links=dict(arguments.link) or LINKS, **given)
+    report = forecast.forecast(arguments.net, measured, arguments.batch)
+
+    def draw(title: str) -> "Figure":
+        from cpm_repro.benchmarks.charts import forecast_figure
+
+        return forecast_figure(report, forecast.SHARES, f"{arguments.net}, by a model, not measured")
+
+    return Outcome(report, forecast.text(report), draw, measured=False)
+
+
+FED = {
+    "card_rate": "training images/s of one card",
+    "samples_rate": "training samples/s of one machine's data path",
+    "record": "MB of a record",
+    "storage": "GB/s at which all machines together read records",
+    "inside": "GB/s of the link inside of a machine, each way",
+    "latency": "microseconds",
+    "cards": "in a machine",
+}
+"""What the model of many cards is fed with."""
 
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
@@ -85,6 +141,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
     "train": bench_train,
     "exact": bench_exact,
     "labels": bench_labels,
+    "cluster": bench_cluster,
 }
 
 
@@ -101,7 +158,6 @@ def workload(arguments: argparse.Namespace, phase: str = "TEST") -> Any:
 def main(arguments: argparse.Namespace) -> None:
     from cpm_kernels.host import available_cores
     from cpm_repro.benchmarks import tables
-    from cpm_repro.benchmarks.charts import rates_figure
     from cpm_repro.benchmarks.measure import Rates, machine
     from cpm_repro.figures import sheet
     from prototxt_import.files import replacing
@@ -111,7 +167,8 @@ def main(arguments: argparse.Namespace) -> None:
     arguments.threads = arguments.threads or available_cores()
     about = machine(arguments.device)
     outcome = BENCHMARKS[arguments.benchmark](arguments)
-    text = f"{outcome.text}\n\nMeasured on {tables.about(about)}.\n"
+    source = f"Measured on {tables.about(about)}." if outcome.measured else "By a model, not measured."
+    text = f"{outcome.text}\n\n{source}\n"
     print(text, end="")
     if arguments.json:
         report = {"machine": about, "benchmark": arguments.benchmark, **outcome.report}
@@ -121,8 +178,7 @@ def main(arguments: argparse.Namespace) -> None:
         with replacing(arguments.markdown) as temporary:
             temporary.write_text(text, encoding="utf-8")
     if arguments.plot:
-        title = f"{about['cpu']}, {about['date'][:10]}"
-        sheet.save(rates_figure(outcome.bars, outcome.curves, (title, outcome.what), outcome.unit), arguments.plot)
+        sheet.save(outcome.draw(f"{about['cpu']}, {about['date'][:10]}"), arguments.plot)
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -140,14 +196,15 @@ def arguments_parser() -> argparse.ArgumentParser:
     train.set_defaults(size=184, batch=4)
     _add_workload(_add(benchmarks, "exact", "what bits cost: the exact engine beside the fast one", rounds=3), "368")
     command_line.add_device(_add(benchmarks, "labels", "centre map and label maps", rounds=5))
+    _add_cluster(benchmarks)
     return parser
 
 
 def _add(
     to: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, description: str, rounds: int
 ) -> argparse.ArgumentParser:
-    """A benchmark with the options that all have."""
-    parser = command_line.add_subparser(to, name, description, EXAMPLES[name])
+    """A benchmark with the options that all have which measure."""
+    parser = _add_with_outputs(to, name, description)
     parser.add_argument(
         "--rounds",
         metavar="N",
@@ -157,10 +214,52 @@ def _add(
     )
     parser.add_argument("--short", action="store_true", help="the main table alone: no memory, nothing over sizes")
     command_line.add_threads(parser)
+    return parser
+
+
+def _add_with_outputs(
+    to: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, description: str
+) -> argparse.ArgumentParser:
+    parser = command_line.add_subparser(to, name, description, EXAMPLES[name])
     parser.add_argument("--json", metavar="R.json", type=Path, help="write all numbers")
     parser.add_argument("--markdown", metavar="R.md", type=Path, help="write what is printed")
     parser.add_argument("--plot", metavar="R.png", type=Path, help="draw the rates")
     return parser
+
+
+def _add_cluster(to: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The options of the model of many cards; defaults are those of `scale.cluster.Measured`."""
+    from cpm_repro.benchmarks.scale.cluster import BATCH, LINKS, Measured
+
+    cluster = _add_with_outputs(to, "cluster", "training on many cards, by a model that is fed with measured rates")
+    cluster.add_argument("--net", choices=("cpm", "vgg", "person"), default="cpm", help="of the release (default: cpm)")
+    for name, what in FED.items():
+        default = getattr(Measured(), name)
+        kind = command_line.positive_integer if isinstance(default, int) else positive_number
+        option, shown = f"--{name.replace('_', '-')}", f"{what} (default: {default:g})"
+        cluster.add_argument(option, metavar="N", type=kind, default=default, help=shown)
+    links = ", ".join(f"{link}={rate:g}" for link, rate in LINKS.items())
+    cluster.add_argument(
+        "--link",
+        metavar="NAME=GB/s",
+        type=_link,
+        action="append",
+        default=[],
+        help=f"a link between the machines, each way; again for another (default: {links})",
+    )
+    help = f"images of a batch (default: {BATCH}, the release's)"
+    cluster.add_argument(
+        "--batch-size", metavar="N", dest="batch", type=command_line.positive_integer, default=BATCH, help=help
+    )
+    cluster.set_defaults(device="cpu", threads=None)
+
+
+def _link(text: str) -> tuple[str, float]:
+    """An argparse type."""
+    name, _, rate = text.rpartition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"expected a name and GB/s, such as 25GbE=3.125, found {text}")
+    return name, positive_number(rate)
 
 
 def _add_workload(to: argparse.ArgumentParser, size: str, net: bool = True) -> None:

@@ -64,6 +64,33 @@ def _draw_curves(axes: Axes, rows: Rows, key: str, colours: Mapping[str, Any]) -
     axes.legend(frameon=False, fontsize=8)
 
 
+def forecast_figure(report: Mapping[str, Any], panels: Mapping[str, str], title: str) -> Figure:
+    """Images/s over the number of cards, a line for each link; `panels`: keys of a `scale.forecast` report, and what
+    each is about. A ring is where computing is the limit no more, and says what is; the dashed line would be computing
+    alone."""
+    figure = new_figure(4.4 * len(panels), 3.9)
+    for axes, (key, what) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for colour, (link, rows) in zip(matplotlib.color_sequences["tab10"], report[key].items(), strict=False):
+            cards, rates = [row["cards"] for row in rows], [row["rate"] for row in rows]
+            axes.plot(cards, rates, color=colour, marker="o", markersize=3, label=link)
+            limited = [row for row in rows if row["limit"] != "computing"][:1]
+            for row in limited:
+                ring = {"color": colour, "markerfacecolor": "none", "markersize": 11}
+                axes.plot([row["cards"]], [row["rate"]], "o", label=f"{link}: {row['limit']}", **ring)
+        axes.plot(cards, [count * rows[0]["rate"] for count in cards], "--", color=INK, linewidth=0.8)
+        _logarithmic(axes, "cards", "images/s", f"{report['batch']} {what}")
+    figure.suptitle(title, fontsize=10, color=INK)
+    return figure
+
+
+def _logarithmic(axes: Axes, across: str, up: str, title: str) -> None:
+    axes.set(xscale="log", yscale="log", xlabel=across, ylabel=up)
+    axes.set_title(title, fontsize=9, color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.3, linewidth=0.6)
+    axes.legend(frameon=False, fontsize=7)
+
+
 def _range(rates: Iterable[Rates]) -> np.ndarray:
     """(2, n): how far the lowest and the highest round are from the median."""
     return np.array([(one.median - min(one.rounds), max(one.rounds) - one.median) for one in rates]).T

@@ -6,7 +6,7 @@ process adds, this one computes on: the result is that of one process, to the bi
 processes have, in buckets that are sent while backward goes on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -33,7 +33,7 @@ def exchange_gradients(net: Net, share: Share, passes: int) -> "list[Relay] | li
     learning = [blob.parameter for blob in net.learnable if blob.lr_mult]
     if net.engine.adds_parameter_gradients:
         return [Relay(parameter, share, tag) for tag, parameter in enumerate(learning)]
-    return [Bucket(parameters, passes) for parameters in _in_buckets(reversed(learning))]
+    return [Bucket(parameters, passes) for parameters in in_buckets(learning)]
 
 
 class Relay:
@@ -80,11 +80,11 @@ class Relay:
             gradient.copy_(values)
 
 
-def _in_buckets(parameters: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:
-    """Neighbours together, until a bucket is full."""
+def in_buckets(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Neighbours together, until a bucket is full: the last ones first, as backward reaches them."""
     buckets: list[list[nn.Parameter]] = []
     size = _BUCKET
-    for parameter in parameters:
+    for parameter in reversed(parameters):
         if size >= _BUCKET:
             buckets.append([])
             size = 0

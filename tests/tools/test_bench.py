@@ -133,3 +133,13 @@ def test_bad_input_is_one_sentence(tmp_path):
     assert_refused(run_tool("bench", "infer", "--size", 100), "--size: expected a multiple of 8", "found 100")
     assert_refused(run_tool("bench", "infer", "--net", tmp_path / "no.prototxt"), "no.prototxt")
     assert_refused(run_tool("bench", "exact", "--net", "n.prototxt", "--stages", 3), "n.prototxt: expected no stages")
+
+
+def test_cluster(tmp_path):
+    result = run_tool("bench", "cluster", "--net", "person", "--link", "slow=0.01", *outputs(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert "By a model, not measured." in result.stdout and picture_size(tmp_path / "r.png") > (400, 300)
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert list(report["shared"]) == ["slow"] and report["shared_limit"]["slow"] == [9, "exchange"]
+    refused = run_tool("bench", "cluster", "--link", "1.25")
+    assert refused.returncode == 2 and "expected a name and GB/s" in refused.stderr
