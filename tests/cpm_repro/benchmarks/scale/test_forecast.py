@@ -31,5 +31,10 @@ def test_rows_and_words(report):
 
 def test_its_picture_has_a_line_for_each_link(report):
     figure = forecast_figure(report, forecast.SHARES, "title")
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["slow", "slow: exchange", "fast"]
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        "slow",
+        "slow: exchange",
+        "fast",
+        "fast: reading records",
+    ]
     assert figure.axes[1].get_xlabel() == "cards"
