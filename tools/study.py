@@ -94,9 +94,10 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--size",
-        choices=("small", "paper"),
+        choices=("small", "photographs", "paper"),
         default="small",
-        help="small: narrow nets, minutes on two cores; paper: the release's (default: small)",
+        help="small: narrow nets, minutes on two cores; photographs: the package's small nets, which learn from "
+        "photographs; paper: the release's (default: small)",
     )
     parser.add_argument(
         "--iterations", metavar="N", type=command_line.positive_integer, help="of a training (default: the size's)"

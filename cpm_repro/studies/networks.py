@@ -1,4 +1,5 @@
-"""The pose machines that studies train: the paper's form (section 3.2), narrow and on small crops, or as released.
+"""The pose machines that studies train: the paper's form (section 3.2), narrow and on small crops, or as released; for
+photographs also the package's small nets (`cpm_repro/network/small.py`).
 
 What a study changes (stages, which losses count, what is frozen) it changes in these nets, layer by layer.
 """
@@ -7,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cpm_repro.network import specification
+from cpm_repro.network.small import SmallCPM, small_deploy, small_solver, small_train
 from cpm_repro.network.specification import CPM, Widths
 from prototxt_import.formats import schema
 
@@ -20,13 +22,15 @@ from .recipes import TRAIN, Recipe
 class Size:
     """How large a study's trainings are.
 
-    cpm: the net, of all its stages; crop (px), target_dist, sigma and sigma_center (px), rotation (degrees): of its
-    training samples; iterations of `batch` samples at base_lr, a gamma-th of it after three quarters; clip: of the
-    gradients' L2 norm, -1: none. drawn: pictures of people to draw, and how many of them to hold out. pose_machine: the
-    baseline of figure 6a.
+    cpm: the net, of all its stages; small: the one that is trained in its place, with BatchNorm and by Adam; crop (px),
+    target_dist, sigma and sigma_center (px), rotation (degrees): of its training samples; iterations of `batch` samples
+    at base_lr, a gamma-th of it after three quarters (small: down to 0 in a straight line); clip: of the gradients' L2
+    norm, -1: none. drawn: pictures of people to draw, and how many of them to hold out. pose_machine: the baseline of
+    figure 6a.
     """
 
     cpm: CPM = field(default_factory=lambda: CPM(stages=6, widths=Widths(16, 8, 32, 24), filler_std=0.05))
+    small: SmallCPM | None = None
     crop: int = 144
     target_dist: float = 0.5
     sigma: float = 9
@@ -43,6 +47,9 @@ class Size:
 
 SIZES = {
     "small": Size(),
+    "photographs": Size(
+        small=SmallCPM(features=64, stage=64), rotation=40, iterations=1500, batch=8, base_lr=2e-3, clip=-1
+    ),
     "paper": Size(
         cpm=CPM(),
         crop=368,
@@ -63,9 +70,15 @@ SIZES = {
 
 def recipe(name: str, size: Size, data: Data, seed: int, stages: int | None = None) -> Recipe:
     """The training of a CPM from scratch with a loss per stage; stages: how many (default: the size's)."""
-    cpm = replace(size.cpm, stages=stages or size.cpm.stages)
-    train = specification.cpm_train(cpm, str(data.train), size.batch, transform(size, cpm.parts))
-    deploy = specification.cpm_deploy(cpm, (size.crop, size.crop))
+    stages = stages or size.cpm.stages
+    source, crop, asked = str(data.train), (size.crop, size.crop), transform(size, size.cpm.parts)
+    if size.small:
+        small = replace(size.small, parts=size.cpm.parts, stages=stages)
+        train, deploy = small_train(small, source, size.batch, asked), small_deploy(small, crop)
+    else:
+        cpm = replace(size.cpm, stages=stages)
+        train = specification.cpm_train(cpm, source, size.batch, asked)
+        deploy = specification.cpm_deploy(cpm, crop)
     return Recipe(name, train, deploy, solver(size, seed), data.digest)
 
 
@@ -82,12 +95,13 @@ def transform(size: Size, parts: int = 14) -> schema.TransformationParameter:
 
 
 def solver(size: Size, seed: int, iterations: int | None = None) -> schema.SolverParameter:
-    """The release's solver with this size's rates; iterations: how many (default: the size's)."""
-    asked = specification.release_solver(TRAIN, "cpm")
+    """The release's solver, or the small nets', with this size's rates; iterations: how many (default: the size's)."""
+    asked = small_solver(TRAIN, "cpm") if size.small else specification.release_solver(TRAIN, "cpm")
     asked.max_iter = iterations or size.iterations
-    asked.stepsize = max(1, asked.max_iter * 3 // 4)
+    if not size.small:
+        asked.stepsize, asked.gamma = max(1, asked.max_iter * 3 // 4), size.gamma
     asked.snapshot = max(1, asked.max_iter // 4)
-    asked.base_lr, asked.gamma, asked.clip_gradients = size.base_lr, size.gamma, size.clip
+    asked.base_lr, asked.clip_gradients = size.base_lr, size.clip
     asked.display, asked.random_seed = max(1, asked.max_iter // 40), seed
     return asked
 
@@ -104,11 +118,10 @@ def only_losses(net: schema.NetParameter, stages: Sequence[int]) -> schema.NetPa
 
 
 def frozen_before(net: schema.NetParameter, stage: int) -> schema.NetParameter:
-    """The net in which the stages before `stage` do not learn."""
+    """The net in which the stages before `stage` do not learn; features that all stages share are the first's."""
     changed = _copy(net)
     for layer in changed.layer:
-        belongs = stage_of(layer.name)
-        if belongs is not None and belongs < stage:
+        if (stage_of(layer.name) or 1) < stage:
             for parameter in layer.param:
                 parameter.lr_mult = parameter.decay_mult = 0
     return changed

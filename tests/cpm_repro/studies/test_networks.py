@@ -4,11 +4,13 @@ import pytest
 
 from cpm_repro.network.specification import cpm_deploy, cpm_train
 from cpm_repro.network.stages import stage_blobs
+from cpm_repro.studies.data import Data
 from cpm_repro.studies.networks import (
     SIZES,
     frozen_before,
     one_label_set,
     only_losses,
+    recipe,
     stage_of,
     transform,
     without_center_map,
@@ -45,6 +47,31 @@ def test_earlier_stages_do_not_learn():
     learn = {layer.name: [p.lr_mult for p in layer.param] for layer in changed.layer if layer.param}
     assert all(not any(rates) for name, rates in learn.items() if name.endswith("_stage1"))
     assert all(all(rates) for name, rates in learn.items() if not name.endswith("_stage1"))
+
+
+def test_features_that_all_stages_share_are_the_firsts(photographs):
+    changed = frozen_before(photographs.train, 2)
+    rates = {layer.name: [p.lr_mult for p in layer.param] for layer in changed.layer if layer.type != "BatchNorm"}
+    later = {name for name in rates if name.endswith("_stage2")}
+    assert {name for name, own in rates.items() if any(own)} == {name for name in later if rates[name]}
+    assert not any(rates["conv1"])
+
+
+def test_photographs_are_learnt_by_the_small_nets(photographs):
+    assert photographs.solver.type == "Adam"
+    assert photographs.solver.lr_policy == "poly"
+    assert photographs.solver.max_iter == SIZES["photographs"].iterations
+    for changed in (only_losses(photographs.train, [2]), one_label_set(photographs.train)):
+        check_order(changed)
+    deploy = parse_net(format_prototxt(photographs.deploy), "n")
+    assert stage_blobs(Net(deploy, seed=1)) == ["conv10_stage1", "Mconv6_stage2"]
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A net of two stages of the size for photographs."""
+    data = Data("photographs", tmp_path, tmp_path, "a digest", "a digest")
+    return recipe("of two stages", SIZES["photographs"], data, seed=1, stages=2)
 
 
 def test_one_set_of_labels():
