@@ -18,6 +18,33 @@ def swish(e: LayerExport) -> str:
     return e.node("Mul", x, e.node("Sigmoid", e.node("Mul", x, e.number(beta)) if beta != 1 else x))
 
 
+@exports("Mish")
+def mish(e: LayerExport) -> str:
+    x = e.bottoms[0]
+    return e.node("Mul", x, e.node("Tanh", e.node("Softplus", x)))
+
+
+@exports("HardSigmoid")
+def hard_sigmoid(e: LayerExport) -> str:
+    return e.node("HardSigmoid", e.bottoms[0], alpha=e.layer.alpha, beta=e.layer.beta)
+
+
+@exports("SpatialDropout")
+def spatial_dropout(e: LayerExport) -> str:
+    layer, x = e.layer, e.bottoms[0]
+    layer.require(not layer.drops, "a dropout that draws nothing, for an ONNX export", "one that does")
+    return e.node("Mul", x, e.number(layer.test_scale)) if layer.test_scale != 1 else e.node("Identity", x)
+
+
+@exports("Resample")
+def resample(e: LayerExport) -> str:
+    """Two products; the sizes are fixed."""
+    _require_sizes(e)
+    rows, columns = (e.constant(w) for w in e.layer.weights(e.shapes[0][2:], e.top_shapes[0][2:]))
+    y = e.node("MatMul", rows, e.bottoms[0])
+    return e.node("MatMul", y, e.node("Transpose", columns, perm=[1, 0]))
+
+
 @exports("ShuffleChannel")
 def shuffle_channel(e: LayerExport) -> str:
     x, channels, group = e.bottoms[0], e.shapes[0][1], e.layer.spec.shuffle_channel_param.group
@@ -86,9 +113,30 @@ def prior_box(e: LayerExport) -> str:
 def roi_pooling(e: LayerExport) -> str:
     """MaxRoiPool has Caffe's rounding."""
     p = e.layer.spec.roi_pooling_param
+    e.layer.require(not p.pad_ratio, "no pad_ratio, for an ONNX export", f"{p.pad_ratio:g}")
     regions = e.reshape(e.bottoms[1], (-1, 5))
     return e.node(
         "MaxRoiPool", e.bottoms[0], regions, pooled_shape=[p.pooled_h, p.pooled_w], spatial_scale=p.spatial_scale
+    )
+
+
+@exports("ROIAlign")
+def roi_align(e: LayerExport) -> str:
+    """The operator is Mask R-CNN's."""
+    p = e.layer.spec.roi_align_param
+    e.layer.require(not e.layer.corners, "sampling_ratio, for an ONNX export", "pad_ratio")
+    image, corners = e.split(e.reshape(e.bottoms[1], (-1, 5)), [1, 4], 1)
+    image = e.reshape(e.node("Cast", image, to=TensorProto.INT64), (-1,))
+    return e.node(
+        "RoiAlign",
+        e.bottoms[0],
+        corners,
+        image,
+        output_height=p.pooled_h,
+        output_width=p.pooled_w,
+        sampling_ratio=max(p.sampling_ratio, 0),
+        spatial_scale=p.spatial_scale,
+        coordinate_transformation_mode="output_half_pixel",
     )
 
 

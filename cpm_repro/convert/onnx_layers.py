@@ -65,7 +65,7 @@ def elu(e: LayerExport) -> str:
     return e.node("Elu", e.bottoms[0], alpha=e.layer.spec.elu_param.alpha)
 
 
-_OPERATORS = {"Sigmoid": "Sigmoid", "TanH": "Tanh", "AbsVal": "Abs", "BNLL": "Softplus"}
+_OPERATORS = {"Sigmoid": "Sigmoid", "TanH": "Tanh", "AbsVal": "Abs", "BNLL": "Softplus", "HardSwish": "HardSwish"}
 
 
 @exports(*_OPERATORS)
@@ -127,9 +127,10 @@ def batch_norm(e: LayerExport) -> str:
     layer = e.layer
     layer.require(layer.use_global_stats, "use_global_stats, for an ONNX export", "statistics of the batch")
     mean, variance = (values.detach().cpu().numpy() for values in layer.statistics())
-    one, zero = np.ones_like(mean), np.zeros_like(mean)
-    blobs = [e.constant(values) for values in (one, zero, mean, variance)]
-    return e.node("BatchNormalization", e.bottoms[0], *blobs, epsilon=layer.spec.batch_norm_param.eps)
+    one, zero = (e.constant(fill(mean)) for fill in (np.ones_like, np.zeros_like))
+    scaling = [e.blob("scale"), e.blob("bias")] if layer.scales else [one, zero]
+    statistics = [e.constant(values) for values in (mean, variance)]
+    return e.node("BatchNormalization", e.bottoms[0], *scaling, *statistics, epsilon=layer.eps)
 
 
 def _spread(e: LayerExport, name: str) -> str:

@@ -11,6 +11,37 @@ def swish(e: Lines) -> str:
     return f"{x} * torch.sigmoid({x}{'' if beta == 1 else f' * {plain(beta)}'})"
 
 
+@writes("Mish")
+def mish(e: Lines) -> str:
+    return f"F.mish({e.x[0]})"
+
+
+@writes("HardSwish")
+def hard_swish(e: Lines) -> str:
+    return f"F.hardswish({e.x[0]})"
+
+
+@writes("HardSigmoid")
+def hard_sigmoid(e: Lines) -> str:
+    return f"({e.x[0]} * {plain(e.layer.alpha)} + {plain(e.layer.beta)}).clamp(0, 1)"
+
+
+@writes("SpatialDropout")
+def spatial_dropout(e: Lines) -> str:
+    layer = e.layer
+    layer.require(not layer.drops, "a dropout that draws nothing, for a file of Python", "one that does")
+    return f"{e.x[0]} * {plain(layer.test_scale)}" if layer.test_scale != 1 else e.x[0]
+
+
+@writes("Resample")
+def resample(e: Lines) -> str:
+    """Two products; the sizes are fixed."""
+    layer = e.layer
+    layer.require(len(e.x) == 1, "one bottom, for a file of Python", "two")
+    rows, columns = map(torch.from_numpy, layer.weights(layer.size, layer.shapes_of_tops[0][2:]))
+    return f"{e.values('rows', rows)} @ {e.x[0]} @ {e.values('columns', columns)}.T"
+
+
 @writes("ShuffleChannel")
 def shuffle_channel(e: Lines) -> str:
     return f"{e.x[0]}.unflatten(1, ({e.layer.spec.shuffle_channel_param.group}, -1)).transpose(1, 2).flatten(1, 2)"
@@ -64,7 +95,16 @@ def bn(e: Lines) -> str:
 @writes("ROIPooling")
 def roi_pooling(e: Lines) -> str:
     p = e.layer.spec.roi_pooling_param
+    e.layer.require(not p.pad_ratio, "no pad_ratio, for a file of Python", f"{p.pad_ratio:g}")
     return f"roi_pool({', '.join(e.x)}, {p.pooled_h}, {p.pooled_w}, {plain(p.spatial_scale)})"
+
+
+@writes("ROIAlign")
+def roi_align(e: Lines) -> str:
+    p = e.layer.spec.roi_align_param
+    e.layer.require(not e.layer.corners, "sampling_ratio, for a file of Python", "pad_ratio")
+    given = f"{p.pooled_h}, {p.pooled_w}, {plain(p.spatial_scale)}, {max(p.sampling_ratio, 0)}"
+    return f"roi_align({', '.join(e.x)}, {given})"
 
 
 @writes("PSROIPooling")

@@ -3,6 +3,7 @@
 So each uses torch, `math` and others of this module only, and says in full where Caffe's rule is not torch's.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -163,6 +164,30 @@ def roi_pool(x: Tensor, regions: Tensor, height: int, width: int, scale: float) 
                 if bottom > top and right > left:
                     pooled[:, i, j] = x[image, :, top:bottom, left:right].amax((1, 2))
     return y
+
+
+def bilinear_shares(start: Tensor, end: Tensor, bins: int, length: int, samples: int) -> Tensor:
+    """(bins, length): of which rows, or columns, of a map the means of ROIAlign's places are made."""
+    side = (end - start).clamp(min=1) / bins
+    samples = samples or math.ceil(float(side))
+    within = (torch.arange(samples, device=side.device) + 0.5) * side / samples
+    places = start + torch.arange(bins, device=side.device)[:, None] * side + within
+    inside = (places >= -1) & (places <= length)
+    distances = (places.clamp(0, length - 1)[..., None] - torch.arange(length, device=side.device)).abs()
+    return ((1 - distances).clamp(min=0) * inside[..., None]).mean(1)
+
+
+def roi_align(x: Tensor, regions: Tensor, height: int, width: int, scale: float, samples: int) -> Tensor:
+    """Mask R-CNN's ROIAlign: in each bin of each region (image, x1, y1, x2, y2) the mean of samples x samples bilinear
+    values, 0: of as many as the bin has pixels."""
+    y = []
+    for image, (x1, y1, x2, y2) in zip(
+        regions.reshape(-1, 5)[:, 0].long(), regions.reshape(-1, 5)[:, 1:] * scale, strict=True
+    ):
+        rows = bilinear_shares(y1, y2, height, x.shape[2], samples)
+        columns = bilinear_shares(x1, x2, width, x.shape[3], samples)
+        y.append(rows @ x[image] @ columns.T)
+    return torch.stack(y) if y else x.new_zeros(0, x.shape[1], height, width)
 
 
 def position_sensitive_pool(x: Tensor, regions: Tensor, size: int, scale: float) -> Tensor:

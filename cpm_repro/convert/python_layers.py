@@ -254,7 +254,9 @@ def batch_norm(e: Lines) -> str:
     e.layer.require(e.layer.use_global_stats, "use_global_stats, for a file of Python", "statistics of the batch")
     mean, variance = (values.detach() for values in e.layer.statistics())
     given = f"{e.values('mean', mean)}, {e.values('variance', variance)}"
-    return f"F.batch_norm({e.x[0]}, {given}, eps={plain(e.layer.spec.batch_norm_param.eps)})"
+    if e.layer.scales:
+        given += "".join(f", {e.values(name, e.blobs()[name])}" for name in ("scale", "bias"))
+    return f"F.batch_norm({e.x[0]}, {given}, eps={plain(e.layer.eps)})"
 
 
 def _spread(e: Lines, name: str) -> str:

@@ -1,5 +1,7 @@
 """Scale, Bias, BatchNorm, LRN, MVN and Softmax of the exact engine, with Caffe's order of sums."""
 
+import math
+
 import numpy as np
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -149,7 +151,7 @@ class LRNAcross(Function[Tensor]):
         weight = float(np.float32(alpha) / np.float32(size))
         window = _window(size, x)
         scales = [_sliding_scale(image * image, window, weight, k, profile) for image in array(x)]
-        scale = tensor(np.stack(scales), x)
+        scale = tensor(np.array(scales, np.float32).reshape(x.shape), x)
         y = x * raised(scale, -beta)
         ctx.save_for_backward(x, y, scale)
         ctx.parameters = size, alpha, beta, profile
@@ -251,7 +253,7 @@ class Softmax(Function[Tensor]):
     def forward(ctx: Context, x: Tensor, axis: int, profile: Profile) -> Tensor:
         shape = tuple(x.shape)
         outer = int(np.prod(shape[:axis], dtype=np.int64))
-        values = array(x).reshape(outer, shape[axis], -1)
+        values = array(x).reshape(outer, shape[axis], math.prod(shape[axis + 1 :]))
         y = tensor(softmax(values, profile).reshape(shape), x)
         ctx.save_for_backward(y)
         ctx.axis, ctx.outer, ctx.profile = axis, outer, profile
@@ -262,7 +264,7 @@ class Softmax(Function[Tensor]):
     def backward(ctx: Context, dy: Tensor) -> Gradients:
         (y,) = ctx.saved_tensors
         shape = tuple(y.shape)
-        rows = (ctx.outer, shape[ctx.axis], -1)
+        rows = (ctx.outer, shape[ctx.axis], math.prod(shape[ctx.axis + 1 :]))
         y_rows, dy_rows = array(y).reshape(rows), array(dy).reshape(rows)
         inner = _strided_dots(dy_rows, y_rows, ctx.profile)
         return tensor(((dy_rows - inner[:, None]) * y_rows).reshape(shape), dy), None, None

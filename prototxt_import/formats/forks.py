@@ -7,7 +7,7 @@ from . import schema
 _TYPES = {
     "SSD": ("AnnotatedData", "DetectionEvaluate", "MultiBoxLoss", "SmoothL1LossOHEM", "VideoData"),
     "R-FCN": ("BoxAnnotatorOHEM", "SoftmaxWithLossOHEM"),
-    "FlowNet": ("Correlation", "Correlation1D", "FlowWarp", "ChannelNorm", "L1Loss", "Resample", "DataAugmentation"),
+    "FlowNet": ("Correlation", "Correlation1D", "FlowWarp", "ChannelNorm", "L1Loss", "DataAugmentation"),
     "DeepLab": ("DenseCRF", "SegAccuracy", "ImageSegData", "MatWrite", "MatRead"),
     "PSPNet": ("BNData", "ImageSegData"),
     "YOLO": ("Region", "RegionLoss", "BoxData", "YoloDetectionOutput"),
@@ -20,8 +20,6 @@ _TYPES = {
     "triplet loss": ("TripletLoss",),
     "Ristretto": ("ConvolutionRistretto", "DeconvolutionRistretto", "FcRistretto", "LRNRistretto"),
     "multi-person pose": ("ImResize", "Nms"),
-    "ENet": ("SpatialDropout",),
-    "PVANet": ("Proposal",),
 }
 """Types that public nets use."""
 _FIELDS = {
@@ -41,7 +39,7 @@ _FIELDS = {
     ),
     "DeepLab": ("kstride", "label_type", "mat_write_param", "seg_accuracy_param"),
     "CRF-as-RNN": ("multi_stage_meanfield_param",),
-    "FlowNet": ("augmentation_param", "coeff_schedule_param", "correlation_param", "resample_param", "writer_param"),
+    "FlowNet": ("augmentation_param", "coeff_schedule_param", "correlation_param", "writer_param"),
     "R-FCN": ("box_annotator_ohem_param", "pre_fixed_normalizer"),
     "Ristretto": ("quantization_param",),
     "Intel": ("fusion_type", "multinode", "multinode_param", "bn_stats_batch_size"),

@@ -574,6 +574,18 @@ class HDF5OutputParameter(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> HDF5OutputParameter: ...
 
+class HardSigmoidParameter(Message):
+    alpha: float
+    beta: float
+    def __init__(
+        self,
+        *,
+        alpha: float | None = ...,
+        beta: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> HardSigmoidParameter: ...
+
 class HingeLossParameter(Message):
     Norm: ClassVar[_EnumTypeWrapper[Any]]
     L1: ClassVar[int]
@@ -861,6 +873,18 @@ class LayerParameter(Message):
     def swish_param(self) -> SwishParameter: ...
     engine: str
     @property
+    def spatial_dropout_param(self) -> SpatialDropoutParameter: ...
+    @property
+    def resample_param(self) -> ResampleParameter: ...
+    @property
+    def proposal_param(self) -> ProposalParameter: ...
+    @property
+    def roi_align_param(self) -> ROIAlignParameter: ...
+    @property
+    def hard_sigmoid_param(self) -> HardSigmoidParameter: ...
+    @property
+    def hardsigmoid_param(self) -> HardSigmoidParameter: ...
+    @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
@@ -939,6 +963,12 @@ class LayerParameter(Message):
         shuffle_channel_param: ShuffleChannelParameter | Mapping[str, Any] | None = ...,
         swish_param: SwishParameter | Mapping[str, Any] | None = ...,
         engine: str | None = ...,
+        spatial_dropout_param: SpatialDropoutParameter | Mapping[str, Any] | None = ...,
+        resample_param: ResampleParameter | Mapping[str, Any] | None = ...,
+        proposal_param: ProposalParameter | Mapping[str, Any] | None = ...,
+        roi_align_param: ROIAlignParameter | Mapping[str, Any] | None = ...,
+        hard_sigmoid_param: HardSigmoidParameter | Mapping[str, Any] | None = ...,
+        hardsigmoid_param: HardSigmoidParameter | Mapping[str, Any] | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod
@@ -1290,6 +1320,32 @@ class PriorBoxParameter(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> PriorBoxParameter: ...
 
+class ProposalParameter(Message):
+    feat_stride: int
+    base_size: int
+    min_size: int
+    @property
+    def ratio(self) -> RepeatedScalarFieldContainer[float]: ...
+    @property
+    def scale(self) -> RepeatedScalarFieldContainer[float]: ...
+    pre_nms_topn: int
+    post_nms_topn: int
+    nms_thresh: float
+    def __init__(
+        self,
+        *,
+        feat_stride: int | None = ...,
+        base_size: int | None = ...,
+        min_size: int | None = ...,
+        ratio: Iterable[float] | None = ...,
+        scale: Iterable[float] | None = ...,
+        pre_nms_topn: int | None = ...,
+        post_nms_topn: int | None = ...,
+        nms_thresh: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> ProposalParameter: ...
+
 class PythonParameter(Message):
     module: str
     layer: str
@@ -1306,16 +1362,36 @@ class PythonParameter(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> PythonParameter: ...
 
-class ROIPoolingParameter(Message):
+class ROIAlignParameter(Message):
     pooled_h: int
     pooled_w: int
     spatial_scale: float
+    pad_ratio: float
+    sampling_ratio: int
     def __init__(
         self,
         *,
         pooled_h: int | None = ...,
         pooled_w: int | None = ...,
         spatial_scale: float | None = ...,
+        pad_ratio: float | None = ...,
+        sampling_ratio: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> ROIAlignParameter: ...
+
+class ROIPoolingParameter(Message):
+    pooled_h: int
+    pooled_w: int
+    spatial_scale: float
+    pad_ratio: float
+    def __init__(
+        self,
+        *,
+        pooled_h: int | None = ...,
+        pooled_w: int | None = ...,
+        spatial_scale: float | None = ...,
+        pad_ratio: float | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ROIPoolingParameter: ...
@@ -1388,6 +1464,29 @@ class ReorgParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ReorgParameter: ...
+
+class ResampleParameter(Message):
+    ResampleType: ClassVar[_EnumTypeWrapper[Any]]
+    NEAREST: ClassVar[int]
+    LINEAR: ClassVar[int]
+    CUBIC: ClassVar[int]
+    AREA: ClassVar[int]
+    width: int
+    height: int
+    type: int
+    antialias: bool
+    factor: float
+    def __init__(
+        self,
+        *,
+        width: int | None = ...,
+        height: int | None = ...,
+        type: int | str | None = ...,
+        antialias: bool | None = ...,
+        factor: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> ResampleParameter: ...
 
 class ReshapeParameter(Message):
     @property
@@ -1661,6 +1760,18 @@ class SolverState(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SolverState: ...
+
+class SpatialDropoutParameter(Message):
+    dropout_ratio: float
+    sample_weights_test: bool
+    def __init__(
+        self,
+        *,
+        dropout_ratio: float | None = ...,
+        sample_weights_test: bool | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> SpatialDropoutParameter: ...
 
 class SwishParameter(Message):
     beta: float

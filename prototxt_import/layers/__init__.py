@@ -3,7 +3,7 @@
 In reading order: layer (the base, and the registry), own (layers of the reader's own), fillers (first values of blobs);
 data, convolution, pooling, inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape,
 selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy);
-layers of forks: resize, regions (of interest), detection; description (a net in words).
+layers of forks: resize, proposals, regions (of interest), detection; description (a net in words).
 """
 
 from . import (
@@ -20,6 +20,7 @@ from . import (
     normalization,
     parameter,
     pooling,
+    proposals,
     recurrent,
     reduction,
     regions,
@@ -44,6 +45,7 @@ __all__ = [
     "normalization",
     "parameter",
     "pooling",
+    "proposals",
     "recurrent",
     "reduction",
     "regions",

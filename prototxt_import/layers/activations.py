@@ -1,9 +1,11 @@
 """Elementwise layers (Caffe: relu_layer, prelu_layer, elu_layer, sigmoid_layer, tanh_layer, absval_layer,
-power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; ReLU6 is MobileNet's)."""
+power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; of forks Swish, Mish and MobileNet's ReLU6,
+HardSwish and HardSigmoid)."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cpm_kernels.exact.elementary import exp, log, power
 from prototxt_import.formats import schema
@@ -154,6 +156,43 @@ class Swish(NeuronLayer):
         return x * torch.sigmoid(x * self.spec.swish_param.beta)
 
 
+@register("Mish")
+class Mish(NeuronLayer):
+    """x · tanh(log(1 + exp(x)))."""
+
+    of_a_fork = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.mish(x)
+
+
+@register("HardSigmoid")
+class HardSigmoid(NeuronLayer):
+    """alpha · x + beta, limited to [0, 1]."""
+
+    of_a_fork = True
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        both = self.spec.HasField("hard_sigmoid_param") and self.spec.HasField("hardsigmoid_param")
+        self.require(not both, "hard_sigmoid_param or hardsigmoid_param, as forks call it", "both")
+        given = self.spec.HasField("hardsigmoid_param")
+        p = self.spec.hardsigmoid_param if given else self.spec.hard_sigmoid_param
+        self.alpha, self.beta = p.alpha, p.beta
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x * self.alpha + self.beta).clamp(0, 1)
+
+
+@register("HardSwish")
+class HardSwish(NeuronLayer):
+    """x · (x + 3) / 6, with x + 3 limited to [0, 6]."""
+
+    of_a_fork = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.hardswish(x)
+
+
 @register("Threshold")
 class Threshold(NeuronLayer):
     """1 where x is above the threshold, else 0."""
@@ -179,6 +218,8 @@ class Clip(NeuronLayer):
 @register("ReLU6")
 class ReLU6(Clip):
     """x limited to [0, 6]."""
+
+    of_a_fork = True
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         self.limits = (0, 6)

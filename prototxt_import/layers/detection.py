@@ -19,6 +19,7 @@ class PriorBox(Layer):
     """The boxes of a feature map's places, and their variances, (1, 2, places · boxes · 4); bottoms: the map, and the
     image, of which only the sizes count."""
 
+    of_a_fork = True
     bottoms = range(2, 3)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
@@ -131,6 +132,7 @@ class DetectionOutput(Layer):
     nothing is. How many these are is not known before: the net says one. Bottoms: shifts (N, P · 4), or of each class
     without `share_location`, scores (N, P · classes), priors (1, 2, P · 4)."""
 
+    of_a_fork = True
     bottoms = range(3, 4)
     traceable = False
 

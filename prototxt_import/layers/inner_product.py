@@ -23,7 +23,7 @@ class InnerProduct(Layer):
         self.outputs, self.transposed = p.num_output, p.transpose
         self.require(p.num_output > 0, "num_output above 0", str(p.num_output))
         self.first = self.axis(p.axis, len(bottom_shapes[0]))
-        inputs = math.prod(bottom_shapes[0][self.first :])
+        self.inputs = inputs = math.prod(bottom_shapes[0][self.first :])
         self.add_blob("weight", (inputs, p.num_output) if p.transpose else (p.num_output, inputs), p.weight_filler)
         if p.bias_term:
             self.add_blob("bias", (p.num_output,), p.bias_filler)
@@ -38,5 +38,5 @@ class InnerProduct(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         outer = x.shape[: self.first]
-        y = self.ops.inner_product(x.reshape(math.prod(outer), -1), self.weight, self.bias, self.transposed)
+        y = self.ops.inner_product(x.reshape(math.prod(outer), self.inputs), self.weight, self.bias, self.transposed)
         return y.reshape(*outer, self.outputs)

@@ -40,7 +40,7 @@ DATA_TYPES = ("Data", "ImageData", "HDF5Data", "WindowData")
 
 def register(type_name: str) -> Callable[[LayerClass], LayerClass]:
     """Class decorator: this class builds layers of `type: "<type_name>"`. ValueError if another class does; one of the
-    same name, such as a notebook's cell run again makes, takes its place."""
+    same name, such as a notebook's cell run again makes, takes its place, and that of a fork's layer any may take."""
     return _registered_as(type_name, CONVERTERS)
 
 
@@ -54,7 +54,7 @@ def _registered_as(key: Key, classes: dict[Key, type["Layer"]]) -> Callable[[Lay
     def add(layer_class: LayerClass) -> LayerClass:
         before = classes.get(key)
         names = [(known.__module__, known.__qualname__) for known in (before, layer_class) if known is not None]
-        if len(set(names)) > 1:
+        if len(set(names)) > 1 and not (before is not None and before.of_a_fork):
             raise ValueError(f"layer type {key} is registered twice")
         classes[key] = layer_class
         return layer_class
@@ -100,6 +100,8 @@ class Layer(nn.Module):
     """Whether such a program may leave sizes open."""
     takes_own_fields: bool = False
     """Whether the prototxt may have fields for it that Caffe's messages have not: see `own`."""
+    of_a_fork: bool = False
+    """Whether forks alone have it, which differ: then a class of the reader's own may take its place."""
     automatic_tops: int = 0
     """Tops that it makes where the prototxt names fewer: losses (Caffe: AutoTopBlobs)."""
     drawn: np.ndarray = np.zeros(0, np.uint32)

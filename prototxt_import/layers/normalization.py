@@ -1,6 +1,8 @@
 """BatchNorm, LRN and MVN (Caffe: batch_norm_layer.cpp, lrn_layer.cpp, mvn_layer.cpp), BN of SegNet and of PSPNet,
 and SSD's Normalize."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -14,11 +16,17 @@ SEGNET_EPS = 1e-9
 
 @register("BatchNorm")
 class BatchNorm(Layer):
-    """Normalises each channel; blobs: sums of means (C,) and variances (C,), and the factor (1,) that divides them."""
+    """Normalises each channel; blobs: sums of means (C,) and variances (C,), and the factor (1,) that divides them.
+
+    NVIDIA's also scales if it says `scale_bias`, or how to fill these: two blobs more, scale and bias (C,). It then
+    stores averages, not sums (the factor stays 1), and its eps is at least 1e-5.
+    """
 
     mean: nn.Parameter
     variance: nn.Parameter
     factor: nn.Parameter
+    scale: nn.Parameter
+    bias: nn.Parameter
     keeps_channels = True
     receptive_window = POINT
     short_name = "BN"
@@ -29,15 +37,19 @@ class BatchNorm(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.batch_norm_param
-        own_scale = p.HasField("scale_filler") or p.HasField("bias_filler") or p.scale_bias
-        self.require(not own_scale, "BVLC's BatchNorm, with a Scale layer after it", "NVIDIA's, which scales by itself")
+        self.scales = p.HasField("scale_filler") or p.HasField("bias_filler") or p.scale_bias
+        self.eps = max(p.eps, 1e-5) if self.scales else p.eps
         testing = self.spec.phase == schema.TEST
         self.use_global_stats = p.use_global_stats if p.HasField("use_global_stats") else testing
         channels = bottom_shapes[0][1:2] or (1,)
         self._add_multipliers()
         self.add_blob("mean", channels, None, learnable=False)
         self.add_blob("variance", channels, None, learnable=False)
-        self.add_blob("factor", (1,), None, learnable=False)
+        one = schema.FillerParameter(type="constant", value=1)
+        self.add_blob("factor", (1,), one if self.scales else None, learnable=False)
+        if self.scales:
+            self.add_blob("scale", channels, p.scale_filler if p.HasField("scale_filler") else one)
+            self.add_blob("bias", channels, p.bias_filler)
         while len(self.spec.param) < 3:  # a caffemodel has them: that nothing is to be learned here
             self.spec.param.add(lr_mult=0)
 
@@ -50,11 +62,15 @@ class BatchNorm(Layer):
             self.require(given == 0, f"lr_mult 0 in param {index}, for statistics", f"{given:g}")
 
     def forward(self, x: Tensor) -> Tensor:
-        eps, of_channels = self.spec.batch_norm_param.eps, x[:, None] if x.dim() == 1 else x  # then there is one
+        of_channels = x[:, None] if x.dim() == 1 else x  # then there is one
         if self.use_global_stats:
-            return self.ops.batch_norm(of_channels, *self.statistics(), eps).reshape(x.shape)
-        y, mean, variance = self.ops.batch_norm_of_batch(of_channels, eps)
-        self._move_average(mean.detach(), variance.detach(), x.numel() // mean.numel())
+            y = self.ops.batch_norm(of_channels, *self.statistics(), self.eps)
+        else:
+            y, mean, variance = self.ops.batch_norm_of_batch(of_channels, self.eps)
+            self._move_average(mean.detach(), variance.detach(), x.numel() // mean.numel())
+        if self.scales:
+            trailing = y.dim() - 2
+            y = self.ops.bias(self.ops.scale(y, self.scale, trailing), self.bias, trailing)
         return y.reshape(x.shape)
 
     def statistics(self) -> tuple[Tensor, Tensor]:
@@ -65,6 +81,10 @@ class BatchNorm(Layer):
     @torch.no_grad()
     def _move_average(self, mean: Tensor, variance: Tensor, count: int) -> None:
         fraction = self.spec.batch_norm_param.moving_average_fraction
+        if self.scales:
+            for stored, batch in ((self.mean, mean), (self.variance, variance)):
+                stored.mul_(fraction).add_(batch, alpha=1 - fraction)
+            return
         unbias = count / (count - 1) if count > 1 else 1.0
         self.factor.mul_(fraction).add_(1)
         self.mean.mul_(fraction).add_(mean)
@@ -81,6 +101,7 @@ class BN(Layer):
     unless `frozen`, and moves the stored ones by `momentum`.
     """
 
+    of_a_fork = True
     keeps_channels = True
     short_name = "BN"
     receptive_window = POINT
@@ -163,8 +184,8 @@ class MVN(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.mvn_param
-        rows = x.shape[0] if p.across_channels else x.shape[0] * x.shape[1]
-        return self.ops.mvn(x.reshape(rows, -1), p.eps, p.normalize_variance).reshape(x.shape)
+        rows, first = (x.shape[0], 1) if p.across_channels else (x.shape[0] * x.shape[1], 2)
+        return self.ops.mvn(x.reshape(rows, math.prod(x.shape[first:])), p.eps, p.normalize_variance).reshape(x.shape)
 
 
 @register("Normalize")
@@ -172,6 +193,7 @@ class Normalize(Layer):
     """Divides by the L2 norm over the channels of each pixel, or with `across_spatial` of each image, and scales;
     blob: scale (C,), or () with `channel_shared`."""
 
+    of_a_fork = True
     scale: nn.Parameter
     keeps_channels = True
 

@@ -2,7 +2,10 @@
 a type that nobody registered. docs/own-layer.md shows how to register one.
 """
 
-from typing import TYPE_CHECKING
+import ast
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
@@ -38,3 +41,26 @@ def check_own_fields(spec: "schema.LayerParameter", taken: bool) -> None:
             f"layer '{spec.name}' ({spec.type}): expected a {'value' if is_value else 'field'} that {field.message} "
             f"has, found '{found}' in line {field.line}{origin(field.message, name)}"
         )
+
+
+def python_param(spec: "schema.LayerParameter", known: Collection[str]) -> dict[str, Any]:
+    """What `param_str` of a Python layer says as public ones do: a dict of Python's or its content alone, on one line
+    or several, with YAML's tuples. InputError for what is neither, and for a name that is not among those `known`."""
+    text = spec.python_param.param_str
+    plain = re.sub(r"!!python/\w+", "", text).strip()
+    inner = plain[1:-1] if plain.startswith("{") else plain
+    inner = re.sub(r"\n(?=\s*['\"]?\w+['\"]?\s*:)", ",", inner)
+    inner = re.sub(r"(?<![\w'\"])([A-Za-z_]\w*)\s*:", r"'\1':", inner)
+    try:
+        given = ast.literal_eval("{" + inner + "}")
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        given = None
+    unknown = [str(name) for name in given if name not in known] if isinstance(given, dict) else [text]
+    if unknown:
+        raise InputError(
+            f"layer '{spec.name}' (Python, {spec.python_param.layer}): expected a param_str of "
+            f"{', '.join(repr(name) for name in known)}, found {unknown[0]!r} (a class of your own computes it after "
+            f'@register_python("{spec.python_param.module}", "{spec.python_param.layer}"): docs/own-layer.md)'
+        )
+    assert isinstance(given, dict)
+    return given

@@ -1,4 +1,4 @@
-"""Pooling of regions of interest: Fast R-CNN's ROIPooling and R-FCN's PSROIPooling.
+"""Pooling of regions of interest: Fast R-CNN's ROIPooling, R-FCN's PSROIPooling, and ROIAlign, which rounds nothing.
 
 The second bottom has a row (image, x1, y1, x2, y2) for each region, in pixels of the net's input, (R, 5) or with axes
 of size 1 behind. Regions get no gradient.
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prototxt_import.tensors import array
+from prototxt_import.tensors import array, tensor
 
 from .layer import Layer, Shape, register
 
@@ -50,6 +50,7 @@ def _spans(start: np.float32, bin_size: np.float32, bins: int, offset: int, leng
 class _RegionLayer(Layer):
     """What both share: the bottoms."""
 
+    of_a_fork = True
     bottoms = range(2, 3)
     traceable = False
 
@@ -65,10 +66,22 @@ class _RegionLayer(Layer):
         self.require(known, f"finite regions of images 0 to {len(x) - 1}", "another")
         return rows
 
+    @staticmethod
+    def all_of(tops: list[Tensor], x: Tensor, shape: Shape) -> Tensor:
+        """(R, *shape) of each region's, also of none."""
+        return torch.stack(tops) if tops else x.new_zeros((0, *shape))
+
+    def padded(self, row: np.ndarray, ratio: float) -> np.ndarray:
+        """A region's corners with so many of its sides more on each side."""
+        x1, y1, x2, y2 = row[1:]
+        wide, high = (x2 - x1 + 1) * np.float32(ratio), (y2 - y1 + 1) * np.float32(ratio)
+        return np.array([x1 - wide, y1 - high, x2 + wide, y2 + high], np.float32) if ratio else row[1:]
+
 
 @register("ROIPooling")
 class ROIPooling(_RegionLayer):
-    """The maximum of each of pooled_h x pooled_w bins of each region, 0 in a bin without a pixel: (R, C, h, w)."""
+    """The maximum of each of pooled_h x pooled_w bins of each region, 0 in a bin without a pixel: (R, C, h, w).
+    `pad_ratio` (Cascade R-CNN's) of a region's sides are added on each side of it before."""
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.roi_pooling_param
@@ -81,7 +94,7 @@ class ROIPooling(_RegionLayer):
 
     def _region(self, row: np.ndarray, size: Shape) -> _Region:
         p = self.spec.roi_pooling_param
-        x1, y1, x2, y2 = (int(v) for v in _rounded(row[1:] * np.float32(p.spatial_scale)))
+        x1, y1, x2, y2 = (int(v) for v in _rounded(self.padded(row, p.pad_ratio) * np.float32(p.spatial_scale)))
         spans = []
         for first, last, bins, length in ((y1, y2, p.pooled_h, size[0]), (x1, x2, p.pooled_w, size[1])):
             bin_size = np.float32(max(last - first + 1, 1)) / np.float32(bins)
@@ -96,7 +109,7 @@ class ROIPooling(_RegionLayer):
             for i, j, rows, columns in region.bins():
                 pooled[i * p.pooled_w + j] = x[region.image, :, rows, columns].flatten(1).max(1).values
             tops.append(torch.stack(pooled, 1).unflatten(1, (p.pooled_h, p.pooled_w)))
-        return torch.stack(tops)
+        return self.all_of(tops, x, (x.shape[1], p.pooled_h, p.pooled_w))
 
 
 @register("PSROIPooling")
@@ -137,4 +150,57 @@ class PSROIPooling(_RegionLayer):
             for i, j, rows, columns in region.bins():
                 pooled[i * size + j] = own[region.image, :, i, j, rows, columns].mean((1, 2))
             tops.append(torch.stack(pooled, 1).unflatten(1, (size, size)))
-        return torch.stack(tops)
+        return self.all_of(tops, x, (p.output_dim, size, size))
+
+
+@register("ROIAlign")
+class ROIAlign(_RegionLayer):
+    """What each region has at places between pixels, bilinear.
+
+    Forks have two that differ; their fields tell them apart. Mask R-CNN's (`sampling_ratio`): of each of pooled_h x
+    pooled_w bins the mean of sampling_ratio x sampling_ratio places (0: as many as the bin has pixels, rounded up),
+    regions at least one pixel large. Cascade R-CNN's (`pad_ratio`): the (pooled_h + 1) x (pooled_w + 1) corners of
+    the bins, half a pixel further up and left, 0 beyond the map.
+    """
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, names = self.spec.roi_align_param, ("sampling_ratio", "pad_ratio")
+        self.check_regions(bottom_shapes)
+        self.require(p.pooled_h > 0 and p.pooled_w > 0, "pooled_h and pooled_w above 0", f"{p.pooled_h}, {p.pooled_w}")
+        given = [name for name in names if p.HasField(name)]
+        expected = "sampling_ratio (Mask R-CNN's) or pad_ratio (Cascade R-CNN's) in roi_align_param, for forks disagree"
+        self.require(len(given) == 1, expected, " and ".join(given) or "neither")
+        self.corners = given == ["pad_ratio"]
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        p, (x, regions) = self.spec.roi_align_param, bottom_shapes
+        return [(regions[0], x[1], p.pooled_h + self.corners, p.pooled_w + self.corners)]
+
+    def _places(self, start: np.float32, end: np.float32, bins: int) -> np.ndarray:
+        """Along an axis (bins, samples): where a region is looked at."""
+        if self.corners:
+            sides = (end - start) / np.float32(bins)
+            places = start - np.float32(0.5) + np.arange(bins + 1, dtype=np.float32) * sides
+            return places[:, None] if end > start else np.full((bins + 1, 1), -np.inf, np.float32)
+        side = max(end - start, np.float32(1)) / np.float32(bins)
+        samples = max(self.spec.roi_align_param.sampling_ratio, 0) or int(np.ceil(side))
+        within = (np.arange(samples, dtype=np.float32) + np.float32(0.5)) * side / np.float32(samples)
+        return np.asarray(start + np.arange(bins, dtype=np.float32)[:, None] * side + within)
+
+    def _weights(self, start: np.float32, end: np.float32, bins: int, length: int) -> np.ndarray:
+        """(bins, length) float32: how much of each row, or column, of the map is in each bin's."""
+        places, reach = self._places(start, end, bins), np.float32(0.5 if self.corners else 1)
+        last = np.float32(length) - (np.float32(0.5) if self.corners else np.float32(0))
+        inside = (places >= -reach) & (places <= last)
+        at = np.clip(np.where(inside, places, 0), 0, length - 1)
+        distances = np.abs(at[..., None] - np.arange(length, dtype=np.float32))
+        return np.asarray((np.maximum(1 - distances, 0) * inside[..., None]).mean(1), np.float32)
+
+    def forward(self, x: Tensor, regions: Tensor) -> Tensor:
+        p, tops = self.spec.roi_align_param, []
+        for row in self.table(x, regions):
+            x1, y1, x2, y2 = self.padded(row, p.pad_ratio) * np.float32(p.spatial_scale)
+            rows = tensor(self._weights(y1, y2, p.pooled_h, x.shape[2]), x)
+            columns = tensor(self._weights(x1, x2, p.pooled_w, x.shape[3]), x)
+            tops.append(rows @ x[int(row[0])] @ columns.T)
+        return self.all_of(tops, x, (x.shape[1], p.pooled_h + self.corners, p.pooled_w + self.corners))

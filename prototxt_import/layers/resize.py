@@ -1,10 +1,15 @@
-"""Maps made larger: Upsample, SegNet's by the pooling's mask and the nearest neighbour of YOLO's converters, and
-DeepLab's Interp, which is bilinear."""
+"""Maps made larger or smaller: Upsample, SegNet's by the pooling's mask and the nearest neighbour of YOLO's converters;
+DeepLab's Interp, which is bilinear; FlowNet's Resample."""
 
 import math
 
+import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from prototxt_import.formats import schema
+from prototxt_import.tensors import tensor
 
 from .layer import Layer, Shape, register
 
@@ -14,6 +19,7 @@ class Upsample(Layer):
     """With one bottom, each value becomes `scale` x `scale` of them. With two it is put where the second, the mask of a
     MAX pooling, says that it came from, and the rest is 0; of values for one place the last one stays."""
 
+    of_a_fork = True
     bottoms = range(1, 3)
     image_by_image = True
     keeps_channels = True
@@ -55,6 +61,7 @@ class Interp(Layer):
     """Bilinear, the corners staying corners, to `height` x `width`, by factors, or to the size of a second bottom;
     `pad_beg` and `pad_end` below 0 cut rows and columns off before."""
 
+    of_a_fork = True
     bottoms = range(1, 3)
     image_by_image = True
     keeps_channels = True
@@ -97,3 +104,70 @@ class Interp(Layer):
         size = self._sizes((height, width), None if like is None else tuple(like.shape[2:]))
         inner = x[:, :, -p.pad_beg : height + p.pad_end, -p.pad_beg : width + p.pad_end]
         return F.interpolate(inner.contiguous(), size, mode="bilinear", align_corners=True)
+
+
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.maximum(1 - np.abs(x), np.float32(0)))
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    """The piecewise cubic with a = −1/2."""
+    x = np.abs(x)
+    near, far = x * x * (1.5 * x - 2.5) + 1, x * (x * (2.5 - 0.5 * x) - 4) + 2
+    return np.where(x <= 1, near, np.where(x < 2, far, 0)).astype(np.float32)
+
+
+@register("Resample")
+class Resample(Layer):
+    """To `height` x `width`, or to the size of a second bottom: NEAREST, LINEAR or CUBIC, the last two with a kernel
+    that is as many times wider as the map gets smaller (`antialias`).
+
+    A place is found as the fork finds it: its centre along an axis is moved by half of the other axis' factor.
+    """
+
+    of_a_fork = True
+    bottoms = range(1, 3)
+    image_by_image = True
+    keeps_channels = True
+    sizes_may_vary = False
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.resample_param
+        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        self.size = bottom_shapes[0][2:]
+        self.method = schema.ResampleParameter.ResampleType.Name(p.type)
+        self.require(self.method != "AREA", "type NEAREST, LINEAR or CUBIC", "AREA, which its own Caffe refuses too")
+        self.require(p.factor == 1, "height and width", f"factor {p.factor:g}, which its own Caffe reads nowhere")
+        sized = len(bottom_shapes) == 2 or (p.height > 0 and p.width > 0)
+        self.require(sized, "height and width, or a second bottom", "neither")
+
+    def _sizes(self, like: Shape | None) -> tuple[int, int]:
+        p = self.spec.resample_param
+        return (p.height, p.width) if like is None else (like[0], like[1])
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        shape, *like = bottom_shapes
+        return [(*shape[:2], *self._sizes(like[0][2:] if like else None))]
+
+    def weights(self, size: Shape, new: Shape) -> list[np.ndarray]:
+        """For each axis (new length, length) float32: of what each new row, or column, is made."""
+        factors = [np.float32(n) / np.float32(m) for n, m in zip(size, new, strict=True)]
+        shrinks = self.spec.resample_param.antialias and max(factors) > 1
+        made = []
+        for axis, (length, count) in enumerate(zip(size, new, strict=True)):
+            places = np.arange(count, dtype=np.float32) * factors[axis] + factors[1 - axis] / 2 - np.float32(0.5)
+            if self.method == "NEAREST":
+                nearest = np.clip(np.sign(places) * np.floor(np.abs(places) + np.float32(0.5)), 0, length - 1)
+                made.append((nearest[:, None] == np.arange(length)).astype(np.float32))
+                continue
+            narrowed = np.float32(1) / factors[axis] if shrinks else np.float32(1)
+            distances = (places[:, None] - np.arange(length, dtype=np.float32)) * narrowed
+            kernel = _triangle(distances) if self.method == "LINEAR" else _cubic(distances)
+            sums = kernel.sum(1, keepdims=True)
+            made.append(np.divide(kernel, sums, out=np.zeros_like(kernel), where=sums != 0))
+        return made
+
+    def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
+        new = self._sizes(None if like is None else tuple(like.shape[2:]))
+        rows, columns = (tensor(w, x) for w in self.weights(tuple(x.shape[2:]), new))
+        return torch.matmul(torch.matmul(rows, x), columns.T)

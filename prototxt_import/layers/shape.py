@@ -146,9 +146,11 @@ class Reshape(Layer):
         kept = shape[self.first : self.after]
         self.require(all(d != 0 or i < len(kept) for i, d in enumerate(dims)), "0 only for an axis there is", str(dims))
         dims = [kept[i] if d == 0 else d for i, d in enumerate(dims)]
-        known = math.prod(d for d in dims if d != -1)
-        divides = known > 0 and math.prod(kept) % known == 0
-        dims = [math.prod(kept) // known if d == -1 and divides else d for d in dims]
+        nothing = math.prod(kept) == 0 == math.prod(dims)  # of no images: −1 is what it is of any number of them
+        known = math.prod(d for d in dims if d != -1 and not (nothing and d == 0))
+        whole = math.prod(d for d in kept if not (nothing and d == 0))
+        divides = known > 0 and whole % known == 0
+        dims = [whole // known if d == -1 and divides else d for d in dims]
         self.require(divides and math.prod(dims) == math.prod(kept), f"as many values as {shape}", str(dims))
         return (*shape[: self.first], *dims, *shape[self.after :])
 
@@ -179,6 +181,7 @@ class Permute(Layer):
 class ShuffleChannel(Layer):
     """ShuffleNet's: the first channel of each group, then the second of each, …."""
 
+    of_a_fork = True
     image_by_image = True
     receptive_window = POINT
 
@@ -188,7 +191,8 @@ class ShuffleChannel(Layer):
         self.require(group > 0 and shape[1] % group == 0, f"groups that divide {shape[1]} channels", str(group))
 
     def forward(self, x: Tensor) -> Tensor:
-        groups = x.reshape(x.shape[0], self.spec.shuffle_channel_param.group, -1, *x.shape[2:])
+        group = self.spec.shuffle_channel_param.group
+        groups = x.reshape(x.shape[0], group, x.shape[1] // group, *x.shape[2:])
         return groups.transpose(1, 2).flatten(1, 2)
 
 
@@ -200,6 +204,7 @@ class Reorg(Layer):
     s² channels: so values move farther than to their tile, and C must be divisible by s² both ways.
     """
 
+    of_a_fork = True
     image_by_image = True
 
     def setup(self, bottom_shapes: list[Shape]) -> None:

@@ -54,6 +54,8 @@ CHAINS = {
         'type: "Flatten"', 'type: "Reduction" reduction_param { operation: SUMSQ axis: 1 coeff: 0.5 }',
     ],
     "forks": [
+        'type: "Mish"', 'type: "HardSwish"', 'type: "HardSigmoid" hard_sigmoid_param { alpha: 0.3 }',
+        'type: "SpatialDropout"', 'type: "BatchNorm" batch_norm_param { scale_filler { value: 2 } scale_bias: true }',
         'type: "Swish" swish_param { beta: 1.5 }', 'type: "ShuffleChannel" shuffle_channel_param { group: 2 }',
         'type: "BN" bn_param { bn_mode: INFERENCE scale_filler { value: 2 } shift_filler { value: 0.5 } }',
         'type: "BN" bn_param { slope_filler { value: 2 } bias_filler { value: 0.5 } }',

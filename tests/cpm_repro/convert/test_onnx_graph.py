@@ -26,10 +26,16 @@ from cpm_repro.convert.onnx_graph import exports, onnx_converter  # noqa: E402
 NO_EXPORT = {
     *("DummyData", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
     *("SigmoidCrossEntropyLoss", "MultinomialLogisticLoss", "InfogainLoss"),
-    *("SmoothL1Loss",),
+    *("SmoothL1Loss", "Proposal"),
 }
 FORKS = {
     "Swish": ((2, 3, 4, 5), "swish_param { beta: 1.5 }"),
+    "Mish": ((2, 3, 4, 5), ""),
+    "HardSwish": ((2, 3, 4, 5), ""),
+    "HardSigmoid": ((2, 3, 4, 5), "hard_sigmoid_param { alpha: 0.3 beta: 0.4 }"),
+    "SpatialDropout": ((2, 3, 4, 5), ""),
+    "BatchNorm": ((2, 3, 4, 5), "batch_norm_param { scale_filler { value: 2 } bias_filler { value: 0.5 } }"),
+    "Resample": ((2, 3, 7, 6), "resample_param { height: 4 width: 9 type: CUBIC }"),
     "ShuffleChannel": ((2, 6, 4, 5), "shuffle_channel_param { group: 3 }"),
     "Reorg": ((2, 8, 4, 6), "reorg_param { stride: 2 }"),
     "Upsample": ((2, 3, 4, 5), "upsample_param { scale: 2 }"),
@@ -139,7 +145,7 @@ def test_layers_of_forks(tmp_path, type_name):
     onnx_agrees(net, {"x": np.random.default_rng(1).standard_normal(shape).astype(np.float32)}, tmp_path / "n.onnx")
 
 
-@pytest.mark.parametrize("type_name", ["Swish", "ShuffleChannel", "Upsample", "BN"])
+@pytest.mark.parametrize("type_name", ["Swish", "HardSigmoid", "ShuffleChannel", "Upsample", "BN"])
 def test_layers_of_forks_of_any_size(tmp_path, type_name):
     shape, more = FORKS[type_name]
     net = single_layer(type_name, {"x": shape}, more, seed=1)
@@ -150,7 +156,7 @@ def test_layers_of_forks_of_any_size(tmp_path, type_name):
         np.testing.assert_allclose(found, net({"x": torch.from_numpy(x)})["t"].numpy(), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("type_name", ["Interp", "Reorg"])
+@pytest.mark.parametrize("type_name", ["Interp", "Reorg", "Resample"])
 def test_layers_of_forks_that_need_their_sizes(tmp_path, type_name):
     shape, more = FORKS[type_name]
     with pytest.raises(InputError, match="expected fixed sizes, for an ONNX export, found --dynamic"):

@@ -1,8 +1,23 @@
-"""Activations of forks."""
+"""Activations of forks, against their formulas and OpenCV's."""
 
+import numpy as np
+import pytest
 import torch
 
+from prototxt_import.files import InputError
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
+from tests.prototxt_import.numeric_gradient import numeric_gradient
+from tests.prototxt_import.opencv import opencvs_blob
 from tests.prototxt_import.single_layer import single_layer
+
+FORMULAS = {
+    ("Mish", ""): lambda x: x * np.tanh(np.logaddexp(0, x)),
+    ("HardSwish", ""): lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    ("HardSigmoid", ""): lambda x: np.clip(x * 0.2 + 0.5, 0, 1),
+    ("HardSigmoid", "hard_sigmoid_param { alpha: 0.3 beta: 0.4 }"): lambda x: np.clip(x * 0.3 + 0.4, 0, 1),
+    ("HardSigmoid", "hardsigmoid_param { alpha: 0.1 }"): lambda x: np.clip(x * 0.1 + 0.5, 0, 1),
+}
 
 
 def test_swish_and_relu6():
@@ -12,3 +27,29 @@ def test_swish_and_relu6():
     y = single_layer("ReLU6", {"x": (20,)})({"x": x})["t"]
     y.sum().backward()
     assert torch.equal(y, x.clamp(0, 6)) and torch.equal(x.grad != 0, (x > 0) & (x < 6))
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact", "plain"])
+@pytest.mark.parametrize(("type_name", "param"), FORMULAS)
+def test_against_the_formula(engine, type_name, param):
+    values, formula = np.linspace(-7.3, 7.1, 41, dtype=np.float32), FORMULAS[type_name, param]
+    x = torch.from_numpy(values).requires_grad_()
+    y = single_layer(type_name, {"x": (41,)}, param, engine)({"x": x})["t"]
+    np.testing.assert_allclose(y.detach(), formula(values.astype(np.float64)), rtol=1e-5, atol=1e-6)
+    y.sum().backward()
+    np.testing.assert_allclose(
+        x.grad, numeric_gradient(lambda v: float(formula(v).sum()), values), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_mish_against_opencv(tmp_path):
+    text = 'name: "n" input: "data" input_shape { dim: 1 dim: 2 dim: 3 dim: 5 } '
+    text += 'layer { name: "t" type: "Mish" bottom: "data" top: "t" }'
+    net, x = Net(parse_net(text, "n")), np.random.default_rng(1).uniform(-6, 6, (1, 2, 3, 5)).astype(np.float32)
+    ours = net({"data": torch.from_numpy(x)})["t"].numpy()
+    np.testing.assert_allclose(ours, opencvs_blob(net, text, {"data": x}, "t", tmp_path), rtol=1e-5, atol=1e-6)
+
+
+def test_two_names_of_one_message():
+    with pytest.raises(InputError, match="hard_sigmoid_param or hardsigmoid_param, as forks call it, found both"):
+        single_layer("HardSigmoid", {"x": (2,)}, "hard_sigmoid_param { beta: 1 } hardsigmoid_param { beta: 1 }")

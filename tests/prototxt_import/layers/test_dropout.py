@@ -1,7 +1,10 @@
-"""DeepLab's `scale_train: false`: the values that stay are left alone in TRAIN, and all are scaled in TEST."""
+"""DeepLab's `scale_train: false`: the values that stay are left alone in TRAIN, and all are scaled in TEST; ENet's
+dropout of channels."""
 
+import pytest
 import torch
 
+from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
 
@@ -19,3 +22,47 @@ def test_train_keeps_values_and_test_scales_them():
     kept = trained != 0
     assert 0 < kept.sum() < x.numel()
     assert torch.allclose(trained[kept], x[kept], rtol=1e-6)
+
+
+SPATIAL = 'type: "SpatialDropout" spatial_dropout_param { dropout_ratio: 0.25 }'
+PYTHON = 'type: "Python" python_param { module: "spatial_dropout" layer: "SpatialDropoutLayer" param_str: "%s" }'
+
+
+def spatial(layer, phase="TEST", engine="fast"):
+    text = 'input: "data" input_shape { dim: 6 dim: 8 dim: 3 dim: 4 } '
+    text += f'layer {{ name: "d" bottom: "data" top: "d" {layer} }}'
+    return Net(parse_net(text, "net"), phase=phase, engine=engine, seed=1)
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+@pytest.mark.parametrize(
+    ("layer", "phase"),
+    [
+        (SPATIAL, "TRAIN"),
+        (SPATIAL.replace("0.25", "0.25 sample_weights_test: true"), "TEST"),
+        (PYTHON % r"{\'phase\': \'TRAIN\', \'p\': \'0.25\'}", "TEST"),
+    ],
+)
+def test_whole_channels_of_an_image_are_dropped(engine, layer, phase):
+    x = torch.rand(6, 8, 3, 4).add_(0.5).requires_grad_()
+    y = spatial(layer, phase, engine)({"data": x})["d"]
+    kept = (y != 0).flatten(2).all(2)
+    assert torch.equal(kept, (y != 0).flatten(2).any(2)) and 0 < int(kept.sum()) < 48
+    assert len({tuple(row) for row in kept.tolist()}) > 1
+    factor = kept[:, :, None, None] / 0.75
+    torch.testing.assert_close(y, x * factor)
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, factor.expand_as(x).float())
+
+
+def test_in_test_the_layer_in_python_scales_and_the_other_does_not():
+    x = torch.rand(6, 8, 3, 4)
+    assert torch.equal(spatial(SPATIAL)({"data": x})["d"], x)
+    for text in (r"{\'phase\': \'TEST\', \'p\': \'0.2\'}", r"{\'phase\': \'TEST\', \'p\': 0.2}"):
+        torch.testing.assert_close(spatial(PYTHON % text, "TRAIN")({"data": x})["d"], x * 1.25)
+
+
+@pytest.mark.parametrize("text", ["", "{", r"{\'p\': 0.1}", r"{\'phase\': \'TEST\', \'p\': 2}", r"{\'seed\': 1}"])
+def test_what_param_str_must_say(text):
+    with pytest.raises(InputError, match=r"layer 'd' \(Python.*expected a (param_str|dropout ratio)"):
+        spatial(PYTHON % text)

@@ -8,7 +8,9 @@ from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.layers.layer import CONVERTERS, register
 from prototxt_import.net import Net
+from tests.cpm_repro.convert.elsewhere import CHAINS
 from tests.prototxt_import.layer_zoo import ZOO, ZOO2, ZOO_TRAIN, prototxts, run_layer
+from tests.prototxt_import.single_layer import single_layer
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +121,21 @@ def test_batch_norm_in_training_normalises_and_keeps_moving_sums():
     assert float(layer.factor) == pytest.approx(1.5)
     assert torch.allclose(layer.mean / layer.factor, x.mean((0, 2, 3)), atol=1e-5)
     assert torch.allclose(layer.variance / layer.factor, x.var((0, 2, 3)), rtol=1e-4)
+
+
+WITH_IMAGES = (2, 4, 21, 26)
+BEHIND_A_DETECTOR = [spec for chain in CHAINS.values() for spec in chain] + [
+    'type: "InnerProduct" inner_product_param { num_output: 3 }', 'type: "SPP" spp_param { pyramid_height: 2 }',
+    'type: "Reshape" reshape_param { shape { dim: -1 dim: 4 dim: 21 dim: 26 } }', 'type: "ArgMax"',
+    'type: "Reshape" reshape_param { shape { dim: 0 dim: -1 } }', 'type: "Im2col" convolution_param { kernel_size: 3 }',
+    'type: "Reshape" reshape_param { shape { dim: 0 dim: 0 dim: -1 } }', 'type: "ArgMax" argmax_param { axis: 1 }',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact", "plain"])
+def test_a_batch_of_no_images_as_where_nothing_is_found(engine):
+    for spec in BEHIND_A_DETECTOR:
+        _, type_name, more = spec.split('"', 2)
+        net = single_layer(type_name, {"x": WITH_IMAGES}, more, engine, seed=1)
+        y = net({"x": torch.zeros(0, *WITH_IMAGES[1:])})["t"]
+        assert y.shape == (0, *net.blob_shapes["t"][1:]), spec

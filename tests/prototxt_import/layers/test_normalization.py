@@ -77,3 +77,44 @@ def test_a_vector_has_one_channel(engine, phase):
     net, x = single_layer("BatchNorm", {"x": (6,)}, "", engine, phase=phase), torch.arange(6.0)
     expected = (x - 2.5) / (17.5 / 6 + 1e-5) ** 0.5 if phase == "TRAIN" else x / 1e-5**0.5
     torch.testing.assert_close(net({"x": x})["t"].detach(), expected)
+
+
+NVIDIA = "batch_norm_param { scale_bias: true moving_average_fraction: 0.9 eps: 1e-7 }"
+
+
+@ENGINES
+def test_nvidias_scales_too_and_stores_averages(engine):
+    training, testing = (single_layer("BatchNorm", {"x": SHAPE}, NVIDIA, engine, seed=1, phase=phase)
+                         for phase in ("TRAIN", "TEST"))  # fmt: skip
+    layer = training.layers["l"]
+    assert layer.blob_names == ["mean", "variance", "factor", "scale", "bias"]
+    assert layer.factor.item() == 1 and (layer.scale == 1).all() and (layer.bias == 0).all()
+    scale, bias = torch.tensor([1.0, 2, -1, 0.5]), torch.tensor([0.0, 1, 2, 3])
+    with torch.no_grad():
+        layer.scale.copy_(scale)
+        layer.bias.copy_(bias)
+    ours, theirs = x().requires_grad_(), x().requires_grad_()
+    y = training({"x": ours})["t"]
+    wanted = F.batch_norm(theirs, None, None, scale, bias, training=True, eps=1e-5)
+    weight = torch.randn(SHAPE, generator=torch.Generator().manual_seed(2))
+    (y * weight).sum().backward()
+    (wanted * weight).sum().backward()
+    torch.testing.assert_close(y, wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layer.bias.grad, weight.sum((0, 2, 3)), rtol=1e-5, atol=1e-4)
+    mean, variance = x().mean((0, 2, 3)) * 0.1, x().var((0, 2, 3), unbiased=False) * 0.1
+    torch.testing.assert_close(layer.mean.detach(), mean, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(layer.variance.detach(), variance, rtol=1e-5, atol=1e-6)
+    testing.load_state_dict(training.state_dict())
+    wanted = F.batch_norm(x(), mean, variance, scale, bias, eps=1e-5)
+    torch.testing.assert_close(testing({"x": x()})["t"], wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_nvidias_weights_come_and_go_in_a_caffemodel():
+    net = single_layer("BatchNorm", {"x": SHAPE}, "batch_norm_param { scale_filler { value: 2 } }", seed=1)
+    stored = net.to_caffemodel()
+    assert [list(blob.shape.dim) for blob in stored.layer[-1].blobs] == [[4], [4], [1], [4], [4]]
+    with torch.no_grad():
+        net.layers["l"].scale.fill_(0)
+    net.load_weights(stored)
+    assert (net.layers["l"].scale == 2).all()

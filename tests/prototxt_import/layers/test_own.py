@@ -40,8 +40,8 @@ def test_the_page_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for block in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
         exec(block, space)
     x = torch.linspace(-2, 2, 6).reshape(2, 3).requires_grad_()
-    made = space["net"]({"conv": x})["m"]
-    torch.testing.assert_close(made, x * torch.tanh(torch.nn.functional.softplus(2 * x)))
+    made = space["net"]({"conv": x})["s"]
+    torch.testing.assert_close(made, torch.sin(2 * x))
     made.sum().backward()
     python = re.findall(r"# (python_param \{.*)", page)[0]
     net = net_of(f'name: "h" type: "Python" bottom: "x" top: "h" {python}', engine=engine)
@@ -97,3 +97,21 @@ def test_what_is_refused_names_layer_type_and_way(layer: str, said: str) -> None
     with pytest.raises(InputError, match=said) as error:
         net_of(layer)
     assert "\n" not in str(error.value)
+
+
+def test_a_class_of_ones_own_takes_the_place_of_a_forks() -> None:
+    for add, layer in (
+        (register("Mish"), 'name: "m" type: "Mish" bottom: "x" top: "m"'),
+        (
+            register_python("spatial_dropout", "SpatialDropoutLayer"),
+            'name: "m" type: "Python" bottom: "x" top: "m" python_param { module: "spatial_dropout" '
+            'layer: "SpatialDropoutLayer" }',
+        ),
+    ):
+
+        @add
+        class Negative(Layer):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return -x
+
+        assert net_of(layer)({"x": torch.tensor([[2.0, 4.0]])})["m"].tolist() == [[-2, -4]]

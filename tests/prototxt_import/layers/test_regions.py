@@ -49,6 +49,88 @@ def psroi_pooling(x, regions):
     return out
 
 
+def bilinear(maps, y, x, reach, last):
+    """(C,) of maps (C, H, W) at a place between pixels, held within; 0 more than `reach` above or beyond H − last."""
+    height, width = maps.shape[1:]
+    if y < -reach or y > height - last or x < -reach or x > width - last:
+        return np.zeros(len(maps))
+    y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
+    top, left = int(y), int(x)
+    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    upper = maps[:, top, left] * (1 - x + left) + maps[:, top, right] * (x - left)
+    lower = maps[:, bottom, left] * (1 - x + left) + maps[:, bottom, right] * (x - left)
+    return upper * (1 - y + top) + lower * (y - top)
+
+
+def align_means(samples):
+    def reference(x, regions):
+        out = np.zeros((len(regions), x.shape[1], 3, 2))
+        for n, (image, *corners) in enumerate(regions):
+            x1, y1, x2, y2 = (c * 0.5 for c in corners)
+            high, wide = max(y2 - y1, 1) / 3, max(x2 - x1, 1) / 2
+            rows, columns = samples or math.ceil(high), samples or math.ceil(wide)
+            for i, j in np.ndindex(3, 2):
+                places = [(y1 + (i + (a + 0.5) / rows) * high, x1 + (j + (b + 0.5) / columns) * wide)
+                          for a, b in np.ndindex(rows, columns)]  # fmt: skip
+                out[n, :, i, j] = np.mean([bilinear(x[int(image)], *place, 1, 0) for place in places], 0)
+        return out
+
+    return reference
+
+
+def align_corners(x, regions):
+    out = np.zeros((len(regions), x.shape[1], 4, 3))
+    for n, (image, a, b, c, d) in enumerate(regions):
+        wide, high = (c - a + 1) * 0.25, (d - b + 1) * 0.25
+        x1, y1, x2, y2 = ((v * 0.5 - 0.5) for v in (a - wide, b - high, c + wide, d + high))
+        for i, j in np.ndindex(4, 3):
+            place = y1 + i * (y2 - y1) / 3, x1 + j * (x2 - x1) / 2
+            out[n, :, i, j] = bilinear(x[int(image)], *place, 0.5, 0.5)
+    return out
+
+
+ALIGN = "roi_align_param { pooled_h: 3 pooled_w: 2 spatial_scale: 0.5 %s }"
+
+
+@pytest.mark.parametrize(("more", "reference"), [
+    ("sampling_ratio: 2", align_means(2)), ("sampling_ratio: 0", align_means(0)), ("pad_ratio: 0.25", align_corners),
+])  # fmt: skip
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_align_against_plain_loops(engine, more, reference):
+    net = single_layer("ROIAlign", SHAPES, ALIGN % more, engine)
+    x = torch.randn(SHAPES["x"], generator=torch.Generator().manual_seed(1)).requires_grad_()
+    y = net({"x": x, "r": torch.from_numpy(REGIONS)})["t"]
+    assert y.shape == net.blob_shapes["t"]
+    np.testing.assert_allclose(y.detach().numpy(), reference(x.detach().numpy(), REGIONS), rtol=1e-5, atol=2e-6)
+    y.sum().backward()
+    ones = reference(np.ones(SHAPES["x"]), REGIONS).sum()  # a linear map: 1 · gradient = f(1)
+    assert float(x.grad.sum()) == pytest.approx(ones, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("more", "found"), [("", "neither"), ("sampling_ratio: 1 pad_ratio: 0", "sampling_ratio and pad")]
+)
+def test_align_must_say_whose_it_is(more, found):
+    with pytest.raises(InputError, match=rf"forks disagree, found {found}"):
+        single_layer("ROIAlign", SHAPES, ALIGN % more)
+
+
+def test_pooling_with_a_margin_is_that_of_larger_regions():
+    x, regions = torch.randn(SHAPES["x"]), torch.from_numpy(REGIONS)
+    sides = regions[:, 3:] - regions[:, 1:3] + 1
+    larger = torch.cat([regions[:, :1], regions[:, 1:3] - sides * 0.25, regions[:, 3:] + sides * 0.25], 1)
+    padded = single_layer("ROIPooling", SHAPES, ROI.replace("}", "pad_ratio: 0.25 }"))({"x": x, "r": regions})["t"]
+    assert torch.equal(padded, single_layer("ROIPooling", SHAPES, ROI)({"x": x, "r": larger})["t"])
+
+
+@pytest.mark.parametrize(("type_name", "param"), [("ROIPooling", ROI), ("PSROIPooling", PSROI),
+                                                  ("ROIAlign", ALIGN % "sampling_ratio: 1")])  # fmt: skip
+def test_no_regions_at_all(type_name, param):
+    net = single_layer(type_name, SHAPES, param)
+    y = net({"x": torch.ones(SHAPES["x"]), "r": torch.zeros(0, 5)})["t"]
+    assert y.shape == (0, *net.blob_shapes["t"][1:])
+
+
 CASES = pytest.mark.parametrize(
     ("type_name", "param", "reference"),
     [("ROIPooling", ROI, roi_pooling), ("PSROIPooling", PSROI, psroi_pooling)],

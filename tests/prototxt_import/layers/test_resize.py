@@ -75,3 +75,63 @@ def test_interp_cuts_off_and_takes_the_size_of_a_second_bottom(engine):
     assert torch.equal(net({"x": x, "y": torch.zeros(1, 1, 4, 6)})["t"], x[:, :, 1:-1, 1:-1])
     with pytest.raises(InputError, match="height and width, zoom_factor, shrink_factor or a second bottom"):
         single_layer("Interp", {"x": (1, 2, 6, 8)}, "interp_param { height: 3 }")
+
+
+def resampled(x, new, kernel, widens):
+    """FlowNet's Resample in plain loops, float64; kernel: of a distance, and how far it reaches."""
+    size, (weight, reach) = x.shape[2:], kernel
+    fy, fx = (a / b for a, b in zip(size, new, strict=True))
+    ay, ax = (1 / fy, 1 / fx) if widens else (1, 1)
+    out = np.zeros((*x.shape[:2], *new))
+    for i, j in np.ndindex(new):
+        y, c, total = i * fy + fx / 2 - 0.5, j * fx + fy / 2 - 0.5, 0
+        for r, s in np.ndindex(size):
+            if abs((y - r) * ay) < reach and abs((c - s) * ax) < reach:
+                w = weight((y - r) * ay) * weight((c - s) * ax)
+                out[:, :, i, j] += w * x[:, :, r, s]
+                total += w
+        out[:, :, i, j] /= total or 1
+    return out
+
+
+def cubic(x):
+    x = abs(x)
+    return 1.5 * x**3 - 2.5 * x**2 + 1 if x <= 1 else -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+
+
+KERNELS = {"LINEAR": (lambda x: 1 - abs(x), 1), "CUBIC": (cubic, 2)}
+
+
+@ENGINES
+@pytest.mark.parametrize(("new", "more", "widens"), [
+    ((13, 16), "", False), ((3, 4), "", True), ((3, 4), "antialias: false", False), ((9, 5), "", True),
+])  # fmt: skip
+@pytest.mark.parametrize("method", KERNELS)
+def test_resample_against_plain_loops(engine, method, new, more, widens):
+    param = f"resample_param {{ height: {new[0]} width: {new[1]} type: {method} {more} }}"
+    net = single_layer("Resample", {"x": (2, 3, 7, 9)}, param, engine)
+    x = torch.randn(2, 3, 7, 9, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    y = net({"x": x})["t"]
+    wanted = resampled(x.detach().numpy(), new, KERNELS[method], widens)
+    np.testing.assert_allclose(y.detach(), wanted, rtol=1e-5, atol=2e-6)
+    g = torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
+    y.backward(g)
+    product = (resampled(x.grad.numpy() * 0 + 1, new, KERNELS[method], widens) * g.numpy()).sum()
+    assert float(x.grad.sum()) == pytest.approx(product, abs=1e-3)  # a linear map: 1 · gradient = f(1) · g
+
+
+def test_resample_nearest_and_like_a_second_bottom():
+    shapes = {"x": (1, 1, 2, 3), "y": (1, 1, 4, 6)}
+    x = torch.arange(6.0).reshape(1, 1, 2, 3)
+    y = single_layer("Resample", shapes, "resample_param { type: NEAREST }")({"x": x, "y": torch.zeros(1, 1, 4, 6)})[
+        "t"
+    ]
+    assert y[0, 0].tolist() == np.kron(x[0, 0].numpy(), np.ones((2, 2))).tolist()
+
+
+@pytest.mark.parametrize(("param", "said"), [
+    ("type: AREA height: 1 width: 1", "AREA"), ("height: 2", "neither"), ("factor: 2", "factor 2"),
+])  # fmt: skip
+def test_what_resample_cannot_do(param, said):
+    with pytest.raises(InputError, match=rf"layer 'l' \(Resample\): .*found .*{said}"):
+        single_layer("Resample", {"x": (1, 2, 3, 4)}, f"resample_param {{ {param} }}")
