@@ -4,6 +4,7 @@ train/val net one to deploy.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .files import InputError
@@ -53,7 +54,7 @@ class Variant:
         """That net with its own layers only, without rules, so that it is the same in whatever phase it is read."""
         net = self.of(text, where)
         alone = filter_net(net, self.phase)
-        check_order(alone, left_out(net, self.phase))
+        check_order(alone, partial(left_out, net, self.phase))
         for layer in alone.layer:
             del layer.include[:], layer.exclude[:]
             layer.phase = layer.phase if layer.HasField("phase") else getattr(schema, self.phase)
@@ -89,7 +90,7 @@ def deployed(net: "schema.NetParameter", phase: str, shapes: Mapping[str, Shape]
     result.layer.extend(_reshaped(layer, shapes) for layer in layers)
     used = {bottom for layer in layers for bottom in layer.bottom} | shapes.keys()
     result = _only_used_inputs(result, needed - used)
-    check_order(result, left_out(net, phase))
+    check_order(result, partial(left_out, net, phase))
     return result
 
 

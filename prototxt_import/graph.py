@@ -3,7 +3,8 @@ are put in where a blob feeds several layers, and the order of the layers is che
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from .files import InputError
 from .formats import schema
@@ -12,9 +13,17 @@ Place = tuple[int, int]
 """Of a bottom or a top: index of its layer, and position there."""
 
 
+class State(NamedTuple):
+    """What the rules of layers are asked about (Caffe: NetState); its stages are a dict's keys."""
+
+    phase: int
+    level: int
+    stages: Mapping[str, None]
+
+
 def filter_net(net: "schema.NetParameter", phase: str) -> "schema.NetParameter":
     """A copy with only the layers whose include/exclude rules admit `phase` ("TRAIN" or "TEST") (Net::FilterNet)."""
-    state = _state(net, phase)
+    state = state_of(net, phase)
     kept = schema.NetParameter()
     kept.CopyFrom(net)
     del kept.layer[:]
@@ -26,39 +35,33 @@ def filter_net(net: "schema.NetParameter", phase: str) -> "schema.NetParameter":
     return kept
 
 
-def left_out(net: "schema.NetParameter", phase: str) -> dict[str, str]:
-    """By blob, for `check_order`: which layer would make it, and the rule for which `filter_net` left that out."""
-    state, makers, sources = _state(net, phase), dict[str, list[str]](), set[str]()
+def left_out(net: "schema.NetParameter", phase: str, blob: str) -> str | None:
+    """For `check_order`: which layers would make a blob, and the rules for which `filter_net` left them out; None if
+    there are none."""
+    state, makers, is_source = state_of(net, phase), [], False
     for layer in net.layer:
-        if _admits(layer, state):
+        if blob not in layer.top or _admits(layer, state):
             continue
         only = " or ".join(_in_words(rule) for rule in layer.include)
         excluding = next((_in_words(rule) for rule in layer.exclude if _meets(state, rule)), "")
-        for top in layer.top:
-            rule = f"only {only}" if only else f"but not {excluding}"
-            makers.setdefault(top, []).append(f"layer '{layer.name}' makes it {rule}")
-            sources.update(() if layer.bottom else (top,))
-    stages = " and ".join(f"'{stage}'" for stage in state.stage if stage) or "no stage"
+        rule = f"only {only}" if only else f"but not {excluding}"
+        makers.append(f"layer '{layer.name}' makes it {rule}")
+        is_source = is_source or not layer.bottom
+    stages = " and ".join(f"'{stage}'" for stage in state.stages if stage) or "no stage"
     here = f"this is phase {phase}, level {state.level}, {stages}"
-    return {
-        top: f"found that {', '.join(found)}; {here}{_as_input(top) * (top in sources)}"
-        for top, found in makers.items()
-    }
+    return f"found that {', '.join(makers)}; {here}{_as_input(blob) * is_source}" if makers else None
 
 
 def _as_input(blob: str) -> str:
     return f" (--input-shape {blob}=N,C,H,W makes an input of it)"
 
 
-def _state(net: "schema.NetParameter", phase: str) -> "schema.NetState":
-    """What the rules of the net's layers are asked about."""
-    state = schema.NetState()
-    state.CopyFrom(net.state)
-    state.phase = getattr(schema, phase)
-    return state
+def state_of(net: "schema.NetParameter", phase: str) -> State:
+    """What the rules of the net's layers are asked about in that phase."""
+    return State(getattr(schema, phase), net.state.level, dict.fromkeys(net.state.stage))
 
 
-def _admits(layer: "schema.LayerParameter", state: "schema.NetState") -> bool:
+def _admits(layer: "schema.LayerParameter", state: State) -> bool:
     admitted = not layer.include or any(_meets(state, rule) for rule in layer.include)
     return admitted and not any(_meets(state, rule) for rule in layer.exclude)
 
@@ -73,11 +76,11 @@ def _in_words(rule: "schema.NetStateRule") -> str:
     return " and ".join(words) or "always"
 
 
-def _meets(state: "schema.NetState", rule: "schema.NetStateRule") -> bool:
+def _meets(state: State, rule: "schema.NetStateRule") -> bool:
     return unmet(state, rule) is None
 
 
-def unmet(state: "schema.NetState", rule: "schema.NetStateRule") -> tuple[str, str] | None:
+def unmet(state: State, rule: "schema.NetStateRule") -> tuple[str, str] | None:
     """Why a rule does not admit a state: which of its fields, and what Caffe's log says of it; None if it does
     (Net::StateMeetsRule)."""
     if rule.HasField("phase") and rule.phase != state.phase:
@@ -87,36 +90,39 @@ def unmet(state: "schema.NetState", rule: "schema.NetStateRule") -> tuple[str, s
     if rule.HasField("max_level") and state.level > rule.max_level:
         return "max_level", f"level ({state.level}) is above the max_level ({rule.max_level}) specified"
     for stage in rule.stage:
-        if stage not in state.stage:
+        if stage not in state.stages:
             return "stage", f"did not contain stage '{stage}' specified"
     for stage in rule.not_stage:
-        if stage in state.stage:
+        if stage in state.stages:
             return "not_stage", f"contained a not_stage '{stage}' specified"
     return None
 
 
-def check_order(net: "schema.NetParameter", reasons: Mapping[str, str] | None = None) -> None:
+def check_order(net: "schema.NetParameter", reason: Callable[[str], str | None] | None = None) -> None:
     """InputError, naming the layer, unless every bottom has an earlier maker and every top is new or in place.
 
-    reasons: by blob, why no layer makes it (see `left_out`)."""
+    reason: of a blob, why no layer makes it (see `left_out`)."""
     available: set[str] = set()
     for index, layer in enumerate(net.layer):
+        bottoms = set(layer.bottom)
         for bottom in layer.bottom:
             if bottom not in available:
-                raise InputError(_missing_bottom(net, index, bottom, reasons or {}))
+                raise InputError(_missing_bottom(net, index, bottom, reason))
         for top in layer.top:
-            if top in available and top not in layer.bottom:
+            if top in available and top not in bottoms:
                 raise InputError(f"layer '{layer.name}': expected a new top, found '{top}', which another layer makes")
             available.add(top)
 
 
-def _missing_bottom(net: "schema.NetParameter", index: int, bottom: str, reasons: Mapping[str, str]) -> str:
+def _missing_bottom(
+    net: "schema.NetParameter", index: int, bottom: str, reason: Callable[[str], str | None] | None
+) -> str:
     layer = net.layer[index]
     start = f"layer '{layer.name}' ({layer.type}): bottom '{bottom}'"
     maker = next((later for later in range(index, len(net.layer)) if bottom in net.layer[later].top), None)
     if maker is None:
-        reason = reasons.get(bottom, f"found none of that name{_as_input(bottom)}")
-        return f"{start}: expected a blob that an earlier layer makes, {reason}"
+        found = (reason and reason(bottom)) or f"found none of that name{_as_input(bottom)}"
+        return f"{start}: expected a blob that an earlier layer makes, {found}"
     name = net.layer[maker].name
     if _depends(net, maker, index):
         return f"{start}: expected an order without cycles, found that '{name}' needs this layer to make it"

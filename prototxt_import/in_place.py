@@ -46,8 +46,7 @@ class _Saved:
 def differentiate_as_caffe(layers: Sequence[Layer]) -> None:
     """Makes those layers, of a net's in their order, read later content whose gradient depends on it."""
     for chain in _chains(layers):
-        readers = [place for place in range(len(chain)) if _reads_other(chain, place)]
-        if readers:
+        if _reads_other(chain):
             for place, layer in enumerate(chain):
                 layer.forward = partial(_forward, layer, layer.forward, place > 0)
 
@@ -57,8 +56,9 @@ def _chains(layers: Sequence[Layer]) -> list[list[Layer]]:
     chains: dict[str, list[Layer]] = {}
     finished = []
     for layer in layers:
-        for top in layer.spec.top:
-            if top in layer.spec.bottom and top in chains:
+        bottoms = set(layer.bottom_names)
+        for top in layer.top_names:
+            if top in bottoms and top in chains:
                 chains[top].append(layer)
             else:
                 finished += [chains[top]] if top in chains else []
@@ -66,13 +66,18 @@ def _chains(layers: Sequence[Layer]) -> list[list[Layer]]:
     return [chain for chain in (*finished, *chains.values()) if len(chain) > 1]
 
 
-def _reads_other(chain: list[Layer], place: int) -> bool:
-    """Whether the gradient of the layer there depends on what a blob holds that it did not leave so."""
-    layer, later = chain[place], chain[place + 1 :]
-    if place > 0 and layer.differs_in_place:
-        return True
-    reads = layer.reads_top or (place > 0 and layer.reads_bottom)
-    return reads and any(not (layer.reads_signs and other.keeps_signs) for other in later)
+def _reads_other(chain: list[Layer]) -> bool:
+    """Whether the gradient of some layer depends on what a blob holds that the layer did not leave so."""
+    kept = later_keep_signs = True  # what the layers after this one do to the blob: nothing, or not to its signs
+    for place in reversed(range(len(chain))):
+        layer = chain[place]
+        if place > 0 and layer.differs_in_place:
+            return True
+        reads = layer.reads_top or (place > 0 and layer.reads_bottom)
+        if reads and not (kept or (layer.reads_signs and later_keep_signs)):
+            return True
+        kept, later_keep_signs = False, later_keep_signs and layer.keeps_signs
+    return False
 
 
 def _forward(layer: Layer, forward: Forward, in_place: bool, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...]:

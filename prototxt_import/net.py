@@ -5,7 +5,7 @@
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 
 import torch
@@ -67,7 +67,7 @@ class Net(nn.Module):
     ) -> None:
         super().__init__()
         filtered = filter_net(param, phase)
-        check_order(filtered, left_out(param, phase))
+        check_order(filtered, partial(left_out, param, phase))
         self.param = insert_splits(filtered)
         self._where = f"net '{self.param.name}'"
         for spec in self.param.layer:
@@ -91,7 +91,7 @@ class Net(nn.Module):
         """Memory for the blobs of a net that was made of shapes only, and their first values. InputError if this
         machine has not that much."""
         _check_memory([blob.parameter for blob in self.learnable])
-        made = {id(blob.parameter): _allocated(blob, self.layer(blob.layer)) for blob in self.learnable}
+        made = {id(blob.parameter): _allocated(blob, self.layers[self._keys[blob.layer]]) for blob in self.learnable}
         self.learnable = [replace(blob, parameter=made[id(blob.parameter)]) for blob in self.learnable]
         for layer in self._layers():
             for name in layer.blob_names:
@@ -106,6 +106,7 @@ class Net(nn.Module):
         names = names_apart(self.param)
         keys = apart([name.replace(".", "_") for name in names])  # in state_dict a dot separates modules
         self._keys = dict(zip(names, keys, strict=True))
+        self._first = dict(zip(reversed([spec.name for spec in self.param.layer]), reversed(names), strict=True))
         for name, spec in zip(names, self.param.layer, strict=True):
             self._add_automatic_tops(spec)
             shapes = data_shapes.get(name, [self.blob_shapes[bottom] for bottom in spec.bottom])
@@ -158,8 +159,7 @@ class Net(nn.Module):
 
     def layer(self, name: str) -> Layer:
         """The layer of that name, of several the first; KeyError if there is none."""
-        own_name = next((layer.own_name for layer in self._layers() if layer.spec.name == name), name)
-        return self.layers[self._keys[own_name]]
+        return self.layers[self._keys[self._first.get(name, name)]]
 
     @property
     def input_shapes(self) -> dict[str, Shape]:
@@ -299,7 +299,7 @@ def _check_memory(blobs: Sequence[Tensor]) -> None:
 def _allocated(blob: LearnableBlob, layer: Layer) -> nn.Parameter:
     """Zeros in the blob's shape and memory order; InputError if memory is short."""
     try:
-        values = torch.zeros_like(blob.parameter, device="cpu")
+        values = torch.empty_strided(blob.parameter.shape, blob.parameter.stride()).zero_()  # zeros_like imports SymPy
     except RuntimeError as error:
         expected, shape = f"blob '{layer.blob_names[blob.index]}' to fit in memory", tuple(blob.parameter.shape)
         layer.require(_NO_MEMORY not in str(error), expected, f"shape {shape}")

@@ -4,6 +4,7 @@ Solver::InitTrainNet, Solver::InitTestNets).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prototxt_import.files import InputError
@@ -124,7 +125,7 @@ def in_phase(
     net.state.CopyFrom(whole)
     try:
         layers = filter_net(net, phase)
-        check_order(layers, left_out(net, phase))
+        check_order(layers, partial(left_out, net, phase))
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return SolverNet(source, where, folder, phase, net, layers)

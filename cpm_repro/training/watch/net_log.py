@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from cpm_repro.samples.data_layers import DataLayers
 from prototxt_import.formats import schema
-from prototxt_import.graph import unmet
+from prototxt_import.graph import state_of, unmet
 from prototxt_import.net import Net
 from prototxt_import.weights import renamed
 
@@ -110,9 +110,10 @@ def net_lines(spec: SolverNet, net: Net, data: DataLayers, told: set[tuple[str, 
 
 def _rule_lines(net: schema.NetParameter) -> Iterator[str]:
     """Which rules left layers out, or did not."""
+    state = state_of(net, ("TRAIN", "TEST")[net.state.phase])
     for layer in net.layer:
         for rule in layer.include or layer.exclude:
-            reason = unmet(net.state, rule)
+            reason = unmet(state, rule)
             if reason is not None:
                 field, text = reason
                 yield glog_line(f"The NetState {text} by a rule in layer {layer.name}", f"net.cpp:{_RULE_LINES[field]}")
