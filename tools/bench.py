@@ -23,6 +23,7 @@ EXAMPLES = {
     "train": "python tools/bench.py train --batch-size 2 --stages 3 --json train.json",
     "exact": "python tools/bench.py exact --net vgg --plot exact.png",
     "labels": "python tools/bench.py labels --plot labels.png",
+    "scale": "python tools/bench.py scale --short\npython tools/bench.py scale --json scale.json --plot scale.png",
     "cluster": "python tools/bench.py cluster --plot cluster.png\n"
     "python tools/bench.py cluster --net vgg --card-rate 92 --link 25GbE=3.125 --link NVLink=450",
 }
@@ -107,6 +108,19 @@ def bench_labels(arguments: argparse.Namespace) -> Outcome:
     return Outcome.of_rates(report, labels.text(report), report["pipelines"], what, "samples/s", labels.curves(report))
 
 
+def bench_scale(arguments: argparse.Namespace) -> Outcome:
+    from cpm_repro.benchmarks.scale import report
+
+    found = report.measure(arguments.threads, arguments.rounds, arguments.short)
+
+    def draw(title: str) -> "Figure":
+        from cpm_repro.benchmarks.charts import scale_figure
+
+        return scale_figure(found, title)
+
+    return Outcome(found, report.text(found), draw)
+
+
 def bench_cluster(arguments: argparse.Namespace) -> Outcome:
     from cpm_repro.benchmarks.scale import forecast
     from cpm_repro.benchmarks.scale.cluster import LINKS, Measured
@@ -141,6 +155,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
     "train": bench_train,
     "exact": bench_exact,
     "labels": bench_labels,
+    "scale": bench_scale,
     "cluster": bench_cluster,
 }
 
@@ -196,12 +211,19 @@ def arguments_parser() -> argparse.ArgumentParser:
     train.set_defaults(size=184, batch=4)
     _add_workload(_add(benchmarks, "exact", "what bits cost: the exact engine beside the fast one", rounds=3), "368")
     command_line.add_device(_add(benchmarks, "labels", "centre map and label maps", rounds=5))
+    grows = "how cost grows: with images, records, threads, processes"
+    scale = _add(benchmarks, "scale", grows, rounds=3, short="to 100 images and 10,000 records, narrow nets alone")
+    scale.set_defaults(device="cpu")
     _add_cluster(benchmarks)
     return parser
 
 
 def _add(
-    to: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, description: str, rounds: int
+    to: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    description: str,
+    rounds: int,
+    short: str = "the main table alone: no memory, nothing over sizes",
 ) -> argparse.ArgumentParser:
     """A benchmark with the options that all have which measure."""
     parser = _add_with_outputs(to, name, description)
@@ -212,7 +234,7 @@ def _add(
         default=rounds,
         help=f"of every measurement (default: {rounds})",
     )
-    parser.add_argument("--short", action="store_true", help="the main table alone: no memory, nothing over sizes")
+    parser.add_argument("--short", action="store_true", help=short)
     command_line.add_threads(parser)
     return parser
 

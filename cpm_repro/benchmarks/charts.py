@@ -64,6 +64,44 @@ def _draw_curves(axes: Axes, rows: Rows, key: str, colours: Mapping[str, Any]) -
     axes.legend(frameon=False, fontsize=8)
 
 
+def scale_figure(report: Mapping[str, Any], title: str) -> Figure:
+    """A `scale.report`, logarithmic both ways: seconds over images and over records, each series with its straight line
+    (dashed) and with so much once and so much each (thin); and the rate over threads and processes, as a multiple of
+    one thread's, beside what it would be at best."""
+    figure = new_figure(13, 4.2)
+    images, records, workers = figure.subplots(1, 3)
+    for axes, key in ((images, "images"), (records, "records")):
+        for series, colour in zip(report[key], matplotlib.color_sequences["tab10"], strict=False):
+            _draw_series(axes, series, colour)
+        _logarithmic(axes, key, "seconds", f"over the number of {key}")
+    _draw_workers(workers, report["workers"])
+    _logarithmic(workers, "threads, or processes of one thread", "times one thread's rate", "side by side")
+    figure.suptitle(title, fontsize=10, color=INK)
+    return figure
+
+
+def _draw_series(axes: Axes, series: Mapping[str, Any], colour: Any) -> None:
+    counts = np.array([point["count"] for point in series["points"]])
+    medians = [1 / point["rates"].median for point in series["points"]]
+    label = f"{series['name']}: {series['line']['slope']:.2f}"
+    axes.plot(counts, medians, "o", color=colour, markersize=4, label=label)
+    axes.plot(counts, series["line"]["factor"] * counts ** series["line"]["slope"], "--", color=colour, linewidth=1)
+    between = np.geomspace(counts[0], counts[-1])
+    axes.plot(between, series["parts"]["once"] + series["parts"]["each"] * between, color=colour, linewidth=0.6)
+
+
+def _draw_workers(axes: Axes, rows: Rows) -> None:
+    jobs = dict.fromkeys(row["job"] for row in rows)
+    for job, colour in zip(jobs, matplotlib.color_sequences["tab10"], strict=False):
+        for what, other, style in (("threads", "processes", "s:"), ("processes", "threads", "o-")):
+            found = [row for row in rows if row["job"] == job and row[other] == 1]
+            counts = [row[what] for row in found]
+            gains = [row["efficiency"] * row["threads"] * row["processes"] for row in found]
+            axes.plot(counts, gains, style, color=colour, markersize=4, label=f"{job}, {what}")
+    most = max(row["threads"] * row["processes"] for row in rows)
+    axes.plot([1, most], [1, most], "--", color=INK, linewidth=0.8)
+
+
 def forecast_figure(report: Mapping[str, Any], panels: Mapping[str, str], title: str) -> Figure:
     """Images/s over the number of cards, a line for each link; `panels`: keys of a `scale.forecast` report, and what
     each is about. A ring is where computing is the limit no more, and says what is; the dashed line would be computing

@@ -74,6 +74,19 @@ def alternate(
     return {name: Rates(tuple(values)) for name, values in rates.items()}
 
 
+def passes(
+    run: Callable[[], object], rounds: int, limit: float, clock: Callable[[], float] = time.perf_counter
+) -> Rates:
+    """How often `run` can be done per second: `rounds` times, or as often as begins within `limit` seconds."""
+    begun = clock()
+    rates: list[float] = []
+    while len(rates) < rounds and (not rates or clock() - begun < limit):
+        started = clock()
+        run()
+        rates.append(1 / (clock() - started))
+    return Rates(tuple(rates))
+
+
 def repeated(work: Callable[[], int]) -> Callable[[], int]:
     """`work` again and again, for at least LEAST_SECONDS; what it counts adds up."""
 

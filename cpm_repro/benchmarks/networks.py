@@ -39,7 +39,7 @@ class Workload:
 
     net: one of NETS, with `stages` stages on `batch` images of `size` x `size` px; or the path of a prototxt,
     which says all that itself, in that `variant`. phase: "TRAIN" for the net with its losses (cpm alone). threads: of
-    the CPU.
+    the CPU. widths: of cpm.
     """
 
     net: str
@@ -50,6 +50,7 @@ class Workload:
     device: str = "cpu"
     phase: str = "TEST"
     variant: Variant = field(default=DEFAULT, hash=False)  # as input_shapes has no hash
+    widths: Widths = field(default_factory=lambda: WIDTHS)
 
     @classmethod
     def of(
@@ -59,7 +60,7 @@ class Workload:
         variant = variant or DEFAULT
         if net in NETS and (variant.changes or variant.phase != DEFAULT.phase):
             raise InputError(f"--net {net}: expected no --phase, --stage, --level, --input-shape beside it, found one")
-        sizes = {name: value for name, value in given.items() if value is not None}
+        sizes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if net not in NETS and sizes:
             raise InputError(f"{net}: expected no {', '.join(sizes)} beside a prototxt, which says it, found one")
         if sizes.get("size", 368) % 8:
@@ -73,9 +74,9 @@ class Workload:
     def prototxt(self) -> str:
         """The net's text. All weights have He's filler, with which values neither vanish nor explode."""
         if self.phase == "TRAIN":
-            param = cpm_train(CPM(PARTS, self.stages, WIDTHS), "records", self.batch, self._transform())
+            param = cpm_train(CPM(PARTS, self.stages, self.widths), "records", self.batch, self._transform())
         elif self.net == "cpm":
-            param = cpm_deploy(CPM(PARTS, self.stages, WIDTHS), (self.size, self.size), self.batch)
+            param = cpm_deploy(CPM(PARTS, self.stages, self.widths), (self.size, self.size), self.batch)
         elif self.net == "vgg":
             param = vgg_deploy(PARTS, self.stages, (self.size, self.size))
             param.input_shape[0].dim[0] = self.batch

@@ -34,6 +34,17 @@ def test_pipelines_take_turns_after_a_warm_up():
     assert rates["one"].as_json() == {"median": 3, "lowest": 2, "highest": 6, "rounds": [6, 3, 2]}
 
 
+def test_passes_end_with_their_time():
+    now = [0.0]
+
+    def run() -> None:
+        now[0] += 2
+
+    assert measure.passes(run, 5, 3.5, lambda: now[0]) == Rates((0.5, 0.5))
+    assert measure.passes(run, 2, 100, lambda: now[0]) == Rates((0.5, 0.5))
+    assert measure.passes(run, 5, 0, lambda: now[0]) == Rates((0.5,))
+
+
 def test_peak_memory_is_what_the_run_adds():
     def run() -> None:
         np.ones(40 << 20, np.uint8).sum()
