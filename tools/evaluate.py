@@ -58,7 +58,7 @@ def check_arguments(arguments: argparse.Namespace) -> None:
     from cpm_repro.evaluation import predictions
     from cpm_repro.figures import sheet
 
-    for picture in filter(None, (arguments.plot, arguments.poses, arguments.plot_clusters)):
+    for picture in filter(None, (arguments.plot, arguments.poses, arguments.misses, arguments.plot_clusters)):
         sheet.check_format(picture)
     if arguments.save_predictions:
         predictions.check_suffix(arguments.save_predictions)
@@ -155,7 +155,7 @@ def evaluate(arguments: argparse.Namespace) -> "tuple[scoring.Scores, dict]":
 
 
 def plot(arguments: argparse.Namespace, scores: "scoring.Scores") -> None:
-    """--plot: figure 6c with --stages, else 8, 9 or 12; --plot-clusters: figure 11."""
+    """--plot: figure 6c with --stages, else 8, 9 or 12; --misses; --plot-clusters: figure 11."""
     from cpm_repro.figures import curves, sheet
 
     metric, threshold = scores.benchmark.metric, scores.benchmark.threshold
@@ -167,6 +167,9 @@ def plot(arguments: argparse.Namespace, scores: "scoring.Scores") -> None:
         sheet.save(curves.stage_figure(stages, others, f"{title}, total", threshold, size), arguments.plot)
     elif arguments.plot:
         sheet.save(curves.rate_figure(results, title, threshold, size, scores.paper), arguments.plot)
+    if arguments.misses:
+        drawn = curves.misses_figure(scores.misses, f"what joints were taken for, within {threshold:g} of the {size}")
+        sheet.save(drawn, arguments.misses)
     if arguments.plot_clusters:
         title = f"{metric}@{threshold:g}, total, by viewpoint"
         sheet.save(curves.cluster_figure(scores.clusters, title, threshold), arguments.plot_clusters)
@@ -216,12 +219,16 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.benchmark == "people":
         find_annotated_people(arguments)
         return 0
+    from cpm_repro.evaluation.misses import misses_table
+
     check_arguments(arguments)
     if arguments.test_images:
         predict_test_people(arguments)
         return 0
     scores, settings = evaluate(arguments)
     print(scores.text())
+    if arguments.misses:
+        print(misses_table(scores.misses))
     if settings:
         print("; ".join(f"{name} {value}" for name, value in settings.items()))
     report = {"benchmark": arguments.benchmark, "observer_centric": arguments.observer_centric}
@@ -271,6 +278,12 @@ def add_results_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--json", metavar="R.json", type=Path, help="write the rates at all thresholds, per part, and AUC")
     to.add_argument(
         "--plot", metavar="R.png", type=Path, help="draw the rates over the threshold; of --stages in total only"
+    )
+    to.add_argument(
+        "--misses",
+        metavar="R.png",
+        type=Path,
+        help="draw and print what joints were taken for: the other side's, another part, near, or elsewhere",
     )
     to.add_argument("--poses", metavar="R.png", type=Path, help=f"draw the poses of the first {SHEET} people")
     to.add_argument(

@@ -126,7 +126,12 @@ def pck(predicted: Sequence[np.ndarray], truths: Sequence[GroundTruth], threshol
 
     The size is the annotated torso; people without one, or with one of length 0, are left out.
     """
-    return count_hits(predicted, truths, np.array([_annotated_torso(truth) for truth in truths]), thresholds)
+    return count_hits(predicted, truths, annotated_torsos(truths), thresholds)
+
+
+def annotated_torsos(truths: Sequence[GroundTruth]) -> np.ndarray:
+    """(N,) px; NaN for people without one, or with one of length 0."""
+    return np.array([_annotated_torso(truth) for truth in truths])
 
 
 def _annotated_torso(truth: GroundTruth) -> float:
@@ -142,9 +147,15 @@ def flic_pck(
 
     Nobody is left out: a prediction whose torso has no length is wrong everywhere.
     """
-    shoulder, hip = joints.TORSO[len(truths[0].parts)] if truths else (0, 0)
-    torsos = np.array([np.linalg.norm(pose[shoulder] - pose[hip]) for pose in map(np.asarray, predicted)])
-    return count_hits(predicted, truths, np.nan_to_num(torsos), thresholds)
+    return count_hits(predicted, truths, predicted_torsos(predicted), thresholds)
+
+
+def predicted_torsos(predicted: Sequence[np.ndarray]) -> np.ndarray:
+    """(N,) px; 0 where a pose has none."""
+    poses = [np.asarray(pose) for pose in predicted]
+    ends = [joints.TORSO[len(pose)] for pose in poses]
+    torsos = [np.linalg.norm(pose[shoulder] - pose[hip]) for pose, (shoulder, hip) in zip(poses, ends, strict=True)]
+    return np.nan_to_num(np.array(torsos))
 
 
 def pck_table(

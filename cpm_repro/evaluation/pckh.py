@@ -37,7 +37,12 @@ def pckh(
 
     head_sizes: (N,) px as from `with_heads` or `read_validation_file`.
     """
-    return count_hits(predicted, truths, np.where(head_sizes > 0, head_sizes, np.nan), thresholds)
+    return count_hits(predicted, truths, judged_heads(head_sizes), thresholds)
+
+
+def judged_heads(head_sizes: np.ndarray) -> np.ndarray:
+    """The sizes (N,) in px; NaN for heads that have none."""
+    return np.where(head_sizes > 0, head_sizes, np.nan)
 
 
 def read_validation_file(path: str | os.PathLike[str]) -> tuple[list[GroundTruth], np.ndarray]:

@@ -17,7 +17,8 @@ from prototxt_import.files import InputError
 
 from . import pckh
 from .ground_truth import GroundTruth, mean_pose, observer_centric, observer_order, place_mean_pose, read_people
-from .pck import PAPER, PAPER_THRESHOLD, Pck, as_json, flic_pck, pck, pck_table
+from .misses import Misses, misses, misses_as_json
+from .pck import PAPER, PAPER_THRESHOLD, Pck, annotated_torsos, as_json, count_hits, pck_table, predicted_torsos
 from .predictions import read_predictions
 
 MEAN_POSE = "mean pose"
@@ -83,22 +84,33 @@ def as_observer(runs: Runs, truths: Sequence[GroundTruth]) -> tuple[Runs, list[G
     return turned, [observer_centric(truth) for truth in truths]
 
 
+def sizes_by(
+    size: str, poses: np.ndarray, truths: Sequence[GroundTruth], head_sizes: np.ndarray | None = None
+) -> np.ndarray:
+    """(N,) px by one of `Benchmark.sizes`, NaN for people who are left out; `head_sizes` (N,) for "head size" only."""
+    if size == "annotated torso":
+        return annotated_torsos(truths)
+    if size == "predicted torso":
+        return predicted_torsos(list(poses))
+    if head_sizes is None:
+        raise ValueError("PCKh needs the sizes of heads")
+    return pckh.judged_heads(head_sizes)
+
+
 def results_by(size: str, runs: Runs, truths: Sequence[GroundTruth], head_sizes: np.ndarray | None = None) -> Results:
-    """The results of runs by one of `Benchmark.sizes`; `head_sizes` (N,) in px for "head size" only."""
-    if size == "head size":
-        if head_sizes is None:
-            raise ValueError("PCKh needs the sizes of heads")
-        return {name: pckh.pckh(list(poses), truths, head_sizes) for name, poses in runs.items()}
-    metric = {"annotated torso": pck, "predicted torso": flic_pck}[size]
-    return {name: metric(list(poses), truths) for name, poses in runs.items()}
+    """The results of runs by one of `Benchmark.sizes`."""
+    return {
+        name: count_hits(list(poses), truths, sizes_by(size, poses, truths, head_sizes)) for name, poses in runs.items()
+    }
 
 
 class Scores(NamedTuple):
-    """results: by size, then by run; clusters: PCKh by run, then by viewpoint cluster, if there are clusters;
-    paper: known rates as in `evaluation.PAPER`, if they are comparable."""
+    """results: by size, then by run; misses: by run, at the paper's size and threshold; clusters: PCKh by run, then by
+    viewpoint cluster, if there are clusters; paper: known rates as in `evaluation.PAPER`, if they are comparable."""
 
     benchmark: Benchmark
     results: dict[str, Results]
+    misses: dict[str, Misses]
     clusters: dict[str, dict[int, Pck]]
     paper: Mapping[str, Mapping[str, float]]
 
@@ -131,6 +143,7 @@ class Scores(NamedTuple):
             "paper": {name: dict(known) for name, known in self.paper.items()},
             "size": size,
             "results": by_size.pop(size),
+            "misses": {run: misses_as_json(each) for run, each in self.misses.items()},
         }
         report |= {f"results_by_{size.replace(' ', '_')}": results for size, results in by_size.items()}
         if self.clusters:
@@ -159,8 +172,13 @@ def scores(
     if observer:
         runs, truths = as_observer(runs, truths)
     results = {size: results_by(size, runs, truths, head_sizes) for size in benchmark.sizes}
+    first = benchmark.sizes[0]
+    taken = {
+        name: misses(poses, truths, sizes_by(first, poses, truths, head_sizes), benchmark.threshold)
+        for name, poses in runs.items()
+    }
     by_cluster = {}
     if clusters is not None and head_sizes is not None:
         for run, poses in runs.items():
             by_cluster[run] = pckh.pckh_by_cluster(list(poses), truths, head_sizes, clusters)
-    return Scores(benchmark, results, by_cluster, PAPER[name] if comparable else {})
+    return Scores(benchmark, results, taken, by_cluster, PAPER[name] if comparable else {})

@@ -1,5 +1,5 @@
 """The paper's plots of scores: detection rate over the normalised distance (figures 8, 9 and 12), stage by stage
-(figure 6c), by viewpoint (figure 11), and over what a net sees (figure 4).
+(figure 6c), by viewpoint (figure 11), and over what a net sees (figure 4); and what joints were taken for.
 
 Every function takes results by label, one curve each, and returns a matplotlib Figure as those of `figures` do.
 """
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
+from cpm_repro.evaluation.misses import KINDS, Misses
 from cpm_repro.evaluation.pck import Pck
 
 from .sheet import INK, Style, new_figure
@@ -114,6 +115,28 @@ def stage_figure(
     axes.set_xlabel(f"distance / {size}", fontsize=9, color=INK)
     axes.set_ylabel("detection rate (%)", fontsize=9, color=INK)
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def misses_figure(found: Mapping[str, Misses], title: str) -> Figure:
+    """What joints were taken for: a panel for each run, a bar for each row of the tables, of all judged joints."""
+    names = list(next(iter(found.values())).rows())
+    figure = new_figure(0.7 * len(names) * len(found) + 3.0, 3.6)
+    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    colours = ("#4c9f70", "#d1495b", "#edae49", "#66a5ad", "#bbbbbb")
+    for axes, (run, each) in zip(panels, found.items(), strict=True):
+        shares = np.array(list(each.rows().values()))
+        below = np.zeros(len(names))
+        for kind, share, colour in zip(KINDS, shares.T, colours, strict=True):
+            axes.bar(names, share, bottom=below, color=colour, label=kind, width=0.8)
+            below = below + share
+        axes.set_title(run, fontsize=10, color=INK)
+        axes.set_ylim(0, 100)
+        _plain(axes)
+        axes.tick_params(axis="x", rotation=45)
+    panels[0].set_ylabel("of the judged joints (%)", fontsize=9, color=INK)
+    panels[-1].legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0), reverse=True)
+    figure.suptitle(title, fontsize=11, color=INK)
     return figure
 
 

@@ -64,8 +64,8 @@ def net(tmp_path):
 
 
 def test_every_stage_and_the_mean_pose_are_scored(tmp_path, lmdb, net):
-    report, plot = tmp_path / "r.json", tmp_path / "r.png"
-    written = ["--json", report, "--plot", plot]
+    report, plot, misses = (tmp_path / name for name in ("r.json", "r.png", "m.svg"))
+    written = ["--json", report, "--plot", plot, "--misses", misses]
     result = run_tool("evaluate", "lsp", *net, "--lmdb", lmdb, "--stages", "--baseline", lmdb, *written)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
@@ -79,6 +79,11 @@ def test_every_stage_and_the_mean_pose_are_scored(tmp_path, lmdb, net):
     assert scored["results"]["stage 2"]["joints_judged"]["r_wrist"] == 3
     assert scored["paper"]["paper, LSP"]["Total"] == 84.32
     assert plot.stat().st_size > 5000
+    head, *rows = lines[7:11]
+    assert head.split() == ["joints", "right", "other", "side", "another", "part", "near", "elsewhere"]
+    assert [row[:9] for row in rows] == [line[:9] for line in lines[1:4]]
+    assert [row[9:].split()[0] for row in rows] == [line[9:].split()[-3] for line in lines[1:4]]
+    assert misses.stat().st_size > 5000
 
 
 def test_the_numbers_are_those_of_the_library(tmp_path, lmdb, net):

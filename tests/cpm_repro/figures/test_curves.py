@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cpm_repro.evaluation.ground_truth import GroundTruth
+from cpm_repro.evaluation.misses import Misses
 from cpm_repro.evaluation.pck import PAPER, THRESHOLDS, pck
 from cpm_repro.figures import curves as curve_figures
 from cpm_repro.figures import sheet
@@ -55,6 +56,16 @@ def test_clusters_side_by_side():
         np.testing.assert_array_equal(line.get_ydata(), [result.percent()[-1] for result in results.values()])
     assert [text.get_text() for text in lower.get_xticklabels()] == ["-3", "7", "40"]
     assert [bar.get_height() for bar in lower.patches] == [result.people for result in clusters["ours"].values()]
+
+
+def test_what_joints_were_taken_for():
+    """Bars that stand on each other, up to all judged joints."""
+    found = {run: Misses(np.random.default_rng(seed).integers(1, 9, (14, 5))) for seed, run in enumerate("ab")}
+    panels = curve_figures.misses_figure(found, "misses").axes
+    for axes, each in zip(panels, found.values(), strict=True):
+        shares = np.array([[bar.get_height() for bar in bars] for bars in axes.containers])
+        np.testing.assert_allclose(shares.T, list(each.rows().values()))
+        np.testing.assert_allclose([bar.get_y() + bar.get_height() for bar in axes.containers[-1]], 100)
 
 
 def test_rates_over_the_receptive_field():
