@@ -67,17 +67,19 @@ def check_arguments(arguments: argparse.Namespace) -> None:
             raise InputError(
                 "expected a network (--model, or --prototxt and --weights) or --predictions, found neither"
             )
-        if arguments.save_predictions or arguments.poses:
+        if arguments.save_predictions:
             raise InputError(
-                "--save-predictions, --poses: expected a network (--model, or --prototxt and --weights), found none"
+                "--save-predictions: expected a network (--model, or --prototxt and --weights), found none"
             )
+    if (arguments.worst or arguments.on_white) and not arguments.poses:
+        raise InputError("--worst, --on-white: expected --poses R.png, found none")
     if arguments.plot_clusters and not arguments.clusters:
         raise InputError("--plot-clusters: expected --clusters, found none")
     if arguments.test_images:
         if not (asks_for_network(arguments) and arguments.ground_truth and arguments.save_predictions):
             raise InputError("--test-images: expected a network, --ground-truth and --save-predictions, found less")
     elif arguments.lmdb is None:
-        if asks_for_network(arguments) or arguments.baseline or arguments.limit:
+        if asks_for_network(arguments) or arguments.baseline or arguments.limit or arguments.poses:
             raise InputError("--lmdb: expected the people whose poses are wanted, found none")
     elif arguments.benchmark == "mpii" and arguments.ground_truth is None:
         raise InputError("--ground-truth: expected a .mat with MPII's head boxes, which no LMDB has, found none")
@@ -95,23 +97,18 @@ def annotated_people(arguments: argparse.Namespace) -> "tuple[list[GroundTruth],
     return pckh.with_heads(arguments.ground_truth, truths) if arguments.benchmark == "mpii" else (truths, None)
 
 
-def asked(people: Iterable, arguments: argparse.Namespace, pictures: list) -> Iterator:
-    """The people as they come; the first pictures stay for the sheet."""
+def asked(people: Iterable, arguments: argparse.Namespace) -> Iterator:
+    """The people as they come, as the protocol asks for them."""
     from cpm_repro.evaluation import scoring
 
     for person, truth in people:
-        if len(pictures) < SHEET:
-            pictures.append(person.image)
         yield scoring.whole_picture(person) if arguments.whole_picture else person, truth
 
 
 def runs_from_network(arguments: argparse.Namespace, truths: "list[GroundTruth]") -> "tuple[scoring.Runs, dict]":
-    """The joints by stage, and the settings that they were computed with; writes --poses and --save-predictions."""
+    """The joints by stage, and the settings that they were computed with; writes --save-predictions."""
     from cpm_repro.evaluation import predictions, scoring
     from cpm_repro.evaluation.ground_truth import read_people
-    from cpm_repro.evaluation.held_out import Look
-    from cpm_repro.figures import sheet
-    from cpm_repro.figures.held_out import held_out_figure
     from cpm_repro.inference.protocol import RELEASE_TARGET_DIST
     from cpm_repro.network.stages import stage_blobs
     from data_lmdb.records.reader import LmdbReader
@@ -121,18 +118,13 @@ def runs_from_network(arguments: argparse.Namespace, truths: "list[GroundTruth]"
     by = protocol(arguments, net, scoring.WHOLE_PICTURE_TARGET_DIST if whole else RELEASE_TARGET_DIST)
     count = len(stage_blobs(net))
     stages = list(range(1, count + 1)) if arguments.stages else [arguments.stage or count]
-    pictures: list = []
     with LmdbReader(arguments.lmdb) as reader:
         people = read_people(reader, len(truths), len(truths[0].parts))
-        people = asked(tqdm(people, total=len(truths), unit="person", disable=None), arguments, pictures)
+        people = asked(tqdm(people, total=len(truths), unit="person", disable=None), arguments)
         _, found = predictions.estimate_people(people, net, stages, by)
-    last = found[stages[-1]]
-    if arguments.poses:
-        shown = len(pictures)
-        sheet.save(held_out_figure(Look(pictures, truths[:shown], last.joints[:shown])), arguments.poses)
     if arguments.save_predictions:
-        places = [truth.place for truth in truths]
-        predictions.write_predictions(arguments.save_predictions, last, places, arguments.benchmark == "mpii")
+        places, one_based = [truth.place for truth in truths], arguments.benchmark == "mpii"
+        predictions.write_predictions(arguments.save_predictions, found[stages[-1]], places, one_based)
     runs = {f"stage {stage}": found[stage].joints for stage in stages}
     return runs, {"scales": list(by.scales), "target_dist": by.target_dist, "sigma_center": by.sigma}
 
@@ -146,12 +138,39 @@ def evaluate(arguments: argparse.Namespace) -> "tuple[scoring.Scores, dict]":
     runs = scoring.runs_from_files(arguments.predictions, truths)
     if arguments.baseline:
         runs[scoring.MEAN_POSE] = scoring.mean_pose_run(arguments.baseline, truths, partial(tqdm, disable=None))
+    shown = list(runs)[:1]
     settings: dict = {}
     if asks_for_network(arguments):
         stages, settings = runs_from_network(arguments, truths)
-        runs = stages | runs
+        runs, shown = stages | runs, list(stages)[-1:]
+    if arguments.poses:
+        poses = runs[shown[0]]
+        draw_poses(arguments, truths, poses, scoring.kinds_by(arguments.benchmark, poses, truths, head_sizes))
     observer = arguments.observer_centric
     return scoring.scores(arguments.benchmark, runs, truths, head_sizes, clusters, observer), settings
+
+
+def draw_poses(
+    arguments: argparse.Namespace, truths: "list[GroundTruth]", joints: "np.ndarray", kinds: "np.ndarray"
+) -> None:
+    """--poses: the first people, or those who are found worst, as annotated and as found."""
+    import numpy as np
+
+    from cpm_repro.evaluation.ground_truth import read_people
+    from cpm_repro.evaluation.held_out import Look
+    from cpm_repro.evaluation.misses import worst
+    from cpm_repro.figures import sheet
+    from cpm_repro.figures.held_out import held_out_figure
+    from data_lmdb.records.reader import LmdbReader
+
+    chosen = worst(kinds, SHEET).tolist() if arguments.worst else list(range(min(SHEET, len(truths))))
+    with LmdbReader(arguments.lmdb) as reader:
+        people = enumerate(read_people(reader, max(chosen, default=-1) + 1, len(truths[0].parts)))
+        pictures = {i: person.image.copy() for i, (person, _) in people if i in chosen}
+    if arguments.on_white:
+        pictures = {i: np.full_like(picture, 255) for i, picture in pictures.items()}
+    look = Look([pictures[i] for i in chosen], [truths[i] for i in chosen], joints[chosen])
+    sheet.save(held_out_figure(look), arguments.poses)
 
 
 def plot(arguments: argparse.Namespace, scores: "scoring.Scores") -> None:
@@ -286,6 +305,10 @@ def add_results_options(to: argparse.ArgumentParser) -> None:
         help="draw and print what joints were taken for: the other side's, another part, near, or elsewhere",
     )
     to.add_argument("--poses", metavar="R.png", type=Path, help=f"draw the poses of the first {SHEET} people")
+    to.add_argument("--worst", action="store_true", help="--poses: of those of whom the least is found")
+    to.add_argument(
+        "--on-white", action="store_true", help="--poses: without the photographs, for who may not show them"
+    )
     to.add_argument(
         "--save-predictions",
         metavar="F",

@@ -30,27 +30,39 @@ class Misses(NamedTuple):
         return {name: 100 * count / count.sum() if count.sum() else count * np.nan for name, count in summed.items()}
 
 
-def misses(predicted: np.ndarray, truths: Sequence[GroundTruth], sizes: np.ndarray, threshold: float) -> Misses:
-    """Where the joints of poses (N, P, 2), 0-based px, lie beside the annotated people's.
+def counted(kinds: np.ndarray) -> Misses:
+    """How often the joints of poses are of each kind, see `kinds_of_joints`."""
+    return Misses(np.stack([(kinds == kind).sum(axis=0) for kind in range(len(KINDS))], axis=1))
 
-    sizes: (N,) px, those of PCK; people without one are left out. A joint that is not right within threshold * size is
-    the nearest of the person's other annotated joints within that distance; failing that near (`NEAR`), or elsewhere.
+
+def kinds_of_joints(
+    predicted: np.ndarray, truths: Sequence[GroundTruth], sizes: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Where the joints of poses (N, P, 2), 0-based px, lie beside the annotated people's: int (N, P), a place in KINDS;
+    -1 for joints that nobody marked.
+
+    sizes: (N,) px, those of PCK; people without one are -1 altogether. A joint that is not right within threshold *
+    size is the nearest of the person's other annotated joints within that distance; failing that near (`NEAR`), or
+    elsewhere.
     """
     places = np.stack([truth.parts for truth in truths])
     present = np.stack([truth.present for truth in truths])
     with np.errstate(divide="ignore", invalid="ignore"):
         between = np.linalg.norm(np.asarray(predicted)[:, :, None] - places[:, None], axis=3) / sizes[:, None, None]
     between = np.where(present[:, None] & ~np.isnan(between), between, np.inf)
-    own, parts = np.einsum("npp->np", between), np.arange(places.shape[1])
-    nearest = between.argmin(axis=2)
-    taken = between.min(axis=2) <= threshold
-    kinds = np.select(
-        [own <= threshold, taken & (nearest == _other_side(len(parts))[parts]), taken, own <= NEAR * threshold],
-        range(4),
-        4,
-    )
-    judged = present & ~np.isnan(sizes)[:, None]
-    return Misses(np.stack([((kinds == kind) & judged).sum(axis=0) for kind in range(len(KINDS))], axis=1))
+    own, taken = np.einsum("npp->np", between), between.min(axis=2) <= threshold
+    sides = taken & (between.argmin(axis=2) == _other_side(places.shape[1]))
+    kinds = np.select([own <= threshold, sides, taken, own <= NEAR * threshold], range(4), 4)
+    return np.where(present & ~np.isnan(sizes)[:, None], kinds, -1)
+
+
+def worst(kinds: np.ndarray, count: int) -> np.ndarray:
+    """The indices of the `count` people of whom the least share of joints is right, the worst first; people of whom
+    nothing is judged are left out."""
+    judged = (kinds >= 0).sum(axis=1)
+    share = (kinds == 0).sum(axis=1) / np.maximum(judged, 1)
+    order = np.argsort(share, kind="stable")
+    return np.asarray(order[judged[order] > 0][:count])
 
 
 def _other_side(number_of_parts: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from prototxt_import.files import InputError
 
 from . import pckh
 from .ground_truth import GroundTruth, mean_pose, observer_centric, observer_order, place_mean_pose, read_people
-from .misses import Misses, misses, misses_as_json
+from .misses import Misses, counted, kinds_of_joints, misses_as_json
 from .pck import PAPER, PAPER_THRESHOLD, Pck, annotated_torsos, as_json, count_hits, pck_table, predicted_torsos
 from .predictions import read_predictions
 
@@ -104,6 +104,14 @@ def results_by(size: str, runs: Runs, truths: Sequence[GroundTruth], head_sizes:
     }
 
 
+def kinds_by(
+    name: str, poses: np.ndarray, truths: Sequence[GroundTruth], head_sizes: np.ndarray | None = None
+) -> np.ndarray:
+    """`misses.kinds_of_joints` at a benchmark's threshold and the paper's size."""
+    benchmark = BENCHMARKS[name]
+    return kinds_of_joints(poses, truths, sizes_by(benchmark.sizes[0], poses, truths, head_sizes), benchmark.threshold)
+
+
 class Scores(NamedTuple):
     """results: by size, then by run; misses: by run, at the paper's size and threshold; clusters: PCKh by run, then by
     viewpoint cluster, if there are clusters; paper: known rates as in `evaluation.PAPER`, if they are comparable."""
@@ -172,11 +180,7 @@ def scores(
     if observer:
         runs, truths = as_observer(runs, truths)
     results = {size: results_by(size, runs, truths, head_sizes) for size in benchmark.sizes}
-    first = benchmark.sizes[0]
-    taken = {
-        name: misses(poses, truths, sizes_by(first, poses, truths, head_sizes), benchmark.threshold)
-        for name, poses in runs.items()
-    }
+    taken = {run: counted(kinds_by(name, poses, truths, head_sizes)) for run, poses in runs.items()}
     by_cluster = {}
     if clusters is not None and head_sizes is not None:
         for run, poses in runs.items():

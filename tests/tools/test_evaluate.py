@@ -130,7 +130,11 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, lmdb, net):
         ([*net[:2], "--lmdb", lmdb], "expected --prototxt and --weights (or --seed)"),
         (["--lmdb", lmdb], "or --predictions, found neither"),
         ([*net, "--lmdb", lmdb, "--save-predictions", "p.csv"], "expected a name ending in .npz, .json, .mat"),
-        (["--lmdb", lmdb, "--predictions", torn / "p.npz", "--poses", "p.png"], "--poses: expected a network"),
+        (
+            ["--lmdb", lmdb, "--predictions", torn / "p.npz", "--save-predictions", "p.npz"],
+            "--save-predictions: expected",
+        ),
+        (["--lmdb", lmdb, *net, "--worst"], "--worst, --on-white: expected --poses"),
         (["--lmdb", lmdb, "--predictions", torn / "p.npz"], "p.npz: cannot be read"),
         (["--lmdb", lmdb, "--predictions", "stage 2=p.npz"], "expected a name of its own"),
     ):
@@ -178,6 +182,10 @@ def test_saved_predictions_score_as_the_network_did(tmp_path, lmdb, net, name):
     assert ran.returncode == 0, ran.stderr
     assert totals(report) == {"p": by_network, "again": by_network}
     assert "again" in (tmp_path / "r.svg").read_text()
+    sheet = ["--poses", tmp_path / "s.png", "--worst", "--on-white"]
+    ran = run_tool("evaluate", *judged, "--predictions", saved, *sheet)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "s.png").stat().st_size > 5000
     assert not json.loads(report.read_text())["settings"]
     ran = run_tool("evaluate", *judged, "--limit", 3, "--predictions", saved)
     if name != "p.json":  # there the people are found by their places

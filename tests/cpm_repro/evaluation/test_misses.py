@@ -3,7 +3,7 @@
 import numpy as np
 
 from cpm_repro.evaluation.ground_truth import GroundTruth
-from cpm_repro.evaluation.misses import KINDS, misses, misses_as_json, misses_table
+from cpm_repro.evaluation.misses import KINDS, counted, kinds_of_joints, misses_as_json, misses_table, worst
 from data_lmdb import joints
 
 PARTS = joints.PARTS[14]
@@ -16,7 +16,7 @@ def a_person() -> GroundTruth:
 
 def kinds(pose, truths=None, size=50.0):
     truths = truths or [a_person()]
-    return misses(np.array([pose] * len(truths)), truths, np.full(len(truths), size), 0.2).counts
+    return counted(kinds_of_joints(np.array([pose] * len(truths)), truths, np.full(len(truths), size), 0.2)).counts
 
 
 def test_each_kind_by_hand():
@@ -57,7 +57,7 @@ def test_no_length_is_right_nowhere_but_at_the_joint():
 def test_shares_are_of_the_judged_joints():
     pose = a_person().parts.copy()
     pose[PARTS.index("l_ankle")] = 1e6
-    found = misses(pose[None], [a_person()], np.array([50.0]), 0.2)
+    found = counted(kinds_of_joints(pose[None], [a_person()], np.array([50.0]), 0.2))
     assert misses_as_json(found)["Ankle"] == {
         "right": 50,
         "other side": 0,
@@ -66,5 +66,16 @@ def test_shares_are_of_the_judged_joints():
         "elsewhere": 50,
     }
     assert misses_table({"ours": found}).split()[-5:] == ["92.86", "0.00", "0.00", "0.00", "7.14"]
-    nobody = misses(pose[None], [a_person()], np.array([np.nan]), 0.2)
+    nobody = counted(kinds_of_joints(pose[None], [a_person()], np.array([np.nan]), 0.2))
     assert misses_as_json(nobody)["Head"]["right"] is None
+
+
+def test_the_worst_come_first():
+    truths = [a_person() for _ in range(4)]
+    poses = np.stack([truth.parts for truth in truths])
+    poses[0, :2] += 1e6
+    poses[2, 3:9] += 1e6
+    truths[3].present[:] = False
+    kinds = kinds_of_joints(poses, truths, np.full(4, 50.0), 0.2)
+    assert worst(kinds, 9).tolist() == [2, 0, 1]
+    assert worst(kinds, 1).tolist() == [2]
