@@ -1,16 +1,17 @@
 """From measured differences to where they start, and why: arrays that differ though all they were made from agree."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from statistics import median
 
 import numpy as np
 
 from cpm_repro.array_comparison import ArrayComparison
 from cpm_repro.compare.causes.arrangements import BLOB_AXES, WEIGHT_AXES
-from cpm_repro.compare.causes.arrays import by_size, damaged, recognised
+from cpm_repro.compare.causes.arrays import by_size, damaged, localised, recognised, same_values
 from cpm_repro.compare.causes.cause import EXPLAINED, OTHER_VALUES, ROUNDING, Cause, distance
+from cpm_repro.compare.causes.layer_inputs import Others, channel_orders, parts_orders
 from cpm_repro.compare.causes.layer_runs import Bottoms, LayerRun
-from cpm_repro.compare.causes.layers import explain, layer_causes, pooling_causes, unexplained
+from cpm_repro.compare.causes.layers import explain, layer_causes, of_other_weights, pooling_causes, unexplained
 from cpm_repro.compare.causes.machines import machine_causes
 from cpm_repro.compare.causes.traces import parting, trace_causes, weight_decay
 from prototxt_import.formats import schema
@@ -20,25 +21,13 @@ from .blobs import Comparison
 from .dump_files import Dump
 from .missing import label, missing_arrays
 from .order import NetworkOrder, Phase
+from .origins import Origin, joined
 
 _LEAST = 1e-6  # relative error that rounding may have
 _JUMP = 100  # times the error of all blobs before
 _UNRELATED = 0.1  # relative error, from which an array may be quite another one
+_CANDIDATES = 16  # blobs that are tried as a bottom
 _MOST = 6  # places of origin that are explained
-
-
-@dataclass
-class Origin:
-    """Where a difference starts: an array, what makes it, the likely causes; `blob` is None if one side lacks it.
-
-    iteration: of losses, the first that is off by more than rounding.
-    """
-
-    name: str
-    made_by: str
-    causes: list[Cause]
-    blob: ArrayComparison | None = None
-    iteration: int | None = None
 
 
 class Diagnosis:
@@ -67,7 +56,7 @@ class Diagnosis:
         first arrays that are on one side only."""
         differing = self.comparison.differing
         found = self._differing_origins(differing) if differing else []
-        return found + self._further_faults(found) + self._missing_origins()
+        return [*joined(found + self._further_faults(found), self.order), *self._missing_origins()]
 
     def _differing_origins(self, differing: list[ArrayComparison]) -> list[Origin]:
         first = differing[0]
@@ -116,7 +105,9 @@ class Diagnosis:
         bottoms = self._read(self._run(blob.name)[1], dump)
         wrong, own = dump.read(blob.name), run.top(bottoms)
         sides = (wrong, own) if side == "A" else (own, wrong)
-        causes = damaged(*sides) or explain(run, bottoms, side, wrong) or recognised(*sides) or by_size(*sides)
+        others, known = self._others(blob.name, dump), lambda: same_values(*sides)
+        causes = damaged(*sides) or explain(run, bottoms, side, wrong, others, known) or recognised(*sides)
+        causes = causes or [of_other_weights(run, side), *localised(*sides)]
         of_its_own = f"held against what {run.first.name} makes of {side}'s own inputs"
         causes = [Cause(cause.what, f"{of_its_own}: {cause.evidence}") for cause in causes]
         return Origin(blob.name, self.order.describe_makers(blob.name), causes, blob)
@@ -165,7 +156,7 @@ class Diagnosis:
             or self._machine_causes(blob.name, a, b)
             or of_layer
             or self._recognised(blob.name, a, b)
-            or self._same_as_another(blob, a, b)
+            or self._same_as_another(blob.name, a, b)
         )
         if phase == Phase.FORWARD and (stale := self._stale(blob.name)):
             return found + stale
@@ -195,12 +186,12 @@ class Diagnosis:
         both = name in self.a.names and name in self.b.names and self._passes[name]
         return weight_decay(a, b, self.a.read(name)) if both else None
 
-    def _same_as_another(self, blob: ArrayComparison, a: np.ndarray, b: np.ndarray) -> list[Cause]:
+    def _same_as_another(self, name: str, a: np.ndarray, b: np.ndarray) -> list[Cause]:
         """One side holds what another blob of the other side holds: names exchanged, or memory used twice."""
         if distance(a, b) < _UNRELATED:
             return []
-        others = [name for name, shape in self._shapes.items() if shape == blob.shapes[0] and name != blob.name]
-        others = [name for name in others if not self._is_copy(name)]
+        others = [other for other, shape in self._shapes.items() if shape == a.shape and other != name]
+        others = [other for other in others if not self._is_copy(other)]
         for side, array, dump in (("B", b, self.a), ("A", a, self.b)):
             for other in others[:_MOST]:
                 if np.array_equal(array, dump.read(other)):
@@ -230,7 +221,30 @@ class Diagnosis:
             bottom = next((other for other in self._earlier(name) if self._may_be_pooled(other, a.shape)), None)
             return pooling_causes(self.a.read(bottom), a, b) if bottom else []
         run, bottoms = self._near_run(name)
-        return layer_causes(run, self._read(bottoms, self.a), a, b) if run else []
+        others, known = self._others(name, self.a), lambda: same_values(a, b) or self._same_as_another(name, a, b)
+        return layer_causes(run, self._read(bottoms, self.a), a, b, others, known) if run else []
+
+    def _others(self, name: str, dump: Dump) -> Others:
+        """What a port may have taken for a bottom of the blob's layer."""
+        layer, recorded = self._run(name)
+        groups = layer.first.convolution_param.group if layer else 1
+
+        def others(bottom: str) -> Iterator[tuple[str, np.ndarray]]:
+            own = self.order.unsplit(recorded[bottom])
+            own = own if own in self._shapes else recorded[bottom]
+            run, before = self._run(own)
+            for place, (_, made) in enumerate(run.links(self._read(before, dump)) if run else ()):
+                if place and run:
+                    yield f"{own} before layer {run.layers[place].name}", next(iter(made.values()))
+            if run and run.first.type == "Concat":
+                sizes = [self._shapes[part][1] for part in before.values()]
+                yield from parts_orders(own, dump.read(own), sizes)
+            yield from channel_orders(own, dump.read(own), groups)
+            same = [n for n, shape in self._shapes.items() if shape == self._shapes[own] and n not in (own, name)]
+            for other in [n for n in same if not self._is_copy(n)][:_CANDIDATES]:
+                yield f"{other} in place of {own}", dump.read(other)
+
+        return others
 
     def _machine_causes(self, name: str, a: np.ndarray, b: np.ndarray) -> list[Cause]:
         run, bottoms = self._run(name)

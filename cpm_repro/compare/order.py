@@ -156,6 +156,13 @@ class NetworkOrder:
             found[bottom] = prefix + source
         return found
 
+    def unsplit(self, name: str) -> str:
+        """The blob that a Split's top is a copy of; the name itself, if it is none."""
+        maker = next((self.layers[layer] for layer in self.makers(name) if self.layers), None)
+        if maker is None or maker.type != "Split":
+            return name
+        return self.unsplit(name.removesuffix(self.key(name).subject) + maker.bottom[0])
+
     def users(self, name: str) -> list[str]:
         """The forward blobs that are made directly from this one, Splits looked through."""
         subject = self.key(name).subject

@@ -15,9 +15,9 @@ from cpm_repro.array_comparison import ArrayComparison
 from prototxt_import.files import replacing
 
 from .blobs import Comparison, by_stage
-from .diagnosis import Origin
 from .drawings import along_the_net, histogram, maps, sparkline
 from .dump_files import Dump
+from .origins import Origin
 from .text import first_difference, heading, is_exact, row, verdict
 
 _LOOKED_AT = 8  # blobs whose maps are drawn

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from cpm_repro.array_comparison import ArrayComparison
 
 from .blobs import Comparison
-from .diagnosis import Origin
+from .origins import Origin
 
 _COLUMNS = ("shape", "equal bits", "max ULP", "median", "max abs", "max rel", "cosine", "signs", "NaN/Inf")
 _SHOWN_NAMES = 12

@@ -7,10 +7,11 @@ import torch
 
 from cpm_repro.array_comparison import EQUAL_BITS
 from cpm_repro.compare.blobs import compare_dumps
-from cpm_repro.compare.diagnosis import Diagnosis, Origin
+from cpm_repro.compare.diagnosis import Diagnosis
 from cpm_repro.compare.dump import dump_net
 from cpm_repro.compare.dump_files import dump_of
 from cpm_repro.compare.order import NetworkOrder
+from cpm_repro.compare.origins import Origin
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
 
@@ -120,20 +121,27 @@ def with_weights(layer, change, blob="weight"):
     return blobs(made)
 
 
+def unfolded(made):
+    """The net, with ReLUs that are computed for themselves."""
+    for layer in made.layers.values():
+        layer.folded = layer.folded_relu = False
+    return made
+
+
 def with_layer(layer, function):
     """Blobs of the net with another function in place of a layer's."""
-    made = Net(parse_net(TEXT, "net"))
+    made = unfolded(Net(parse_net(TEXT, "net")))
     made.load_state_dict(net().state_dict())
     made.layer(layer).forward = function
     return blobs(made)
 
 
-def origins(a, b, prototxt=True, weights=True, common=False) -> list[Origin]:
-    """What the diagnosis says of two dumps."""
-    a, b = dump_of("A", a), dump_of("B", b)
-    order = NetworkOrder(a.names, b.names, net().param if prototxt else None)
+def origins(a, b, prototxt=True, weights=True, common=False, of=None) -> list[Origin]:
+    """What the diagnosis says of two dumps, of this net or another."""
+    a, b, known = dump_of("A", a), dump_of("B", b), of or net()
+    order = NetworkOrder(a.names, b.names, known.param if prototxt else None)
     compared = compare_dumps(a, b, order, EQUAL_BITS, common)
-    return Diagnosis(compared, a, b, order, net() if prototxt and weights else None).origins()
+    return Diagnosis(compared, a, b, order, known if prototxt and weights else None).origins()
 
 
 def first_cause(wrong, side="B", **known):

@@ -30,6 +30,7 @@ def arrangements(a: np.ndarray, shape: tuple[int, ...], axes: tuple[str, ...] = 
         yield from _channels(a)
         yield from _sides(a)
         yield from _reversed(a, axes)
+    yield from _turned(a, shape)
     if a.size == np.prod(shape, dtype=np.int64) and a.ndim <= _MOST_AXES:
         yield from _transposed(a, shape)
 
@@ -68,6 +69,14 @@ def _reversed(a: np.ndarray, axes: tuple[str, ...]) -> Iterator[Arrangement]:
         last = (a.ndim - 2, a.ndim - 1)
         what = "turned by 180°, a convolution against Caffe's correlation"
         yield Arrangement(what, f"reversed on axes {last}", np.flip(a, last))
+
+
+def _turned(a: np.ndarray, shape: tuple[int, ...]) -> Iterator[Arrangement]:
+    """By quarters: photographs whose orientation was not read, or was read twice."""
+    for times, way in ((1, "to the left"), (-1, "to the right")) if a.ndim > 2 else ():
+        turned = np.rot90(a, times, (-2, -1))
+        if turned.shape == shape:
+            yield Arrangement(f"turned by 90° {way}", f"turned by 90° {way}", turned)
 
 
 def _transposed(a: np.ndarray, shape: tuple[int, ...]) -> Iterator[Arrangement]:

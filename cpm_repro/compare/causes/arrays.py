@@ -13,10 +13,21 @@ import numpy as np
 from cpm_repro.array_comparison import common_dtype
 
 from .arrangements import BLOB_AXES, part, rearranged, shifted
-from .cause import LOW_PRECISION, OTHER_VALUES, ROUNDING, Cause, distance, evidence, explains
+from .cause import (
+    LOW_PRECISION,
+    OTHER_VALUES,
+    ROUNDING,
+    Cause,
+    as_bfloat16,
+    as_float16,
+    distance,
+    evidence,
+    explains,
+)
 from .gaussians import other_peak
 from .scales import rearranged_and_scaled, scaled, scaled_per_channel
 
+_COARSE = 0.05  # relative error that arithmetic of few bits may have after some layers
 _SMALL = 0.35  # negative values relative to the positive ones (root mean square): leaky, rather than not rectified
 _FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -62,6 +73,16 @@ def recognised(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES, 
         if cause := suspicion(x, y):
             return [cause]
     return rearranged_and_scaled(x, y, axes)
+
+
+def same_values(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES) -> list[Cause]:
+    """If both hold the same values to the bit, in which other order; or if one is the other, rounded."""
+    if not all(array.dtype.kind == "f" for array in (a, b)):
+        return []
+    same = a.size == b.size and np.array_equal(np.sort(a, axis=None), np.sort(b, axis=None))
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    cause = rearranged(x, y, axes) if same else _precision(x, y)
+    return [] if cause is None else [cause]
 
 
 def damaged(a: np.ndarray, b: np.ndarray) -> list[Cause]:
@@ -138,31 +159,19 @@ def _precision(a: np.ndarray, b: np.ndarray) -> Cause | None:
     if a.shape != b.shape or not a.size:
         return None
     for side, coarse, fine in (("A", a, b), ("B", b, a)):
-        for name, rounded in (("float16", _as_float16(fine)), ("bfloat16", _as_bfloat16(fine))):
+        for name, rounded in (("float16", as_float16(fine)), ("bfloat16", as_bfloat16(fine))):
             if np.array_equal(coarse, rounded):
                 return Cause(
                     f"{side} is rounded to {name}", f"with the other side rounded to {name} all values are equal"
                 )
         low_bits = fine.astype(np.float32).view(np.uint32), coarse.astype(np.float32).view(np.uint32)
-        near = (np.abs(coarse - fine) <= 2.0**-9 * np.abs(fine)).mean() > 0.99  # but near 0, where sums cancel
-        if near and not (low_bits[1] & 0x1FFF).any() and (low_bits[0] & 0x1FFF).any():
+        if distance(coarse, fine) < _COARSE and not (low_bits[1] & 0x1FFF).any() and (low_bits[0] & 0x1FFF).any():
             return Cause(
                 f"{side} has the precision of TF32, float16 or less",
                 f"the lowest 13 bits of all its {coarse.size:,} values are zero, the relative error is "
                 f"{distance(coarse, fine):.2g}",
             )
     return None
-
-
-def _as_float16(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return values.astype(np.float16).astype(np.float64)
-
-
-def _as_bfloat16(values: np.ndarray) -> np.ndarray:
-    bits = values.astype(np.float32).view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
-    return rounded.view(np.float32).astype(np.float64)
 
 
 def _rectified(a: np.ndarray, b: np.ndarray) -> Cause | None:

@@ -33,6 +33,30 @@ def equal_bits(a: np.ndarray, b: np.ndarray) -> float:
     return 100.0 * float((a == b).mean()) if a.size else 100.0
 
 
+def as_float16(values: np.ndarray) -> np.ndarray:
+    """Rounded to float16, as float32."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16).astype(np.float32)
+
+
+def as_bfloat16(values: np.ndarray) -> np.ndarray:
+    """Rounded to bfloat16, as float32."""
+    return _rounded_bits(values, 16)
+
+
+def as_tf32(values: np.ndarray) -> np.ndarray:
+    """Rounded to TF32, as float32."""
+    return _rounded_bits(values, 13)
+
+
+def _rounded_bits(values: np.ndarray, low: int) -> np.ndarray:
+    """float32 whose lowest bits are rounded away, ties to even."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    half = np.uint32((1 << (low - 1)) - 1)
+    rounded: np.ndarray = (bits + half + ((bits >> low) & 1)) & np.uint32(0x100000000 - (1 << low))
+    return rounded.view(np.float32)
+
+
 def explains(changed: np.ndarray, a: np.ndarray, b: np.ndarray) -> bool:
     """Whether `changed`, made of `a`, is `b` up to rounding, and much nearer to it than `a` was."""
     after = distance(changed, b)

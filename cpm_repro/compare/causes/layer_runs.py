@@ -1,6 +1,6 @@
 """Runs layers of a net again on recorded bottoms, with their own settings and weights or with others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -33,6 +33,11 @@ class LayerRun:
         """The layer that makes the blob."""
         return self.layers[0]
 
+    @property
+    def has_blobs(self) -> bool:
+        """Whether the first layer has weights, which are at hand."""
+        return self.net is not None and bool(self.net.layer(self.first.name).blob_names)
+
     def top(
         self,
         bottoms: Bottoms,
@@ -46,14 +51,49 @@ class LayerRun:
         first: other settings of the first layer. change: of its blobs. alone: without the layers in place.
         without: one of these.
         """
-        if self.net is not None and first is without is None and not alone:
+        if (
+            self.net is not None
+            and first is without is None
+            and not alone
+            and not self.net.layer(self.first.name).folded
+        ):
             return self._in_net(self.net, bottoms, change)
         layers = [first or self.first, *([] if alone else self.layers[1:])]
         layers = [layer for layer in layers if layer is not without]
         try:
-            net = self._alone(layers, bottoms)
+            return self._made(layers, bottoms, change)
+        except (InputError, RuntimeError, ValueError, ArithmeticError):  # settings that the layer cannot run with
+            return None
+
+    def links(self, bottoms: Bottoms) -> Iterator[tuple["LayerRun", Bottoms]]:
+        """The run itself, and for each layer in place the run that starts with it, on what it gets."""
+        yield self, bottoms
+        made = self.top(bottoms, alone=True)
+        for place, layer in enumerate(self.layers[1:], 1):
+            if made is None or len(layer.bottom) != 1:
+                return
+            run, given = LayerRun(self.layers[place:], self.net, self.blob), {layer.bottom[0]: made}
+            yield run, given
+            made = run.top(given, alone=True)
+
+    def rest(self, made: np.ndarray) -> np.ndarray | None:
+        """The blob of what the first layer made: through those in place."""
+        if len(self.layers) == 1:
+            return made
+        return LayerRun(self.layers[1:], self.net, self.blob).top({self.layers[1].bottom[0]: made})
+
+    def reordered(self, bottoms: Bottoms, order: Sequence[int]) -> np.ndarray | None:
+        """The blob if the layers came in that order."""
+        try:
+            return self._made([self.layers[i] for i in order], bottoms)
         except InputError:
             return None
+
+    def _made(
+        self, layers: Sequence["schema.LayerParameter"], bottoms: Bottoms, change: Change | None = None
+    ) -> np.ndarray | None:
+        """In a net of these layers alone, with the given net's weights; None if these are not at hand."""
+        net = self._alone(layers, bottoms)
         if net.learnable and (self.net is None or not _take_weights(net, self.net, layers)):
             return None
         if change is not None:

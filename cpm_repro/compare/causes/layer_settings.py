@@ -35,6 +35,10 @@ def alternatives(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     """The blob as other settings of its first layer make it."""
     if run.first.type in _SETTINGS:
         yield from _SETTINGS[run.first.type](run, bottoms)
+
+
+def incomplete(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    """The blob without one of its layers."""
     if len(bottoms) == len(run.layers) == 1:
         (bottom,) = bottoms.values()
         yield Alternative(f"a net without {_named(run.first)}", np.array(bottom, np.float32))
@@ -58,6 +62,32 @@ def _pooling(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         theirs, own = " and ".join(d.theirs for d in deviations), " and ".join(d.own for d in deviations)
         fields = {field: value for d in deviations for field, value in d.fields.items()}
         yield Alternative(f"pooling {theirs}; {_owner(layer)} {own}", run.top(bottoms, changed(layer, **fields)))
+    yield from _other_divisors(run, bottoms, built.window)
+
+
+def _other_divisors(run: LayerRun, bottoms: Bottoms, window: Window | None) -> Iterator[Alternative]:
+    """AVE of another library: Caffe divides by the window as far as it lies in the map and its padding."""
+    p, own = run.first.pooling_param, run.top(bottoms)
+    (array,) = bottoms.values()
+    if window is None or p.pool != p.AVE or own is None or array.ndim != 4:
+        return
+    x, reach = (
+        torch.from_numpy(np.array(array, np.float32)),
+        (s * (n - 1) for s, n in zip(window.stride, own.shape[2:], strict=True)),
+    )
+    behind = [
+        max(r + k - pad - n, 0) for r, k, pad, n in zip(reach, window.kernel, window.pad, x.shape[2:], strict=True)
+    ]
+    padded = (window.pad[1], behind[1], window.pad[0], behind[0])
+    total, inside = (
+        functional.avg_pool2d(functional.pad(t, padded), window.kernel, window.stride, divisor_override=1)[
+            ..., : own.shape[2], : own.shape[3]
+        ].numpy()
+        for t in (x, torch.ones_like(x))
+    )
+    area = window.kernel[0] * window.kernel[1]
+    yield Alternative(f"AVE pooling that divides by all {area} values of the window, also at the edge", total / area)
+    yield Alternative("AVE pooling that divides by the values inside of the map, without its padding", total / inside)
 
 
 class _Deviation(NamedTuple):
@@ -93,7 +123,7 @@ def _windows(window: Window) -> Iterator[list[_Deviation]]:
         return
     pads = [p for p in dict.fromkeys((0, kernel // 2)) if p != pad and p < kernel]
     yield [_Deviation(f"with padding {p}", f"has {pad}", {"pooling__pad": p, **_squared("pad")}) for p in pads]
-    kernels = [k for k in (kernel - 1, kernel + 1) if k > pad]
+    kernels = [k for k in (kernel - 1, kernel + 1, kernel - 2, kernel + 2) if k > pad]
     fields = _squared("kernel")
     yield [
         _Deviation(f"over {k}×{k}", f"over {kernel}×{kernel}", {"pooling__kernel_size": k, **fields}) for k in kernels
@@ -243,6 +273,39 @@ def _deconvolution(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         yield Alternative(f"{what} in place of layer {run.first.name}", made)
 
 
+_FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "ReLU": torch.relu,
+    "ReLU6, cut off at 6": functional.relu6,
+    "ReLU cut off at 1": lambda x: x.clamp(0, 1),
+    "leaky ReLU of slope 0.01": lambda x: functional.leaky_relu(x, 0.01),
+    "ELU": functional.elu,
+    "SELU": functional.selu,
+    "GELU": functional.gelu,
+    "SiLU (Swish)": functional.silu,
+    "hard Swish": functional.hardswish,
+    "softplus (BNLL)": functional.softplus,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "absolute value": torch.abs,
+}
+
+
+def _activation(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    (array,) = bottoms.values()
+    x = torch.from_numpy(np.array(array, np.float32))
+    for name, function in ((n, f) for n, f in _FUNCTIONS.items() if n != run.first.type):
+        yield Alternative(
+            f"{name} in place of layer {run.first.name} ({run.first.type})", run.rest(function(x).numpy())
+        )
+
+
+def _dropout(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    ratio, (array,) = run.first.dropout_param.dropout_ratio, bottoms.values()
+    for factor in (1 - ratio, 1 / (1 - ratio)) if ratio < 1 else ():
+        what = f"dropout (layer {run.first.name}) that multiplies by {factor:.6g} in a test; Caffe's scales in training"
+        yield Alternative(what, run.rest(np.float32(factor) * np.array(array, np.float32)))
+
+
 def _softmax(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     layer, own = run.first, run.first.softmax_param.axis
     count = next(iter(bottoms.values())).ndim
@@ -261,4 +324,6 @@ _SETTINGS: dict[str, Callable[[LayerRun, Bottoms], Iterator[Alternative]]] = {
     "InnerProduct": _inner_product,
     "Deconvolution": _deconvolution,
     "Softmax": _softmax,
+    "Dropout": _dropout,
+    **dict.fromkeys(("ReLU", "PReLU", "ELU", "Sigmoid", "TanH", "AbsVal", "BNLL", "Swish", "ReLU6"), _activation),
 }

@@ -1,18 +1,20 @@
 """What a layer makes of its bottoms with other weights: read in another order, moved, without a bias, of another layer;
 and the factor, the bias and the slope of the ReLU that fit best."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from prototxt_import.formats import schema
 from prototxt_import.layers.layer import Layer
+from prototxt_import.layers.normalization import BatchNorm
 from prototxt_import.net import Net
 
 from .arrangements import WEIGHT_AXES, arrangements
 from .cause import EXPLAINED, distance
-from .layer_runs import Bottoms, Change, LayerRun
+from .layer_runs import Bottoms, Change, LayerRun, changed
 from .layer_settings import Alternative
 
 _FEWEST = 8  # values of a channel, from which two numbers are fitted
@@ -20,19 +22,44 @@ _MOST_LAYERS = 16
 
 
 def other_weights(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
-    """The blob as the layer's weights in another order, of another layer, or without the bias make it."""
+    """The blob as the layer's weights in another order, of another layer, or without one of its blobs make it."""
     net = run.net
-    weight = None if net is None else getattr(net.layer(run.first.name), "weight", None)
-    if net is None or weight is None:
+    layer = None if net is None else net.layer(run.first.name)
+    if net is None or layer is None:
         return
-    values = weight.detach().float().cpu().contiguous().numpy()
+    for name in layer.blob_names:
+        yield from _neutral(run, bottoms, layer, name)
+    for name, other in _of_other_layers(net, layer):
+        yield Alternative(f"those of layer {name}", run.top(bottoms, change=_taking(other, other)))
+        if len(other) > 1:
+            yield Alternative(f"those of layer {name}", run.top(bottoms, change=_taking(other, layer.blob_names[:1])))
+            what = f"with the {layer.blob_names[1]} of layer {name}"
+            yield Alternative(what, run.top(bottoms, change=_taking(other, layer.blob_names[1:])))
+    weight = layer.blob_names[:1]
+    if not weight or getattr(layer, weight[0]).dim() < 2:
+        return
+    values = getattr(layer, weight[0]).detach().float().cpu().contiguous().numpy()
     named = [(new.what, new.values) for new in arrangements(values, values.shape, WEIGHT_AXES)] + list(_moved(values))
-    for what, other in named:
-        yield Alternative(what, run.top(bottoms, change=_setting("weight", other)))
-    if getattr(net.layer(run.first.name), "bias", None) is not None:
-        yield Alternative("without the bias", run.top(bottoms, change=_without_bias))
-    for name, other in _of_other_layers(net, run.first.name, weight):
-        yield Alternative(f"those of layer {name}", run.top(bottoms, change=_setting("weight", other)))
+    for what, arranged in named:
+        yield Alternative(what, run.top(bottoms, change=_setting(weight[0], arranged)))
+
+
+_NEUTRAL = {("Scale", "factor"): 1.0, ("BatchNorm", "variance"): 1.0, ("BatchNorm", "factor"): 1.0}
+"""What a blob is where it is left out, if that is not 0."""
+
+
+def _neutral(run: LayerRun, bottoms: Bottoms, layer: Layer, name: str) -> Iterator[Alternative]:
+    value = _NEUTRAL.get((layer.spec.type, name), 1.0 if layer.spec.type == "Normalize" else 0.0)
+    if name == "weight":
+        return
+    what = f"without the {name}"
+    if (layer.spec.type, name) == ("BatchNorm", "factor"):
+        what = f"the stored sums not divided by their factor, {float(layer.factor):.6g}"
+    values = getattr(layer, name).detach().float().cpu().numpy()
+    yield Alternative(what, run.top(bottoms, change=_setting(name, np.full_like(values, value))))
+    for step in (1, -1) if values.size > 1 else ():
+        moved = run.top(bottoms, change=_setting(name, np.roll(values, step)))
+        yield Alternative(f"with the {name} moved by one output", moved)
 
 
 def _setting(blob: str, values: np.ndarray) -> Change:
@@ -42,8 +69,25 @@ def _setting(blob: str, values: np.ndarray) -> Change:
     return change
 
 
+def _taking(blobs: dict[str, Tensor], names: Iterable[str]) -> Change:
+    def change(layer: Layer) -> None:
+        for name in names:
+            getattr(layer, name).copy_(blobs[name])
+
+    return change
+
+
 def _without_bias(layer: Layer) -> None:
     layer.bias.zero_()
+
+
+def _of_other_layers(net: Net, own: Layer) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The blobs of layers that have such as it has."""
+    shapes = {name: getattr(own, name).shape for name in own.blob_names}
+    others = [layer for layer in net.layers.values() if layer is not own and layer.blob_names == own.blob_names]
+    same = [layer for layer in others if {n: getattr(layer, n).shape for n in shapes} == shapes != {}]
+    for layer in same[:_MOST_LAYERS]:
+        yield layer.spec.name, {name: getattr(layer, name).detach().clone() for name in shapes}
 
 
 def _moved(weight: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -57,40 +101,68 @@ def _moved(weight: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
                 yield f"kernels moved by one ({step:+d} along {name})", values
 
 
-def _of_other_layers(net: Net, own: str, weight: Tensor) -> Iterator[tuple[str, np.ndarray]]:
-    same = [
-        layer
-        for layer in net.layers.values()
-        if getattr(layer, "weight", None) is not None and layer.weight.shape == weight.shape
-    ]
-    for layer in [layer for layer in same if layer.spec.name != own][:_MOST_LAYERS]:
-        yield layer.spec.name, layer.weight.detach().float().cpu().contiguous().numpy()
-
-
-def fitted(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[Alternative]:
-    """The blob with the factor, the bias or the slope that fit `wrong` best."""
+def fitted(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray, per_output: bool = False) -> Iterator[Alternative]:
+    """The blob with the factor, the bias or the slope that fit `wrong` best. per_output: with those of each output."""
+    if run.first.type == "BatchNorm":
+        yield from _statistics(run, bottoms, wrong)
     before = run.top(bottoms, alone=True)
     in_place = {layer.type for layer in run.layers[1:]}
     if before is None or before.shape != wrong.shape or not in_place <= {"ReLU", "Dropout"}:
         return
     x, target = before.astype(np.float64), wrong.astype(np.float64)
-    relu = next((layer for layer in run.layers if layer.type == "ReLU"), None)
-    if run.first.type == "ReLU":
+    relu = next((layer for layer in run.layers if layer.type in ("ReLU", "PReLU")), None)
+    if run.first.type in ("ReLU", "PReLU"):
         x = next(iter(bottoms.values())).astype(np.float64)
     if relu is not None:
-        yield from _leaky(x, target, relu.name)
+        yield from _leaky(x, target, relu)
     if run.first.type in ("Convolution", "Deconvolution", "InnerProduct"):
         active = target > 0 if relu is not None else np.isfinite(target)
-        yield from _rescaled(run, bottoms, x, target, active, relu is not None)
-        yield from _per_output(x, target, active, relu is not None)
+        yield from (_per_output if per_output else _rescaled)(run, bottoms, x, target, active, relu is not None)
 
 
-def _leaky(x: np.ndarray, target: np.ndarray, name: str) -> Iterator[Alternative]:
+def _statistics(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[Alternative]:
+    """Batch normalisation with the eps, or the factor of all variances, that fits: both scale each channel."""
+    layer = None if run.net is None else run.net.layer(run.first.name)
+    relu = next((layer for layer in run.layers[1:] if layer.type == "ReLU"), None)
+    made = run.top(bottoms, without=relu) if relu is not None else run.top(bottoms)
+    if not isinstance(layer, BatchNorm) or made is None or made.shape != wrong.shape or made.ndim < 2:
+        return
+    own = layer.statistics()[1].double().cpu().numpy() + layer.spec.batch_norm_param.eps
+    slopes = [_slope(made[:, c], wrong[:, c], relu is not None) for c in range(made.shape[1])]
+    known = [c for c, slope in enumerate(slopes) if slope]
+    theirs = np.array([own[c] / slopes[c] ** 2 for c in known])
+    if not known:
+        return
+    eps = float(np.median(theirs - own[known])) + layer.spec.batch_norm_param.eps
+    times = float(np.median(theirs / own[known]))
+    with_eps = changed(run.first, batch_norm__eps=max(eps, 0.0))
+    what = f"eps {eps:.3g}, not {layer.spec.batch_norm_param.eps:g} as layer {run.first.name}"
+    yield Alternative(what, run.top(bottoms, with_eps))
+    unbiased = ": of an unbiased estimate, n / (n − 1), or of a biased one" if 0.9 < times < 1.2 else ""
+    scaled = run.top(bottoms, change=lambda norm: norm.variance.mul_(times))
+    yield Alternative(f"variances times {times:.5g}{unbiased}", scaled)
+    root = run.top(bottoms, change=lambda norm: norm.variance.copy_(norm.statistics()[1].square() * norm.factor))
+    yield Alternative("deviations for variances", root)
+
+
+def _slope(a: np.ndarray, b: np.ndarray, rectified: bool) -> float:
+    """b = slope · a + offset, where a ReLU lets it pass; 0 where that cannot be known."""
+    used = b.ravel() > 0 if rectified else np.isfinite(b.ravel())
+    x, y = (array.ravel()[used].astype(np.float64) for array in (a, b))
+    return float(np.polyfit(x, y, 1)[0]) if used.sum() >= _FEWEST and np.ptp(x) > 0 else 0.0
+
+
+def _leaky(x: np.ndarray, target: np.ndarray, relu: "schema.LayerParameter") -> Iterator[Alternative]:
     negative = x < 0
     if negative.any():
         slope = float(target[negative] @ x[negative] / (x[negative] @ x[negative]))
-        what = f"a leaky ReLU of slope {slope:.4g} in place of layer {name}"
+        what = f"a leaky ReLU of slope {slope:.4g} in place of layer {relu.name}"
         yield Alternative(what, np.where(negative, slope * x, x))
+    if relu.type == "PReLU" and x.ndim > 1:
+        along, below = (0, *range(2, x.ndim)), np.where(negative, x, 0)
+        squares = (below * below).sum(along, keepdims=True)
+        slopes = np.divide((target * below).sum(along, keepdims=True), squares, out=0 * squares, where=squares > 0)
+        yield Alternative(f"other slopes of the channels than layer {relu.name}", np.where(negative, slopes * x, x))
 
 
 def _rescaled(
@@ -116,7 +188,9 @@ def _factors(weight: float, bias: float | None = None) -> str:
     return f"scaled by {weight:.5g}" + ("" if abs(bias - 1) < 1e-3 else f", the bias by {bias:.5g}")
 
 
-def _per_output(x: np.ndarray, target: np.ndarray, active: np.ndarray, rectified: bool) -> Iterator[Alternative]:
+def _per_output(
+    run: LayerRun, bottoms: Bottoms, x: np.ndarray, target: np.ndarray, active: np.ndarray, rectified: bool
+) -> Iterator[Alternative]:
     """A factor and an offset for each output, or an offset alone."""
     if x.ndim < 2:
         return

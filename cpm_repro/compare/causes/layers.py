@@ -1,14 +1,22 @@
 """Whether a side is what the layer would have made of the recorded bottoms with other settings or other weights."""
 
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
 import numpy as np
 
 from prototxt_import.formats import schema
 
 from .arrays import localised
-from .cause import EXPLAINED, Cause, distance
+from .cause import EXPLAINED, ROUNDING, Cause, distance
+from .layer_fields import other_fields
+from .layer_inputs import Others, other_bottoms, rounded
 from .layer_runs import Bottoms, LayerRun
-from .layer_settings import alternatives
+from .layer_settings import Alternative, alternatives, incomplete
 from .layer_weights import best, fitted, other_weights
+from .solved_weights import solved_weights
+
+Links = Sequence[tuple[LayerRun, Bottoms]]
 
 
 def _pooling(kernel: int, stride: int, method: str) -> "schema.LayerParameter":
@@ -29,11 +37,18 @@ def pooling_causes(bottom: np.ndarray, a: np.ndarray, b: np.ndarray) -> list[Cau
     return next(filter(None, tried), [])
 
 
-def layer_causes(run: LayerRun, bottoms: Bottoms, a: np.ndarray, b: np.ndarray) -> list[Cause]:
+def layer_causes(
+    run: LayerRun,
+    bottoms: Bottoms,
+    a: np.ndarray,
+    b: np.ndarray,
+    others: Others | None = None,
+    known: Callable[[], list[Cause]] = list,
+) -> list[Cause]:
     """Why one side is not what the layers make of the bottoms. Empty if neither side is, or both are, or it is unknown
-    (see `unexplained`)."""
+    (see `unexplained`). others, known: see `explain`."""
     sides = _right_and_wrong(run, bottoms, a, b)
-    return [] if sides is None else explain(run, bottoms, *sides[:2])
+    return [] if sides is None else explain(run, bottoms, *sides[:2], others, known)
 
 
 def _right_and_wrong(
@@ -44,27 +59,78 @@ def _right_and_wrong(
     if own is None:
         return None
     apart = [distance(side, own) for side in (a, b)]
-    if not min(apart) <= EXPLAINED < max(apart):
+    if not min(apart) <= EXPLAINED or not max(apart) > max(ROUNDING, 10 * min(apart)):
         return None
     return ("A", a, apart[1], apart[0]) if apart[0] > apart[1] else ("B", b, apart[0], apart[1])
 
 
-def explain(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray) -> list[Cause]:
-    """Which other settings or weights of the first layer make `wrong` of these bottoms; empty if none that is known."""
+def explain(
+    run: LayerRun,
+    bottoms: Bottoms,
+    side: str,
+    wrong: np.ndarray,
+    others: Others | None = None,
+    known: Callable[[], list[Cause]] = list,
+) -> list[Cause]:
+    """Which other settings, bottoms or weights of the layers make `wrong`; empty if none that is known.
+
+    others: what else the bottoms may be. known: what the two arrays tell for certain, before weights are thought of.
+    """
     own = run.top(bottoms)
     before = 1.0 if own is None else distance(own, wrong)
-    name = run.first.name or "pooling"
-    if found := best(alternatives(run, bottoms), wrong, before):
-        what, after = found
-        measured = f"of the same inputs that makes {side}: relative error {after:.2g}, as the layer is: {before:.2g}"
-        return [Cause(f"{side} comes from {what}", measured)]
-    if found := best(other_weights(run, bottoms), wrong, before) or best(fitted(run, bottoms, wrong), wrong, before):
-        what, after = found
-        measured = f"{side} is what layer {name} makes like that: relative error {after:.2g} (as it is: {before:.2g})"
-        if "ReLU" in what:
-            return [Cause(f"{side} comes from {what}", measured)]
-        return [Cause(f"{side} has other weights of layer {name}: {what}", measured)]
+    links = list(run.links(bottoms))
+    if found := best(_settings(run, bottoms, links, others), wrong, before):
+        return [_comes_from(side, *found, before)]
+    return known() or _weights(run, bottoms, links, side, wrong, before)
+
+
+def _settings(run: LayerRun, bottoms: Bottoms, links: Links, others: Others | None) -> Iterator[Alternative]:
+    for link in links:
+        yield from alternatives(*link)
+    yield from incomplete(run, bottoms)
+    yield from _of_order(run, bottoms)
+    if others is not None:
+        yield from other_bottoms(run, bottoms, others)
+    for link in links:
+        if not link[0].has_blobs:
+            yield from other_fields(*link)
+
+
+def _weights(run: LayerRun, bottoms: Bottoms, links: Links, side: str, wrong: np.ndarray, before: float) -> list[Cause]:
+    with_blobs = [link for link in links if link[0].has_blobs]
+    for link in with_blobs:
+        if found := best(other_weights(*link), wrong, before):
+            return [_of_weights(link[0].first.name, side, *found, before)]
+    for link in with_blobs:
+        if found := best(itertools.chain(other_fields(*link), rounded(*link)), wrong, before):
+            return [_comes_from(side, *found, before)]
+    for per_output in (False, True):
+        for link in links:
+            if found := best(fitted(*link, wrong, per_output), wrong, before):
+                return [_of_weights(link[0].first.name, side, *found, before)]
+        if not per_output and (solved := solved_weights(run, bottoms, side, wrong)):
+            return solved
     return []
+
+
+def _comes_from(side: str, what: str, after: float, before: float) -> Cause:
+    measured = f"of the same inputs that makes {side}: relative error {after:.2g}, as the layer is: {before:.2g}"
+    return Cause(f"{side} comes from {what}", measured)
+
+
+def _of_weights(name: str, side: str, what: str, after: float, before: float) -> Cause:
+    measured = f"{side} is what layer {name} makes like that: relative error {after:.2g} (as it is: {before:.2g})"
+    if "ReLU" in what or "slopes" in what:
+        return Cause(f"{side} comes from {what}", measured)
+    return Cause(f"{side} has other weights of layer {name}: {what}", measured)
+
+
+def _of_order(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    """The layers in place in another order."""
+    in_place = range(1, len(run.layers))
+    for order in itertools.islice(itertools.permutations(in_place), 1, 24):
+        names = ", ".join(run.layers[i].name for i in order)
+        yield Alternative(f"the layers in place in the order {names}", run.reordered(bottoms, (0, *order)))
 
 
 def unexplained(run: LayerRun, bottoms: Bottoms, a: np.ndarray, b: np.ndarray) -> list[Cause]:
@@ -73,12 +139,14 @@ def unexplained(run: LayerRun, bottoms: Bottoms, a: np.ndarray, b: np.ndarray) -
     if sides is None:
         return []
     side, _, right, wrong = sides
+    measured = f"of the same inputs that layer makes the other side (relative error {right:.2g}) and not {side} "
+    return [of_other_weights(run, side, f"{measured}({wrong:.2g}); "), *localised(a, b)]
+
+
+def of_other_weights(run: LayerRun, side: str, measured: str = "") -> Cause:
+    """That a side is none of all that was tried."""
     what = "weights or settings" if run.net is not None else "settings"
-    return [
-        Cause(
-            f"{side} was computed with other {what} of layer {run.first.name}",
-            f"of the same inputs that layer makes the other side (relative error {right:.2g}) and not {side} "
-            f"({wrong:.2g}); none of the usual mistakes makes {side}",
-        ),
-        *localised(a, b),
-    ]
+    return Cause(
+        f"{side} was computed with other {what} of layer {run.first.name}",
+        f"{measured}none of the usual mistakes makes {side}",
+    )

@@ -1,0 +1,119 @@
+"""What a layer makes of its bottoms if any one of its settings has another value: each field of its message in turn.
+
+`layer_settings` knows the mistakes that need more than one field, or none that Caffe has; here nothing is known of a
+layer but its message, so that every type has these.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from prototxt_import.formats import schema
+
+from .layer_runs import Bottoms, LayerRun
+from .layer_settings import Alternative
+
+_OF_ALL_LAYERS = ("transform_param", "loss_param", "own_param")
+_NO_NUMBERS = ("engine", "num_output", "num_axes", "bias_term")  # say nothing of values, or are the weights'
+_FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
+
+
+def other_fields(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    """The blob as the first layer makes it with another value in one field."""
+    layer = run.first
+    for name in _messages(layer):
+        message = getattr(layer, name)
+        for field in message.DESCRIPTOR.fields:
+            if field.name.endswith(("_h", "_w")) and not message.HasField(field.name):
+                continue  # another way to say what is said
+            own = getattr(message, field.name)
+            for value in _others(field, own, _numbers(message)):
+                changed = schema.LayerParameter()
+                changed.CopyFrom(layer)
+                _set(getattr(changed, name), field.name, value)
+                what = f"{layer.type} with {field.name} {_shown(field, value)}; layer {layer.name} has "
+                yield Alternative(what + _shown(field, own), run.top(bottoms, changed))
+
+
+def _messages(layer: "schema.LayerParameter") -> list[str]:
+    """The names of the messages in which the layer's settings are: those that are set, or that of its type."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", layer.type).lower() + "_param"
+    known = {field.name for field in layer.DESCRIPTOR.fields if field.message_type and not field.is_repeated}
+    found = [field.name for field, _ in layer.ListFields() if field.name in known and field.name.endswith("_param")]
+    return [n for n in dict.fromkeys((*found, *({name} & known))) if n not in _OF_ALL_LAYERS]
+
+
+def _numbers(message: Any) -> list[float]:
+    fields = (field for field in message.DESCRIPTOR.fields if not field.is_repeated)
+    values = (getattr(message, field.name) for field in fields if field.cpp_type in (*_FLOATS, *_INTEGERS))
+    return [float(value) for value in values if value not in (0, 1)]
+
+
+_INTEGERS = (
+    FieldDescriptor.CPPTYPE_INT32,
+    FieldDescriptor.CPPTYPE_UINT32,
+    FieldDescriptor.CPPTYPE_INT64,
+    FieldDescriptor.CPPTYPE_UINT64,
+)
+
+
+def _others(field: FieldDescriptor, own: Any, numbers: list[float]) -> Iterator[Any]:
+    """Values that the field may have in its place, each once."""
+    if field.name in _NO_NUMBERS or field.message_type is not None:
+        return
+    if field.is_repeated:
+        yield from _other_lists(field, list(own))
+    elif field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        yield not own
+    elif field.enum_type is not None:
+        yield from (value.number for value in field.enum_type.values if value.number != own)
+    elif field.cpp_type in (*_FLOATS, *_INTEGERS):
+        yield from _other_numbers(field, own, numbers)
+
+
+def _other_numbers(field: FieldDescriptor, own: float, numbers: list[float]) -> Iterator[float]:
+    tried = [
+        *([] if field.is_repeated else [field.default_value]),
+        0,
+        1,
+        -own,
+        2 * own,
+        own / 2,
+        *([1 / own] if own else []),
+    ]
+    if field.cpp_type in _FLOATS:
+        tried += [v for n in numbers for v in (own * n, own / n)]
+    else:
+        tried = [*(v for v in tried if v == int(v)), own - 1, own + 1, own - 2, own + 2, 2]
+        unsigned = field.cpp_type in (FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64)
+        tried = [int(v) for v in tried if v >= 0 or not unsigned]
+    yield from (value for value in dict.fromkeys(tried) if value != own)
+
+
+def _other_lists(field: FieldDescriptor, own: list[float]) -> Iterator[list[float]]:
+    if not own or field.cpp_type not in (*_FLOATS, *_INTEGERS):
+        return
+    yield []
+    if own[::-1] != own:
+        yield own[::-1]
+    for i, number in enumerate(own[:4]):
+        for value in _other_numbers(field, number, []):
+            yield [*own[:i], value, *own[i + 1 :]]
+
+
+def _set(message: Any, name: str, value: Any) -> None:
+    if isinstance(value, list):
+        del getattr(message, name)[:]
+        getattr(message, name).extend(value)
+    else:
+        setattr(message, name, value)
+
+
+def _shown(field: FieldDescriptor, value: Any) -> str:
+    if field.enum_type is not None and not field.is_repeated:
+        return str(field.enum_type.values_by_number[value].name)
+    if field.is_repeated:
+        return "[" + ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()

@@ -1,0 +1,186 @@
+"""The weights that a convolution must have had, from what it made of its bottom: each output is a system of linear
+equations, one for each place of the map. Where these are more than the weights, the solution says which weights differ,
+and that it was the weights and nothing else."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from prototxt_import.layers.convolution import Convolution
+
+from .arrangements import WEIGHT_AXES
+from .arrays import recognised
+from .cause import Cause, distance
+from .layer_runs import Bottoms, LayerRun
+
+_MOST_WEIGHTS, _MOST_OUTPUTS, _MOST_PLACES = 1300, 128, 20000  # what is solved in seconds
+_SPARE = 1.3  # times as many equations as weights
+_FEW = 200
+_FITS = 1e-4  # relative error of a solution
+_CHANGED = 1e-3  # of the largest weight: a difference that is none of the solution's rounding
+_RECTIFIERS = ("ReLU", "PReLU", "ELU")  # let what is above 0 pass
+_AFFINE = ("BatchNorm", "Scale", "Bias", "Dropout")  # what may stand between the convolution and its ReLU
+
+
+class _Weights(NamedTuple):
+    """(outputs, inputs, rows, columns), and the bias (outputs); of outputs that could be solved."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    outputs: np.ndarray
+
+
+def solved_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray) -> list[Cause]:
+    """Which weights made `wrong`; empty if they cannot be known, or if none did."""
+    layer = run.net.layer(run.first.name) if run.net else None
+    if not isinstance(layer, Convolution) or layer.receptive_window is None or len(bottoms) != 1:
+        return []
+    weight = layer.weight.detach().double().cpu().numpy()
+    bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.detach().double().cpu().numpy()
+    own = _Weights(weight, bias, np.arange(len(weight)))
+    theirs = _solved(run, layer, own, bottoms, wrong)
+    what = [] if theirs is None else list(_described(own, theirs))
+    if theirs is None or not what:
+        return []
+    apart = distance(theirs.weight, own.weight)
+    measured = f"{side} is what {run.first.name} makes of these inputs with weights that are {apart:.2g} off"
+    return [Cause(f"{side} has other weights of layer {run.first.name}: {' and '.join(what)}", measured)]
+
+
+def _solved(run: LayerRun, layer: Convolution, own: _Weights, bottoms: Bottoms, wrong: np.ndarray) -> _Weights | None:
+    made, after = run.top(bottoms), _after(run, wrong)
+    outputs, per_output = len(own.weight), own.weight[0].size
+    if made is None or after is None or made.shape != wrong.shape or per_output > _MOST_WEIGHTS:
+        return None
+    differing = [c for c in range(outputs) if not np.array_equal(made[:, c], wrong[:, c])]
+    if len(differing) > _MOST_OUTPUTS:
+        return None
+    places = np.random.default_rng(0).permutation(wrong[:, 0].size)[:_MOST_PLACES]
+    groups = _columns(layer, next(iter(bottoms.values())), places)
+    rectified = any(other.type in _RECTIFIERS for other in run.layers[1:])
+    weight, bias, unknown = own.weight.copy(), own.bias.copy(), []
+    for c in differing:
+        target = wrong[:, c].astype(np.float64).ravel()[places]
+        used = target > 0 if rectified else np.ones(len(target), bool)
+        known = np.append(weight[c], bias[c])
+        found = _fit(groups[c * layer.group // outputs][used], ((target - after[1][c]) / after[0][c])[used], known)
+        if found is None:
+            unknown.append(c)
+        else:
+            weight[c], bias[c] = found[:-1].reshape(weight[c].shape), found[-1]
+    solved = np.setdiff1d(own.outputs, unknown)
+    return _Weights(weight[solved], bias[solved], solved) if 2 * len(unknown) <= len(differing) else None
+
+
+def _columns(layer: Convolution, bottom: np.ndarray, places: np.ndarray) -> list[np.ndarray]:
+    """For each group (places, weights of an output + 1): what each is multiplied with, and 1 for the bias."""
+    w, x = layer.window, torch.from_numpy(np.asarray(bottom, np.float64))
+    columns = []
+    for group in x.chunk(layer.group, dim=1):
+        unfolded = functional.unfold(group, w.kernel, w.dilation, w.pad, w.stride)
+        rows = unfolded.transpose(1, 2).reshape(-1, unfolded.shape[1])[torch.from_numpy(places)].numpy()
+        columns.append(np.concatenate([rows, np.ones((len(rows), 1))], 1))
+    return columns
+
+
+def _fit(columns: np.ndarray, target: np.ndarray, own: np.ndarray) -> np.ndarray | None:
+    """Least squares, if there are equations to spare and they agree; what no equation tells stays its own, and an
+    output without a value gets zeros."""
+    if not target.size or not target.any():
+        return np.zeros(columns.shape[1])
+    if len(target) < _SPARE * np.count_nonzero(columns.any(axis=0)):
+        return None
+    found: np.ndarray = own + _least_squares(columns, target - columns @ own)
+    return found if distance(columns @ found, target) <= _FITS else None
+
+
+def _least_squares(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The shortest solution; of many unknowns by the normal equations, in a hundredth of the time."""
+    if columns.shape[1] <= _FEW:
+        return np.linalg.lstsq(columns, target, rcond=1e-10)[0]
+    equations = columns.T @ columns
+    equations[np.diag_indices_from(equations)] += 1e-12 * np.trace(equations) / len(equations)
+    try:
+        return np.linalg.solve(equations, columns.T @ target)
+    except np.linalg.LinAlgError:
+        return np.zeros(len(equations))
+
+
+def _after(run: LayerRun, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The factor and the offset that layers in place, before the ReLU, give each output; None if they do more."""
+    affine = [layer for layer in run.layers[1:] if layer.type not in _RECTIFIERS]
+    channels = wrong.shape[1]
+    if not affine:
+        return np.ones(channels), np.zeros(channels)
+    if any(layer.type not in _AFFINE for layer in affine):
+        return None
+    after, name = LayerRun(affine, run.net, run.blob), affine[0].bottom[0]
+    offset, one = (after.top({name: np.full((1, channels, 1, 1), value, np.float32)}) for value in (0, 1))
+    if offset is None or one is None:
+        return None
+    return (one - offset).astype(np.float64).ravel(), offset.astype(np.float64).ravel()
+
+
+def _described(own: _Weights, theirs: _Weights) -> list[str]:
+    """What differs, of the weights and of the bias; nothing where each output has a factor of its own, which
+    `layer_weights` fits."""
+    found = []
+    for name in ("weight", "bias"):
+        a, b = getattr(own, name)[theirs.outputs], getattr(theirs, name)
+        changed = np.argwhere(np.abs(b - a) > _CHANGED * max(float(np.abs(own.weight).max()), 1e-12))
+        if len(changed):
+            changed[:, 0] = theirs.outputs[changed[:, 0]]
+            found.append(_difference(name, getattr(own, name), a, b, changed, theirs.outputs))
+    return [] if "" in found else found
+
+
+def _difference(
+    name: str, whole: np.ndarray, a: np.ndarray, b: np.ndarray, changed: np.ndarray, solved: np.ndarray
+) -> str:
+    outputs = sorted({int(index[0]) for index in changed})
+    if len(changed) == 1:
+        where = tuple(int(i) for i in changed[0])
+        value = b[(int(np.searchsorted(solved, where[0])), *where[1:])]
+        return f"only {name} {where} differs, {value:.6g} in place of {whole[where]:.6g}"
+    if name == "bias":
+        return "without the bias" if not np.abs(b).max() > 1e-3 * np.abs(a).max() else "with another bias"
+    rows = np.searchsorted(solved, outputs)
+    factors = [_factor(a[row], b[row]) for row in rows]
+    if len(outputs) == 1 < len(a) and factors[0] is not None:
+        return f"only output {outputs[0]}'s differ, times {round(factors[0], 5):.4g}"
+    if all(factor is not None for factor in factors):
+        return ""
+    if known := recognised(_few_digits(a), _few_digits(b), WEIGHT_AXES):
+        return known[0].what
+    if order := _order(whole, b) or _order(whole.swapaxes(0, 1)[:, solved], b.swapaxes(0, 1)):
+        named = "outputs" if len(order) == len(b) else "inputs"
+        which = f" at {solved.tolist()[:16]}" if named == "outputs" and len(solved) < len(whole) else ""
+        return f"{named} in another order, {order[:16]}{which}"
+    apart = distance(b, a)
+    shown = f"output {outputs[0]} differ" if len(outputs) == 1 else f"{len(outputs)} of {len(whole)} outputs differ"
+    return f"those of {shown}, {apart:.2g} in all: of another file or snapshot"
+
+
+def _factor(a: np.ndarray, b: np.ndarray) -> float | None:
+    """b = factor · a; None if it is not."""
+    factor = float((a * b).sum() / max(float((a * a).sum()), 1e-300))
+    return factor if np.abs(b - factor * a).max() <= _CHANGED * np.abs(a).max() else None
+
+
+def _order(a: np.ndarray, b: np.ndarray) -> list[int] | None:
+    """Which of A's slices stands at each place of B, if each is one."""
+    order = []
+    for one in b:
+        apart = np.abs(a - one).reshape(len(a), -1).max(axis=1)
+        if apart.min() > _CHANGED * np.abs(a).max():
+            return None
+        order.append(int(apart.argmin()))
+    return order
+
+
+def _few_digits(values: np.ndarray) -> np.ndarray:
+    """float32, in which values that are 0 but for the solution's rounding are 0."""
+    least = 1e-5 * float(np.abs(values).max())
+    return np.where(np.abs(values) < least, 0, values).astype(np.float32)

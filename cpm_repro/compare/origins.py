@@ -1,0 +1,58 @@
+"""Where differences start, and the same fault of several layers said once."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cpm_repro.array_comparison import ArrayComparison
+from cpm_repro.compare.causes.cause import Cause
+
+from .order import NetworkOrder
+
+_SHOWN = 8
+_WEIGHTS = re.compile(
+    r"^(.) (?:has other weights of layer .* of another file or snapshot|was computed with other weights )"
+)
+
+
+@dataclass
+class Origin:
+    """Where a difference starts: an array, what makes it, the likely causes; `blob` is None if one side lacks it.
+
+    iteration: of losses, the first that is off by more than rounding.
+    """
+
+    name: str
+    made_by: str
+    causes: list[Cause]
+    blob: ArrayComparison | None = None
+    iteration: int | None = None
+
+
+def joined(origins: Sequence[Origin], order: NetworkOrder) -> Iterator[Origin]:
+    """The origins, of which those with the same cause but for names and numbers are one, the first."""
+    groups: dict[object, list[Origin]] = {}
+    for place, origin in enumerate(origins):
+        kind = _kind(origin, order) if origin.causes and origin.blob else place
+        groups.setdefault(kind, []).append(origin)
+    for group in groups.values():
+        first, *others = group
+        if others:
+            first.causes = [_of_all(first.causes[0], [origin.name for origin in others]), *first.causes[1:]]
+        yield first
+
+
+def _kind(origin: Origin, order: NetworkOrder) -> str:
+    cause = origin.causes[0].what
+    if weights := _WEIGHTS.match(cause):
+        return f"weights of {weights[1]}"
+    for name in sorted({origin.name, *order.makers(origin.name)}, key=len, reverse=True):
+        cause = cause.replace(name, "…")
+    return re.sub(r"(?<!\w)-?\d+(\.\d+)?(e-?\d+)?", "#", cause)
+
+
+def _of_all(cause: Cause, others: Sequence[str]) -> Cause:
+    what, also = cause.what, ", ".join(others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")
+    if (weights := _WEIGHTS.match(what)) and len(others) > 1:
+        what = f"{weights[1]} has the weights of another file or snapshot"
+    return Cause(what, f"the same in {also}; {cause.evidence}")
