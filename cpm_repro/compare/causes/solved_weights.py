@@ -98,14 +98,17 @@ def _fit(columns: np.ndarray, target: np.ndarray, own: np.ndarray) -> np.ndarray
 
 def _least_squares(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The shortest solution; of many unknowns by the normal equations, in a hundredth of the time."""
+    found: np.ndarray
     if columns.shape[1] <= _FEW:
-        return np.linalg.lstsq(columns, target, rcond=1e-10)[0]
+        found = np.linalg.lstsq(columns, target, rcond=1e-10)[0]
+        return found
     equations = columns.T @ columns
     equations[np.diag_indices_from(equations)] += 1e-12 * np.trace(equations) / len(equations)
     try:
-        return np.linalg.solve(equations, columns.T @ target)
+        found = np.linalg.solve(equations, columns.T @ target)
     except np.linalg.LinAlgError:
         return np.zeros(len(equations))
+    return found
 
 
 def _after(run: LayerRun, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
