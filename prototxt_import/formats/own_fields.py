@@ -32,6 +32,8 @@ _DEEPEST = 50
 _LAYERS: dict[str, type[Message]] = {"layer": schema.LayerParameter, "layers": schema.V1LayerParameter}
 _TYPED = {("type",), ("layer", "type"), ("own_param",)}  # V2 and V1, V0, and a type that was set apart
 Tokens = list[re.Match[str]]
+Apart = dict[int, list[schema.OwnField]]
+"""By layer, which a placeholder in the text names by the place of its name among the tokens, its own fields."""
 
 
 class Complaint(NamedTuple):
@@ -61,14 +63,14 @@ class _Field(NamedTuple):
     layer: int
 
 
-def set_apart(text: str) -> str:
-    """The prototxt in which everything of layers with a type that no message has a place for is an `own_param` of its
-    layer; lines stay where they are. The text itself if there is nothing of that kind."""
+def set_apart(text: str) -> tuple[str, Apart]:
+    """The prototxt without what layers with a type say that no message has a place for, and that, for `put_back`; lines
+    stay where they are."""
     tokens = [token for token in _TOKEN.finditer(text) if token.lastgroup != "comment"]
     fields = list(_fields(tokens))
     typed = {field.layer for field in fields if field.path in _TYPED}
     line_ends = [place for place, letter in enumerate(text) if letter == "\n"]
-    lasts = dict[int, int]()  # by layer, where its closing brace stands
+    apart: dict[int, list[schema.OwnField]] = {}
     changes = []  # (from, to, what stands there then)
     for field in fields:
         start, name_end = tokens[field.token].span()
@@ -78,14 +80,34 @@ def set_apart(text: str) -> str:
         end = _end_of_field(tokens, field.token)
         value = text[name_end:end].strip().removeprefix(":").strip()
         line = bisect_left(line_ends, start) + 1
-        if field.layer not in lasts:
-            lasts[field.layer] = _end_of_field(tokens, field.layer) - 1
-        last = lasts[field.layer]
-        changes.append((last, last, _own_param(".".join(field.path), value, line, owner)))
+        if field.layer not in apart:
+            last = _end_of_field(tokens, field.layer) - 1
+            changes.append((last, last, f" own_param {{ line: {field.layer} }} "))
+        own = schema.OwnField(name=".".join(field.path), line=line, message=owner, text=value)
+        apart.setdefault(field.layer, []).append(own)
         separator = _SEPARATOR.match(text, end)
         end = separator.end() if separator else end
         changes.append((start, end, re.sub(r"[^\n]", " ", text[start:end])))
-    return _changed(text, changes)
+    return _changed(text, changes), apart
+
+
+def put_back(message: Message, apart: Apart) -> None:
+    """What was set apart becomes `own_param`s of the layers, of a net or of a solver's nets."""
+    for layer in _layers(message):
+        fields = list(layer.own_param)
+        del layer.own_param[:]
+        for field in fields:
+            layer.own_param.extend([field] if field.HasField("name") else apart.pop(field.line, []))
+
+
+def _layers(message: Message) -> Iterator[schema.LayerParameter | schema.V1LayerParameter]:
+    """All, in a net or in a solver's nets."""
+    if isinstance(message, schema.SolverParameter):
+        for net in (message.net_param, message.train_net_param, *message.test_net_param):
+            yield from _layers(net)
+    elif isinstance(message, schema.NetParameter):
+        yield from message.layer
+        yield from message.layers
 
 
 def _lacking(tokens: Tokens, field: _Field) -> str | None:
@@ -128,11 +150,6 @@ def _fields(tokens: Tokens) -> Iterator[_Field]:
             around.append((name, place))
         elif mark in _CLOSE and around:
             name, place = around.pop()
-
-
-def _own_param(name: str, value: str, line: int, message: str) -> str:
-    quoted = value.encode("unicode_escape").decode().replace('"', '\\"')
-    return f' own_param {{ name: "{name}" line: {line} message: "{message}" text: "{quoted}" }} '
 
 
 def _changed(text: str, changes: list[tuple[int, int, str]]) -> str:

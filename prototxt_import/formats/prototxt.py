@@ -15,7 +15,7 @@ from prototxt_import.files import InputError, read_bytes
 
 from . import schema
 from .forks import origin
-from .own_fields import complaint, set_apart
+from .own_fields import complaint, put_back, set_apart
 from .upgrade import upgrade_net
 
 # The multi-person fork (2017) renamed the message that the 2016 fork calls transform_param.
@@ -98,11 +98,12 @@ def _parse_with_own_fields(text: str, message: Message) -> None:
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
-        changed = set_apart(text) if complaint(str(error)) else text
-        if changed == text:
+        changed, apart = set_apart(text) if complaint(str(error)) else (text, {})
+        if not apart:
             raise
         message.Clear()
         text_format.Parse(changed, message)
+        put_back(message, apart)
 
 
 def _unknown(reason: str) -> str:
