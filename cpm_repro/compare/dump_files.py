@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from cpm_repro import npz
-from data_lmdb.datasets.matlab import read_variables, variable_names
+from data_lmdb.datasets.matlab import variable_at, variable_places
 from prototxt_import.files import InputError, check_file, check_unpacked
 from prototxt_import.formats.blobs import blob_to_array
 from prototxt_import.formats.caffemodel import read_caffemodel
@@ -141,16 +141,16 @@ def _is_array(name: str, item: object) -> bool:
 
 def _matlab(path: Path) -> Dump:
     """Variables of numbers; MATLAB's first axis is Caffe's last, and one-image blobs lack the axis of images."""
-    names = sorted(variable_names(path), key=_by_value)
+    places = variable_places(path)
 
     def read(name: str) -> np.ndarray:
-        (found,) = read_variables(path, name)
+        found = variable_at(path, name, places[name])
         if found.dtype.kind not in "fiub":
             raise InputError(f"{path}: {name}: expected numbers, found a variable of {found.dtype}")
         values: np.ndarray = found.transpose()
         return values
 
-    return Dump(str(path), tuple(names), read)
+    return Dump(str(path), tuple(sorted(places, key=_by_value)), read)
 
 
 def _read_dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:

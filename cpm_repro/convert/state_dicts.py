@@ -5,6 +5,7 @@ told apart by what is in them, whatever their names end in. No code of a file is
 import math
 import os
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -22,7 +23,8 @@ FORMAT = "cpm_repro.net.1"
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
 """Under which keys training scripts keep the state dict of their checkpoints."""
-_PREFIXES = ("module.", "_orig_mod.", "layers.")
+_DEEPEST = 20
+_WRAPPED = re.compile(r"^(?:module\.|_orig_mod\.|layers\.)*")
 """Of names in a DataParallel's, a compiled module's and this project's state dicts."""
 
 
@@ -75,9 +77,11 @@ def _trained(content: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _innermost(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    for key in _NESTED:
-        if isinstance(content.get(key), Mapping):
-            return _innermost(content[key])
+    for _ in range(_DEEPEST):  # a file may hold a dict that holds itself
+        key = next((key for key in _NESTED if isinstance(content.get(key), Mapping)), None)
+        if key is None:
+            break
+        content = content[key]
     return content
 
 
@@ -99,10 +103,7 @@ def _check_tensor(tensor: Tensor, where: str) -> None:
 
 
 def _plain_name(name: str) -> str:
-    for prefix in _PREFIXES:
-        if name.startswith(prefix):
-            return _plain_name(name.removeprefix(prefix))
-    return name
+    return _WRAPPED.sub("", name)
 
 
 def _is_safetensors(start: bytes) -> bool:

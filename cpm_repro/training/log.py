@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,6 +27,9 @@ _OUTPUT = re.compile(r"\] +Train net output #\d+: (\S+) = (\S+)")
 _SCORE = re.compile(r"\] Held out, after (\d+) iterations: (\S+) = (\S+)")
 _RATE = re.compile(r"\] Iteration (\d+)\b[^,]*, lr = (\S+)")
 _OF_WINDOWS = re.compile(r"(-?)(?:1\.#(INF|QNAN|SNAN|IND)\d*|nan\((?:ind|snan)\))")
+
+_LONGEST_LINE = 2000  # of which more is looked at than glog writes
+_MOST_PLACES = 1 << 20, 100  # of all curves together: so many, or times the numbers in the log
 
 OWN = "cpm_repro:1"
 """The source of lines that Caffe has not: whoever wants Caffe's alone leaves these out."""
@@ -160,6 +164,9 @@ def stopped_lines() -> list[str]:
     return [glog_line("Optimization stopped early.", "solver.cpp:303"), done_lines()[1]]
 
 
+_Found = TypeVar("_Found")
+
+
 @dataclass(frozen=True)
 class Log:
     """A training log as curves over the displayed iterations, ascending.
@@ -186,12 +193,13 @@ def parse_log(path: str | os.PathLike[str]) -> Log:
     row: dict[str, float] = {}
     text = read_bytes(Path(path)).decode("utf-8", "replace")
     for line_number, line in enumerate(text.splitlines(), start=1):
-        where = f"{path}: line {line_number}"
+        line, where = line[:_LONGEST_LINE], f"{path}: line {line_number}"
         if match := _ITERATION.search(line):
             iteration = _iteration(match[1], where)
             if rows and iteration <= next(reversed(rows)):
-                rows = {before: row for before, row in rows.items() if before < iteration}
-                scores = {name: {n: s for n, s in one.items() if n <= iteration} for name, one in scores.items()}
+                _drop_last(rows, iteration)
+                for found in scores.values():
+                    _drop_last(found, iteration + 1)
             row = rows[iteration] = {"loss": _number(match[2], where)}
         elif match := _OUTPUT.search(line):
             row["output " + match[1]] = _number(match[2], where)
@@ -201,7 +209,14 @@ def parse_log(path: str | os.PathLike[str]) -> Log:
             scores.setdefault(match[2], {})[_iteration(match[1], where)] = _number(match[3], where)
     if not rows:
         raise InputError(f'{path}: expected a solver\'s log with lines "Iteration N, loss = X", found none')
+    _check_places(rows, str(path))
     return _as_curves(rows, {name: dict(sorted(found.items())) for name, found in scores.items() if found})
+
+
+def _drop_last(rows: dict[int, _Found], iteration: int) -> None:
+    """Takes the last of them away, back to that before the iteration."""
+    while rows and next(reversed(rows)) >= iteration:
+        rows.popitem()
 
 
 def _iteration(digits: str, where: str) -> int:
@@ -218,6 +233,13 @@ def _number(text: str, where: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"{where}: expected a number, found {text!r}") from None
+
+
+def _check_places(rows: dict[int, dict[str, float]], where: str) -> None:
+    """InputError if curves over all iterations would be much larger than the log."""
+    outputs, (places, times) = len({name for row in rows.values() for name in row}), _MOST_PLACES
+    if len(rows) * outputs > max(places, times * sum(map(len, rows.values()))):
+        raise InputError(f"{where}: expected the outputs of one net, found {outputs} names in {len(rows)} iterations")
 
 
 def _as_curves(rows: dict[int, dict[str, float]], scores: dict[str, dict[int, float]]) -> Log:

@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 
 from prototxt_import.files import InputError, read_bytes
 
-from .matlab_elements import BrokenMatlab, check_elements
+from .matlab_elements import HEADER_BYTES, BrokenMatlab, check_elements, single_elements
 
 
 def read_variables(path: str | os.PathLike[str], *names: str) -> list[np.ndarray]:
     """The named variables; InputError if the file is no MATLAB file (versions 5 to 7), is broken, or lacks one of
     them."""
-    content = read_bytes(path)
+    return variables_of(read_bytes(path), path, *names)
+
+
+def variables_of(content: bytes, path: str | os.PathLike[str], *names: str) -> list[np.ndarray]:
+    """As `read_variables`, of a file's bytes, or its header's and one element's; `path` names them in errors."""
     try:
         check_elements(content, names)
         variables = scipy.io.loadmat(io.BytesIO(content), variable_names=names)
@@ -44,6 +48,26 @@ def variable_names(path: str | os.PathLike[str]) -> set[str]:
         raise InputError(f"{path}: {error}") from None
     except Exception as error:  # as above
         raise InputError(f"{path}: expected a MATLAB file: {type(error).__name__} on reading it") from None
+
+
+def variable_places(path: str | os.PathLike[str]) -> dict[str, range]:
+    """Where in the file each of its variables lies, so that each can be read by itself (see `variable_at`); InputErrors
+    of `variable_names`."""
+    variable_names(path)
+    content, places = read_bytes(path), {}
+    for place in single_elements(content):
+        for name, *_ in scipy.io.whosmat(io.BytesIO(content[:HEADER_BYTES] + content[place.start : place.stop])):
+            places[name] = place
+    return places
+
+
+def variable_at(path: str | os.PathLike[str], name: str, place: range) -> np.ndarray:
+    """The variable whose bytes lie there; InputErrors of `read_variables`."""
+    with open(path, "rb") as file:
+        header = file.read(HEADER_BYTES)
+        file.seek(place.start)
+        (variable,) = variables_of(header + file.read(len(place)), path, name)
+    return variable
 
 
 def fields(struct: np.void) -> tuple[str, ...]:

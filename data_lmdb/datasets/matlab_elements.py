@@ -8,7 +8,7 @@ dimensions say. Format: MathWorks, "MAT-File Format", level 5, without its objec
 import math
 import struct
 import zlib
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from prototxt_import.files import unpacked_limit
@@ -37,11 +37,12 @@ class _Tag(NamedTuple):
 
 def check_elements(content: bytes, names: Container[str]) -> None:
     """BrokenMatlab if anything in the variables of these names is amiss; SciPy passes over the others."""
-    order = {b"IM": "<", b"MI": ">"}.get(content[HEADER_BYTES - 2 : HEADER_BYTES])
-    if order is None or 0 in content[:4]:
-        raise BrokenMatlab("expected a MATLAB file of version 5 to 7, found another kind of file")
-    file = _Stored(memoryview(content)[HEADER_BYTES:])
-    elements, room = _Elements(file, order, names), _Budget(unpacked_limit(len(content)))
+    order, file, room = (
+        _order(content),
+        _Stored(memoryview(content)[HEADER_BYTES:]),
+        _Budget(unpacked_limit(len(content))),
+    )
+    elements = _Elements(file, order, names)
     while file.left:
         tag = elements.tag()
         if tag.type == _COMPRESSED:
@@ -50,6 +51,24 @@ def check_elements(content: bytes, names: Container[str]) -> None:
             inside.matrix(inside.tag())
         else:
             elements.matrix(tag)
+
+
+def single_elements(content: bytes) -> Iterator[range]:
+    """Where the file's elements lie, one a variable; they were checked."""
+    order, at = _order(content), HEADER_BYTES
+    while at < len(content):
+        kind, length = struct.unpack_from(order + "II", content, at)
+        end = at + 8 + (length if kind == _COMPRESSED else -(-length // 8) * 8)
+        yield range(at, end)
+        at = end
+
+
+def _order(content: bytes) -> str:
+    """That of bytes, as `struct` calls it."""
+    order = {b"IM": "<", b"MI": ">"}.get(content[HEADER_BYTES - 2 : HEADER_BYTES])
+    if order is None or 0 in content[:4]:
+        raise BrokenMatlab("expected a MATLAB file of version 5 to 7, found another kind of file")
+    return order
 
 
 class _Stored:
@@ -90,8 +109,8 @@ class _Compressed:
     """Bytes as zlib packed them, unpacked a block at a time."""
 
     def __init__(self, packed: memoryview, room: _Budget):
-        self._room = room
-        self._packed: bytes | memoryview = packed
+        self._room, self._packed = room, packed
+        self._started: bytes | memoryview = b""  # the piece of them that is being unpacked
         self._zlib = zlib.decompressobj()
         self._block = b""
 
@@ -112,13 +131,17 @@ class _Compressed:
         return skipped
 
     def _fill(self) -> bool:
-        if not self._block:
+        while not (self._block or self._zlib.eof):
+            if not self._started:
+                self._started, self._packed = self._packed[:_BLOCK], self._packed[_BLOCK:]
             try:
-                self._block = self._zlib.decompress(self._packed, _BLOCK)
+                self._block = self._zlib.decompress(self._started, _BLOCK)
             except zlib.error as error:
                 raise BrokenMatlab(f"expected data that zlib can unpack, found other ({error})") from None
-            self._packed = self._zlib.unconsumed_tail
+            self._started = self._zlib.unconsumed_tail
             self._room.take(len(self._block))
+            if not (self._block or self._started or self._packed):
+                break
         return bool(self._block)
 
 
