@@ -20,6 +20,7 @@ class Variant:
 
     phase: "TEST" or "TRAIN"; stages and level join those of the net's own `state`. input_shapes: of input blobs, by
     name; with any, blobs that a data layer made become inputs, and losses, accuracies and what labels alone lead to go.
+    A blob that another layer made becomes an input, too: the net begins there.
     """
 
     phase: str = "TEST"
@@ -76,12 +77,14 @@ def deployed(net: "schema.NetParameter", phase: str, shapes: Mapping[str, Shape]
     inputs = {top for layer in kept if layer.type == "Input" for top in layer.top}
     made = {top for layer in net.layer if _is_data(layer) for top in layer.top}  # in any phase
     needed = {bottom for layer in kept for bottom in layer.bottom}
-    known = inputs | made | (needed - {top for layer in kept for top in layer.top})
-    for name in shapes.keys() - known:
+    tops = {top for layer in kept for top in layer.top}
+    known = inputs | made | (needed - tops)
+    for name in shapes.keys() - known - tops:
         expected = ", ".join(f"'{blob}'" for blob in sorted(known)) or "none"
         raise InputError(f"input shape of '{name}': expected the name of an input ({expected}), found another")
     new = [name for name in shapes if name not in inputs]
-    layers = _without_labels(kept, set(new), made - set(new) if new else set())
+    layers = _from(kept, (set(new) & tops) - made)
+    layers = _without_labels(layers, set(new), made - set(new) if new else set())
     result = schema.NetParameter()
     result.CopyFrom(net)
     del result.layer[:]
@@ -142,6 +145,32 @@ def _without_labels(
             kept.append(layer)
             gone.difference_update(layer.top)
     return kept
+
+
+def _from(layers: "list[schema.LayerParameter]", blobs: set[str]) -> "list[schema.LayerParameter]":
+    """The layers without those that make these blobs, and without those that led to nothing else. InputError if one
+    makes a blob besides that is needed."""
+    needed = {bottom for layer in layers if layer.top for bottom in layer.bottom}
+    kept = []
+    for layer in layers:
+        makes = blobs & set(layer.top) - set(layer.bottom)  # a layer in place works on the input
+        for other in set(layer.top) - blobs & needed if makes else ():
+            both = f"that layer '{layer.name}' makes both"
+            raise InputError(f"input shape of '{min(makes)}': expected one of '{other}', too, found {both}")
+        kept += [] if makes else [layer]
+    return _leading_on(kept, needed) if blobs else kept
+
+
+def _leading_on(layers: "list[schema.LayerParameter]", needed: set[str]) -> "list[schema.LayerParameter]":
+    """The layers without those whose tops were needed and are no longer, without those that make nothing, and without
+    sources that nobody takes anything of."""
+    taken, kept = set[str](), list["schema.LayerParameter"]()
+    for layer in reversed(layers):
+        useful = any(top in taken or (top not in needed and layer.bottom) for top in layer.top)
+        if useful:
+            taken.update(layer.bottom)
+            kept.append(layer)
+    return kept[::-1]
 
 
 def _input(names: Sequence[str], shapes: Mapping[str, Shape]) -> "schema.LayerParameter":

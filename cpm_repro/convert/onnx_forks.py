@@ -24,6 +24,24 @@ def mish(e: LayerExport) -> str:
     return e.node("Mul", x, e.node("Tanh", e.node("Softplus", x)))
 
 
+@exports("NegReLU")
+def neg_relu(e: LayerExport) -> str:
+    slope = e.layer.spec.relu_param.negative_slope
+    return e.node("Neg", e.node("LeakyRelu", e.node("Neg", e.bottoms[0]), alpha=slope))
+
+
+@exports("Reverse")
+def reverse(e: LayerExport) -> str:
+    """A slice from the last to the first."""
+    axis = e.ints([e.layer.along])
+    return e.node("Slice", e.bottoms[0], e.ints([-1]), e.ints([-(2**31)]), axis, e.ints([-1]))
+
+
+@exports("ChannelNorm")
+def channel_norm(e: LayerExport) -> str:
+    return e.node("ReduceL2", e.bottoms[0], axes=[1], keepdims=1)
+
+
 @exports("HardSigmoid")
 def hard_sigmoid(e: LayerExport) -> str:
     return e.node("HardSigmoid", e.bottoms[0], alpha=e.layer.alpha, beta=e.layer.beta)

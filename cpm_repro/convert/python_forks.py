@@ -21,6 +21,21 @@ def hard_swish(e: Lines) -> str:
     return f"F.hardswish({e.x[0]})"
 
 
+@writes("NegReLU")
+def neg_relu(e: Lines) -> str:
+    return f"-F.leaky_relu(-{e.x[0]}, {plain(e.layer.spec.relu_param.negative_slope)})"
+
+
+@writes("Reverse")
+def reverse(e: Lines) -> str:
+    return f"{e.x[0]}.flip({e.layer.along})"
+
+
+@writes("ChannelNorm")
+def channel_norm(e: Lines) -> str:
+    return f"torch.linalg.vector_norm({e.x[0]}, dim=1, keepdim=True)"
+
+
 @writes("HardSigmoid")
 def hard_sigmoid(e: Lines) -> str:
     return f"({e.x[0]} * {plain(e.layer.alpha)} + {plain(e.layer.beta)}).clamp(0, 1)"

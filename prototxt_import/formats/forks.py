@@ -7,10 +7,13 @@ from . import schema
 _TYPES = {
     "SSD": ("AnnotatedData", "DetectionEvaluate", "MultiBoxLoss", "SmoothL1LossOHEM", "VideoData"),
     "R-FCN": ("BoxAnnotatorOHEM", "SoftmaxWithLossOHEM"),
-    "FlowNet": ("Correlation", "Correlation1D", "FlowWarp", "ChannelNorm", "L1Loss", "DataAugmentation"),
+    "FlowNet": ("L1Loss", "DataAugmentation", "PFMWriter", "FLOWriter", "ImgWriter", "FloatWriter", "Mean", "Accum"),
+    "CRF-as-RNN": ("MultiStageMeanfield",),
+    "SqueezeDet": ("SqueezeDetLoss",),
+    "Cascade R-CNN": ("DecodeBBox", "BoxGroupOutput", "ProposalTarget"),
     "DeepLab": ("DenseCRF", "SegAccuracy", "ImageSegData", "MatWrite", "MatRead"),
     "PSPNet": ("BNData", "ImageSegData"),
-    "YOLO": ("Region", "RegionLoss", "BoxData", "YoloDetectionOutput"),
+    "YOLO": ("Region", "RegionLoss", "BoxData", "YoloDetectionOutput", "Yolov3", "YoloSeg"),
     "MobileNet": ("ConvolutionDepthwise", "DepthwiseConvolution", "DepthwiseConv"),
     "WarpCTC": ("WarpCTCLoss", "WarpCtc", "CTCLoss"),
     "NVIDIA": ("DetectNetTransformation", "L1Loss"),
@@ -22,6 +25,14 @@ _TYPES = {
     "multi-person pose": ("ImResize", "Nms"),
 }
 """Types that public nets use."""
+_MODULES = {
+    "caffe.layers.detectnet": "NVIDIA",
+    "rpn": "py-faster-rcnn",
+    "roi_data_layer": "py-faster-rcnn",
+    "voc_layers": "FCN",
+    "nyud_layers": "FCN",
+}
+"""Modules of layers in Python that public nets use."""
 _FIELDS = {
     "BVLC": ("force_color", "force_gray"),
     "SSD": (
@@ -39,7 +50,7 @@ _FIELDS = {
     ),
     "DeepLab": ("kstride", "label_type", "mat_write_param", "seg_accuracy_param"),
     "CRF-as-RNN": ("multi_stage_meanfield_param",),
-    "FlowNet": ("augmentation_param", "coeff_schedule_param", "correlation_param", "writer_param"),
+    "FlowNet": ("augmentation_param", "coeff_schedule_param", "writer_param"),
     "R-FCN": ("box_annotator_ohem_param", "pre_fixed_normalizer"),
     "Ristretto": ("quantization_param",),
     "Intel": ("fusion_type", "multinode", "multinode_param", "bn_stats_batch_size"),
@@ -60,6 +71,12 @@ def fork_of_type(type_name: str) -> str:
     """ " of the fork …" for a layer type of one that is known, else empty."""
     forks = [fork for fork, names in _TYPES.items() if type_name in names]
     return f" of the fork {' or '.join(forks)}" if forks else ""
+
+
+def fork_of_module(module: str) -> str:
+    """The same for the module of a layer in Python."""
+    names = [fork for known, fork in _MODULES.items() if f"{module}.".startswith(f"{known}.")]
+    return f" of {names[0]}" if names else ""
 
 
 def origin(owner: str, name: str) -> str:

@@ -304,6 +304,33 @@ class ConvolutionParameter(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> ConvolutionParameter: ...
 
+class CorrelationParameter(Message):
+    CorrelationType: ClassVar[_EnumTypeWrapper[Any]]
+    MULTIPLY: ClassVar[int]
+    SUBTRACT: ClassVar[int]
+    pad: int
+    kernel_size: int
+    max_displacement: int
+    stride_1: int
+    stride_2: int
+    do_abs: bool
+    single_direction: int
+    correlation_type: int
+    def __init__(
+        self,
+        *,
+        pad: int | None = ...,
+        kernel_size: int | None = ...,
+        max_displacement: int | None = ...,
+        stride_1: int | None = ...,
+        stride_2: int | None = ...,
+        do_abs: bool | None = ...,
+        single_direction: int | None = ...,
+        correlation_type: int | str | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> CorrelationParameter: ...
+
 class CropParameter(Message):
     axis: int
     @property
@@ -549,6 +576,19 @@ class FlattenParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> FlattenParameter: ...
+
+class FlowWarpParameter(Message):
+    FillParameter: ClassVar[_EnumTypeWrapper[Any]]
+    ZERO: ClassVar[int]
+    NOT_A_NUMBER: ClassVar[int]
+    fill_value: int
+    def __init__(
+        self,
+        *,
+        fill_value: int | str | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> FlowWarpParameter: ...
 
 class HDF5DataParameter(Message):
     source: str
@@ -885,6 +925,14 @@ class LayerParameter(Message):
     @property
     def hardsigmoid_param(self) -> HardSigmoidParameter: ...
     @property
+    def correlation_param(self) -> CorrelationParameter: ...
+    @property
+    def flow_warp_param(self) -> FlowWarpParameter: ...
+    @property
+    def reverse_param(self) -> ReverseParameter: ...
+    @property
+    def yolov3_detection_output_param(self) -> Yolov3DetectionOutputParameter: ...
+    @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
@@ -969,6 +1017,10 @@ class LayerParameter(Message):
         roi_align_param: ROIAlignParameter | Mapping[str, Any] | None = ...,
         hard_sigmoid_param: HardSigmoidParameter | Mapping[str, Any] | None = ...,
         hardsigmoid_param: HardSigmoidParameter | Mapping[str, Any] | None = ...,
+        correlation_param: CorrelationParameter | Mapping[str, Any] | None = ...,
+        flow_warp_param: FlowWarpParameter | Mapping[str, Any] | None = ...,
+        reverse_param: ReverseParameter | Mapping[str, Any] | None = ...,
+        yolov3_detection_output_param: Yolov3DetectionOutputParameter | Mapping[str, Any] | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod
@@ -997,12 +1049,17 @@ class LossParameter(Message):
     ignore_label: int
     normalize: bool
     normalization: int
+    weight_by_label_freqs: bool
+    @property
+    def class_weighting(self) -> RepeatedScalarFieldContainer[float]: ...
     def __init__(
         self,
         *,
         ignore_label: int | None = ...,
         normalize: bool | None = ...,
         normalization: int | str | None = ...,
+        weight_by_label_freqs: bool | None = ...,
+        class_weighting: Iterable[float] | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> LossParameter: ...
@@ -1502,6 +1559,16 @@ class ReshapeParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ReshapeParameter: ...
+
+class ReverseParameter(Message):
+    axis: int
+    def __init__(
+        self,
+        *,
+        axis: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> ReverseParameter: ...
 
 class SPPParameter(Message):
     PoolMethod: ClassVar[_EnumTypeWrapper[Any]]
@@ -2248,3 +2315,30 @@ class WindowDataParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> WindowDataParameter: ...
+
+class Yolov3DetectionOutputParameter(Message):
+    num_classes: int
+    num_box: int
+    confidence_threshold: float
+    nms_threshold: float
+    @property
+    def biases(self) -> RepeatedScalarFieldContainer[float]: ...
+    @property
+    def mask(self) -> RepeatedScalarFieldContainer[int]: ...
+    @property
+    def anchors_scale(self) -> RepeatedScalarFieldContainer[int]: ...
+    mask_group_num: int
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = ...,
+        num_box: int | None = ...,
+        confidence_threshold: float | None = ...,
+        nms_threshold: float | None = ...,
+        biases: Iterable[float] | None = ...,
+        mask: Iterable[int] | None = ...,
+        anchors_scale: Iterable[int] | None = ...,
+        mask_group_num: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> Yolov3DetectionOutputParameter: ...

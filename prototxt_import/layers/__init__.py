@@ -3,7 +3,8 @@
 In reading order: layer (the base, and the registry), own (layers of the reader's own), fillers (first values of blobs);
 data, convolution, pooling, inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape,
 selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy);
-layers of forks: resize, proposals, regions (of interest), detection; description (a net in words).
+layers of forks: resize, flow, proposals, regions (of interest), detection,
+yolo; description (a net in words).
 """
 
 from . import (
@@ -15,6 +16,7 @@ from . import (
     dropout,
     eltwise,
     embed,
+    flow,
     inner_product,
     loss,
     normalization,
@@ -29,6 +31,7 @@ from . import (
     selection,
     shape,
     softmax,
+    yolo,
 )
 
 __all__ = [
@@ -40,6 +43,7 @@ __all__ = [
     "dropout",
     "eltwise",
     "embed",
+    "flow",
     "inner_product",
     "loss",
     "normalization",
@@ -54,4 +58,5 @@ __all__ = [
     "selection",
     "shape",
     "softmax",
+    "yolo",
 ]

@@ -35,6 +35,16 @@ class ReLU(NeuronLayer):
         return self.ops.relu(x, self.negative_slope)
 
 
+@register("NegReLU")
+class NegReLU(NeuronLayer):
+    """DispNet's: min(x, 0), or a fixed slope above zero."""
+
+    of_a_fork = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -F.leaky_relu(-x, self.spec.relu_param.negative_slope)
+
+
 @register("PReLU")
 class PReLU(NeuronLayer):
     """ReLU with a learnable slope; blob: slope (C,), or () with `channel_shared`."""

@@ -15,6 +15,7 @@ from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import blob_to_array
 from prototxt_import.formats.messages import parse_message
 from prototxt_import.operations import Normalization
+from prototxt_import.plain.losses import weighted_softmax_loss
 
 from .layer import Layer, Shape, register
 from .loss import Loss
@@ -34,6 +35,13 @@ class _NormalizedLoss(Loss):
     """A loss with a `loss_param`: which labels count, and what the sum is divided by."""
 
     default = "VALID"
+    weighs_classes = False
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        super().setup(bottom_shapes)
+        p = self.spec.loss_param
+        allowed = self.weighs_classes or not p.weight_by_label_freqs
+        self.require(allowed, "no weight_by_label_freqs, which SegNet's SoftmaxWithLoss has", "it")
 
     @property
     def normalization(self) -> Normalization:
@@ -46,9 +54,13 @@ class _NormalizedLoss(Loss):
 
 @register("SoftmaxWithLoss")
 class SoftmaxWithLoss(_NormalizedLoss):
-    """−Σ log softmax(x)[label]; bottoms: scores x, labels of as many values as x has places."""
+    """−Σ log softmax(x)[label]; bottoms: scores x, labels of as many values as x has places.
+
+    SegNet's `weight_by_label_freqs` multiplies each place by its label's `class_weighting`, which the divisor is not.
+    """
 
     traceable = False  # it looks at the labels
+    weighs_classes = True
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         super().setup(bottom_shapes)
@@ -56,12 +68,19 @@ class SoftmaxWithLoss(_NormalizedLoss):
         self.along = self.axis(self.spec.softmax_param.axis, len(x))
         places = math.prod(x) // x[self.along]
         self.require(math.prod(labels) == places, f"{places} labels, one for each place", str(math.prod(labels)))
+        p, classes = self.spec.loss_param, x[self.along]
+        weighs = p.weight_by_label_freqs
+        complete = not weighs or len(p.class_weighting) == classes
+        self.require(complete, f"{classes} class_weighting, one for each class", str(len(p.class_weighting)))
+        self.weights = list(p.class_weighting) if weighs else None
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         normalization = self.normalization
         wanted = check_labels(self, labels, x.shape[self.along], normalization.ignored)
         places = wanted.reshape(*x.shape[: self.along], *x.shape[self.along + 1 :])
-        return self.ops.softmax_loss(x, places, self.along, normalization)
+        if self.weights is None:
+            return self.ops.softmax_loss(x, places, self.along, normalization)
+        return weighted_softmax_loss(x, places, self.along, normalization, x.new_tensor(self.weights))
 
 
 @register("SigmoidCrossEntropyLoss")

@@ -25,7 +25,8 @@ class Dropout(NeuronLayer):
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.dropout_param
         self.ratio, self.drops, self.scale_train = p.dropout_ratio, self.spec.phase == schema.TRAIN, p.scale_train
-        self.require(0 < self.ratio < 1, "a dropout_ratio between 0 and 1", str(self.ratio))
+        allowed = 0 < self.ratio < 1 if self.drops else 0 <= self.ratio <= 1  # which nobody asks about where none drops
+        self.require(allowed, "a dropout_ratio between 0 and 1", str(self.ratio))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.drops:

@@ -4,14 +4,14 @@ from functools import reduce
 
 from torch import Tensor
 
-from .layer import POINT, Layer, Shape, register
+from .layer import ANY, POINT, Layer, Shape, register
 
 
 @register("Eltwise")
 class Eltwise(Layer):
-    """Combines two or more bottoms of one shape."""
+    """Combines two or more bottoms of one shape; FlowNet's takes a single one, to multiply it by its coefficient."""
 
-    bottoms = range(2, 1 << 20)
+    bottoms = ANY
     image_by_image = True
     recordable = True
     receptive_window = POINT
@@ -26,6 +26,8 @@ class Eltwise(Layer):
         self.require(not p.coeff or p.operation == p.SUM, "coeff only for SUM", p.EltwiseOp.Name(p.operation))
 
     def forward(self, *bottoms: Tensor) -> Tensor:
+        if len(bottoms) == 1 and self.operation != "SUM":
+            return bottoms[0]
         if self.operation == "PROD":
             return self.ops.eltwise_product(bottoms, by_division=self.by_division)
         if self.operation == "MAX":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
-from prototxt_import.formats.forks import fork_of_type, origin
+from prototxt_import.formats.forks import fork_of_module, fork_of_type, origin
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -20,13 +20,14 @@ PYTHON_LAYERS: dict[tuple[str, str], type["Layer"]] = {}
 
 def unknown_type(spec: "schema.LayerParameter") -> InputError:
     """What is wrong with a layer whose type nobody registered."""
-    found, way = f"'{spec.type}'", f'@register("{spec.type}")'
+    found, way = f"'{spec.type}'{fork_of_type(spec.type)}", f'@register("{spec.type}")'
     if spec.type == "Python":
         p = spec.python_param
-        found, way = f"module '{p.module}', layer '{p.layer}'", f'@register_python("{p.module}", "{p.layer}")'
+        found = f"module '{p.module}', layer '{p.layer}'{fork_of_module(p.module)}"
+        way = f'@register_python("{p.module}", "{p.layer}")'
     expected = "a known Python layer" if spec.type == "Python" else "a known type"
     return InputError(
-        f"layer '{spec.name}': expected {expected}, found {found}{fork_of_type(spec.type)} "
+        f"layer '{spec.name}': expected {expected}, found {found} "
         f"(a class of your own computes it after {way}: docs/own-layer.md)"
     )
 

@@ -177,6 +177,19 @@ class Permute(Layer):
         return x.permute(self.order)
 
 
+@register("Reverse")
+class Reverse(Layer):
+    """What stands along an axis in the opposite order: for the second half of a bidirectional LSTM, the first axis."""
+
+    of_a_fork = True
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.along = self.axis(self.spec.reverse_param.axis, len(bottom_shapes[0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(self.along)
+
+
 @register("ShuffleChannel")
 class ShuffleChannel(Layer):
     """ShuffleNet's: the first channel of each group, then the second of each, …."""

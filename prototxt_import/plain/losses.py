@@ -28,6 +28,18 @@ def softmax_loss(x: Tensor, labels: Tensor, axis: int, normalization: Normalizat
     return -of_label[counts.reshape(wanted.shape)].sum() / _divisor(normalization, images, places, counts)
 
 
+def weighted_softmax_loss(
+    x: Tensor, labels: Tensor, axis: int, normalization: Normalization, weights: Tensor
+) -> Tensor:
+    """The same with each place times its label's weight; the divisor is not."""
+    counts = _counting(labels, normalization)
+    wanted = torch.where(counts, labels, 0)
+    of_label = torch.log_softmax(x, axis).gather(axis, wanted.unsqueeze(axis)).squeeze(axis).clamp(min=LOG_LOWEST)
+    images, places = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
+    total = (of_label * weights[wanted])[counts].sum()
+    return -total / _divisor(normalization, images, places, counts)
+
+
 def _counting(labels: Tensor, normalization: Normalization) -> Tensor:
     return (
         torch.ones_like(labels, dtype=torch.bool) if normalization.ignored is None else labels != normalization.ignored

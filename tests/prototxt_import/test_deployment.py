@@ -99,8 +99,37 @@ def test_a_labels_input_goes_with_the_loss(tmp_path: Path) -> None:
 
 def test_a_shape_of_no_input_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, TRAIN_VAL % "Data")
-    with pytest.raises(InputError, match=r"net.prototxt: input shape of 'conv': .*\('data', 'label'\), found another"):
-        load_net(path, input_shapes={"conv": (1,)})
+    with pytest.raises(InputError, match=r"net.prototxt: input shape of 'covn': .*\('data', 'label'\), found another"):
+        load_net(path, input_shapes={"covn": (1,)})
+
+
+BRANCHES = """
+layer { name: "d" type: "ImageData" top: "image" top: "name" image_data_param { source: "list" } }
+layer { type: "Silence" bottom: "name" }
+layer { name: "a" type: "DataAugmentation" bottom: "image" top: "cropped" augmentation_param { crop_width: 5 } }
+layer { name: "s" type: "Slice" bottom: "cropped" top: "left" top: "right" }
+layer { name: "r" type: "ReLU" bottom: "left" top: "left" }
+layer { name: "e" type: "Eltwise" bottom: "left" bottom: "right" top: "sum" }
+layer { name: "w" type: "FLOWriter" bottom: "sum" writer_param { file: "out.flo" } }
+"""
+
+
+def test_a_net_begins_at_any_blob(tmp_path: Path) -> None:
+    path, shape = written(tmp_path, BRANCHES), (1, 4, 3, 5)
+    net = load_net(path, input_shapes={"cropped": shape})
+    assert types(net) == ["Input", "Slice", "ReLU", "Eltwise"]
+    assert net.input_shapes == {"cropped": shape} and net.output_names == ["sum"]
+    half = (1, 2, 3, 5)
+    net = load_net(path, input_shapes={"left": half, "right": half})
+    assert types(net) == ["Input", "ReLU", "Eltwise"]
+    x = torch.tensor([-1.0]).expand(half)
+    assert (net({"left": x, "right": x})["sum"] == -1).all()
+    with pytest.raises(
+        InputError, match="input shape of 'left': expected one of 'right', too, found that layer 's' makes"
+    ):
+        load_net(path, input_shapes={"left": half})
+    with pytest.raises(InputError, match="DataAugmentation' of the fork FlowNet"):
+        load_net(path, input_shapes={"image": shape})
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,15 @@ from cpm_repro.convert.onnx_graph import exports, onnx_converter  # noqa: E402
 NO_EXPORT = {
     *("DummyData", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
     *("SigmoidCrossEntropyLoss", "MultinomialLogisticLoss", "InfogainLoss"),
-    *("SmoothL1Loss", "Proposal"),
+    *("SmoothL1Loss", "Proposal", "Yolov3DetectionOutput", "Correlation", "Correlation1D", "FlowWarp"),
 }
 FORKS = {
     "Swish": ((2, 3, 4, 5), "swish_param { beta: 1.5 }"),
     "Mish": ((2, 3, 4, 5), ""),
+    "NegReLU": ((2, 3, 4, 5), "relu_param { negative_slope: 0.1 }"),
+    "Reverse": ((5, 3, 2), ""),
+    "ChannelNorm": ((2, 3, 4, 5), ""),
+    "Eltwise": ((2, 3, 4, 5), "eltwise_param { coeff: 0.5 }"),
     "HardSwish": ((2, 3, 4, 5), ""),
     "HardSigmoid": ((2, 3, 4, 5), "hard_sigmoid_param { alpha: 0.3 beta: 0.4 }"),
     "SpatialDropout": ((2, 3, 4, 5), ""),
@@ -145,7 +149,7 @@ def test_layers_of_forks(tmp_path, type_name):
     onnx_agrees(net, {"x": np.random.default_rng(1).standard_normal(shape).astype(np.float32)}, tmp_path / "n.onnx")
 
 
-@pytest.mark.parametrize("type_name", ["Swish", "HardSigmoid", "ShuffleChannel", "Upsample", "BN"])
+@pytest.mark.parametrize("type_name", ["Swish", "HardSigmoid", "ChannelNorm", "ShuffleChannel", "Upsample", "BN"])
 def test_layers_of_forks_of_any_size(tmp_path, type_name):
     shape, more = FORKS[type_name]
     net = single_layer(type_name, {"x": shape}, more, seed=1)

@@ -13,6 +13,8 @@ from tests.prototxt_import.single_layer import single_layer
 
 FORMULAS = {
     ("Mish", ""): lambda x: x * np.tanh(np.logaddexp(0, x)),
+    ("NegReLU", ""): lambda x: np.minimum(x, 0),
+    ("NegReLU", "relu_param { negative_slope: 0.1 }"): lambda x: np.minimum(x, 0) + 0.1 * np.maximum(x, 0),
     ("HardSwish", ""): lambda x: x * np.clip(x + 3, 0, 6) / 6,
     ("HardSigmoid", ""): lambda x: np.clip(x * 0.2 + 0.5, 0, 1),
     ("HardSigmoid", "hard_sigmoid_param { alpha: 0.3 beta: 0.4 }"): lambda x: np.clip(x * 0.3 + 0.4, 0, 1),

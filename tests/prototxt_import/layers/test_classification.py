@@ -155,3 +155,34 @@ def test_accuracy_of_an_axis():
     scores, labels = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)), torch.ones(2, 4)
     net = single_layer("Accuracy", {"x": (2, 3, 4), "y": (2, 4)})
     assert float(net({"x": scores, "y": labels})["t"]) == float((scores.argmax(1) == 1).float().mean())
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+@pytest.mark.parametrize("mode", ["VALID", "FULL", "NONE"])
+def test_segnets_weights_of_classes(engine, mode):
+    param = "loss_param { weight_by_label_freqs: true ignore_label: 3 class_weighting: 0.5 class_weighting: 2 "
+    param += f"class_weighting: 1 class_weighting: 9 normalization: {mode} }}"
+    net = single_layer("SoftmaxWithLoss", {"x": (2, 4, 3, 2), "y": (2, 1, 3, 2)}, param, engine)
+    random = torch.Generator().manual_seed(1)
+    x = torch.randn(2, 4, 3, 2, generator=random).requires_grad_()
+    y = torch.randint(0, 4, (2, 1, 3, 2), generator=random).float()
+    loss = net({"x": x, "y": y})["t"]
+    (3 * loss).backward()
+    theirs = x.detach().clone().requires_grad_()
+    weights = torch.tensor([0.5, 2, 1, 0])
+    wanted = torch.nn.functional.cross_entropy(theirs, y[:, 0].long(), weights, reduction="sum")
+    wanted = wanted / {"VALID": int((y != 3).sum()), "FULL": 12, "NONE": 1}[mode]
+    (3 * wanted).backward()
+    torch.testing.assert_close(loss, wanted, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(x.grad, theirs.grad, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("type_name", "said"), [
+    ("SoftmaxWithLoss", "4 class_weighting, one for each class, found 1"),
+    ("SigmoidCrossEntropyLoss", "no weight_by_label_freqs, which SegNet's SoftmaxWithLoss has"),
+])  # fmt: skip
+def test_weights_of_classes_that_cannot_be(type_name, said):
+    shapes = {"x": (2, 4), "y": (2,) if type_name == "SoftmaxWithLoss" else (2, 4)}
+    with pytest.raises(InputError, match=said):
+        single_layer(type_name, shapes, "loss_param { weight_by_label_freqs: true class_weighting: 1 }")
+    single_layer(type_name, shapes, "loss_param { weight_by_label_freqs: false class_weighting: 1 }")

@@ -66,3 +66,12 @@ def test_in_test_the_layer_in_python_scales_and_the_other_does_not():
 def test_what_param_str_must_say(text):
     with pytest.raises(InputError, match=r"layer 'd' \(Python.*expected a (param_str|dropout ratio)"):
         spatial(PYTHON % text)
+
+
+@pytest.mark.parametrize("ratio", [0, 1])
+def test_where_nothing_is_dropped_nobody_asks_for_the_ratio(ratio):
+    text = NET.replace("0.25 scale_train: false", f"{ratio}")
+    x = torch.randn(1, 1, 8, 8)
+    assert torch.equal(Net(parse_net(text, "net"))({"data": x})["d"], x)
+    with pytest.raises(InputError, match="a dropout_ratio between 0 and 1"):
+        Net(parse_net(text, "net"), phase="TRAIN")

@@ -52,3 +52,24 @@ def test_reorg_is_opencvs(tmp_path):
     x = np.random.default_rng(1).standard_normal((1, 8, 4, 6)).astype(np.float32)
     ours = net({"data": torch.from_numpy(x)})["t"].numpy()
     assert np.array_equal(ours, opencvs_blob(net, text, {"data": x}, "t", tmp_path))
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+@pytest.mark.parametrize(("param", "axis"), [("", 0), ("reverse_param { axis: -1 }", 2)])
+def test_reverse(engine, param, axis):
+    x = torch.randn(3, 2, 4).requires_grad_()
+    y = single_layer("Reverse", {"x": (3, 2, 4)}, param, engine)({"x": x})["t"]
+    assert np.array_equal(y.detach(), np.flip(x.detach().numpy(), axis))
+    (y * torch.arange(24).reshape(3, 2, 4)).sum().backward()
+    assert np.array_equal(x.grad, np.flip(np.arange(24).reshape(3, 2, 4), axis))
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact", "plain"])
+def test_eltwise_of_one_bottom_multiplies_it(engine):
+    x = torch.randn(2, 3, 4, 5).requires_grad_()
+    y = single_layer("Eltwise", {"x": (2, 3, 4, 5)}, "eltwise_param { coeff: 0.25 }", engine)({"x": x})["t"]
+    y.sum().backward()
+    assert torch.equal(y, x * 0.25) and (x.grad == 0.25).all()
+    for operation in ("MAX", "PROD"):
+        net = single_layer("Eltwise", {"x": (2, 3, 4, 5)}, f"eltwise_param {{ operation: {operation} }}", engine)
+        assert torch.equal(net({"x": x})["t"], x)

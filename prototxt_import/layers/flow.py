@@ -1,0 +1,131 @@
+"""FlowNet's and DispNet's own layers: correlation of two images' features, warping by a flow, the length of vectors."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_import.formats import schema
+
+from .layer import POINT, Layer, Shape, register
+
+
+@register("Correlation")
+class Correlation(Layer):
+    """How alike both bottoms' patches are at every displacement, row after row of them: (N, displacements, H', W').
+
+    Both are padded by `pad`. A patch of kernel_size² pixels around each place of the first, from max_displacement on
+    and stride_1 apart, is held against the second's, moved by multiples of stride_2 up to max_displacement: the mean
+    over its pixels and channels of products, or with `correlation_type: SUBTRACT` of absolute differences.
+    """
+
+    of_a_fork = True
+    bottoms = range(2, 3)
+    image_by_image = True
+    sizes_may_vary = False
+    rows = True
+    """Whether patches are moved up and down, too."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, (a, b) = self.spec.correlation_param, bottom_shapes
+        self.require(len(a) == 4 and a == b, "two N x C x H x W bottoms of one shape", f"{a} and {b}")
+        self.require(p.kernel_size % 2 == 1, "an odd kernel_size", str(p.kernel_size))
+        self.require(min(p.stride_1, p.stride_2) > 0, "strides above 0", f"{p.stride_1} and {p.stride_2}")
+        self.require(p.HasField("max_displacement"), "a max_displacement", "none")
+        self.require(not p.do_abs, "no do_abs, which its own Caffe reads nowhere", "do_abs")
+        self.require(not p.single_direction, "displacements to both sides", f"single_direction {p.single_direction}")
+        self.kernel, self.reach, self.pad = p.kernel_size, p.max_displacement, p.pad
+        self.strides, self.differs = (p.stride_1, p.stride_2), p.correlation_type == p.SUBTRACT
+        for axis, (n, length) in enumerate(zip(self.sizes(a), a[2:], strict=True)):
+            self.require(n > 0, "a map that the displacements fit into", f"{length} {('rows', 'columns')[axis]}")
+
+    def sizes(self, shape: Shape) -> tuple[int, int]:
+        """H' and W'."""
+        made = []
+        for length, moves in zip(shape[2:], (self.rows, True), strict=True):
+            places = length + (2 * (self.pad - self.reach) if moves else 0) - self.kernel + 1
+            made.append(-(-places // self.strides[0]))
+        return made[0], made[1]
+
+    @property
+    def displacements(self) -> list[tuple[int, int]]:
+        """Down and to the right, in pixels, in the tops' order."""
+        most, step = self.reach // self.strides[1], self.strides[1]
+        steps = [n * step for n in range(-most, most + 1)]
+        return [(y, x) for y in (steps if self.rows else [0]) for x in steps]
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        shape = bottom_shapes[0]
+        return [(shape[0], len(self.displacements), *self.sizes(shape))]
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        above = self.pad if self.rows else 0
+        a, b = (F.pad(x, (self.pad, self.pad, above, above)) for x in (a, b))
+        top, left = self.reach if self.rows else 0, self.reach
+        height, width = a.shape[2] - 2 * top, a.shape[3] - 2 * left
+        fixed, alike = a[:, :, top : top + height, left : left + width], []
+        for y, x in self.displacements:
+            moved = b[:, :, top + y : top + y + height, left + x : left + x + width]
+            of_pixels = (fixed - moved).abs() if self.differs else fixed * moved
+            alike.append(of_pixels.mean(1, keepdim=True))
+        return F.avg_pool2d(torch.cat(alike, 1), self.kernel, self.strides[0])
+
+
+@register("Correlation1D")
+class Correlation1D(Correlation):
+    """The same along rows only, which are padded at their ends only."""
+
+    rows = False
+
+
+@register("FlowWarp")
+class FlowWarp(Layer):
+    """An image (N, C, H, W) seen where a flow (N, 2, H, W), x and y in pixels, leads to, bilinear; 0 (or NaN, as
+    `fill_value` says) where that is beyond the image."""
+
+    of_a_fork = True
+    bottoms = range(2, 3)
+    image_by_image = True
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, (image, flow) = self.spec.flow_warp_param, bottom_shapes
+        wanted = (image[0], 2, *image[2:])
+        self.require(len(image) == 4 and flow == wanted, f"a flow of the shape {wanted}", str(flow))
+        self.fill_value = 0.0 if p.fill_value == schema.FlowWarpParameter.ZERO else float("nan")
+
+    def forward(self, image: Tensor, flow: Tensor) -> Tensor:
+        height, width = image.shape[2:]
+        x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, :1]
+        y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1:]
+        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+        x, y = torch.where(inside, x, 0), torch.where(inside, y, 0)
+        left, top = x.detach().long(), y.detach().long()
+        right, bottom = (left + 1).clamp(max=width - 1), (top + 1).clamp(max=height - 1)
+        flat, alpha, beta = image.flatten(2), x - left, y - top
+
+        def at(row: Tensor, column: Tensor) -> Tensor:
+            places = (row * width + column).flatten(2).expand(-1, image.shape[1], -1)
+            return flat.gather(2, places).reshape(image.shape)
+
+        upper = at(top, left) * (1 - alpha) + at(top, right) * alpha
+        lower = at(bottom, left) * (1 - alpha) + at(bottom, right) * alpha
+        return torch.where(inside, upper * (1 - beta) + lower * beta, self.fill_value)
+
+
+@register("ChannelNorm")
+class ChannelNorm(Layer):
+    """The length of each pixel's vector of channels: (N, 1, H, W)."""
+
+    of_a_fork = True
+    image_by_image = True
+    receptive_window = POINT
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        shape = bottom_shapes[0]
+        return [(shape[0], 1, *shape[2:])]
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        return lengths

@@ -1,0 +1,102 @@
+"""FlowNet's layers against plain loops, forward; backward by what their values are made of."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from prototxt_import.files import InputError
+from tests.prototxt_import.single_layer import single_layer
+
+ENGINES = pytest.mark.parametrize("engine", ["fast", "exact"])
+random = np.random.default_rng(1)
+
+
+def correlation(a, b, pad, kernel, reach, stride_1, stride_2, rows, differs):
+    above, up = (pad, reach) if rows else (0, 0)
+    a, b = (np.pad(x.astype(float), ((0, 0), (0, 0), (above,) * 2, (pad,) * 2)) for x in (a, b))
+    steps = range(-(reach // stride_2), reach // stride_2 + 1)
+    moves = [(y * stride_2, x * stride_2) for y in (steps if rows else [0]) for x in steps]
+    size = [math.ceil((n - 2 * r - (kernel - 1)) / stride_1) for n, r in zip(a.shape[2:], (up, reach), strict=True)]
+    out = np.zeros((len(a), len(moves), *size))
+    for k, (dy, dx) in enumerate(moves):
+        for i, j in np.ndindex(*size):
+            y, x = i * stride_1 + up, j * stride_1 + reach
+            one = a[:, :, y : y + kernel, x : x + kernel]
+            other = b[:, :, y + dy : y + dy + kernel, x + dx : x + dx + kernel]
+            out[:, k, i, j] = (np.abs(one - other) if differs else one * other).mean((1, 2, 3))
+    return out
+
+
+@ENGINES
+@pytest.mark.parametrize("rows", [True, False])
+@pytest.mark.parametrize(("numbers", "differs"), [((4, 1, 4, 1, 2), False), ((3, 3, 2, 2, 1), False),
+                                                  ((2, 1, 2, 1, 1), True), ((0, 3, 1, 1, 1), True)])  # fmt: skip
+def test_correlation_against_plain_loops(engine, rows, numbers, differs):
+    names = ("pad", "kernel_size", "max_displacement", "stride_1", "stride_2")
+    param = " ".join(f"{name}: {n}" for name, n in zip(names, numbers, strict=True))
+    param += " correlation_type: SUBTRACT" * differs
+    shape, type_name = (2, 3, 9, 10), "Correlation" if rows else "Correlation1D"
+    net = single_layer(type_name, {"a": shape, "b": shape}, f"correlation_param {{ {param} }}", engine)
+    a, b = (torch.from_numpy(random.standard_normal(shape).astype(np.float32)).requires_grad_() for _ in "ab")
+    y = net({"a": a, "b": b})["t"]
+    assert y.shape == net.blob_shapes["t"]
+    wanted = correlation(a.detach().numpy(), b.detach().numpy(), *numbers, rows, differs)
+    np.testing.assert_allclose(y.detach(), wanted, rtol=1e-5, atol=1e-6)
+    weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(1))
+    (y * weights).sum().backward()
+    if not differs:  # linear in each: what goes in times its gradient is what comes out
+        for x in (a, b):
+            total = float((y.detach() * weights).sum())
+            assert float((x.detach() * x.grad).sum()) == pytest.approx(total, rel=1e-4, abs=1e-4)
+
+
+def warped(image, flow, fill):
+    out = np.full(image.shape, fill)
+    height, width = image.shape[2:]
+    for n, i, j in np.ndindex(len(image), height, width):
+        x, y = j + flow[n, 0, i, j], i + flow[n, 1, i, j]
+        if 0 <= x < width and 0 <= y < height:
+            left, top = int(x), int(y)
+            right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
+            upper = image[n, :, top, left] * (1 - x + left) + image[n, :, top, right] * (x - left)
+            lower = image[n, :, bottom, left] * (1 - x + left) + image[n, :, bottom, right] * (x - left)
+            out[n, :, i, j] = upper * (1 - y + top) + lower * (y - top)
+    return out
+
+
+@ENGINES
+@pytest.mark.parametrize(("param", "fill"), [("", 0.0), ("flow_warp_param { fill_value: NOT_A_NUMBER }", np.nan)])
+def test_warp_against_plain_loops(engine, param, fill):
+    image, flow = random.standard_normal((2, 3, 6, 7)).astype(np.float32), random.uniform(-3, 3, (2, 2, 6, 7))
+    net = single_layer("FlowWarp", {"i": image.shape, "f": flow.shape}, param, engine)
+    x, f = torch.from_numpy(image).requires_grad_(), torch.from_numpy(flow.astype(np.float32)).requires_grad_()
+    y = net({"i": x, "f": f})["t"]
+    np.testing.assert_allclose(y.detach(), warped(image, flow.astype(np.float32), fill), rtol=1e-4, atol=1e-5)
+    if not param:
+        y.sum().backward()
+        total = warped(np.ones_like(image), flow, 0.0).sum()  # linear in the image: 1 · gradient = f(1)
+        assert float(x.grad.sum()) == pytest.approx(total, rel=1e-4) and bool(f.grad.abs().sum() > 0)
+
+
+@ENGINES
+def test_lengths_of_vectors(engine):
+    x = torch.randn(2, 3, 4, 5)
+    x[0, :, 0, 0] = 0
+    x.requires_grad_()
+    y = single_layer("ChannelNorm", {"x": (2, 3, 4, 5)}, "", engine)({"x": x})["t"]
+    torch.testing.assert_close(y, x.pow(2).sum(1, keepdim=True).sqrt())
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, (x / (y + 1e-9)).detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("more", "said"), [
+    ("kernel_size: 2 max_displacement: 1", "an odd kernel_size, found 2"), ("kernel_size: 1", "a max_displacement"),
+    ("kernel_size: 1 max_displacement: 3", "displacements fit into, found 6 rows"),
+    ("kernel_size: 1 max_displacement: 1 do_abs: true", "no do_abs"),
+    ("kernel_size: 1 max_displacement: 1 single_direction: -1", "to both sides, found single_direction -1"),
+])  # fmt: skip
+def test_what_cannot_be_is_named(more, said):
+    with pytest.raises(InputError, match=said):
+        single_layer("Correlation", {"a": (1, 2, 6, 9), "b": (1, 2, 6, 9)}, f"correlation_param {{ {more} }}")
