@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> int:
     trainer = Trainer(out, data, arguments.device, arguments.engine, arguments.threads)
     for name in possible(data) if arguments.study == "all" else [arguments.study]:
         print(f"{name}: {STUDIES[name].where}", flush=True)
-        report = run(STUDIES[name], Setting(trainer, size, arguments.seeds))
+        report = run(STUDIES[name], Setting(trainer, size, arguments.seeds, arguments.stages))
         print("\n".join(line for line in report.read_text(encoding="utf-8").splitlines() if line.startswith("* ")))
         print(f"{report}", flush=True)
     return 0
@@ -101,6 +101,13 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--iterations", metavar="N", type=command_line.positive_integer, help="of a training (default: the size's)"
+    )
+    parser.add_argument(
+        "--stages",
+        metavar="N",
+        type=command_line.positive_integer,
+        default=3,
+        help="training, data, center_map: of their nets (default: 3)",
     )
     parser.add_argument(
         "--seeds",

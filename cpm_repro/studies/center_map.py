@@ -15,7 +15,6 @@ from .scores import mean_curve, rows_of, total
 from .study import Result, Setting, Study, Table, Verdict
 from .subsets import with_others
 
-STAGES = 3
 PAPERS, NO_CENTER, ONE_SET = "as in the paper", "without the centre map", "stage 1 taught the centred person only"
 CHANGES: dict[str, tuple[Callable[[schema.NetParameter], schema.NetParameter], ...]] = {
     PAPERS: (),
@@ -30,7 +29,7 @@ def recipes(setting: Setting) -> list[Recipe]:
 
 
 def _of(setting: Setting, way: str, seed: int) -> Recipe:
-    whole = recipe(f"{way}, seed {seed}", setting.size, setting.data, seed, min(STAGES, setting.size.cpm.stages))
+    whole = recipe(f"{way}, seed {seed}", setting.size, setting.data, seed, setting.stages)
     for change in CHANGES[way]:
         whole = replace(whole, train=change(whole.train), deploy=change(whole.deploy))
     return whole

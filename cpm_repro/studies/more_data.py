@@ -13,7 +13,6 @@ from .scores import mean_curve, rows_of, total
 from .study import Result, Setting, Study, Table, Verdict
 from .subsets import part, together
 
-STAGES = 3
 OWN, OTHER, BOTH = "the first set", "the second set", "both"
 OF_DRAWN = 1 / 6
 """Where no second LMDB is given: this share of the training records is the first set, the rest the second."""
@@ -39,7 +38,7 @@ def recipes(setting: Setting) -> list[Recipe]:
 
 def _on(setting: Setting, name: str, path: Path, seed: int) -> Recipe:
     data: Data = replace(setting.data, train=path.resolve(), digest=digest(path))
-    return recipe(f"{name}, seed {seed}", setting.size, data, seed, min(STAGES, setting.size.cpm.stages))
+    return recipe(f"{name}, seed {seed}", setting.size, data, seed, setting.stages)
 
 
 def read(setting: Setting) -> Result:

@@ -23,11 +23,12 @@ HOLDS, DOES_NOT, UNDECIDED = "holds here", "does not hold here", "undecided here
 
 @dataclass(frozen=True)
 class Setting:
-    """What a study is run with; seeds: 1 to that number."""
+    """What a study is run with; seeds: 1 to that number; stages: of the nets of studies that do not vary them."""
 
     trainer: Trainer
     size: Size
     seeds: int
+    stages: int = 3
 
     @property
     def data(self) -> Data:

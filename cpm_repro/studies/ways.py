@@ -11,7 +11,6 @@ from .recipes import Recipe
 from .scores import mean_curve, rows_of, total
 from .study import Result, Setting, Study, Table, Verdict
 
-STAGES = 3
 JOINTLY, STAGEWISE, THEN_JOINTLY, LAST_LOSS = (
     "(i) jointly, a loss per stage",
     "(ii) stage by stage",
@@ -28,7 +27,7 @@ def recipes(setting: Setting) -> list[Recipe]:
 def of_seed(setting: Setting, seed: int) -> dict[str, Recipe]:
     """The four trainings by name. (i), (ii) and (iv) see as many samples; (iii) twice as many, as the paper's is
     trained longer."""
-    stages = min(STAGES, setting.size.cpm.stages)
+    stages = setting.stages
     jointly = recipe(f"{JOINTLY}, seed {seed}", setting.size, setting.data, seed, stages)
     stagewise = _stage_by_stage(setting, seed, stages)
     then = replace(jointly, name=f"{THEN_JOINTLY}, seed {seed}", start=stagewise)

@@ -22,4 +22,4 @@ SIZE = Size(
 
 def setting(out, seeds=1, size=SIZE):
     """Trained in `out`."""
-    return Setting(Trainer(out, drawn_people(out, Drawing(*size.drawn)), threads=1), size, seeds)
+    return Setting(Trainer(out, drawn_people(out, Drawing(*size.drawn)), threads=1), size, seeds, size.cpm.stages)
