@@ -126,6 +126,10 @@ def _slices_in_another_order(a: np.ndarray, b: np.ndarray, axis: int, axes: tupl
         return None
     shown = str(order[:16]) if len(order) <= 16 else f"{order[:16]} …"
     what = f"{axes[axis]}s"
+    if (axis, order) == (1, [3, 0, 1, 2]):
+        return Cause(
+            "channels in another order, the fourth (a CPM's centre map) first", f"every bit of B is one of A's, {shown}"
+        )
     return Cause(f"{what} in another order", f"B's {what} are A's {what} {shown}, every bit equal")
 
 

@@ -25,6 +25,7 @@ from .cause import (
     explains,
 )
 from .gaussians import other_peak
+from .pictures import picture_causes
 from .scales import rearranged_and_scaled, scaled, scaled_per_channel
 
 _COARSE = 0.05  # relative error that arithmetic of few bits may have after some layers
@@ -50,10 +51,27 @@ def recognised(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES, 
     if found := damaged(a, b):
         return found
     x, y = (np.asarray(array, common_dtype(a.dtype, b.dtype)).astype(np.float64) for array in (a, b))
-    if centre := _centre_map(x, y):
-        return [centre]
-    if x.shape == y.shape and x.ndim == 4 and x.shape[1] == 4 and np.array_equal(x[:, 3], y[:, 3]):
-        x, y = x[:, :3], y[:, :3]  # a CPM's input whose centre map is as it should be
+    if x.shape == y.shape and x.ndim == 4 and x.shape[1] == 4 and not np.array_equal(x, y):
+        return _of_cpm_input(x, y, axes, is_input)
+    return _of_numbers(x, y, axes, is_input)
+
+
+def _of_cpm_input(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input: bool) -> list[Cause]:
+    """Of four channels: as a whole, and else the picture and the centre map for themselves."""
+    centre = _centre_map(x, y)
+    if centre or np.array_equal(x[:, 3], y[:, 3]):
+        return [centre] if centre else _of_numbers(x[:, :3], y[:, :3], axes, is_input)
+    if not is_input:
+        return _of_numbers(x, y, axes, is_input)
+    if whole := rearranged(x, y, axes) or shifted(x, y) or _one_sided(x, y):
+        return [whole]
+    same = np.concatenate([x[:, :3], y[:, 3:]], 1)
+    of_centre = _centre_map(x, same)
+    picture = _of_numbers(x[:, :3], y[:, :3], axes, is_input) or by_size(x[:, :3], y[:, :3])
+    return [*picture, *([of_centre] if of_centre else [])]
+
+
+def _of_numbers(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input: bool) -> list[Cause]:
     suspicions: tuple[Callable[[np.ndarray, np.ndarray], Cause | None], ...] = (
         _one_sided,
         lambda a, b: rearranged(a, b, axes),
@@ -72,7 +90,7 @@ def recognised(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES, 
     for suspicion in suspicions:
         if cause := suspicion(x, y):
             return [cause]
-    return rearranged_and_scaled(x, y, axes)
+    return rearranged_and_scaled(x, y, axes) or (picture_causes(x, y) if is_input else [])
 
 
 def same_values(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES) -> list[Cause]:
@@ -148,6 +166,8 @@ def _centre_map(a: np.ndarray, b: np.ndarray) -> Cause | None:
     for side, array in (("A", one), ("B", other)):
         if not array.any():
             return Cause(f"{side} lacks the centre map", "its channel 3 is all zero, the three of the image are equal")
+        if not np.ptp(array):
+            return Cause(f"{side}'s centre map is {array.flat[0]:.6g} everywhere", "the image's channels are equal")
     found = rearranged(one, other) or scaled(one, other) or other_peak(one, other)
     within = Cause("other values, of which no one Gaussian's peak, sigma or height is the reason", "")
     what, measured = found or within

@@ -59,9 +59,13 @@ def _difference(a: Peak, b: Peak) -> Cause | None:
     measured = f"A: {a}; B: {b}"
     parts = []
     if abs(a.row - b.row) > 0.02 or abs(a.column - b.column) > 0.02:
-        parts.append(f"its peak moved by {b.row - a.row:+.3g} rows and {b.column - a.column:+.3g} columns")
+        parts.append(f"its peak moved by {_shown(b.row - a.row)} rows and {_shown(b.column - a.column)} columns")
     if abs(a.sigma / b.sigma - 1) > 1e-3:
         parts.append(f"sigma {b.sigma:.4g} in place of A's {a.sigma:.4g}")
     if abs(a.height / b.height - 1) > 1e-3:
         parts.append(f"a peak of {b.height:.4g} in place of A's {a.height:.4g}")
     return Cause(f"B's Gaussian has {' and '.join(parts)}", measured) if parts else None
+
+
+def _shown(pixels: float) -> str:
+    return f"{round(pixels, 3) + 0:+.3g}"

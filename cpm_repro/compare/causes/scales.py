@@ -40,12 +40,21 @@ def _normalisations() -> Iterator[Normalisation]:
     yield Normalisation("pixels / 256, 0 … 1", ones / 256, 0 * ones)
     yield Normalisation("pixels / 127.5 − 1", ones / 127.5, -ones)
     yield Normalisation("pixels / 255 − 0.5", ones / 255, -ones / 2)
-    for mean in (np.array([103.939, 116.779, 123.68]), np.array([104, 117, 123]), np.array([104.0, 116.7, 122.7])):
-        for order, pixels in (("BGR", mean), ("RGB", mean[::-1])):
-            yield Normalisation(f"pixels less ImageNet's mean ({order})", ones, -pixels)
-    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    yield Normalisation("(p − 128) / 255", ones / 255, -ones * 128 / 255)
+    yield Normalisation("p / 256 − 128, the mean subtracted after the division", ones / 256, -128 * ones)
+    yield Normalisation("pixels − 128", ones, -128 * ones)
+    yield Normalisation("(p − 128) / 128", ones / 128, -ones)
+    for middle, divisor in itertools.product((127, 127.5), (256, 255, 128, 127.5)):
+        yield Normalisation(f"(p − {middle:g}) / {divisor:g}", ones / divisor, -ones * middle / divisor)
+    for mean in ([104, 117, 123], [103.939, 116.779, 123.68], [103.94, 116.78, 123.68], [104.0, 116.7, 122.7]):
+        shown = "" if mean == [104, 117, 123] else " " + ", ".join(f"{value:g}" for value in mean)
+        for order, pixels in (("BGR", np.array(mean)), ("RGB", np.array(mean[::-1]))):
+            name = f"pixels less ImageNet's mean{shown} ({order})"
+            yield Normalisation(name, ones, -pixels)
+            yield Normalisation(f"{name}, times 0.017 (MobileNet's)", 0.017 * ones, -0.017 * pixels)
+    means, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     for order, step in (("RGB", 1), ("BGR", -1)):
-        m, d = mean[::step], deviation[::step]
+        m, d = means[::step], deviation[::step]
         yield Normalisation(f"ImageNet's mean and standard deviation ({order}, torchvision's)", 1 / (255 * d), -m / d)
 
 
@@ -53,16 +62,37 @@ _CPM = Normalisation("(p − 128) / 256", np.full(3, 1 / 256), np.full(3, -0.5))
 _NORMALISATIONS = tuple(_normalisations())
 
 
-def _normalised(factors: np.ndarray, offsets: np.ndarray) -> str:
-    """The normalisation that one side has in place of the CPM's, if B = factors · A + offsets (three of each)."""
-    for side, one, other in ((s, *pair) for n in _NORMALISATIONS for s, pair in (("B", (_CPM, n)), ("A", (n, _CPM)))):
+def _normalised(a: np.ndarray, factors: np.ndarray, offsets: np.ndarray) -> str:
+    """The normalisation that one side has in place of the other's, if B = factors · A + offsets (three of each); of
+    most pairs of them one is the CPM's, in others A must be pixels from 0 to 255."""
+    with_cpm = [(side, *pair) for n in _NORMALISATIONS for side, pair in (("B", (_CPM, n)), ("A", (n, _CPM)))]
+    possible = [n for n in _NORMALISATIONS if _may_be(a, n)]
+    for side, one, other in (*with_cpm, *(("B", n, m) for n in possible for m in _NORMALISATIONS if m is not n)):
         factor = other.factor / one.factor
         offset = other.offset - factor * one.offset
         close = np.allclose(factors, factor, rtol=2e-4, atol=0)
-        if close and np.allclose(offsets, offset, rtol=1e-3, atol=1e-3 * float(np.abs(factor).max())):
-            name = other.name if side == "B" else one.name
-            return f"{side} has {name}, in place of {_CPM.name}"
+        fits = close and np.allclose(offsets, offset, rtol=1e-3, atol=1e-3 * float(np.abs(factor).max()))
+        if fits and _may_be(a, one):
+            has, other_has = (other, one) if side == "B" else (one, other)
+            return f"{side} has {has.name}, in place of {other_has.name}"
     return ""
+
+
+def _may_be(a: np.ndarray, n: Normalisation) -> bool:
+    """Whether the array holds pixels from 0 to 255, normalised like that."""
+    low, high = a.min(axis=(0, 2, 3)), a.max(axis=(0, 2, 3))
+    return bool(((low - n.offset) / n.factor > -0.5).all() and ((high - n.offset) / n.factor < 255.5).all())
+
+
+def levels_of(a: np.ndarray) -> Normalisation | None:
+    """The normalisation of which an array (N, 3, H, W) holds whole pixels, if there is one."""
+    if a.ndim != 4 or a.shape[1] != 3:
+        return None
+    for n in (_CPM, *_NORMALISATIONS):
+        pixels = (a - n.offset.reshape(1, 3, 1, 1)) / n.factor.reshape(1, 3, 1, 1)
+        if _may_be(a, n) and np.abs(pixels - np.rint(pixels)).max() < 0.01:
+            return n
+    return None
 
 
 def scaled(a: np.ndarray, b: np.ndarray) -> Cause | None:
@@ -82,7 +112,7 @@ def scaled(a: np.ndarray, b: np.ndarray) -> Cause | None:
         fitted = scale * a + offset
         if explains(fitted, a, b) and _follows(fitted, b, mean_b):
             pictures = a.ndim == 4 and a.shape[1] == 3
-            named = _normalised(np.full(3, scale), np.full(3, offset)) if pictures else ""
+            named = _normalised(a, np.full(3, scale), np.full(3, offset)) if pictures else ""
             measured = evidence(f"with {scale:.7g} · A {offset:+.5g}", fitted, a, b)
             return Cause(_scale_name(scale, offset, named), measured)
     return None
@@ -100,7 +130,7 @@ def _scale_name(scale: float, offset: float, normalised: str) -> str:
         return f"a constant factor of {scale:.6g}{named}"
     if abs(scale - 1) < 1e-6:
         halves = ": the 128/256 that Caffe's input has subtracted" if abs(abs(offset) - 0.5) < 1e-4 else ""
-        return f"a constant offset of {offset:.6g}{halves}"
+        return f"a constant offset of {offset:.6g}{halves}" + (f": {normalised}" if normalised and not halves else "")
     return f"a factor of {scale:.6g} and an offset of {offset:.6g}{named}"
 
 
@@ -114,7 +144,7 @@ def scaled_per_channel(a: np.ndarray, b: np.ndarray) -> Cause | None:
         fitted = factors * a + offsets
         if explains(fitted, a, b) and _follows(fitted, b, mean_b):
             factors, offsets = factors.ravel(), offsets.ravel()
-            normalised = _normalised(factors, offsets) if a.shape[1] == 3 and a.ndim == 4 else ""
+            normalised = _normalised(a, factors, offsets) if a.shape[1] == 3 and a.ndim == 4 else ""
             measured = evidence(f"with {_shown(factors, offsets)}", fitted, a, b)
             return Cause(normalised or what, measured)
     return None

@@ -1,0 +1,137 @@
+"""What is wrong with a net's input that holds pictures: 8 bits that ran over, a grey picture, another decoder, another
+way to resize, another tone curve."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .cause import Cause, distance, equal_bits
+from .scales import levels_of
+
+_FEW_LEVELS = 16  # grey levels that two decoders or interpolations are apart at most
+_MOVED = 0.5  # of the difference: what a motion may leave of it, to be named
+_FEWEST = 4  # times as many values as there are different ones, from which a curve is one
+
+
+def picture_causes(a: np.ndarray, b: np.ndarray) -> list[Cause]:
+    """What a reader of pictures, or of a batch of them, gets wrong; float64, (N, C, H, W) both."""
+    if a.shape != b.shape or a.ndim != 4 or not np.isfinite(a).all() or not np.isfinite(b).all():
+        return []
+    tried: tuple[Callable[[np.ndarray, np.ndarray], Cause | None], ...] = (
+        _repeated,
+        _wrapped,
+        _grey,
+        _levels,  # before the curves, of which rounding is one
+        _curve,
+        _filtered,
+        _moved,
+    )
+    return next(([cause] for suspicion in tried if (cause := suspicion(a, b))), [])
+
+
+def _repeated(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Each of one side's images is one of the other's, and one of them twice."""
+    for side, other, one, rest in (("B", "A", b, a), ("A", "B", a, b)):
+        places = {image.tobytes(): i for i, image in reversed(list(enumerate(rest)))}
+        order = [places.get(image.tobytes(), -1) for image in one]
+        if len(order) > 1 and -1 not in order and len(set(order)) < len(set(places.values())):
+            what = f"images repeated in {side}: a batch that was not filled again, or one image in all places"
+            return Cause(what, f"{side}'s images are {other}'s {order[:16]}, every bit equal")
+    return None
+
+
+def _wrapped(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """The difference is one of two numbers, 256 grey levels apart."""
+    apart = b - a
+    low, high = float(apart.min()), float(apart.max())
+    step, above = high - low, apart > (low + high) / 2
+    share = float(above.mean())
+    if not 0.01 < share < 0.99 or np.abs(apart - np.where(above, high, low)).max() > 1e-4 * step:
+        return None
+    known = levels_of(a) or levels_of(b)
+    if known is None or abs(step / float(known.factor[0]) - 256) > 0.1:
+        return None
+    measured = f"{share:.1%} of the values are off by {high:.6g}, the others by {low:.6g}: 256 grey levels apart"
+    return Cause("8 bits that ran over on one side: a mean subtracted as uint8, or pixels read as int8", measured)
+
+
+def _grey(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    for side, one, other in (("B", b, a), ("A", a, b)):
+        if one.shape[1] == 3 and (one == one[:, :1]).all() and not (other == other[:, :1]).all():
+            return Cause(f"{side} is a grey picture", "its three channels are equal, the other side's are not")
+    return None
+
+
+def _curve(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """The same value always becomes the same other one."""
+    for side, one, other in (("B", a, b), ("A", b, a)):
+        values, place = np.unique(one, return_inverse=True)
+        if _FEWEST * values.size > one.size:
+            continue
+        place = place.ravel()
+        low, high = np.full(values.size, np.inf), np.full(values.size, -np.inf)
+        np.minimum.at(low, place, other.ravel())
+        np.maximum.at(high, place, other.ravel())
+        if (high - low).max() > 1e-6 * np.abs(other).max() or (np.diff(low) < 0).any():
+            continue
+        kept = equal_bits(one, other)
+        if kept > 1 and np.array_equal(low, np.clip(values, low.min(), low.max())):
+            what = f"{side} is cut off at {low.min():.4g} and {low.max():.4g}"
+            return Cause(what, f"{kept:.3g} % of the values are equal, the others at the ends")
+        measured = f"each of its {values.size} values always becomes the same one, brighter ones stay brighter"
+        return Cause(f"{side} has another tone curve: gamma, contrast or an equalised histogram", measured)
+    return None
+
+
+def _levels(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Grey levels: whole ones on one side only, or few of them apart."""
+    one, other = levels_of(a), levels_of(b)
+    known = one or other
+    if known is None:
+        return None
+    most = float((np.abs(b - a) / known.factor.reshape(1, -1, 1, 1)).max())
+    if most > _FEW_LEVELS:
+        return None
+    share = 100 - equal_bits(a, b)
+    measured = f"{share:.3g} % of the values differ, by {most:.3g} grey levels at most"
+    if one is None or other is None:
+        side = "A" if one is None else "B"
+        return Cause(f"{side}'s pixels are no whole grey levels: resized in floats, or not rounded to 8 bits", measured)
+    return Cause("pixels a few grey levels apart: another JPEG decoder, colour conversion or interpolation", measured)
+
+
+def _filtered(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Every pixel is the same sum of those around it: blurred, sharpened, or moved by parts of a pixel."""
+    if min(a.shape[2:]) < 8:
+        return None
+    for side, one, other in (("B", a, b), ("A", b, a)):
+        windows = np.lib.stride_tricks.sliding_window_view(one, (3, 3), (2, 3))
+        target = other[..., 1:-1, 1:-1].ravel()
+        taps, *_ = np.linalg.lstsq(windows.reshape(-1, 9), target, rcond=None)
+        if distance(windows.reshape(-1, 9) @ taps, target) < 0.02 * min(1, 2 * distance(a, b)):
+            shown = "; ".join(", ".join(f"{tap:.2g}" for tap in row) for row in np.round(taps.reshape(3, 3), 3) + 0)
+            what = f"{side} is filtered: blurred, sharpened, or moved by parts of a pixel"
+            return Cause(what, f"each value is the sum of the 3×3 around it, weighted by {shown}")
+    return None
+
+
+def _moved(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """By parts of a pixel, or stretched: the same picture resized with another alignment."""
+    height, width = a.shape[2:]
+    if min(height, width) < 8:
+        return None
+    down, right = np.gradient((a + b) / 2, axis=(2, 3))
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    inner = (..., slice(1, -1), slice(1, -1))
+    terms = np.stack([t[inner].ravel() for t in (down, down * y, right, right * x)], 1)
+    apart = (a - b)[inner].ravel()
+    found, *_ = np.linalg.lstsq(terms, apart, rcond=None)
+    left = distance(terms @ found, apart)
+    if left > _MOVED or max(abs(found)) < 0.02:
+        return None
+    rows, taller, columns, wider = found
+    measured = (
+        f"moved by {rows:+.2f} rows and {columns:+.2f} columns, at the edges of the map {taller:+.2f} and {wider:+.2f} "
+        f"more, A explains {1 - left**2:.0%} of the difference"
+    )
+    return Cause("the same picture, moved by parts of a pixel: resized with another alignment (half a pixel)", measured)
