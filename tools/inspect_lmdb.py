@@ -71,7 +71,7 @@ def show(reader: LmdbReader, arguments: argparse.Namespace) -> None:
 
     sheet.check_format(arguments.out)
     chosen = indices_in(reader, arguments.show)
-    records = [decode(reader.value(index), arguments.joints, reader.where(index)) for index in chosen]
+    records = [decode(reader.read(index), arguments.joints, reader.where(index)) for index in chosen]
     titles = [f"{reader.key(i)}  {r.dataset}" for i, r in zip(chosen, records, strict=True)]
     sheet.save(records_figure(records, titles), arguments.out)
     print(f"{arguments.out}: {len(records)} records")

@@ -109,7 +109,7 @@ def enlarged(record: Record, factor: float) -> Record:
 def read_values(lmdb: Path, most: int = 256) -> list[bytes]:
     """The first records as stored. InputError if they are not what the release's transform reads."""
     with LmdbReader(lmdb) as reader:
-        values = [bytes(reader.value(index)) for index in range(min(len(reader), most))]
+        values = [reader.read(index) for index in range(min(len(reader), most))]
         for index, value in enumerate(values):
             decode(value, JOINTS, reader.where(index))
     return values

@@ -76,7 +76,7 @@ def drawn_samples(transformer: CPMTransformer, lmdb: Path, srand: int = 1) -> It
         for number in count():
             epoch, index = divmod(number, len(reader))
             where = reader.where(index)
-            record = decode(reader.value(index), transformer.param.np_in_lmdb, where)
+            record = decode(reader.read(index), transformer.param.np_in_lmdb, where)
             augmentation = transformer.draw(random, epoch)
             placed = transformer.place(record, augmentation, where)
             yield DrawnSample(f"{record.dataset} record {index}", record, augmentation, placed)

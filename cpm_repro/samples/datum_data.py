@@ -90,7 +90,7 @@ class DatumData:
         """A record's image (C, H, W) and label."""
         where, datum = f"{self._where}: {self._reader.where(index)}", schema.Datum()
         try:
-            datum.ParseFromString(bytes(self._reader.value(index)))
+            datum.ParseFromString(self._reader.read(index))
         except DecodeError:
             raise InputError(f"{where}: expected a Datum, found something else") from None
         if datum.encoded:

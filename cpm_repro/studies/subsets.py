@@ -17,7 +17,7 @@ JOINTS = 16
 def part(out: Path, lmdb: Path, first: int, last: int) -> Path:
     """The records `first` to before `last` of an LMDB, in their order."""
     with LmdbReader(lmdb) as reader:
-        return _written(out, [bytes(reader.value(index)) for index in range(first, min(last, len(reader)))])
+        return _written(out, [reader.read(index) for index in range(first, min(last, len(reader)))])
 
 
 def together(out: Path, lmdbs: Sequence[Path], seed: int = 0) -> Path:
@@ -25,7 +25,7 @@ def together(out: Path, lmdbs: Sequence[Path], seed: int = 0) -> Path:
     values: list[bytes] = []
     for lmdb in lmdbs:
         with LmdbReader(lmdb) as reader:
-            values += [bytes(value) for value in reader]
+            values += [reader.read(index) for index in range(len(reader))]
     order = np.random.RandomState(seed).permutation(len(values))
     return _written(out, [values[index] for index in order])
 
@@ -44,7 +44,7 @@ def with_others(out: Path, lmdb: Path) -> Path:
 
 def _chosen(lmdb: Path, wanted: Callable[[bytes, str], bool]) -> list[bytes]:
     with LmdbReader(lmdb) as reader:
-        values = ((bytes(reader.value(index)), reader.where(index)) for index in range(len(reader)))
+        values = ((reader.read(index), reader.where(index)) for index in range(len(reader)))
         return [value for value, where in values if wanted(value, where)]
 
 

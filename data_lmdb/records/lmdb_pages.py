@@ -2,12 +2,12 @@
 
 LMDB's own library trusts the file: a page number or length that was cut short or overwritten ends the whole
 process (SIGBUS) instead of raising. Here every page number, offset and length is checked against the file
-before it is used. Format: LMDB 0.9, data version 1, little-endian, the main database without duplicate
-keys, as Caffe writes it.
+before it is used, and pages are read, not mapped: somebody may cut the file short at that moment. Format: LMDB
+0.9, data version 1, little-endian, 64-bit, the main database without duplicate keys, as Caffe writes it.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 MAGIC, VERSION = 0xBEEFC0DE, 1
@@ -16,6 +16,7 @@ BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8  # page flags
 INTEGER_KEYS = 8  # database flag, of the list of free pages
 BIG_DATA = 1  # node flag: the value lies on overflow pages
 NO_PAGE = 2**64 - 1
+_CUT_SHORT = "the file is cut short"
 _META = struct.Struct("<IIQQ48s48sQQ")  # magic, version, address, map size, free and main database, last page, txn
 _DATABASE = struct.Struct("<IHHQQQQQ")  # page size, flags, depth, branch, leaf and overflow pages, entries, root
 
@@ -44,38 +45,41 @@ def empty(page_size: int, map_size: int) -> bytes:
     return b"".join(page.ljust(page_size, b"\0") for page in pages)
 
 
-def entries(data: bytes | memoryview) -> list[Entry]:
-    """All records in key order; `data` is the whole file. BrokenPages if anything is amiss."""
-    page_size, last_page, count, root = _newest_meta(data)
-    if (last_page + 1) * page_size > len(data):
-        needed = (last_page + 1) * page_size
-        raise BrokenPages(f"expected {needed} bytes by its header, found {len(data)}: the file is cut short")
+Read = Callable[[int, int], bytes]
+"""(offset, length) -> bytes of the file, fewer where it ends."""
+
+
+def entries(read: Read, size: int) -> list[Entry]:
+    """All records of a file of so many bytes, in key order. BrokenPages if anything is amiss."""
+    page_size, last_page, count, root = _newest_meta(read, size)
+    if (last_page + 1) * page_size > size:
+        raise BrokenPages(f"expected {(last_page + 1) * page_size} bytes by its header, found {size}: {_CUT_SHORT}")
     if root == NO_PAGE:
         return []
-    found = list(_Tree(data, page_size, last_page).walk(root))
+    found = list(_Tree(read, page_size, last_page).walk(root))
     if len(found) != count:
         raise BrokenPages(f"expected {count} records by its header, found {len(found)}")
     return found
 
 
-def _newest_meta(data: bytes | memoryview) -> tuple[int, int, int, int]:
+def _newest_meta(read: Read, size: int) -> tuple[int, int, int, int]:
     """(page size, last page, number of records, root page) after the last complete transaction."""
-    first = _meta(data, 0)
+    first = _meta(read, 0, size)
     page_size = first[0]
     if page_size < 512 or page_size > 1 << 16 or page_size & (page_size - 1):
         raise BrokenPages(f"expected a page size of 512 to 65536 bytes, found {page_size}")
-    second = _meta(data, page_size)
+    second = _meta(read, page_size, size)
     newest = max(first, second, key=lambda meta: meta[4])
     return page_size, *newest[1:4]
 
 
-def _meta(data: bytes | memoryview, offset: int) -> tuple[int, int, int, int, int]:
-    start = offset + HEADER_BYTES
-    if start + _META.size > len(data):
-        raise BrokenPages(f"expected an LMDB's two header pages, found {len(data)} bytes")
-    magic, version, _, _, free, main, last_page, transaction = _META.unpack_from(data, start)
+def _meta(read: Read, offset: int, size: int) -> tuple[int, int, int, int, int]:
+    stored = read(offset + HEADER_BYTES, _META.size)
+    if len(stored) < _META.size:
+        raise BrokenPages(f"expected an LMDB's two header pages, found {size} bytes")
+    magic, version, _, _, free, main, last_page, transaction = _META.unpack(stored)
     if (magic, version) != (MAGIC, VERSION):
-        raise BrokenPages("expected an LMDB of data version 1, found another kind of file")
+        raise BrokenPages(f"expected an LMDB of data version 1, found {_other_kind(read(0, 24))}")
     page_size = _DATABASE.unpack(free)[0]
     _, flags, _, _, _, _, count, root = _DATABASE.unpack(main)
     if flags:
@@ -83,11 +87,24 @@ def _meta(data: bytes | memoryview, offset: int) -> tuple[int, int, int, int, in
     return page_size, last_page, count, root, transaction
 
 
+def _other_kind(start: bytes) -> str:
+    """What a file is, by its first bytes, whose header is not that of an LMDB of this version."""
+    (magic, version), (swapped,) = struct.unpack_from("<II", start, 16), struct.unpack_from(">I", start, 16)
+    (narrow,) = struct.unpack_from("<I", start, 12)
+    if magic == MAGIC:
+        made = f"data version {version}"
+    elif MAGIC in (swapped, narrow):
+        made = f"one of a {'big-endian' if swapped == MAGIC else '32-bit'} machine"
+    else:
+        return "another kind of file"
+    return f"{made}: mdb_dump where it was made and mdb_load here bring it over"
+
+
 class _Tree:
     """Walks branch and leaf pages of a file whose length covers all pages up to `last_page`."""
 
-    def __init__(self, data: bytes | memoryview, page_size: int, last_page: int):
-        self.data, self.page_size, self.last_page = data, page_size, last_page
+    def __init__(self, read: Read, page_size: int, last_page: int):
+        self.read, self.page_size, self.last_page = read, page_size, last_page
         self.visited: set[int] = set()
 
     def walk(self, page: int) -> Iterator[Entry]:
@@ -98,50 +115,58 @@ class _Tree:
             if page in self.visited:
                 raise BrokenPages(f"expected a tree of pages, found page {page} in it twice")
             self.visited.add(page)
-            flags, nodes = self._nodes(page)
+            flags, content, nodes = self._nodes(page)
             if flags == BRANCH:
-                waiting += reversed([self._child(node) for node in nodes])
+                waiting += reversed([_child(content, node) for node in nodes])
             else:
-                yield from (self._entry(page, node) for node in nodes)
+                yield from (self._entry(page, content, node) for node in nodes)
 
     def _start(self, page: int) -> int:
         if not 2 <= page <= self.last_page:  # 0 and 1 are the header pages
             raise BrokenPages(f"expected a page number of 2 to {self.last_page}, found {page}")
         return page * self.page_size
 
-    def _nodes(self, page: int) -> tuple[int, list[int]]:
-        """The page's kind and the offsets in the file of its nodes, each with room for a node's header."""
-        start = self._start(page)
-        number, _, flags, lower, upper = struct.unpack_from("<QHHHH", self.data, start)
+    def _content(self, start: int, length: int) -> bytes:
+        content = self.read(start, length)
+        if len(content) < length:
+            raise BrokenPages(f"expected {start + length} bytes or more, found {start + len(content)}: {_CUT_SHORT}")
+        return content
+
+    def _nodes(self, page: int) -> tuple[int, bytes, tuple[int, ...]]:
+        """The page's kind, its bytes, and where in them its nodes are, each with room for a node's header."""
+        content = self._content(self._start(page), self.page_size)
+        number, _, flags, lower, upper = struct.unpack_from("<QHHHH", content)
         if number != page or flags not in (BRANCH, LEAF) or not HEADER_BYTES <= lower <= upper <= self.page_size:
             raise BrokenPages(f"expected a branch or leaf as page {page}, found something else")
-        pointers = struct.unpack_from(f"<{(lower - HEADER_BYTES) // 2}H", self.data, start + HEADER_BYTES)
-        if any(not upper <= pointer <= self.page_size - 8 for pointer in pointers):
+        nodes = struct.unpack_from(f"<{(lower - HEADER_BYTES) // 2}H", content, HEADER_BYTES)
+        if any(not upper <= node <= self.page_size - 8 for node in nodes):
             raise BrokenPages(f"expected nodes inside page {page}, found one outside")
-        return flags, [start + pointer for pointer in pointers]
+        return flags, content, nodes
 
-    def _child(self, node: int) -> int:
-        low, high, top = struct.unpack_from("<HHH", self.data, node)
-        child: int = low | high << 16 | top << 32
-        return child
-
-    def _entry(self, page: int, node: int) -> Entry:
-        low, high, flags, key_length = struct.unpack_from("<HHHH", self.data, node)
+    def _entry(self, page: int, content: bytes, node: int) -> Entry:
+        low, high, flags, key_length = struct.unpack_from("<HHHH", content, node)
         length = low | high << 16
-        key_start = node + 8
-        value = key_start + key_length
+        key, value = node + 8, node + 8 + key_length
         stored = 8 if flags == BIG_DATA else length
-        if flags not in (0, BIG_DATA) or value + stored > (page + 1) * self.page_size:
+        if flags not in (0, BIG_DATA) or value + stored > self.page_size:
             raise BrokenPages(f"expected a record inside page {page}, found one that runs over it")
         if flags == BIG_DATA:
-            value = self._overflow(struct.unpack_from("<Q", self.data, value)[0], length)
-        return Entry(bytes(self.data[key_start : key_start + key_length]), value, length)
+            start = self._overflow(struct.unpack_from("<Q", content, value)[0], length)
+        else:
+            start = page * self.page_size + value
+        return Entry(content[key:value], start, length)
 
     def _overflow(self, page: int, length: int) -> int:
         """Where a value of `length` bytes starts that has pages of its own."""
         start = self._start(page)
-        number, _, flags, pages = struct.unpack_from("<QHHI", self.data, start)
+        number, _, flags, pages = struct.unpack("<QHHI", self._content(start, HEADER_BYTES))
         fits = HEADER_BYTES + length <= pages * self.page_size and page + pages - 1 <= self.last_page
         if number != page or flags != OVERFLOW or not fits:
             raise BrokenPages(f"expected {length} bytes of a record from page {page} on, found something else")
         return start + HEADER_BYTES
+
+
+def _child(content: bytes, node: int) -> int:
+    low, high, top = struct.unpack_from("<HHH", content, node)
+    child: int = low | high << 16 | top << 32
+    return child

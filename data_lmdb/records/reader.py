@@ -31,13 +31,17 @@ class LmdbReader:
             raise
         self._closed = False
         try:
-            self._entries = entries(self._data)
-        except BrokenPages as error:
+            self._entries = entries(self._bytes, len(self._data))
+        except (BrokenPages, OSError) as error:
             self.close()
-            raise InputError(f"{self.path / 'data.mdb'}: {error}") from None
+            reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else error
+            raise InputError(f"{self.path / 'data.mdb'}: {reason}") from None
         if not self._entries:
             self.close()
             raise InputError(f"{self.path}: expected an LMDB with records, found none in it")
+
+    def _bytes(self, offset: int, length: int) -> bytes:
+        return os.pread(self._file, length, offset)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -115,6 +115,37 @@ def test_something_else_called_data_mdb(tmp_path, content):
         LmdbReader(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "at, stored, said",
+    [
+        (20, b"\x02\0\0\0", "found data version 2: mdb_dump"),
+        (16, b"\xbe\xef\xc0\xde\0\0\0\1", "found one of a big-endian machine: mdb_dump"),
+        (12, b"\xde\xc0\xef\xbe\1\0\0\0", "found one of a 32-bit machine: mdb_dump"),
+    ],
+)
+def test_lmdbs_of_other_machines(tmp_path, at, stored, said):
+    write_lmdb(tmp_path / "lmdb", [bytes(5000)] * 3)
+    with (tmp_path / "lmdb/data.mdb").open("r+b") as file:
+        file.seek(at)
+        file.write(stored)
+    with pytest.raises(InputError, match=rf"data\.mdb: expected .*{said}"):
+        LmdbReader(tmp_path / "lmdb")
+
+
+def test_a_file_that_is_cut_short_while_it_is_opened(tmp_path, monkeypatch):
+    write_lmdb(tmp_path / "lmdb", [bytes(300)] * 300)
+    file, real = tmp_path / "lmdb/data.mdb", os.pread
+
+    def cutting(descriptor, length, offset):
+        if offset > 20_000:
+            os.truncate(file, 20_000)
+        return real(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", cutting)
+    with pytest.raises(InputError, match=r"data\.mdb: expected \d+ bytes or more, found \d+: the file is cut short"):
+        LmdbReader(tmp_path / "lmdb")
+
+
 def test_a_file_cut_short(tmp_path):
     write_lmdb(tmp_path / "lmdb", [bytes(5000)] * 30)
     file = tmp_path / "lmdb" / "data.mdb"

@@ -9,6 +9,8 @@ import pytest
 import scipy.io
 import torch
 
+from cpm_repro.convert.state_dicts import read_state_dict
+from cpm_repro.training.log import parse_log
 from data_lmdb.datasets.matlab import read_variables
 from data_lmdb.json_stream import records
 from prototxt_import.files import InputError
@@ -124,3 +126,21 @@ def test_what_a_sentence_quotes_cannot_break_the_line():
     error = InputError(f"{Path('a.prototxt')}: layer 'x\n\x1b[31m\ud800'" + "y" * 10**6)
     assert str(error).isprintable() and str(error).startswith(r"a.prototxt: layer 'x\n\x1b[31m\ud800'yyy")
     assert len(str(error)) < 2100
+
+
+def test_a_log_of_other_outputs_each_time(tmp_path):
+    lines = "".join(f"x] Iteration {n}, loss = 1\nx] Train net output #0: l{n} = 1\n" for n in range(1100))
+    (tmp_path / "x.log").write_text(lines)
+    with pytest.raises(
+        InputError, match=r"x\.log: expected the outputs of one net, found 1101 names in 1100 iterations"
+    ):
+        parse_log(tmp_path / "x.log")
+
+
+def test_checkpoints_in_checkpoints_without_end(tmp_path):
+    state = {"c.weight": torch.ones(1)}
+    state["model"] = state
+    torch.save(state, tmp_path / "c.pt")
+    assert "c.weight" in read_state_dict(tmp_path / "c.pt").entries
+    torch.save({"module." * 10**4 + "c.weight": torch.ones(1)}, tmp_path / "c.pt")
+    assert list(read_state_dict(tmp_path / "c.pt").entries) == ["c.weight"]
