@@ -77,14 +77,14 @@ def alternate(
 def passes(
     run: Callable[[], object], rounds: int, limit: float, clock: Callable[[], float] = time.perf_counter
 ) -> Rates:
-    """How often `run` can be done per second: `rounds` times, or as often as begins within `limit` seconds."""
+    """How often `run` can be done per second: `rounds` times, or at least once and as often as fits `limit` seconds."""
     begun = clock()
-    rates: list[float] = []
-    while len(rates) < rounds and (not rates or clock() - begun < limit):
+    seconds: list[float] = []
+    while len(seconds) < rounds and (not seconds or clock() - begun + seconds[-1] <= limit):
         started = clock()
         run()
-        rates.append(1 / (clock() - started))
-    return Rates(tuple(rates))
+        seconds.append(clock() - started)
+    return Rates(tuple(1 / each for each in seconds))
 
 
 def repeated(work: Callable[[], int]) -> Callable[[], int]:

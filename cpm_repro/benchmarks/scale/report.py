@@ -20,7 +20,7 @@ from .workers import BATCH, Job, infer, make_samples, over_workers, train
 IMAGES, RECORDS = (1, 10, 100, 1000, 10_000), (100, 1000, 10_000, 100_000, 1_000_000)
 SHORT_IMAGES, SHORT_RECORDS = (1, 10, 100), (100, 1000, 10_000)
 THREADS, PROCESSES, SHORT_PROCESSES = (1, 2), (1, 2, 4), (1, 2)
-LIMIT, SHORT_LIMIT = 20.0, 1.5
+LIMIT, SHORT_LIMIT = 40.0, 1.5
 """Seconds: longer than that no point of a series is measured, but for the one that it began with."""
 
 

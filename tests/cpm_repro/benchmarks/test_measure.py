@@ -40,7 +40,7 @@ def test_passes_end_with_their_time():
     def run() -> None:
         now[0] += 2
 
-    assert measure.passes(run, 5, 3.5, lambda: now[0]) == Rates((0.5, 0.5))
+    assert measure.passes(run, 5, 5, lambda: now[0]) == Rates((0.5, 0.5))
     assert measure.passes(run, 2, 100, lambda: now[0]) == Rates((0.5, 0.5))
     assert measure.passes(run, 5, 0, lambda: now[0]) == Rates((0.5,))
 
