@@ -28,7 +28,7 @@ from data_lmdb.images import MAX_PIXELS, image_size
 from data_lmdb.joints import part_names
 from prototxt_import.files import InputError
 
-if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to do, not for --help
+if TYPE_CHECKING:  # torch: imported once there is something to do, not for --help
     from cpm_repro.inference.beliefs import Beliefs, Pose
     from cpm_repro.inference.crops import Person
     from cpm_repro.inference.person_detection import FoundPeople
@@ -65,8 +65,7 @@ def person_detector(arguments: argparse.Namespace) -> "Net | None":
 
 def show_people(picture: "Picture", beliefs: "Sequence[Beliefs]", arguments: argparse.Namespace) -> list[FoundPose]:
     """The poses of a picture's people; draws each one's belief maps, at the scale nearest to 1."""
-    from cpm_repro.figures import poses as figures
-    from cpm_repro.figures import sheet
+    from cpm_repro.figures import belief_maps, drawing
 
     nearest = min(range(len(arguments.scales)), key=lambda index: abs(arguments.scales[index] - 1))
     poses = []
@@ -75,9 +74,9 @@ def show_people(picture: "Picture", beliefs: "Sequence[Beliefs]", arguments: arg
         asked = picture.file.path.name, picture.image_id, index, person.center, person.scale
         poses.append(FoundPose(*asked, pose.joints, pose.scores))
         maps = [stage[nearest] for stage in belief.stages]
-        figure = figures.stages_figure(belief.crops[nearest].pixels(), maps, shown_parts(arguments, len(maps[0]) - 1))
+        drawn = belief_maps.stages_sheet(belief.crops[nearest].pixels(), maps, shown_parts(arguments, len(maps[0]) - 1))
         number = f"_{index}" if picture.found or len(picture.people) > 1 else ""
-        sheet.save(figure, arguments.out / f"{picture.file.name}{number}_stages.png")
+        drawing.save(drawn, arguments.out / f"{picture.file.name}{number}_stages.png")
     return poses
 
 
@@ -97,8 +96,7 @@ def show_picture(
     picture: "Picture", beliefs: "Sequence[Beliefs]", poses: Sequence[FoundPose], arguments: argparse.Namespace
 ) -> None:
     """Draws everybody's pose, and where the person detector found them; prints a line."""
-    from cpm_repro.figures import drawing, sheet
-    from cpm_repro.figures import poses as figures
+    from cpm_repro.figures import belief_maps, drawing
     from cpm_repro.figures.pose_page import write_pose_page
 
     out = arguments.out / picture.file.name
@@ -108,8 +106,8 @@ def show_picture(
         centers = np.array([person.center for person in picture.people]).reshape(-1, 2)
         peaks = picture.found.peaks
         moved = None if np.array_equal(peaks, centers) else centers
-        figure = figures.person_map_figure(picture.pixels, picture.found.person_map, peaks, moved)
-        sheet.save(figure, out.parent / f"{out.name}_people.png")
+        drawn = belief_maps.person_map_picture(picture.pixels, picture.found.person_map, peaks, moved)
+        drawing.save(drawn, out.parent / f"{out.name}_people.png")
     if arguments.html:
         page = out.parent / f"{out.name}.html"
         write_pose_page(page, picture.pixels, beliefs, picture.file.path.name, arguments.min_score)

@@ -56,7 +56,9 @@ def side_colours(limbs: Limbs, names: Sequence[str]) -> dict[str, tuple[int, int
 def save(image_bgr: Pixels, path: str | os.PathLike[str]) -> None:
     """Write the picture in the format of the name's ending, whole or not at all."""
     with replacing(path) as temporary:
-        Image.fromarray(np.ascontiguousarray(image_bgr[..., ::-1])).save(temporary, format=_format(path), quality=95)
+        Image.fromarray(np.ascontiguousarray(image_bgr[..., ::-1])).save(
+            temporary, format=_format(path), quality=95, compress_level=3
+        )
 
 
 def _format(path: str | os.PathLike[str]) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -25,6 +24,7 @@ from data_lmdb import joints
 from data_lmdb.joints import part_names, spoken
 from prototxt_import.files import replacing
 
+from .belief_maps import colours
 from .drawing import Pixels, strengths
 
 MAP_SIDE = 128
@@ -99,5 +99,4 @@ def _png(picture: Image.Image) -> str:
 
 def _colours() -> str:
     """The colour of each grey value, six hexadecimal digits after six."""
-    table: NDArray[np.uint8] = np.rint(matplotlib.colormaps["turbo"](np.arange(256))[:, :3] * 255).astype(np.uint8)
-    return table.tobytes().hex()
+    return np.rint(colours(np.linspace(0, 1, 256))).astype(np.uint8).tobytes().hex()

@@ -1,4 +1,4 @@
-"""Poses on their pictures and belief maps by stage (the paper's figure 7).
+"""Poses on their pictures.
 
 Pictures are uint8 (H, W, 3) BGR as everywhere in the project; joints are (P, 2) in 0-based pixels.
 """
@@ -6,20 +6,14 @@ Pictures are uint8 (H, W, 3) BGR as everywhere in the project; joints are (P, 2)
 import math
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpm_repro.inference.imresize import imresize
 from cpm_repro.samples.placement import CROPPED_AWAY
 from data_lmdb import joints as parts_of
-from data_lmdb.joints import part_names, spoken
 
 from .sheet import INK, Style, bare, new_figure
-
-# The parts of the 14 whose belief maps say most about the stages: easy (head), and left-right pairs.
-SHOWN_PARTS = {9: (8, 3, 4, 5, 2), 14: (0, 3, 4, 6, 7, 10), 28: (0, 3, 4, 6, 7, 10)}
 
 Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
 
@@ -111,26 +105,6 @@ def write_names(axes: Axes, joints: np.ndarray, states: np.ndarray, names: Seque
             axes.annotate(name, joint, (6 * outwards, 0), textcoords="offset points", **style)
 
 
-def person_map_figure(
-    image_bgr: np.ndarray, belief: np.ndarray, peaks: np.ndarray, centers: np.ndarray | None = None
-) -> Figure:
-    """A person detector's map (h, w) over its picture, and the peaks (n, 2) of the people it found, numbered; a line
-    from each to where the pose network settled the person's centre, if it did."""
-    figure, axes = _picture_figure(image_bgr, "Belief in people's centres")
-    draw_picture(axes, overlay(image_bgr, belief)[..., ::-1])
-    x, y = peaks.T
-    axes.scatter(x, y, s=90, marker="+", color="white", linewidth=1.6, zorder=3)
-    for number, peak in enumerate(peaks, start=1):
-        axes.annotate(str(number), peak, (4, 4), textcoords="offset points", color="white", fontsize=11)
-    for peak, center in zip(peaks, peaks if centers is None else centers, strict=True):
-        axes.plot(*zip(peak, center, strict=True), color="white", linewidth=1)
-    if centers is not None and len(centers):
-        x, y = centers.T
-        axes.scatter(x, y, s=22, facecolor="none", edgecolor="white", linewidth=1.2, zorder=3)
-        axes.set_xlabel("+ peak of the map   ○ where the pose network settled the person", fontsize=8, color=INK)
-    return figure
-
-
 def _picture_figure(image_bgr: np.ndarray, title: str) -> tuple[Figure, Axes]:
     height, width = image_bgr.shape[:2]
     inches = 7.0 / max(height, width)
@@ -138,45 +112,6 @@ def _picture_figure(image_bgr: np.ndarray, title: str) -> tuple[Figure, Axes]:
     axes = figure.subplots()
     axes.set_title(title, fontsize=10, color=INK)
     return figure, axes
-
-
-def overlay(image_bgr: np.ndarray, belief: np.ndarray) -> np.ndarray:
-    """A belief map (h, w) in colour over its picture, grey and dimmed: uint8 RGB (H, W, 3)."""
-    height, width = image_bgr.shape[:2]
-    belief = np.clip(imresize(belief.astype(np.float64), output_size=(height, width)), 0, 1)
-    grey = image_bgr.astype(np.float64) @ [0.114, 0.587, 0.299]
-    colour = matplotlib.colormaps["turbo"](belief)[..., :3] * 255
-    strength = np.clip(0.2 + 1.2 * belief, 0, 0.85)[..., None]
-    mixed: np.ndarray = grey[..., None] * (1 - strength) + colour * strength
-    drawn: np.ndarray = np.rint(mixed).astype(np.uint8)
-    return drawn
-
-
-def stages_figure(crop_bgr: np.ndarray, maps: Sequence[np.ndarray], parts: Sequence[int] | None = None) -> Figure:
-    """The paper's figure 7: a row per stage, a column per part, each belief map over the crop.
-
-    crop_bgr: uint8 (box, box, 3); maps: per stage (P+1, h, w). parts: 0-based, P is the
-    background (default: a telling few).
-    """
-    number_of_parts = len(maps[0]) - 1
-    names = (*part_names(number_of_parts), "background")
-    if parts is None:
-        parts = SHOWN_PARTS.get(number_of_parts, tuple(range(min(number_of_parts, 6))))
-    side = 1.55
-    figure = new_figure(side * (len(parts) + 1) + 0.4, side * len(maps) + 0.75)
-    grid = figure.subplots(len(maps), len(parts) + 1, squeeze=False)
-    for stage, (row, stage_maps) in enumerate(zip(grid, maps, strict=True), start=1):
-        row[0].imshow(crop_bgr[..., ::-1])
-        row[0].set_ylabel(f"stage {stage}", fontsize=10, color=INK)
-        for axes, part in zip(row[1:], parts, strict=True):
-            axes.imshow(overlay(crop_bgr, stage_maps[part]))
-            axes.set_xlabel(f"max {stage_maps[part].max():.2f}", fontsize=7, color=INK, labelpad=2)
-        for axes in row:
-            bare(axes)
-    for axes, title in zip(grid[0], ["input", *(names[part] for part in parts)], strict=True):
-        axes.set_title(spoken(title), fontsize=9, color=INK)
-    figure.suptitle("Belief maps, stage by stage", fontsize=11, color=INK)
-    return figure
 
 
 def contact_sheet(

@@ -25,7 +25,8 @@ from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Record, decode
 from prototxt_import.deployment import TRAINING, Variant
 
-from .poses import draw_people, overlay, write_names
+from .belief_maps import overlay
+from .poses import draw_people, write_names
 from .sheet import INK, Style, bare, new_figure
 
 _AWAY: Style = {"marker": "x", "color": "#ff2bd6", "linewidth": 1.3, "zorder": 4}

@@ -52,43 +52,6 @@ def test_people_figure_draws_what_is_there_and_the_first_person_stronger(tmp_pat
     assert sum(len(dots.get_offsets()) for dots in nobody.axes[0].collections) == 0
 
 
-def test_person_map_figure_marks_the_centres(tmp_path):
-    centers = np.array([[20.0, 30.0], [60.0, 41.0]])
-    figure = figures.person_map_figure(picture(80, 90), RNG.random((46, 52)), centers)
-    assert (figure.axes[0].collections[0].get_offsets() == centers).all()
-    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
-    sheet.save(figures.person_map_figure(picture(80, 90), np.zeros((46, 52)), np.empty((0, 2))), tmp_path / "map.png")
-
-
-def test_person_map_figure_shows_where_people_were_settled(tmp_path):
-    peaks, centers = np.array([[20.0, 30.0], [60.0, 41.0]]), np.array([[22.0, 35.0], [60.0, 50.0]])
-    figure = figures.person_map_figure(picture(80, 90), RNG.random((46, 52)), peaks, centers)
-    marks = [dots.get_offsets() for dots in figure.axes[0].collections]
-    assert (marks[0] == peaks).all() and (marks[1] == centers).all()
-    lines = [line.get_xydata() for line in figure.axes[0].lines]
-    assert (np.array(lines) == np.stack([peaks, centers], axis=1)).all()
-
-
-def test_overlay_is_brightest_at_the_peak():
-    belief = np.zeros((8, 10), np.float32)
-    belief[2, 7] = 1
-    colour = figures.overlay(np.full((64, 80, 3), 90, np.uint8), belief)
-    assert colour.shape == (64, 80, 3) and colour.dtype == np.uint8
-    redness = colour[..., 0].astype(int) - colour[..., 2]
-    row, column = np.unravel_index(redness.argmax(), redness.shape)
-    assert 14 <= row <= 25 and 54 <= column <= 65
-
-
-@pytest.mark.parametrize("number_of_parts", [1, 9, 14])
-def test_stages_figure_has_a_row_per_stage(tmp_path, number_of_parts):
-    maps = [RNG.random((number_of_parts + 1, 12, 12)).astype(np.float32) for _ in range(3)]
-    figure = figures.stages_figure(picture(96, 96), maps)
-    shown = min(len(joints.PARTS.get(number_of_parts, "1")), len(figures.SHOWN_PARTS.get(number_of_parts, "1")))
-    assert len(figure.axes) == 3 * (shown + 1)
-    assert [axes.get_ylabel() for axes in figure.axes[:: shown + 1]] == ["stage 1", "stage 2", "stage 3"]
-    sheet.save(figure, tmp_path / "stages.png")
-
-
 def test_contact_sheet_leaves_spare_cells_empty(tmp_path):
     poses = [RNG.uniform(0, 60, (14, 2)) for _ in range(5)]
     pictures = [picture(60 + index, 70) for index in range(5)]
