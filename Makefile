@@ -30,6 +30,7 @@ bench: $(VENV)/bench.stamp
 	$(call bench_one,train,train)
 	$(call bench_one,exact,exact)
 	$(call bench_one,labels,labels)
+	$(call bench_one,startup,startup)
 	$(call bench_one,scale,scale)
 
 # On a machine with a CUDA card; installs nothing, and is done after so many minutes. Where there is no $(VENV), $(PYTHON)

@@ -23,6 +23,7 @@ EXAMPLES = {
     "train": "python tools/bench.py train --batch-size 2 --stages 3 --json train.json",
     "exact": "python tools/bench.py exact --net vgg --plot exact.png",
     "labels": "python tools/bench.py labels --plot labels.png",
+    "startup": "python tools/bench.py startup --markdown startup.md",
     "scale": "python tools/bench.py scale --short\npython tools/bench.py scale --json scale.json --plot scale.png",
     "cluster": "python tools/bench.py cluster --plot cluster.png\n"
     "python tools/bench.py cluster --net vgg --card-rate 92 --link 25GbE=3.125 --link NVLink=450",
@@ -121,6 +122,19 @@ def bench_scale(arguments: argparse.Namespace) -> Outcome:
     return Outcome(found, report.text(found), draw)
 
 
+def bench_startup(arguments: argparse.Namespace) -> Outcome:
+    from cpm_repro.benchmarks import startup
+
+    report = startup.measure(arguments.rounds)
+
+    def draw(title: str) -> "Figure":
+        from cpm_repro.benchmarks.charts import startup_figure
+
+        return startup_figure(report, title)
+
+    return Outcome(report, startup.text(report), draw)
+
+
 def bench_cluster(arguments: argparse.Namespace) -> Outcome:
     from cpm_repro.benchmarks.scale import forecast
     from cpm_repro.benchmarks.scale.cluster import LINKS, Measured
@@ -155,6 +169,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
     "train": bench_train,
     "exact": bench_exact,
     "labels": bench_labels,
+    "startup": bench_startup,
     "scale": bench_scale,
     "cluster": bench_cluster,
 }
@@ -211,6 +226,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     train.set_defaults(size=184, batch=4)
     _add_workload(_add(benchmarks, "exact", "what bits cost: the exact engine beside the fast one", rounds=3), "368")
     command_line.add_device(_add(benchmarks, "labels", "centre map and label maps", rounds=5))
+    startup = _add(benchmarks, "startup", "from typing a command to its first result", rounds=3, short="as without")
+    startup.set_defaults(device="cpu")
     grows = "how cost grows: with images, records, threads, processes"
     scale = _add(benchmarks, "scale", grows, rounds=3, short="to 100 images and 10,000 records, narrow nets alone")
     scale.set_defaults(device="cpu")

@@ -102,6 +102,19 @@ def _draw_workers(axes: Axes, rows: Rows) -> None:
     axes.plot([1, most], [1, most], "--", color=INK, linewidth=0.8)
 
 
+def startup_figure(report: Mapping[str, Any], title: str) -> Figure:
+    """A bar for each command of a `startup` report: seconds to its first result, and the thin line their range."""
+    figure = new_figure(6, 2.4)
+    axes = figure.subplots()
+    for name, row in reversed(report["commands"].items()):
+        low, middle, high = np.quantile(row["awaited"], (0, 0.5, 1))
+        axes.barh(name, middle, height=0.6, xerr=[[middle - low], [high - middle]], ecolor=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel("seconds to the first result")
+    axes.set_title(title, fontsize=10, color=INK)
+    return figure
+
+
 def forecast_figure(report: Mapping[str, Any], panels: Mapping[str, str], title: str) -> Figure:
     """Images/s over the number of cards, a line for each link; `panels`: keys of a `scale.forecast` report, and what
     each is about. A ring is where computing is the limit no more, and says what is; the dashed line would be computing
