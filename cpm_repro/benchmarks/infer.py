@@ -12,7 +12,7 @@ from cpm_repro.array_comparison import compare_arrays
 from prototxt_import.engine import ENGINES, make_engine
 from prototxt_import.operations import Operations
 
-from . import networks, tables
+from . import networks, roofline, tables
 from .measure import COPY, PRODUCT, alternate, counts, limits, memory_of_process, ratio, repeated
 from .networks import Case, Workload
 
@@ -31,6 +31,9 @@ def measure(workload: Workload, engine: str | Operations, rounds: int, short: bo
     with networks.weights_of(largest) as weights:
         with networks.case_of(workload, weights) as case:
             report = compare(case, ways, rounds, short)
+            if workload.device == "cpu":
+                ours = next(iter(report["pipelines"].values()))
+                report["roofline"] = roofline.roofline(case.net(engine), report["limits"], ours)
         if short:
             return {"engine": str(engine), **report}
         swept = {name: way for name, way in ways.items() if name in (networks.engine_name(engine), *SWEPT_PEERS)}
@@ -124,7 +127,8 @@ def text(report: dict[str, Any]) -> str:
     """The report as Markdown."""
     seconds = report["caffes_seconds"]
     caffe = [f"The original Caffe took {seconds} s for this on two cores of an AMD EPYC."] if seconds else []
-    return "\n\n".join((comparison(report, "image"), notes(report), *caffe, *sweeps_in_words(report, "image")))
+    bounds = [roofline.text(report["roofline"])] if "roofline" in report else []
+    return "\n\n".join((comparison(report, "image"), notes(report), *bounds, *caffe, *sweeps_in_words(report, "image")))
 
 
 def sweeps_in_words(report: dict[str, Any], one: str) -> list[str]:
