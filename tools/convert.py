@@ -23,6 +23,7 @@ python tools/convert.py --weights build/demo/people.pt --out build/demo/people.p
 
 def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.convert.weights import convert
+    from cpm_repro.models.training_facts import NUMBERS, parts_of
 
     trained = {"target_dist": arguments.target_dist, "sigma_center": arguments.sigma_center}
     trained = {name: value for name, value in trained.items() if value is not None}
@@ -41,6 +42,9 @@ def main(arguments: argparse.Namespace) -> int:
     if model.swapped:
         print(f"red and blue swapped in {', '.join(model.swapped)}")
     print(f"{arguments.out}: {sum(parameter.numel() for parameter in model.net.parameters()):,} parameters")
+    if unknown := [name for name in NUMBERS if parts_of(model.net) and name not in model.net.trained]:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in unknown)
+        print(f"{' and '.join(unknown)} of the training not known, so {arguments.out} has none ({options})")
     if not arguments.check:
         return 0
     from cpm_repro.convert.check import check, check_table
@@ -70,7 +74,7 @@ def arguments_parser() -> argparse.ArgumentParser:
             name,
             metavar=what,
             type=positive_number,
-            help="of a pose machine's training; .pt and .safetensors carry it, so that testing need not be told",
+            help="of a pose machine's training, if neither the weights nor a prototxt beside them say it",
         )
     parser.add_argument(
         "--dynamic",

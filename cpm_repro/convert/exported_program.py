@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cpm_repro.models.training_facts import description
 from prototxt_import.files import replacing
 from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
@@ -41,7 +42,7 @@ def _require_traceable(layer: Layer, dynamic: bool) -> None:
 
 def save_program(path: str | os.PathLike[str], net: Net, prototxt: str, dynamic: bool = False) -> None:
     """`torch.export.load(path).module()` takes `{input blob: tensor}` and gives `{output blob: tensor}`; the
-    prototxt's text is one of its extra files.
+    prototxt's text is one of its extra files, what testing needs others (see `training_facts`).
 
     dynamic: for any number of images and any size, where the layers leave them open.
 
@@ -59,6 +60,6 @@ def save_program(path: str | os.PathLike[str], net: Net, prototxt: str, dynamic:
     with torch.no_grad():
         program = torch.export.export(_Outputs(plain_net(net)), (inputs,), dynamic_shapes=shapes)
     content = io.BytesIO()
-    torch.export.save(program, content, extra_files={"prototxt": prototxt})
+    torch.export.save(program, content, extra_files={"prototxt": prototxt, **description(net)})
     with replacing(path) as temporary:
         temporary.write_bytes(content.getbuffer())

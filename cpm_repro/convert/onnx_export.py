@@ -4,6 +4,7 @@ import os
 
 import onnx
 
+from cpm_repro.models.training_facts import description
 from prototxt_import.files import InputError, replacing
 from prototxt_import.net import Net
 
@@ -16,7 +17,7 @@ _PROTOBUF_LIMIT = 2**31 - 1
 
 
 def save_onnx(path: str | os.PathLike[str], net: Net, prototxt: str, dynamic: bool = False) -> None:
-    """The net as opset-17 ONNX; the prototxt's text goes into the metadata (key `prototxt`).
+    """The net as opset-17 ONNX; the prototxt's text goes into the metadata (key `prototxt`), and what testing needs.
 
     dynamic: for any number of images and any size, where the layers leave them open.
 
@@ -26,7 +27,7 @@ def save_onnx(path: str | os.PathLike[str], net: Net, prototxt: str, dynamic: bo
     if size + len(prototxt) > 0.99 * _PROTOBUF_LIMIT:
         raise InputError(f"expected weights of less than 2 GB, ONNX's limit for one file, found {size} bytes")
     model = OnnxGraph(net, dynamic).model()
-    onnx.helper.set_model_props(model, {"prototxt": prototxt})
+    onnx.helper.set_model_props(model, {"prototxt": prototxt, **description(net)})
     onnx.checker.check_model(model, full_check=True)
     with replacing(path) as temporary:
         onnx.save_model(model, temporary)

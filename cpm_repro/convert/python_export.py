@@ -7,6 +7,7 @@ import inspect
 import keyword
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from cpm_repro.models.training_facts import NUMBERS, description, parts_of
 from cpm_repro.needing import needing
 from prototxt_import.files import InputError, replacing
 from prototxt_import.layers.layer import Layer
@@ -44,7 +46,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 INPUTS = {names}
-
+{facts}
 
 def load(weights=Path(__file__).with_suffix(".safetensors")):
     """The net with its weights, for testing."""
@@ -165,6 +167,7 @@ class PythonNet:
             weights=path.with_suffix(".safetensors").name,
             inputs=", ".join(self.inputs),
             names=list(self.net.input_shapes),
+            facts="".join(f"{name} = {value!r}\n" for name, value in self._facts()),
             outputs=next(iter(self.outputs.values())) if len(self.outputs) == 1 else "blobs",
             shapes="In the prototxt " + shapes.replace("\\", "/").replace('"', "'"),
         )
@@ -173,6 +176,12 @@ class PythonNet:
         lines += [f"        {line}" for line in made]
         lines += ["", *self._methods()]
         return heading + _sources("\n".join(lines)) + "\n".join(lines) + "\n"
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        """Of a pose machine, what testing needs."""
+        yield from ((name.upper(), value) for name, value in self.net.trained.items())
+        if parts := parts_of(self.net):
+            yield "PARTS", parts
 
     def _methods(self) -> list[str]:
         """forward, and before it a method for each stage, if there are several."""
@@ -207,6 +216,8 @@ _TAKEN = {
     "Sequence",
     "Net",
     "INPUTS",
+    "PARTS",
+    *(name.upper() for name in NUMBERS),
     "load",
     "Tensor",
     "read_safetensors",
@@ -257,7 +268,8 @@ def save_python(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
         from safetensors.torch import save
     python = PythonNet(net)
     plain = {"memory_format": torch.contiguous_format}
-    weights = save({name: value.cpu().clone(**plain) for name, value in python.state.items()}, {"prototxt": prototxt})
+    state = {name: value.cpu().clone(**plain) for name, value in python.state.items()}
+    weights = save(state, {"prototxt": prototxt, **description(net)})
     with replacing(path.with_suffix(".safetensors")) as temporary:
         temporary.write_bytes(weights)
     with replacing(path) as temporary:

@@ -2,7 +2,6 @@
 told apart by what is in them, whatever their names end in. No code of a file is ever run.
 """
 
-import math
 import os
 import pickle
 import re
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from cpm_repro.models.training_facts import positive
 from cpm_repro.needing import needing
 from cpm_repro.npz import check_members, read_npz
 from prototxt_import.files import InputError, read_bytes
@@ -62,18 +62,9 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
 
 
 def _trained(content: Mapping[str, Any]) -> dict[str, float]:
-    """Numbers above 0 of those that testing needs; a `.pt` has them in `meta`, a `.safetensors` as text."""
+    """What testing needs; a `.pt` has it in `meta`, a `.safetensors` as text."""
     meta = content.get("meta")
-    found = {**content, **(meta if isinstance(meta, Mapping) else {})}
-    trained = {}
-    for name in ("target_dist", "sigma_center"):
-        try:
-            value = float(found.get(name, 0))
-        except (TypeError, ValueError):
-            continue
-        if 0 < value < math.inf:
-            trained[name] = value
-    return trained
+    return positive({**content, **(meta if isinstance(meta, Mapping) else {})})
 
 
 def _innermost(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 
 from cpm_repro.models import zoo
+from cpm_repro.models.training_facts import beside, description, of_layers
 from cpm_repro.needing import needing
 from prototxt_import.deployment import DEFAULT, Variant
 from prototxt_import.files import InputError, replacing
@@ -44,10 +45,11 @@ def save_pt(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
     """Writes `{"format", "prototxt", "state_dict", "meta"}`; `prototxt` is the text of the net's file.
 
     `torch.load(path, weights_only=True)` reads it, and `load` makes a net of it. `meta` says what the input blobs
-    are: their shapes, and `channel_order`, which is "bgr" in everything this project writes; and it has `net.trained`.
+    are: their shapes, and `channel_order`, which is "bgr" in everything this project writes; and it has what testing
+    needs (see `training_facts`).
     """
     meta = {
-        "channel_order": "bgr",
+        **description(net),
         **net.trained,
         "inputs": {name: list(shape) for name, shape in net.input_shapes.items()},
     }
@@ -58,13 +60,12 @@ def save_pt(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
 
 
 def save_safetensors(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
-    """The state_dict as `.safetensors`, format and prototxt in its metadata."""
+    """The state_dict as `.safetensors`; format, prototxt and what testing needs in its metadata."""
     with needing("safetensors", str(path)):
         from safetensors.torch import save
     plain = {"memory_format": torch.contiguous_format}
     state = {name: value.clone(**plain) for name, value in net.state_dict().items()}  # shared blobs: one copy each
-    trained = {name: repr(value) for name, value in net.trained.items()}
-    content = save(state, {"format": FORMAT, "prototxt": prototxt, "channel_order": "bgr", **trained})
+    content = save(state, {"format": FORMAT, "prototxt": prototxt, **description(net)})
     with replacing(path) as temporary:
         temporary.write_bytes(_in_fixed_order(content))
 
@@ -182,9 +183,16 @@ def read_model(
             raise InputError(f"{error}; expected a deploy prototxt beside it, found none (--prototxt)") from None
         raise
     stored.load(net)
-    net.trained.update(stored.content.trained if isinstance(stored.content, StateDict) else {})
+    net.trained.update(_trained(stored, prototxt if isinstance(prototxt, Path) else None))
     with naming(where):
         return Model(net, text, swap_red_and_blue(net) if channel_order == "rgb" else [])
+
+
+def _trained(stored: StoredWeights, prototxt: Path | None) -> dict[str, float]:
+    """What the weights say of the training; of Caffe's else what prototxts beside them, or beside the net's, say."""
+    content = stored.content
+    known = content.trained if isinstance(content, StateDict) else of_layers(content)
+    return known or beside(filter(None, (stored.path, prototxt)))
 
 
 def net_of(
@@ -232,7 +240,7 @@ def convert(
     """Writes the weights in the form that `out`'s suffix names (see WRITERS and `read_model`); returns the model.
 
     dynamic: for any number of images of any size, in forms that have sizes. trained: `target_dist` and `sigma_center`
-    of a pose machine's training, which `.pt` and `.safetensors` carry.
+    of a pose machine's training, if no file says them (see `training_facts`).
     """
     if out.suffix not in WRITERS:
         raise InputError(f"{out}: expected a name that ends in {', '.join(WRITERS)}, found '{out.suffix}'")

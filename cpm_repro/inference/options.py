@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from cpm_repro import command_line
 from prototxt_import.files import InputError
 
-from .protocol import BATCH, RELEASE_SCALES, RELEASE_SIGMA, RELEASE_TARGET_DIST, Protocol, net_boxsize, target_dist_for
+from .protocol import (
+    BATCH,
+    RELEASE_SCALES,
+    RELEASE_SIGMA,
+    RELEASE_TARGET_DIST,
+    Protocol,
+    net_boxsize,
+    target_dist_for,
+    trained_target_dist,
+)
 
 if TYPE_CHECKING:  # torch: imported once a network is wanted, not for --help
     from prototxt_import.net import Net
@@ -102,8 +111,9 @@ def protocol(
     boxsize = net_boxsize(net, str(arguments.prototxt or arguments.weights))
     trained = getattr(net, "trained", {})
     target_dist = arguments.target_dist or target_dist_for(boxsize, release_target_dist)
-    if not arguments.target_dist and "target_dist" in trained:
-        target_dist = trained["target_dist"] * (release_target_dist / RELEASE_TARGET_DIST)
+    known = trained_target_dist(trained)
+    if not arguments.target_dist and known:
+        target_dist = known * (release_target_dist / RELEASE_TARGET_DIST)
     sigma = arguments.sigma_center or trained.get("sigma_center") or RELEASE_SIGMA
     made = Protocol(boxsize, target_dist, sigma, arguments.scales, batch, arguments.mirror)
     given = {"target_dist": arguments.target_dist, "sigma_center": arguments.sigma_center}

@@ -6,7 +6,7 @@ the target its network was trained with, by default the same share of the input.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,12 @@ BATCH = 8  # crops in one forward pass: one person at the 7 scales; the release'
 def target_dist_for(boxsize: int, release_target_dist: float = RELEASE_TARGET_DIST) -> float:
     """A person's size at the release's input of 368 px for another input size: the same share of the input."""
     return release_target_dist * boxsize / RELEASE_BOX
+
+
+def trained_target_dist(trained: Mapping[str, float]) -> float | None:
+    """What is known of a network's training (`Net.trained`); the release's prototxts say 1.171 and mean 41/35."""
+    known = trained.get("target_dist")
+    return RELEASE_TARGET_DIST if known is not None and abs(known - RELEASE_TARGET_DIST) < 5e-4 else known
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Protocol:
         """The protocol at a network's input size. target_dist, sigma: by default those of its training, where its file
         says them (`Net.trained`); else the release's for that size, with a warning where that is not the release's."""
         boxsize, trained = net_boxsize(net), getattr(net, "trained", {})
-        target_dist = trained.get("target_dist") if target_dist is None else target_dist
+        target_dist = trained_target_dist(trained) if target_dist is None else target_dist
         sigma = trained.get("sigma_center") if sigma is None else sigma
         given = {"target_dist": target_dist, "sigma_center": sigma}
         unknown = [name for name, value in given.items() if value is None]

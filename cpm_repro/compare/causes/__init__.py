@@ -2,7 +2,7 @@
 the other.
 
 In reading order: cause (when an explanation is good enough), arrangements, scales, gaussians, pictures (the suspicions
-about two arrays), arrays (which of them fits); layer_runs, layer_settings, layer_fields, layer_inputs, layer_weights (layers run
-again as others would have run them), solved_weights (those they must have had), layers (which of these fits); machines
-(whose BLAS it was); traces (of training).
+about two arrays), arrays (which of them fits); layer_runs, layer_settings, layer_fields, layer_inputs, layer_weights
+(layers run again as others would have run them), solved_weights (those they must have had), layers (which of these
+fits); machines (whose BLAS it was); traces (of training).
 """

@@ -152,7 +152,7 @@ def _difference(
     rows = np.searchsorted(solved, outputs)
     factors = [_factor(a[row], b[row]) for row in rows]
     if len(outputs) == 1 < len(a) and factors[0] is not None:
-        return f"only output {outputs[0]}'s differ, times {round(factors[0], 5):.4g}"
+        return f"only output {outputs[0]}'s differ, times {round(factors[0], 5) + 0.0:.4g}"
     if all(factor is not None for factor in factors):
         return ""
     if known := recognised(_few_digits(a), _few_digits(b), WEIGHT_AXES):

@@ -11,6 +11,7 @@ import torch
 import cpm_repro
 from cpm_repro.convert.channel_order import swap_red_and_blue
 from cpm_repro.convert.weights import convert, read_model
+from data_lmdb.joints import PARTS_14
 from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel, write_hdf5
 from prototxt_import.formats.prototxt import parse_net
@@ -62,7 +63,8 @@ def test_the_files_say_what_they_are(mini, tmp_path):
     convert(weights, tmp_path / "n.pt", prototxt)
     content = torch.load(tmp_path / "n.pt", weights_only=True)
     assert content["prototxt"] == prototxt.read_text()
-    assert content["meta"] == {"channel_order": "bgr", "inputs": {"data": [2, 4, 104, 104]}}
+    parts = ",".join((*PARTS_14, "background"))
+    assert content["meta"] == {"channel_order": "bgr", "parts": parts, "inputs": {"data": [2, 4, 104, 104]}}
     convert(weights, tmp_path / "n.safetensors", prototxt)
     content = (tmp_path / "n.safetensors").read_bytes()
     for _ in range(5):  # the metadata come in another order each time, unless somebody sorts them
