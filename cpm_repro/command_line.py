@@ -7,8 +7,9 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cpm_repro.models import zoo
 from prototxt_import.files import InputError, Note
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # argparse's own cannot be subscripted at run time
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
+_Value = TypeVar("_Value")
 DATA_SET_NEEDED = "# with the data set's own files:"
 """In an example: what follows works once these are there; what comes before works after `make demo`."""
 BAD_INPUT = 2
@@ -129,7 +131,7 @@ def add_engine(to: argparse._ActionsContainer, auto: bool = False) -> None:
 
 def add_threads(to: argparse._ActionsContainer) -> None:
     """--threads N: `run` hands it to torch before the tool starts."""
-    to.add_argument("--threads", metavar="N", type=positive_integer, help="CPU threads (default: all cores)")
+    to.add_argument("--threads", metavar="N", type=_thread_count, help="CPU threads (default: all cores)")
 
 
 def add_state(to: argparse._ActionsContainer, stage: str = "--stage") -> None:
@@ -202,12 +204,49 @@ def add_profile(to: argparse._ActionsContainer) -> None:
     )
 
 
+def typed(expected: str) -> Callable[[Callable[[str], _Value]], Callable[[str], _Value]]:
+    """Makes an argparse type of a function: its ValueError says what was expected."""
+
+    def typing(convert: Callable[[str], _Value]) -> Callable[[str], _Value]:
+        @wraps(convert)
+        def converted(text: str) -> _Value:
+            try:
+                return convert(text)
+            except ValueError:
+                raise argparse.ArgumentTypeError(f"expected {expected}, found '{text}'") from None
+
+        return converted
+
+    return typing
+
+
+@typed("a whole number")
 def positive_integer(text: str) -> int:
     """An argparse type."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text}")
     return value
+
+
+@typed("a number above 0, such as 0.5")
+def positive_number(text: str) -> float:
+    """An argparse type."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+    return value
+
+
+def _thread_count(text: str) -> int:
+    """An argparse type."""
+    value = positive_integer(text)
+    if value > _MOST_THREADS:  # of very many OpenMP ends the process
+        raise argparse.ArgumentTypeError(f"expected at most {_MOST_THREADS} threads, found {text}")
+    return value
+
+
+_MOST_THREADS = 1024
 
 
 def run(

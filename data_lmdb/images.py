@@ -100,11 +100,15 @@ _ONE_AT_A_TIME = Lock()
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Pillow's warnings (a large image, a strange tag) are not heard. Filters are the whole process's: one thread at
-    a time changes them, and puts them back."""
+    """Pillow's warnings (a strange tag) are not heard, and its limit of pixels is not asked: `read_bgr` has its own.
+    Both are the whole process's: one thread at a time changes them, and puts them back."""
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 @contextmanager

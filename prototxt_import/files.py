@@ -82,6 +82,22 @@ def read_bytes(path: str | os.PathLike[str], most: int = -1) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
+def other_kind(content: bytes) -> str:
+    """What a file is, by its first bytes, that people take for another: behind a "found", or empty."""
+    start = content[:1000].lstrip().lower()
+    if not content:
+        return "an empty file"
+    if start.startswith(b"version https://git-lfs"):
+        return "Git LFS's pointer to it: `git lfs pull` fetches the file"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a page of the web, as comes where a download went wrong"
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "text in UTF-16: save it in UTF-8"
+    if content.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")):
+        return "a packed file: unpack it"
+    return ""
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it on success and deleted on failure or Ctrl-C.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cpm_repro import command_line
-from cpm_repro.inference.options import positive_number
+from cpm_repro.command_line import positive_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

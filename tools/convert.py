@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from cpm_repro import command_line
-from cpm_repro.inference.options import positive_number
+from cpm_repro.command_line import positive_number
 
 EXAMPLE = """
 python tools/convert.py --prototxt build/demo/models/deploy.prototxt \\

@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cpm_repro import command_line
-from cpm_repro.inference.options import add_testing_options, network, numbers, positive_number, protocol
+from cpm_repro.inference.options import add_testing_options, network, numbers, protocol
 from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv, write_openpose
 from cpm_repro.inference.protocol import BATCH
 from cpm_repro.models import zoo
@@ -279,6 +279,7 @@ def show_pictures(
     print(f"{arguments.out}: pictures {shown}, people {len(poses)}, in poses.json and poses.csv")
 
 
+@command_line.typed("X,Y in pixels, such as 120,85")
 def point(text: str) -> tuple[float, float]:
     """An argparse type: X,Y."""
     x, y = numbers(text)
@@ -295,7 +296,7 @@ def add_people_options(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--scale",
         metavar="S",
-        type=positive_number,
+        type=command_line.positive_number,
         help="a person's height in the picture / 200 px (default: the picture's height / 200, for a person as tall as "
         "the picture; with a person detector, what makes the picture as high as the network's input)",
     )

@@ -85,6 +85,7 @@ def indices_in(reader: LmdbReader, chosen: list[range]) -> list[int]:
     return indices
 
 
+@command_line.typed("records like 3, 0-9 or 0-3,7")
 def ranges(text: str) -> list[range]:
     """An argparse type: 3 or 0-9 or 0-3,7."""
     parts = [part.split("-") for part in text.split(",")]

@@ -55,6 +55,7 @@ def shrinking(arguments: argparse.Namespace) -> Shrinking | None:
     return Shrinking(arguments.person_height, arguments.quality)
 
 
+@command_line.typed("1 to 95")
 def quality(text: str) -> int:
     """An argparse type: a WebP file's."""
     if not 1 <= int(text) <= 95:

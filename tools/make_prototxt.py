@@ -146,6 +146,8 @@ def transform(arguments: argparse.Namespace, parts: int) -> schema.Transformatio
     parameter = specification.release_transform()
     if arguments.poolings is not None:
         parameter.stride = 2**arguments.poolings
+    if arguments.crop_size % parameter.stride:
+        raise InputError(f"--crop-size: expected a multiple of {parameter.stride}, found {arguments.crop_size}")
     parameter.crop_size_x = parameter.crop_size_y = arguments.crop_size
     parameter.target_dist = arguments.target_dist or round(parameter.target_dist * arguments.crop_size / 368, 4)
     parameter.scale_min, parameter.scale_max = arguments.scale_range
@@ -190,27 +192,31 @@ def write(folder: Path, **messages: Message) -> None:
         print(path)
 
 
+@command_line.typed("two numbers, such as 0.7,1.3")
 def pair(text: str) -> tuple[float, float]:
     """An argparse type: two numbers, LOW,HIGH."""
     low, high = (float(part) for part in text.split(","))
     return low, high
 
 
+@command_line.typed("four numbers with commas between them, such as 128,32,512,128")
 def widths(text: str) -> Widths:
     """An argparse type: four numbers, features,shared,local,stage."""
-    features, shared, local, stage = (int(part) for part in text.split(","))
+    features, shared, local, stage = (command_line.positive_integer(part) for part in text.split(","))
     return Widths(features, shared, local, stage)
 
 
+@command_line.typed("two numbers with a comma between them, such as 96,96")
 def channels(text: str) -> tuple[int, int]:
     """An argparse type: two numbers, features,stage."""
-    features, stage = (int(part) for part in text.split(","))
+    features, stage = (command_line.positive_integer(part) for part in text.split(","))
     return features, stage
 
 
+@command_line.typed("whole numbers with commas between them, such as 9,9,9")
 def kernels(text: str) -> tuple[int, ...]:
     """An argparse type: kernel sizes, one per convolution."""
-    return tuple(int(part) for part in text.split(","))
+    return tuple(command_line.positive_integer(part) for part in text.split(","))
 
 
 def stage_kernels(text: str) -> tuple[tuple[int, ...], ...]:
@@ -249,14 +255,23 @@ def arguments_parser() -> argparse.ArgumentParser:
         help="widen or narrow the later stages until the net has N parameters, within 3 %%",
     )
     parser.add_argument("--filler", choices=("gaussian", "xavier", "msra"), default="gaussian", help="of the weights")
-    parser.add_argument("--filler-std", metavar="S", type=float, default=0.01, help="of the gaussian filler (0.01)")
+    parser.add_argument(
+        "--filler-std",
+        metavar="S",
+        type=command_line.positive_number,
+        default=0.01,
+        help="of the gaussian filler (0.01)",
+    )
     parser.add_argument("--dropout", metavar="R", type=float, default=0.0, help="after conv5 and conv6 of stage 1")
     parser.add_argument("--batch-size", metavar="N", type=command_line.positive_integer, default=16)
     parser.add_argument(
         "--crop-size", metavar="PX", type=command_line.positive_integer, help="net input (368; small ones: 184)"
     )
     parser.add_argument(
-        "--target-dist", metavar="D", type=float, help="person height / 200 px in the crop (1.171 at 368)"
+        "--target-dist",
+        metavar="D",
+        type=command_line.positive_number,
+        help="person height / 200 px in the crop (1.171 at 368)",
     )
     parser.add_argument(
         "--scale-range", metavar="LOW,HIGH", type=pair, default=(0.7, 1.3), help="augmentation (0.7,1.3)"
@@ -268,16 +283,20 @@ def arguments_parser() -> argparse.ArgumentParser:
         type=float,
         help="augmentation: people stand up to so far from the crop's middle (0; detectors: 0.35 of the crop)",
     )
-    parser.add_argument("--sigma", metavar="PX", type=float, help="of the joints' Gaussians (7)")
-    parser.add_argument("--sigma-center", metavar="PX", type=float, help="of the centre map's Gaussian (21)")
+    parser.add_argument("--sigma", metavar="PX", type=command_line.positive_number, help="of the joints' Gaussians (7)")
+    parser.add_argument(
+        "--sigma-center", metavar="PX", type=command_line.positive_number, help="of the centre map's Gaussian (21)"
+    )
     parser.add_argument(
         "--all-centers",
         action="store_true",
         help="of a detector: it learns the centres of everybody in a record, not only of its own person",
     )
-    parser.add_argument("--base-lr", metavar="R", type=float, help="solver (8e-5)")
-    parser.add_argument("--gamma", metavar="G", type=float, help="solver (0.333)")
-    parser.add_argument("--clip-gradients", metavar="L", type=float, help="solver (none): limit of the L2 norm")
+    parser.add_argument("--base-lr", metavar="R", type=command_line.positive_number, help="solver (8e-5)")
+    parser.add_argument("--gamma", metavar="G", type=command_line.positive_number, help="solver (0.333)")
+    parser.add_argument(
+        "--clip-gradients", metavar="L", type=command_line.positive_number, help="solver (none): limit of the L2 norm"
+    )
     parser.add_argument("--stepsize", metavar="N", type=command_line.positive_integer, help="solver (136106)")
     parser.add_argument("--max-iter", metavar="N", type=command_line.positive_integer, help="solver (600000)")
     parser.add_argument("--snapshot", metavar="N", type=command_line.positive_integer, help="solver (2000)")

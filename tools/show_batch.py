@@ -38,6 +38,7 @@ def _number_of_samples(text: str) -> int:
     return value
 
 
+@command_line.typed("a whole number")
 def _index(text: str) -> int:
     value = int(text)
     if value < 0:

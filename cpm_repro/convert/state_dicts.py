@@ -50,7 +50,8 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
     if _is_safetensors(start) or Path(path).suffix == ".safetensors":
         content = _read_safetensors(path)
     elif start.startswith(_ZIP) and _is_npz(path):
-        content = {name: torch.from_numpy(array) for name, array in read_npz(path).items()}
+        arrays = read_npz(path)  # what has no numbers stays an array
+        content = {n: torch.from_numpy(a) if a.dtype.kind in "fiub" else a for n, a in arrays.items()}
     else:
         content = _read_torch(path)
     prototxt = content.get("prototxt") if content.get("format") == FORMAT else None

@@ -93,7 +93,8 @@ def read_weights(path: Path, channel_order: str | None = None) -> StoredWeights:
         return StoredWeights(path, read_caffemodel(path), channel_order)
     except InputError as error:
         kinds = "a .caffemodel, .caffemodel.h5, .pt, .safetensors, .npz or a torch checkpoint"
-        raise InputError(f"{path}: expected weights ({kinds}), found a file of none of them: {error}") from None
+        reason = str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: expected weights ({kinds}), found a file of none of them: {reason}") from None
 
 
 def _layers_of(entries: Collection[str]) -> list[str]:

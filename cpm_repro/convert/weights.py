@@ -173,8 +173,9 @@ def read_model(
     stored.check_colours()
     try:
         text = variant.text_of(text, where)
+        param = parse_net(text, where)
         with naming(where):
-            net = Net(parse_net(text, where), variant.phase, engine, only_shapes=True)
+            net = Net(param, variant.phase, engine, only_shapes=True)
         stored.check_whole(net)
         with naming(where):
             net.allocate()

@@ -54,7 +54,9 @@ def _csv(text: str, where: str) -> Iterator[tuple[str, Box]]:
     table = csv.DictReader(io.StringIO(text))
     missing = [column for column in ("image", *COLUMNS) if column not in (table.fieldnames or ())]
     if missing:
-        raise InputError(f"{where}: line 1: expected the columns image, {', '.join(COLUMNS)}, found no {missing[0]}")
+        hint = " (semicolons where commas should be)" if ";" in text.partition("\n")[0] else ""
+        columns = ", ".join(("image", *COLUMNS))
+        raise InputError(f"{where}: line 1: expected the columns {columns}, found no {missing[0]}{hint}")
     for row in table:
         place = f"{where}: line {table.line_num}"
         yield str(row["image"]), _box([row[column] for column in COLUMNS], place)
@@ -81,5 +83,5 @@ def _box(values: object, where: str) -> Box:
     except (TypeError, ValueError):
         raise InputError(f"{where}: expected a box of four numbers x, y, width, height, found {values!r}") from None
     if not (all(map(math.isfinite, box)) and box.width > 0 and box.height > 0):
-        raise InputError(f"{where}: expected a box with width and height above 0, found {box}")
+        raise InputError(f"{where}: expected a box with width and height above 0, found {box.width:g} x {box.height:g}")
     return box

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cpm_repro import command_line
+from cpm_repro.command_line import positive_number, typed
 from prototxt_import.files import InputError
 
 from .protocol import (
@@ -22,17 +23,10 @@ if TYPE_CHECKING:  # torch: imported once a network is wanted, not for --help
     from prototxt_import.net import Net
 
 
+@typed("numbers with commas between them, such as 0.7,1.3")
 def numbers(text: str) -> tuple[float, ...]:
     """An argparse type: numbers with commas between them."""
     return tuple(float(part) for part in text.split(","))
-
-
-def positive_number(text: str) -> float:
-    """An argparse type."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
-    return value
 
 
 def multipliers(text: str) -> tuple[float, ...]:

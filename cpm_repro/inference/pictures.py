@@ -56,14 +56,16 @@ def image_files(given: Sequence[Path], recursive: bool = False) -> tuple[list[Pi
             raise InputError(f"{path}: expected a folder with pictures ({', '.join(SUFFIXES)}), found none")
         left_out += len(every) - len(inside)
         files += [PictureFile(file, file.relative_to(path).with_suffix("").as_posix()) for file in inside]
-    _check_names([file.name for file in files])
+    _check_names(files)
     return files, left_out
 
 
-def _check_names(names: Sequence[str]) -> None:
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{twice}: expected pictures of different names, found two that would be written as one")
+def _check_names(files: Sequence[PictureFile]) -> None:
+    first: dict[str, Path] = {}
+    for path, name in files:
+        if first.setdefault(name, path) is not path:
+            expected = f"a picture of another name than {first[name]} has before its suffix"
+            raise InputError(f"{path}: expected {expected}, found the same: their poses would be in the same files")
 
 
 def with_one_person(

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from data_lmdb.annotations import Annotation
 from data_lmdb.images import image_size
 from data_lmdb.joints import PARTS_14, STORED_16, TRUNK
-from prototxt_import.files import InputError, read_bytes
+from prototxt_import.files import InputError, other_kind, read_bytes
 
 from .marked_people import (
     MOST_OTHERS,
@@ -134,7 +134,10 @@ def _stored_joints(person: _OwnPerson) -> NDArray[np.float64]:
 
 def _read_csv(path: Path) -> list[_OwnPerson]:
     try:
-        text = read_bytes(path).decode("utf-8-sig")  # Excel writes a byte order mark
+        content = read_bytes(path)
+        if found := other_kind(content):
+            raise InputError(f"{path}: expected a CSV table in UTF-8, found {found}")
+        text = content.decode("utf-8-sig")  # Excel writes a byte order mark
         rows = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
         columns = next(rows, [])
         _check_columns(columns, path)
@@ -148,7 +151,9 @@ def _check_columns(columns: list[str], path: Path) -> None:
     missing = ({"image"} | COORDINATE_COLUMNS) - set(columns)
     unknown = set(columns) - {"image"} - OPTIONAL_COLUMNS - COORDINATE_COLUMNS - VISIBLE_COLUMNS
     if missing:
-        raise InputError(f"{where}: expected a column {min(missing)}, found none ({len(missing)} columns are missing)")
+        semicolons = any(";" in column for column in columns)
+        more = "semicolons where commas should be" if semicolons else f"{len(missing)} columns are missing"
+        raise InputError(f"{where}: expected a column {min(missing)}, found none ({more})")
     if unknown:
         raise InputError(f"{where}: expected the columns of the own-data format, found {min(unknown)!r}")
     if len(set(columns)) != len(columns):

@@ -8,7 +8,7 @@ import os
 import h5py
 import numpy as np
 
-from prototxt_import.files import InputError, read_bytes, replacing
+from prototxt_import.files import InputError, other_kind, read_bytes, replacing
 
 from . import schema
 from .blobs import array_to_blob, blob_to_array, check_blob, diff_to_array
@@ -31,7 +31,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> schema.NetParameter:
             raise InputError(f"{path}: layer {index}: expected a name in UTF-8, found {name[:40]!r}")
     upgrade_net(net, str(path), weights=True)
     if not any(layer.blobs for layer in net.layer):
-        raise InputError(f"{path}: expected a .caffemodel, found no layer with weights")
+        raise InputError(f"{path}: expected a .caffemodel, found {other_kind(content) or 'no layer with weights'}")
     for layer in net.layer:
         for index, blob in enumerate(layer.blobs):
             check_blob(blob, f"{path}: layer '{layer.name}', blob {index}")

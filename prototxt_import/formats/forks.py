@@ -82,16 +82,27 @@ def fork_of_module(module: str) -> str:
 def origin(owner: str, name: str) -> str:
     """What to add to the refusal of a field that a message lacks, or of a value that an enum lacks: whose Caffe has it,
     or what may be meant instead; and what to do."""
+    if name[:1].isdigit():
+        return " (numbers have a point, no comma)"
     forks = [f"{fork}'s" for fork, names in _FIELDS.items() if name in names]
     kind, message = _FILES.get(owner, ("", ""))
     if message and name in getattr(schema, message).DESCRIPTOR.fields_by_name:
         return f" (is this {kind}'s prototxt?)"
-    descriptor = getattr(getattr(schema, owner, None), "DESCRIPTOR", None)
-    near = get_close_matches(name, descriptor.fields_by_name, 1, 0.75) if descriptor and not forks else []
+    near = [] if forks else get_close_matches(name, _known(owner), 1, 0.75)
     if near:
         return f" (is {near[0]} meant?)"
     whose = f", which {' and '.join(forks)} Caffe has" if forks else ""
     what = "leave it out if the result does not depend on it"
-    if owner in ("SolverParameter", "NetParameter", "NetState"):
+    if owner.partition(".")[0] in ("SolverParameter", "NetParameter", "NetState"):
         return f"{whose} ({what})"
     return f"{whose} ({what}, or compute the layer with a class of your own: docs/own-layer.md)"
+
+
+def _known(owner: str) -> list[str]:
+    """The fields of a message, or the values of its enum, as `SolverParameter.SolverMode` names that."""
+    message, _, enum = owner.partition(".")
+    descriptor = getattr(getattr(schema, message, None), "DESCRIPTOR", None)
+    if descriptor is None:
+        return []
+    values = descriptor.enum_types_by_name.get(enum)
+    return list(values.values_by_name if values else descriptor.fields_by_name)

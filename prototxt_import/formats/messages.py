@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, other_kind
 
 _Message = TypeVar("_Message", bound=Message)
 
@@ -15,7 +15,5 @@ def parse_message(content: bytes, message: type[_Message], path: str | os.PathLi
     try:
         return message.FromString(content)
     except DecodeError:
-        raise InputError(
-            f"{path}: expected a binary {message.__name__} message, "
-            f"found {len(content)} bytes that end too early or are not one"
-        ) from None
+        found = other_kind(content) or f"{len(content)} bytes that end too early or are not one"
+        raise InputError(f"{path}: expected a binary {message.__name__} message, found {found}") from None

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from prototxt_import.files import InputError, read_bytes
+from prototxt_import.files import InputError, other_kind, read_bytes
 
 from . import schema
 from .forks import origin
@@ -74,11 +74,15 @@ def format_prototxt(message: Message) -> str:
 def read_text(path: str | os.PathLike[str]) -> str:
     """The file's text without its byte order mark. Comments may hold any byte, as protobuf skips them unread;
     InputError if the file is missing or is not UTF-8 elsewhere."""
-    text = read_bytes(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="surrogateescape")
+    content = read_bytes(path)
+    if found := content and other_kind(content):
+        raise InputError(f"{path}: expected prototxt text, found {found}")
+    text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="surrogateescape")
     text = _TOKEN.sub(lambda token: _NOT_UTF8.sub("?", token[0]) if token["comment"] else token[0], text)
     if wrong := _NOT_UTF8.search(text):
         line, column = text.count("\n", 0, wrong.start()) + 1, wrong.start() - text.rfind("\n", 0, wrong.start())
-        raise InputError(f"{path}:{line}:{column}: expected prototxt text, found a byte that is not UTF-8")
+        found = "a binary file" if b"\0" in content else "a byte that is not UTF-8"
+        raise InputError(f"{path}:{line}:{column}: expected prototxt text, found {found}")
     return text
 
 

@@ -161,3 +161,16 @@ def test_too_little_memory_is_a_sentence_with_what_was_asked_for(capsys, allocat
     assert exit_code(lambda arguments: allocate() and 0) == 2
     told = capsys.readouterr().err
     assert said in told and told.count("\n") == 1 and "expected more memory" in told
+
+
+@pytest.mark.parametrize(
+    ("convert", "text", "said"),
+    [
+        (command_line.positive_integer, "two", "expected a whole number, found 'two'"),
+        (command_line.positive_number, "0,5", "expected a number above 0, such as 0.5, found '0,5'"),
+        (command_line.positive_number, "nan", "expected a number above 0, found nan"),
+    ],
+)
+def test_what_is_no_number_is_told_what_one_is(convert, text, said):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"^{said}$"):
+        convert(text)

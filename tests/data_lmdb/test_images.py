@@ -180,3 +180,12 @@ def test_grey_is_opencvs(tmp_path: Path, suffix: str) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (40, 50, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / f"a.{suffix}")
     assert np.array_equal(read_grey(tmp_path / f"a.{suffix}"), cv2.imread(str(tmp_path / f"a.{suffix}"), 0))
+
+
+def test_our_limit_of_pixels_counts_and_not_pillows(tmp_path, monkeypatch):
+    Image.new("L", (40, 30)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert read_bgr(tmp_path / "a.png").shape == (30, 40, 3)
+    with pytest.raises(InputError, match=r"a\.png: expected an image of at most 1000 pixels .*, found 40 x 30"):
+        read_bgr(tmp_path / "a.png", 1000)
+    assert Image.MAX_IMAGE_PIXELS == 10

@@ -216,7 +216,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, net):
         ([tmp_path / "none.jpg", *net], "none.jpg"),
         ([good, broken, *net], "broken.jpg: expected an image"),
         ([tmp_path / "empty", *net], "empty: expected a folder with pictures"),
-        ([good, same, *net], "found two that would be written as one"),
+        ([good, same, *net], "a.jpg: expected a picture of another name than"),
         ([good, *net, "--scale", "1e-9"], "a.png: expected a scale"),
         ([good, *net[:2], "--weights", tmp_path / "none.caffemodel"], "none.caffemodel"),
         ([good, "--prototxt", tmp_path / "none.prototxt", *net[2:]], "none.prototxt"),

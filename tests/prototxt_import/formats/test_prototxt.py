@@ -82,9 +82,15 @@ def test_broken_prototxts_name_file_and_line(tmp_path, text, said):
 def test_a_missing_or_binary_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.prototxt: cannot be read"):
         read_net(tmp_path / "none.prototxt")
-    (tmp_path / "binary.prototxt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="not UTF-8"):
-        read_net(tmp_path / "binary.prototxt")
+    for content, found in (
+        (b"\xfe\x00", ":1:1: expected prototxt text, found a binary file"),
+        ("layer {}".encode("utf-16"), ": expected prototxt text, found text in UTF-16: save it in UTF-8"),
+        (b"\n<!DOCTYPE html>", ": expected prototxt text, found a page of the web"),
+        (b"version https://git-lfs.github.com/spec/v1\n", ": expected prototxt text, found Git LFS's pointer to it"),
+    ):
+        (tmp_path / "binary.prototxt").write_bytes(content)
+        with pytest.raises(InputError, match=rf"binary\.prototxt{found}"):
+            read_net(tmp_path / "binary.prototxt")
 
 
 RELU = b'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4\nlayer { name: "r" type: "ReLU" }  # '
