@@ -27,7 +27,8 @@ class Builder:
     def pool(self, name: str, bottom: str, kernel: int, stride: int, method: str = "MAX") -> str:
         parameter = self.layer(name, "Pooling", [bottom]).pooling_param
         parameter.pool = getattr(parameter, method)
-        parameter.kernel_size, parameter.stride = kernel, stride
+        parameter.kernel_size.append(kernel)
+        parameter.stride.append(stride)
         return name
 
     def convolution(

@@ -276,6 +276,9 @@ class ConvolutionParameter(Message):
     hole: int
     hole_h: int
     hole_w: int
+    kernel_depth: int
+    temporal_pad: int
+    temporal_stride: int
     def __init__(
         self,
         *,
@@ -300,6 +303,9 @@ class ConvolutionParameter(Message):
         hole: int | None = ...,
         hole_h: int | None = ...,
         hole_w: int | None = ...,
+        kernel_depth: int | None = ...,
+        temporal_pad: int | None = ...,
+        temporal_stride: int | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ConvolutionParameter: ...
@@ -1291,9 +1297,12 @@ class PoolingParameter(Message):
     MKL2017: ClassVar[int]
     MKLDNN: ClassVar[int]
     pool: int
-    kernel_size: int
-    stride: int
-    pad: int
+    @property
+    def kernel_size(self) -> RepeatedScalarFieldContainer[int]: ...
+    @property
+    def stride(self) -> RepeatedScalarFieldContainer[int]: ...
+    @property
+    def pad(self) -> RepeatedScalarFieldContainer[int]: ...
     kernel_h: int
     kernel_w: int
     stride_h: int
@@ -1304,13 +1313,16 @@ class PoolingParameter(Message):
     global_pooling: bool
     round_mode: int
     ceil_mode: bool
+    kernel_depth: int
+    temporal_pad: int
+    temporal_stride: int
     def __init__(
         self,
         *,
         pool: int | str | None = ...,
-        kernel_size: int | None = ...,
-        stride: int | None = ...,
-        pad: int | None = ...,
+        kernel_size: Iterable[int] | None = ...,
+        stride: Iterable[int] | None = ...,
+        pad: Iterable[int] | None = ...,
         kernel_h: int | None = ...,
         kernel_w: int | None = ...,
         stride_h: int | None = ...,
@@ -1321,6 +1333,9 @@ class PoolingParameter(Message):
         global_pooling: bool | None = ...,
         round_mode: int | str | None = ...,
         ceil_mode: bool | None = ...,
+        kernel_depth: int | None = ...,
+        temporal_pad: int | None = ...,
+        temporal_stride: int | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> PoolingParameter: ...

@@ -15,8 +15,10 @@ _V2_TYPES = {
     "IM2COL": "Im2col", "LRN": "LRN", "MVN": "MVN", "RELU": "ReLU", "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH", "BN": "BN", "ELU": "ELU", "PRELU": "PReLU", "PSROI_POOLING": "PSROIPooling",
     "ROI_POOLING": "ROIPooling", "SMOOTH_L1_LOSS": "SmoothL1Loss",
+    "CONVOLUTION3D": "Convolution3D", "DECONVOLUTION3D": "Deconvolution3D", "POOLING3D": "Pooling3D",
 }  # fmt: skip
 _TRANSFORMED = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
+_OVER_TIME = ("kernel_depth", "temporal_pad", "temporal_stride")
 _SAME_IN_BOTH = ("name", "bottom", "top", "include", "exclude", "blobs", "loss_weight", "own_param")
 
 
@@ -35,6 +37,7 @@ def upgrade_net(net: schema.NetParameter, where: str, weights: bool = False) -> 
     net.ClearField("layers")
     _upgrade_batch_norm(net)
     _upgrade_holes(net, where)
+    _upgrade_volumes(net, where)
     if net.input and not (weights and _shapes_missing(net)):
         _upgrade_input(net, where)
     return net
@@ -110,6 +113,35 @@ def _upgrade_holes(net: schema.NetParameter, where: str) -> None:
         p.dilation.extend([p.hole_h or 1, p.hole_w or 1] if both else [p.hole])
         for field in ("hole", "hole_h", "hole_w"):
             p.ClearField(field)
+
+
+def _upgrade_volumes(net: schema.NetParameter, where: str) -> None:
+    """C3D's layers over time, rows and columns are Caffe's own with three sizes each; the bottoms are (N, C, time,
+    rows, columns) in both."""
+    for layer in net.layer:
+        p = layer.pooling_param if layer.type.startswith("Pooling") else layer.convolution_param
+        if layer.type not in ("Convolution3D", "Deconvolution3D", "Pooling3D"):
+            found = [field.name for field, _ in p.ListFields() if field.name in _OVER_TIME]
+            if found:
+                raise InputError(
+                    f"{where}: layer '{layer.name}' ({layer.type}): expected {found[0]} in C3D's Convolution3D, "
+                    "Deconvolution3D and Pooling3D only"
+                )
+            continue
+        layer.type = layer.type.removesuffix("3D")
+        for field, over_time, default in (
+            (p.kernel_size, "kernel_depth", 1),
+            (p.stride, "temporal_stride", 1),
+            (p.pad, "temporal_pad", 0),
+        ):
+            if len(field) > 1:
+                raise InputError(
+                    f"{where}: layer '{layer.name}': expected one size for rows and columns, found {field}"
+                )
+            size = field[0] if field else default
+            in_time = getattr(p, over_time) if p.HasField(over_time) else default
+            field[:] = [in_time, size, size]
+            p.ClearField(over_time)
 
 
 def _shapes_missing(net: schema.NetParameter) -> bool:

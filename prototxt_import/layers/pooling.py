@@ -2,11 +2,13 @@
 most ports get wrong, unless the prototxt has BVLC's `round_mode: FLOOR` or, as in many forks, `ceil_mode: false`.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cpm_kernels.window import Window
+from cpm_kernels.window import Sizes, Window
 from prototxt_import.im2col import taps
 
 from .layer import Layer, Shape, register
@@ -43,9 +45,9 @@ class Pooling(Layer):
         p = self.spec.pooling_param
         by_side = [name for name in ("kernel_h", "stride_h", "pad_h") if p.HasField(name)]
         self.require(self.axes == 2 or not by_side, "kernel_h, … for two axes only", f"{self.axes} axes")
-        kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else (p.kernel_size,) * self.axes
-        stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride,) * self.axes
-        pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad,) * self.axes
+        kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else self._sizes(p.kernel_size, "kernel_size", 0)
+        stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else self._sizes(p.stride, "stride", 1)
+        pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else self._sizes(p.pad, "pad", 0)
         window = Window(kernel, stride, pad, (1,) * self.axes, ceil=p.round_mode == p.CEIL and p.ceil_mode)
         self.require_window(window)
         self.require(
@@ -54,6 +56,12 @@ class Pooling(Layer):
             str(pad),
         )
         return window
+
+    def _sizes(self, given: Sequence[int], what: str, default: int) -> Sizes:
+        """One for each axis, or one for all of them."""
+        values = tuple(given) or (default,)
+        self.require(len(values) in (1, self.axes), f"1 or {self.axes} values of {what}", str(len(values)))
+        return values * self.axes if len(values) == 1 else values
 
     def _window_for(self, size: Shape) -> Window:
         ones = (1,) * self.axes

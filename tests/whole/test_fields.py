@@ -29,6 +29,11 @@ HARMLESS = {
     "BlobProto.raw_diff_type": "nobody asks a stored blob for its gradient",
     "ConvolutionParameter.engine": ENGINE,
     **{f"ConvolutionParameter.{name}": "upgraded to dilation" for name in ("hole", "hole_h", "hole_w")},
+    **{
+        f"{message}.{name}": "upgraded to kernel_size, pad and stride"
+        for message in ("ConvolutionParameter", "PoolingParameter")
+        for name in ("kernel_depth", "temporal_pad", "temporal_stride")
+    },
     "ConvolutionParameter.force_nd_im2col": "the same sums by another way",
     "CPMDataParameter.lbl_source": UNUSED,
     "CPMDataParameter.prefetch": UNUSED,

@@ -122,11 +122,11 @@ def _windows(window: Window) -> Iterator[list[_Deviation]]:
     if window.kernel != (kernel,) * 2 or window.stride != (stride,) * 2 or window.pad != (pad,) * 2:
         return
     pads = [p for p in dict.fromkeys((0, kernel // 2)) if p != pad and p < kernel]
-    yield [_Deviation(f"with padding {p}", f"has {pad}", {"pooling__pad": p, **_squared("pad")}) for p in pads]
+    yield [_Deviation(f"with padding {p}", f"has {pad}", {"pooling__pad": [p], **_squared("pad")}) for p in pads]
     kernels = [k for k in (kernel - 1, kernel + 1, kernel - 2, kernel + 2) if k > pad]
     fields = _squared("kernel")
     yield [
-        _Deviation(f"over {k}×{k}", f"over {kernel}×{kernel}", {"pooling__kernel_size": k, **fields}) for k in kernels
+        _Deviation(f"over {k}×{k}", f"over {kernel}×{kernel}", {"pooling__kernel_size": [k], **fields}) for k in kernels
     ]
 
 

@@ -21,7 +21,8 @@ Links = Sequence[tuple[LayerRun, Bottoms]]
 
 def _pooling(kernel: int, stride: int, method: str) -> "schema.LayerParameter":
     layer = schema.LayerParameter(type="Pooling", bottom=["bottom"], top=["top"])
-    layer.pooling_param.kernel_size, layer.pooling_param.stride = kernel, stride
+    layer.pooling_param.kernel_size.append(kernel)
+    layer.pooling_param.stride.append(stride)
     layer.pooling_param.pool = layer.pooling_param.PoolMethod.Value(method)
     return layer
 

@@ -52,8 +52,8 @@ def test_what_the_stages_see(cpm):
 def test_with_2x2_pooling_they_are_the_papers():
     net = cpm_deploy(CPM(stages=2))
     for spec in net.layer:
-        if spec.type == "Pooling" and spec.pooling_param.kernel_size == 3:
-            spec.pooling_param.kernel_size = 2
+        if spec.type == "Pooling" and spec.pooling_param.kernel_size == [3]:
+            spec.pooling_param.kernel_size[:] = [2]
     net = net_of(net)
     said = summary.paper_comparison(summary.summarize_stages(net, summary.summarize_layers(net)))
     assert said.count("as in the paper") == 3

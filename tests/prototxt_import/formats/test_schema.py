@@ -40,7 +40,7 @@ def test_forks_fields_join_caffes_messages():
     layer = 'layer { name: "pool" pooling_param { kernel_size: 3 ceil_mode: false engine: MKL2017 } }'
     text_format.Parse(layer, net)
     pooling = net.layer[0].pooling_param
-    assert (pooling.kernel_size, pooling.ceil_mode, schema.PoolingParameter().ceil_mode) == (3, False, True)
+    assert (pooling.kernel_size[0], pooling.ceil_mode, schema.PoolingParameter().ceil_mode) == (3, False, True)
     assert schema.NetParameter.FromString(net.SerializeToString()) == net
 
 

@@ -52,3 +52,31 @@ def test_forks_with_v1_layers_keep_their_parameters():
     bn, prelu = parse_net(text, "net").layer
     assert bn.bn_param.bn_mode == schema.BNParameter.INFERENCE and prelu.HasField("prelu_param")
     assert [bn.type, prelu.type] == ["BN", "PReLU"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "fields", "sizes"),
+    [
+        ("CONVOLUTION3D", "convolution_param", "kernel_size: 3 kernel_depth: 2 pad: 1 temporal_pad: 0",
+         ([2, 3, 3], [1, 1, 1], [0, 1, 1])),
+        ("DECONVOLUTION3D", "convolution_param", "kernel_size: 3 stride: 2 temporal_stride: 3",
+         ([1, 3, 3], [3, 2, 2], [0, 0, 0])),
+        ("POOLING3D", "pooling_param", "pool: AVE kernel_size: 2 kernel_depth: 1 stride: 2 temporal_stride: 1",
+         ([1, 2, 2], [1, 2, 2], [0, 0, 0])),
+    ],
+)  # fmt: skip
+def test_c3d_s_volumes_are_caffe_s_own(kind, field, fields, sizes):
+    (layer,) = parse_net(f"layers {{ name: 'c' type: {kind} {field} {{ {fields} }} }}", "net").layer
+    param = getattr(layer, field)
+    assert layer.type == kind[:-2].capitalize()
+    assert ([*param.kernel_size], [*param.stride], [*param.pad]) == sizes
+    assert "depth" not in str(layer) and "temporal" not in str(layer)
+
+
+def test_sizes_over_time_are_c3d_s_only():
+    text = "layer { name: 'c' type: 'Convolution' convolution_param { kernel_size: 3 kernel_depth: 3 } }"
+    with pytest.raises(InputError, match=r"net: layer 'c' \(Convolution\): expected kernel_depth in C3D's"):
+        parse_net(text, "net")
+    text = "layer { name: 'c' type: 'Pooling3D' pooling_param { kernel_size: [ 3, 2 ] } }"
+    with pytest.raises(InputError, match=r"layer 'c': expected one size for rows and columns, found \[3, 2\]"):
+        parse_net(text, "net")

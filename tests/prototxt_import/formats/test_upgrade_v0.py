@@ -48,7 +48,7 @@ def test_padding_goes_into_the_layers_above():
     )
     conv, pool = net.layer[1:]
     assert list(conv.bottom) == list(pool.bottom) == ["data"]
-    assert list(conv.convolution_param.pad) == [2] and pool.pooling_param.pad == 2
+    assert list(conv.convolution_param.pad) == [2] and list(pool.pooling_param.pad) == [2]
     assert pool.pooling_param.pool == pool.pooling_param.AVE and not net.layers
 
 

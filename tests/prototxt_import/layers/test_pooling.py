@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
@@ -90,3 +91,22 @@ def by_two_axes(x, more, engine):
     for axis in range(2, x.dim()):
         x = along(x, axis)
     return x
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+@pytest.mark.parametrize("pool", ["MAX", "AVE"])
+def test_a_size_for_each_axis(engine, pool):
+    x = torch.randn(1, 2, 5, 6, 7, generator=torch.Generator().manual_seed(1))
+    fields = "kernel_size: [ 1, 2, 3 ] stride: [ 1, 2, 2 ] pad: [ 0, 0, 1 ]"
+    net = single_layer("Pooling", {"x": x.shape}, f"pooling_param {{ pool: {pool} {fields} }}", engine)
+    pooled = F.max_pool3d if pool == "MAX" else F.avg_pool3d
+    expected = pooled(x, (1, 2, 3), (1, 2, 2), (0, 0, 1), ceil_mode=True)
+    torch.testing.assert_close(net({"x": x})["t"], expected, rtol=1e-5, atol=1e-6)
+    flat = f"pooling_param {{ pool: {pool} kernel_size: [ 3, 2 ] stride: [ 1, 3 ] pad: [ 1, 0 ] }}"
+    named = f"pooling_param {{ pool: {pool} kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 3 pad_h: 1 pad_w: 0 }}"
+    image = x[:, :, 0]
+    nets = [single_layer("Pooling", {"x": image.shape}, more, engine) for more in (flat, named)]
+    tops = [net({"x": image.contiguous()})["t"] for net in nets]
+    assert torch.equal(*tops)
+    with pytest.raises(InputError, match="expected 1 or 3 values of stride, found 2"):
+        single_layer("Pooling", {"x": x.shape}, "pooling_param { kernel_size: 1 stride: [ 1, 2 ] }", engine)
