@@ -2,6 +2,10 @@
 (Caffe: UpgradeV0Net, UpgradeV0PaddingLayers).
 """
 
+from typing import Any
+
+from google.protobuf import text_format
+
 from prototxt_import.files import InputError
 
 from . import schema
@@ -86,13 +90,13 @@ def upgrade_v0_net(net: schema.NetParameter, where: str) -> None:
 
 def _upgrade_fields(old: schema.V0LayerParameter, new: schema.LayerParameter, place: str) -> None:
     if old.type not in _FIELDS:
-        raise InputError(f'{place}: expected a V0 type such as "conv" or "pool", found \'{old.type}\'')
-    new.type, message, names = _FIELDS[old.type]
-    for field, value in old.ListFields():
-        if field.name not in _OF_EVERY_TYPE | names.keys():
-            raise InputError(f"{place}: expected no field '{field.name}' in a V0 layer of type '{old.type}', found it")
-        if field.name in names:
-            _set(getattr(new, message), names[field.name], value)
+        _keep_unknown(old, new, place)
+    else:
+        new.type, message, names = _FIELDS[old.type]
+        for field, value in _flat_fields(old):
+            if field not in names:
+                raise InputError(f"{place}: expected no field '{field}' in a V0 layer of type '{old.type}', found it")
+            _set(getattr(new, message), names[field], value)
     new.blobs.extend(old.blobs)
     if old.HasField("hdf5_output_param"):
         new.hdf5_output_param.CopyFrom(old.hdf5_output_param)
@@ -102,6 +106,22 @@ def _upgrade_fields(old: schema.V0LayerParameter, new: schema.LayerParameter, pl
             spec.lr_mult = old.blobs_lr[index]
         if index < len(old.weight_decay):
             spec.decay_mult = old.weight_decay[index]
+
+
+def _keep_unknown(old: schema.V0LayerParameter, new: schema.LayerParameter, place: str) -> None:
+    """A fork's layer keeps its type, for a class of the reader's own; its flat fields become fields of its own."""
+    if not old.type:
+        raise InputError(f'{place}: expected a V0 type such as "conv" or "pool", found none')
+    new.type = old.type
+    for field, value in _flat_fields(old):
+        alone = schema.V0LayerParameter()
+        _set(alone, field, value)
+        text = text_format.MessageToString(alone, as_one_line=True)
+        new.own_param.add(name=field, text=text.removeprefix(field).removeprefix(":").strip(), message="LayerParameter")
+
+
+def _flat_fields(old: schema.V0LayerParameter) -> list[tuple[str, Any]]:
+    return [(field.name, value) for field, value in old.ListFields() if field.name not in _OF_EVERY_TYPE]
 
 
 def _set(message: object, name: str, value: object) -> None:

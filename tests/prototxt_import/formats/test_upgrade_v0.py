@@ -3,7 +3,9 @@
 import pytest
 
 from prototxt_import.files import InputError
+from prototxt_import.formats.own_fields import values
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
 
 INPUT = 'input: "data" input_dim: 1 input_dim: 3 input_dim: 12 input_dim: 12\n'
 
@@ -67,7 +69,7 @@ def test_other_types():
 @pytest.mark.parametrize(
     ("layers", "found"),
     [
-        (v0("a", "konv", "data", "a"), "found 'konv'"),
+        (v0("a", "", "data", "a"), 'such as "conv" or "pool", found none'),
         (v0("a", "relu", "data", "a", "kernelsize: 3"), "no field 'kernelsize'"),
         (v0("p", "padding", "data", "p", "pad: 1") + v0("a", "relu", "p", "a"), "found 'p' below it"),
     ],
@@ -76,3 +78,17 @@ def test_what_v0_did_not_have_is_refused_by_name(layers, found):
     with pytest.raises(InputError, match=found) as refusal:
         parse_net(INPUT + layers, "net")
     assert "net: layer 'a'" in str(refusal.value)
+
+
+def test_a_fork_s_type_is_for_a_class_of_one_s_own():
+    more = "num_output: 2 kernelsize: 3 weight_filler { type: 'gaussian' std: 0.5 } blobs_lr: 1 blobs_lr: 2"
+    net = parse_net(INPUT + v0("a", "konv", "data", "a", more), "net")
+    layer = net.layer[1]
+    assert layer.type == "konv" and [spec.lr_mult for spec in layer.param] == [1, 2]
+    assert {field.name: values(field.text, "a") for field in layer.own_param} == {
+        "num_output": 2,
+        "kernelsize": 3,
+        "weight_filler": {"type": "gaussian", "std": 0.5},
+    }
+    with pytest.raises(InputError, match=r"layer 'a': expected a known type, found 'konv' \(a class of your own"):
+        Net(net)
