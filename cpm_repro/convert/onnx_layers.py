@@ -116,6 +116,11 @@ def same_value(e: LayerExport) -> list[str]:
     return e.bottoms * len(e.layer.spec.top)
 
 
+@exports("Gather")
+def same_values(e: LayerExport) -> list[str]:
+    return e.bottoms
+
+
 @exports("Silence")
 def no_value(e: LayerExport) -> list[str]:
     return []

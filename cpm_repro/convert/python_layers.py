@@ -243,6 +243,11 @@ def split(e: Lines) -> list[str]:
     return e.x * len(e.layer.spec.top)
 
 
+@writes("Gather")
+def gather(e: Lines) -> list[str]:
+    return e.x
+
+
 @writes("Silence")
 def silence(e: Lines) -> list[str]:
     return []

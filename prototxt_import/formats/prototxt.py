@@ -125,6 +125,8 @@ def _layer_at(text: str, line: int, column: int) -> str:
     for token in _TOKEN.finditer(text):
         if token[0] not in ("{", "<", "}", ">"):
             continue
+        if depth == 0 and token.start() >= offset:
+            return ""  # it stands between blocks
         if depth == 1:
             own.append(text[start : token.start()])
         depth = max(depth + (1 if token[0] in "{<" else -1), 0)

@@ -230,6 +230,18 @@ class ConcatParameter(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> ConcatParameter: ...
 
+class ContinuationIndicatorParameter(Message):
+    time_step: int
+    batch_size: int
+    def __init__(
+        self,
+        *,
+        time_step: int | None = ...,
+        batch_size: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> ContinuationIndicatorParameter: ...
+
 class ContrastiveLossParameter(Message):
     margin: float
     legacy_version: bool
@@ -439,6 +451,18 @@ class DetectionOutputParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> DetectionOutputParameter: ...
+
+class DownsampleParameter(Message):
+    top_height: int
+    top_width: int
+    def __init__(
+        self,
+        *,
+        top_height: int | None = ...,
+        top_width: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> DownsampleParameter: ...
 
 class DropoutParameter(Message):
     dropout_ratio: float
@@ -939,6 +963,10 @@ class LayerParameter(Message):
     @property
     def yolov3_detection_output_param(self) -> Yolov3DetectionOutputParameter: ...
     @property
+    def continuation_indicator_param(self) -> ContinuationIndicatorParameter: ...
+    @property
+    def downsample_param(self) -> DownsampleParameter: ...
+    @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
@@ -1027,6 +1055,8 @@ class LayerParameter(Message):
         flow_warp_param: FlowWarpParameter | Mapping[str, Any] | None = ...,
         reverse_param: ReverseParameter | Mapping[str, Any] | None = ...,
         yolov3_detection_output_param: Yolov3DetectionOutputParameter | Mapping[str, Any] | None = ...,
+        continuation_indicator_param: ContinuationIndicatorParameter | Mapping[str, Any] | None = ...,
+        downsample_param: DownsampleParameter | Mapping[str, Any] | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod

@@ -1,7 +1,8 @@
 """Layers whose tops come from outside: Input, Caffe's data layers, and CPMData, the original fork's.
 
 Here they only say the shapes, and how many random numbers Caffe's layer takes when it is set up; the caller of `Net`
-hands in the blobs, which `cpm_repro.samples.data_layers` makes. DummyData alone makes its blobs itself.
+hands in the blobs, which `cpm_repro.samples.data_layers` makes. DummyData and ContinuationIndicator make theirs
+themselves.
 """
 
 import torch
@@ -152,3 +153,27 @@ class DummyData(Layer):
         place = self._place
         assert isinstance(place, Tensor)
         return blob.to(place.device)
+
+
+@register("ContinuationIndicator")
+class ContinuationIndicator(Layer):
+    """What tells an LSTM that each batch has whole sequences: (T, N), 0 in the first row, 1 in all others."""
+
+    of_a_fork = True
+    bottoms = range(0, 1)
+    fill = Source.fill
+    indicator: Tensor
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.continuation_indicator_param
+        self.require(min(p.time_step, p.batch_size) > 0, "a time_step and a batch_size above 0", "0")
+        self.check_size("the top", (p.time_step, p.batch_size))
+        indicator = torch.ones(p.time_step, p.batch_size)
+        indicator[0] = 0
+        self.register_buffer("indicator", indicator, persistent=False)
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [tuple(self.indicator.shape)]
+
+    def forward(self) -> Tensor:
+        return self.indicator.clone()

@@ -1,4 +1,6 @@
-"""FlowNet's and DispNet's own layers: correlation of two images' features, warping by a flow, the length of vectors."""
+"""FlowNet's, DispNet's and LiteFlowNet's own layers: correlation of two images' features, warping by a flow or to
+coordinates, images made smaller, the length of vectors.
+"""
 
 import torch
 from torch import Tensor
@@ -129,3 +131,97 @@ class ChannelNorm(Layer):
     def forward(self, x: Tensor) -> Tensor:
         lengths: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
         return lengths
+
+
+@register("Grid")
+class Grid(Layer):
+    """The place of each pixel of the bottom's maps, x and y: (N, 2, H, W)."""
+
+    of_a_fork = True
+    image_by_image = True
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        shape = bottom_shapes[0]
+        return [(shape[0], 2, *shape[2:])]
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = (torch.arange(n, device=x.device, dtype=x.dtype) for n in x.shape[2:])
+        y, x_of_pixels = torch.meshgrid(rows, columns, indexing="ij")
+        return torch.stack([x_of_pixels, y]).repeat(x.shape[0], 1, 1, 1)
+
+
+@register("Warp")
+class Warp(Layer):
+    """An image (N, C, H, W) at the places (N, 2, H', W'), x and y in pixels, bilinear; pixels beyond it are 0."""
+
+    of_a_fork = True
+    bottoms = range(2, 3)
+    image_by_image = True
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        image, places = bottom_shapes
+        fits = len(image) == len(places) == 4 and places[:2] == (image[0], 2)
+        self.require(fits, f"places of the shape ({image[0]}, 2, H, W) for an N x C x H x W image", str(places))
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        image, places = bottom_shapes
+        return [(*image[:2], *places[2:])]
+
+    def forward(self, image: Tensor, places: Tensor) -> Tensor:
+        height, width = image.shape[2:]
+        flat, x, y = image.flatten(2), places[:, :1], places[:, 1:]
+        left, top = x.detach().floor(), y.detach().floor()
+
+        def at(row: Tensor, column: Tensor) -> Tensor:
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            pixel = torch.where(inside, row * width + column, 0).long().flatten(2).expand(-1, image.shape[1], -1)
+            values = flat.gather(2, pixel).reshape(*image.shape[:2], *places.shape[2:])
+            return torch.where(inside, values, 0)
+
+        alpha, beta = x - left, y - top
+        upper = at(top, left) * (1 - alpha) + at(top, left + 1) * alpha
+        lower = at(top + 1, left) * (1 - alpha) + at(top + 1, left + 1) * alpha
+        return upper * (1 - beta) + lower * beta
+
+
+@register("Downsample")
+class Downsample(Layer):
+    """Smaller images, of the size of the second bottom or `top_height` and `top_width`. The corners stay where they
+    are; each value is the mean of what is nearer than a new pixel's width, the nearer the heavier. What is no number
+    (NaN) counts only where it has more than half of the others' weight. Nothing goes back."""
+
+    of_a_fork = True
+    bottoms = range(1, 3)
+    image_by_image = True
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, shape = self.spec.downsample_param, bottom_shapes[0]
+        self.require(all(len(s) == 4 for s in bottom_shapes), "N x C x H x W bottoms", str(bottom_shapes))
+        self.size = bottom_shapes[1][2:] if len(bottom_shapes) == 2 else (p.top_height, p.top_width)
+        fits = all(new == old or 1 < new < old for new, old in zip(self.size, shape[2:], strict=True))
+        self.require(fits, f"a size above 1 and up to the bottom's, {shape[2:]}", str(self.size))
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [(*bottom_shapes[0][:2], *self.size)]
+
+    def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
+        values = x.detach()
+        known = ~values.isnan()
+        counted, unknown = self._sums(known.to(x.dtype)), self._sums((~known).to(x.dtype))
+        mean = self._sums(torch.where(known, values, 0)) / counted
+        return torch.where(unknown / counted > 0.5, torch.nan, mean)
+
+    def _sums(self, values: Tensor) -> Tensor:
+        """Weighted, along rows and columns."""
+        down, across = (self._weights(new, old, values) for new, old in zip(self.size, values.shape[2:], strict=True))
+        return down @ values @ across.T
+
+    def _weights(self, new: int, old: int, values: Tensor) -> Tensor:
+        """(new, old)."""
+        scale = (old - 1) / (new - 1) if new > 1 else 1.0
+        centres = torch.arange(new, device=values.device, dtype=values.dtype)[:, None] * scale
+        places = torch.arange(old, device=values.device, dtype=values.dtype)
+        return (1 - (places - centres).abs() / scale).clamp(min=0)

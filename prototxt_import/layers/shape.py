@@ -101,6 +101,30 @@ class Split(Layer):
         return self.ops.split(x, len(self.top_names))
 
 
+@register("Gather")
+class Gather(Layer):
+    """Each bottom as it is: the fork joins those of all its processes here, and there is one."""
+
+    of_a_fork = True
+    bottoms = tops = ANY
+    image_by_image = True
+    keeps_channels = True
+    receptive_window = POINT
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        count = len(bottom_shapes)
+        self.require(len(self.spec.top) == count, f"as many tops as bottoms, {count}", str(len(self.spec.top)))
+
+    def seen_by(self, top: int) -> list[str]:
+        return [self.spec.bottom[top]]
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return bottom_shapes
+
+    def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.ops.split(x, 1)[0] for x in bottoms)
+
+
 @register("Silence")
 class Silence(Layer):
     """Takes blobs that nobody else takes, and makes none."""

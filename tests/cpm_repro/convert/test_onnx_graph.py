@@ -27,6 +27,7 @@ NO_EXPORT = {
     *("DummyData", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
     *("SigmoidCrossEntropyLoss", "MultinomialLogisticLoss", "InfogainLoss"),
     *("SmoothL1Loss", "Proposal", "Yolov3DetectionOutput", "Correlation", "Correlation1D", "FlowWarp"),
+    *("Grid", "Warp", "Downsample", "ContinuationIndicator"),
 }
 FORKS = {
     "Swish": ((2, 3, 4, 5), "swish_param { beta: 1.5 }"),

@@ -122,3 +122,6 @@ def test_an_error_names_the_layer():
     )
     with pytest.raises(InputError, match=r"net:6:36: layer 'c' \(Convolution\): .*integer"):
         parse_net(text, "net")
+    between = 'quantize: true\nlayer { name: "c" type: "Convolution" }'
+    with pytest.raises(InputError, match=r"net:1:1: NetParameter has no field named 'quantize', which TI's Caffe has"):
+        parse_net(between, "net")

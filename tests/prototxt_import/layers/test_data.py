@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from cpm_kernels.exact.random import CaffeRandom
+from prototxt_import.deployment import Variant
 from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
@@ -69,3 +70,19 @@ def test_draws_at_set_up(layer: str, count: int) -> None:
 @pytest.mark.parametrize("name, seed", [("dummy", 505), ("dummy_legacy", 506)])
 def test_the_originals_passes(golden2: Path, name: str, seed: int) -> None:
     assert_golden_passes(golden2 / f"data/{name}.prototxt", "TRAIN", seed)
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_a_continuation_indicator_stays_where_inputs_take_the_data_layers_place(engine: str) -> None:
+    text = """
+    layer { name: "data" type: "Data" top: "data" top: "label" }
+    layer { name: "i" type: "ContinuationIndicator" top: "i"
+            continuation_indicator_param { time_step: 3 batch_size: 2 } }
+    layer { name: "lstm" type: "LSTM" bottom: "data" bottom: "i" top: "lstm" recurrent_param { num_output: 4 } }
+    layer { name: "loss" type: "CtcLoss" bottom: "lstm" bottom: "label" top: "loss" }
+    """
+    net = Net(Variant(input_shapes={"data": (3, 2, 5)}).of(text, "net"), "TEST", engine=engine)
+    blobs = net({"data": torch.zeros(3, 2, 5)})
+    assert blobs["i"].tolist() == [[0, 0], [1, 1], [1, 1]] and blobs["lstm"].shape == (3, 2, 4)
+    with pytest.raises(InputError, match="a time_step and a batch_size above 0"):
+        Net(parse_net('layer { name: "i" type: "ContinuationIndicator" top: "i" }', "net"), "TEST")

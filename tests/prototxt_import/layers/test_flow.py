@@ -100,3 +100,64 @@ def test_lengths_of_vectors(engine):
 def test_what_cannot_be_is_named(more, said):
     with pytest.raises(InputError, match=said):
         single_layer("Correlation", {"a": (1, 2, 6, 9), "b": (1, 2, 6, 9)}, f"correlation_param {{ {more} }}")
+
+
+@ENGINES
+def test_grid_and_warp_against_plain_loops(engine):
+    net = single_layer("Grid", {"x": (2, 3, 4, 5)}, "", engine)
+    grid = net({"x": torch.full((2, 3, 4, 5), 7.0)})["t"].numpy()
+    assert net.blob_shapes["t"] == grid.shape == (2, 2, 4, 5)
+    assert all(grid[n, 0, i, j] == j and grid[n, 1, i, j] == i for n, i, j in np.ndindex(2, 4, 5))
+    image, places = random.standard_normal((2, 3, 6, 7)).astype(np.float32), random.uniform(-2, 8, (2, 2, 4, 5))
+    places[0, :, 0, 0], places[1, :, 0, 0] = (6, 5), (3, 2)
+    net = single_layer("Warp", {"i": image.shape, "p": places.shape}, "", engine)
+    x, p = torch.from_numpy(image).requires_grad_(), torch.from_numpy(places.astype(np.float32)).requires_grad_()
+    y = net({"i": x, "p": p})["t"]
+    padded, wanted = np.pad(image, ((0, 0), (0, 0), (4, 4), (4, 4))), np.zeros(net.blob_shapes["t"])
+    by_place, back = np.zeros_like(places), np.zeros_like(padded)
+    for n, i, j in np.ndindex(2, 4, 5):
+        u, v = places.astype(np.float32)[n, :, i, j] + 4.0
+        left, top = math.floor(u), math.floor(v)
+        a, b = u - left, v - top
+        four = padded[n, :, top : top + 2, left : left + 2]
+        share = np.outer([1 - b, b], [1 - a, a])
+        wanted[n, :, i, j] = (four * share).sum((1, 2))
+        by_place[n, 0, i, j] = (four * [[b - 1, 1 - b], [-b, b]]).sum()
+        by_place[n, 1, i, j] = (four * [[a - 1, -a], [1 - a, a]]).sum()
+        back[n, :, top : top + 2, left : left + 2] += share
+    np.testing.assert_allclose(y.detach(), wanted, rtol=1e-5, atol=1e-5)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad, back[:, :, 4:-4, 4:-4], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(p.grad, by_place, rtol=1e-4, atol=1e-4)
+
+
+@ENGINES
+@pytest.mark.parametrize("by", ["size", "bottom"])
+def test_downsample_against_plain_loops(engine, by):
+    x = random.standard_normal((2, 2, 9, 7)).astype(np.float32)
+    x[0, 0, :2, :2], x[1, 1, 4, 3] = np.nan, np.nan
+    more = "downsample_param { top_height: 4 top_width: 3 }" if by == "size" else ""
+    bottoms = {"x": x.shape} if by == "size" else {"x": x.shape, "like": (1, 5, 4, 3)}
+    net = single_layer("Downsample", bottoms, more, engine)
+    blobs = {name: torch.zeros(shape) for name, shape in bottoms.items()} | {"x": torch.from_numpy(x).requires_grad_()}
+    y = net(blobs)["t"]
+    assert not y.requires_grad
+    wanted = np.zeros((2, 2, 4, 3))
+    for n, c, i, j in np.ndindex(2, 2, 4, 3):
+        middle, total, weight, lost = (i * 8 / 3, j * 6 / 2), 0.0, 0.0, 0.0
+        for row, column in np.ndindex(9, 7):
+            near = max(0, 1 - abs(row - middle[0]) * 3 / 8) * max(0, 1 - abs(column - middle[1]) * 2 / 6)
+            if np.isnan(x[n, c, row, column]):
+                lost += near
+            else:
+                total, weight = total + near * x[n, c, row, column], weight + near
+        wanted[n, c, i, j] = np.nan if lost / weight > 0.5 else total / weight
+    assert np.isnan(wanted).any() and not np.isnan(wanted[1]).any()
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_sizes_that_do_not_fit_are_refused_by_name():
+    with pytest.raises(InputError, match=r"a size above 1 and up to the bottom's, \(4, 4\), found \(5, 4\)"):
+        single_layer("Downsample", {"x": (1, 2, 4, 4), "like": (1, 2, 5, 4)})
+    with pytest.raises(InputError, match=r"places of the shape \(1, 2, H, W\)"):
+        single_layer("Warp", {"i": (1, 2, 4, 4), "p": (1, 3, 4, 4)})

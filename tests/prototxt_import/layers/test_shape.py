@@ -73,3 +73,15 @@ def test_eltwise_of_one_bottom_multiplies_it(engine):
     for operation in ("MAX", "PROD"):
         net = single_layer("Eltwise", {"x": (2, 3, 4, 5)}, f"eltwise_param {{ operation: {operation} }}", engine)
         assert torch.equal(net({"x": x})["t"], x)
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_gather_of_one_process_is_each_bottom(engine):
+    net = single_layer("Gather", {"a": (2, 3), "b": (4,)}, "", engine, ("c", "d"))
+    a, b = torch.randn(2, 3, requires_grad=True), torch.randn(4)
+    tops = net({"a": a, "b": b})
+    assert torch.equal(tops["c"], a) and torch.equal(tops["d"], b)
+    (tops["c"] * 3).sum().backward()
+    assert torch.equal(a.grad, torch.full((2, 3), 3.0))
+    with pytest.raises(InputError, match="as many tops as bottoms, 2, found 1"):
+        single_layer("Gather", {"a": (2, 3), "b": (4,)}, "", engine)
