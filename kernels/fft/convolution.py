@@ -14,7 +14,7 @@ import numpy as np
 from cpm_kernels.exact.gemm import best_version
 from cpm_kernels.host import LINE, available_cores, checked, empty, from_cache_line, library
 
-from .plan import FftPlan, blocks
+from .plan import CELL_BYTES, FftPlan, blocks
 
 FLOAT = 4  # bytes
 
@@ -55,15 +55,21 @@ def transform_weights(
 
     With `turned` the plan is another's `input_gradient()` and the weight that other's.
     """
-    outer, inner = (plan.channels, plan.outputs) if turned else (plan.outputs, plan.channels)
-    weight = checked(weight, np.float32, (outer, inner, *plan.window.kernel), "weight")
-    steps = [stride // FLOAT for stride in weight.strides[:2]]
+    weight, steps = _taps(weight, plan, turned)
     spectra = _aligned(plan.weight_bytes // FLOAT)
     library().cpm_fft_transform_weights(
-        weight.ctypes.data, *(reversed(steps) if turned else steps), int(turned), ctypes.byref(_sizes(plan)),
+        weight.ctypes.data, *steps, int(turned), ctypes.byref(_sizes(plan)),
         threads or available_cores(), best_version(), spectra.ctypes.data,
     )  # fmt: skip
     return spectra
+
+
+def _taps(weight: np.ndarray, plan: FftPlan, turned: bool) -> tuple[np.ndarray, list[int]]:
+    """The checked weight, and floats from one of the plan's outputs to the next, from one of its channels."""
+    outer, inner = (plan.channels, plan.outputs) if turned else (plan.outputs, plan.channels)
+    weight = checked(weight, np.float32, (outer, inner, *plan.window.kernel), "weight")
+    steps = [stride // FLOAT for stride in weight.strides[:2]]
+    return weight, steps[::-1] if turned else steps
 
 
 def convolve(
@@ -80,14 +86,8 @@ def convolve(
 
     Returns (N, H', W', C_out), which is `out` if given; x and out may be channels of a wider array.
     """
-    x, x_pixel = _image(x, (plan.images, *plan.size, plan.channels), "x")
-    bias = None if bias is None else checked(bias, np.float32, (plan.outputs,), "bias")
     spectra = checked(spectra, np.float32, (plan.weight_bytes // FLOAT,), "spectra")
-    shape = (plan.images, *plan.out_size, plan.outputs)
-    out = empty(shape) if out is None else out
-    pixel = _pixel_step(out, shape)
-    if pixel is None:
-        raise ValueError(f"out must be float32 of shape {shape} with its pixels one after the other")
+    x, x_pixel, bias, out, pixel = _operands(x, bias, plan, out)
     library().cpm_fft_convolve(
         x.ctypes.data, spectra.ctypes.data, None if bias is None else bias.ctypes.data,
         ctypes.byref(_sizes(plan, x_pixel, pixel)), int(relu), threads or available_cores(),
@@ -95,6 +95,54 @@ def convolve(
         _workspace.floats(plan.chunk_bytes(plan.widest) // FLOAT).ctypes.data, out.ctypes.data,
     )  # fmt: skip
     return out
+
+
+def convolve_once(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    plan: FftPlan,
+    turned: bool = False,
+    relu: bool = False,
+    out: np.ndarray | None = None,
+    threads: int | None = None,
+    version: int | None = None,
+) -> np.ndarray:
+    """`convolve` with the spectra that `transform_weights` gives, bit for bit, for a weight that is used once."""
+    threads = threads or available_cores()
+    if not in_blocks(plan, threads):
+        spectra = transform_weights(weight, plan, turned, threads)
+        return convolve(x, spectra, bias, plan, relu, out, threads, version)
+    weight, steps = _taps(weight, plan, turned)
+    x, x_pixel, bias, out, pixel = _operands(x, bias, plan, out)
+    of_block = plan.bins * (plan.channels + 1 + plan.tiles + 1) * CELL_BYTES
+    workspace = plan.chunk_bytes(blocks(plan.channels)) + threads * of_block
+    library().cpm_fft_convolve_once(
+        x.ctypes.data, weight.ctypes.data, *steps, int(turned), None if bias is None else bias.ctypes.data,
+        ctypes.byref(_sizes(plan, x_pixel, pixel)), int(relu), threads,
+        best_version() if version is None else version,
+        _workspace.floats(workspace // FLOAT).ctypes.data, out.ctypes.data,
+    )  # fmt: skip
+    return out
+
+
+def in_blocks(plan: FftPlan, threads: int) -> bool:
+    """Whether weights that are used once go through the cache a block of outputs at a time: each thread needs one."""
+    return plan.in_blocks and blocks(plan.outputs) >= threads
+
+
+def _operands(
+    x: np.ndarray, bias: np.ndarray | None, plan: FftPlan, out: np.ndarray | None
+) -> tuple[np.ndarray, int, np.ndarray | None, np.ndarray, int]:
+    """x and bias, checked, and where the result goes; after x and it, floats from pixel to pixel."""
+    x, x_pixel = _image(x, (plan.images, *plan.size, plan.channels), "x")
+    bias = None if bias is None else checked(bias, np.float32, (plan.outputs,), "bias")
+    shape = (plan.images, *plan.out_size, plan.outputs)
+    out = empty(shape) if out is None else out
+    pixel = _pixel_step(out, shape)
+    if pixel is None:
+        raise ValueError(f"out must be float32 of shape {shape} with its pixels one after the other")
+    return x, x_pixel, bias, out, pixel
 
 
 def weight_gradient(
@@ -105,11 +153,15 @@ def weight_gradient(
     x, x_pixel = _image(x, (plan.images, *plan.size, plan.channels), "x")
     dy, dy_pixel = _image(dy, (plan.images, *plan.out_size, plan.outputs), "dy")
     gradient = empty((plan.outputs, plan.channels, *plan.window.kernel))
+    threads = threads or available_cores()
     tiles = plan.chunk_bytes(blocks(plan.channels)) + plan.chunk_bytes(blocks(plan.outputs))
-    library().cpm_fft_weight_gradient(
-        x.ctypes.data, dy.ctypes.data, ctypes.byref(_sizes(plan, x_pixel, dy_pixel)), threads or available_cores(),
+    once = in_blocks(plan, threads)
+    weights = threads * plan.bins * (plan.channels + 1) * CELL_BYTES if once else plan.weight_bytes
+    compute = library().cpm_fft_weight_gradient_once if once else library().cpm_fft_weight_gradient
+    compute(
+        x.ctypes.data, dy.ctypes.data, ctypes.byref(_sizes(plan, x_pixel, dy_pixel)), threads,
         best_version() if version is None else version,
-        _workspace.floats((tiles + plan.weight_bytes) // FLOAT).ctypes.data, gradient.ctypes.data,
+        _workspace.floats((tiles + weights) // FLOAT).ctypes.data, gradient.ctypes.data,
     )  # fmt: skip
     return gradient
 

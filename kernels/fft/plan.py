@@ -81,6 +81,12 @@ class FftPlan(PlainConvolution):
         """Blocks of the input's or the output's channels, whichever has more."""
         return max(blocks(self.channels), blocks(self.outputs))
 
+    @property
+    def in_blocks(self) -> bool:
+        """Whether spectra of weights that are used once are best made for a block of outputs at a time, and not kept:
+        each block looks through the input's spectra, which must be in memory and about as small as the cache."""
+        return self.tiles <= self.chunk and self.chunk_bytes(blocks(self.channels)) <= 2 * CACHE
+
     def input_gradient(self) -> "FftPlan":
         """The plan of `turned`."""
         return _with_chunks(self.turned())
@@ -94,8 +100,8 @@ def blocks(channels: int) -> int:
 def fft_plan(convolution: PlainConvolution, training: bool = False) -> FftPlan | None:
     """The cheapest plan for it, or None where a direct one should be faster (or has no output).
 
-    The choice goes by `PLANNED_IMAGES`, so that an image's bits are the same in any batch. When `training`, weights'
-    spectra are made anew for every pass instead of kept.
+    The choice goes by `PLANNED_IMAGES` or fewer, so that inference has an image's bits in any batch. When `training`,
+    weights' spectra are made anew for every pass instead of kept.
     """
     plans = plans_of(planned(convolution, training))
     best = min(plans, key=lambda plan: cost(plan, training), default=None)
@@ -106,7 +112,7 @@ def fft_plan(convolution: PlainConvolution, training: bool = False) -> FftPlan |
 
 def planned(convolution: PlainConvolution, training: bool) -> PlainConvolution:
     """The convolution with the number of images by which its plan is chosen."""
-    return replace(convolution, images=PLANNED_IMAGES[training])
+    return replace(convolution, images=min(convolution.images, PLANNED_IMAGES[training]))
 
 
 def for_images(plan: FftPlan, images: int) -> FftPlan:
@@ -134,14 +140,17 @@ def cost(plan: FftPlan, training: bool = False) -> float:
     products = plan.tiles * plan.bins * max(plan.channels, 8) * blocks(plan.outputs) * BLOCK * 8
     weights = plan.weight_bytes * KEEPING
     if training:
-        weights = plan.channels * blocks(plan.outputs) * points * TRANSFORM + 3 * plan.weight_bytes * MEMORY
-    return plan.tiles * lanes * points * TRANSFORM + products * MULTIPLY / 0.9 + _traffic(plan) * MEMORY + weights
+        written = 0 if plan.in_blocks else 3 * plan.weight_bytes
+        weights = plan.channels * blocks(plan.outputs) * points * TRANSFORM + written * MEMORY
+    traffic = _traffic(plan, read=not (training and plan.in_blocks)) * MEMORY
+    return plan.tiles * lanes * points * TRANSFORM + products * MULTIPLY / 0.9 + traffic + weights
 
 
-def _traffic(plan: FftPlan) -> int:
-    """Bytes between cache and memory: the output, the weights for every chunk, and spectra of a chunk too large for
-    the cache, which are written, read, written and read again (and what is written is read before)."""
-    weights = plan.weight_bytes * (1 if plan.weight_bytes < CACHE else math.ceil(plan.tiles / plan.chunk))
+def _traffic(plan: FftPlan, read: bool) -> int:
+    """Bytes between cache and memory: the output, the weights for every chunk if they are `read` from there, and
+    spectra of a chunk too large for the cache, which are written, read, written and read again (and what is written is
+    read before)."""
+    weights = plan.weight_bytes * (1 if plan.weight_bytes < CACHE else math.ceil(plan.tiles / plan.chunk)) * read
     output = 8 * plan.images * math.prod(plan.out_size) * plan.outputs
     spectra = plan.tiles * plan.bins * plan.widest * CELL_BYTES
     return output + weights + (5 * spectra if plan.chunk_bytes(plan.widest) > CACHE else 0)

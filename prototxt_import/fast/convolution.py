@@ -117,8 +117,10 @@ class Convolutions:
         rectified: bool = False,
     ) -> Tensor:
         """The convolution by that plan, or with None by torch's own kernels; without gradient."""
+        if trained:
+            self.kept_spectra.pop(weight, None)
         if plan is not None:
-            return self._by_fft(x, self._spectra(weight, plan, trained), bias, plan, rectified)
+            return self._by_fft(x, weight, bias, plan, relu=rectified, once=trained)
         y = product.convolution(x, weight, bias).contiguous(memory_format=_order(x))
         return y.relu_() if rectified else y
 
@@ -132,25 +134,35 @@ class Convolutions:
         fft = _by(plan)
         if wanted[0]:
             turned = plan.input_gradient()
-            dx = self._by_fft(dy, fft.transform_weights(weight, turned, turned=True), None, turned)
+            dx = self._by_fft(dy, weight, None, turned, once=True, turned=True)
         if wanted[1]:
             with products.precision(x, tf32=False):
                 dweight = fft.weight_gradient(x, dy, plan)
         return dx, dweight, dy.sum((0, 2, 3)) if wanted[2] else None
 
-    def _by_fft(self, x: Tensor, spectra: Any, bias: Tensor | None, plan: Plan, relu: bool = False) -> Tensor:
-        """x (N, C, H, W) with the weight of these spectra, plus bias, then ReLU if asked."""
+    def _by_fft(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        plan: Plan,
+        relu: bool = False,
+        once: bool = False,
+        turned: bool = False,
+    ) -> Tensor:
+        """x (N, C, H, W) with the weight, plus bias, then ReLU if asked. `once`: no spectra are kept; `turned`: for the
+        gradient by the input, `plan` being that one's."""
         if isinstance(plan, FftPlan):
-            return cpu_fft.convolve(x, spectra, bias, plan, self.memory, relu)
+            if once:
+                return cpu_fft.convolve_once(x, weight, bias, plan, self.memory, relu, turned)
+            return cpu_fft.convolve(x, self._spectra(weight, plan), bias, plan, self.memory, relu)
+        spectra = cuda_fft.transform_weights(weight, plan, turned) if once else self._spectra(weight, plan)
         with products.precision(x, tf32=False):
             return cuda_fft.convolve(x, spectra, bias, plan, relu)
 
-    def _spectra(self, weight: Tensor, plan: Plan, trained: bool) -> Any:
+    def _spectra(self, weight: Tensor, plan: Plan) -> Any:
         """The weight's spectra, kept ones if there are any of this state of the weight."""
         fft = _by(plan)
-        if trained:
-            self.kept_spectra.pop(weight, None)
-            return fft.transform_weights(weight, plan)
         state = (weight.data_ptr(), None if weight.is_inference() else weight._version, plan.tile)
         kept = self.kept_spectra.get(weight)
         if kept is None or kept[0] != state:

@@ -30,6 +30,17 @@ def convolve(
     return channels_last_tensor(out)
 
 
+def convolve_once(
+    x: Tensor, weight: Tensor, bias: Tensor | None, plan: FftPlan, memory: Recycled, relu: bool, turned: bool
+) -> Tensor:
+    """`convolve` with `transform_weights` of the weight, which is used only once."""
+    biases = None if bias is None else array(bias)
+    out = memory.empty((plan.images, *plan.out_size, plan.outputs))
+    operands = channels_last_array(x), array(weight), biases
+    convolution.convolve_once(*operands, plan, turned, relu, out, torch.get_num_threads())
+    return channels_last_tensor(out)
+
+
 def weight_gradient(x: Tensor, dy: Tensor, plan: FftPlan) -> Tensor:
     """The gradient by the weight, of the weight's shape, from x (N, C, H, W) and the output's gradient."""
     images = channels_last_array(x), channels_last_array(dy)

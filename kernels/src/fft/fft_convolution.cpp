@@ -111,6 +111,57 @@ static Phase weight_product_phase(const FftConvolution& v, const FftKernels& ker
     }};
 }
 
+// Where the weights' taps (outputs, channels, taps) lie; `turned` takes them in reverse, which makes the convolution the
+// gradient by its input.
+struct Taps {
+    const float* weight;
+    Index output_step, channel_step;
+    bool turned;
+};
+
+// The spectrum of a block's taps for one channel, bins `bin` floats apart.
+static void transform_taps(const FftConvolution& v, const FftKernels& kernels, const Taps& from, int block, int channel,
+                           float* spectrum, Index bin) {
+    const int taps = v.taps(), count = block_channels(v.outputs, block);
+    std::vector<float> image((size_t)taps * BLOCK);
+    for (int lane = 0; lane < count; lane++) {
+        const float* lane_taps = from.weight + (block * BLOCK + lane) * from.output_step + channel * from.channel_step;
+        for (int tap = 0; tap < taps; tap++) image[(from.turned ? taps - 1 - tap : tap) * BLOCK + lane] = lane_taps[tap];
+    }
+    kernels.forward({image.data(), v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK},
+                    {spectrum, bin, true});
+}
+
+// gradient's taps of a block and one channel, from their spectrum.
+static void gradient_of_taps(const FftConvolution& v, const FftKernels& kernels, const float* spectrum, Index bin,
+                             int block, int channel, float* gradient) {
+    const int taps = v.taps(), count = block_channels(v.outputs, block);
+    std::vector<float> image((size_t)taps * BLOCK);
+    kernels.inverse({spectrum, bin, false},
+                    {image.data(), v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK},
+                    {transforms_scale(v), nullptr, false});
+    float* to = gradient + ((Index)block * BLOCK * v.channels + channel) * taps;
+    for (int lane = 0; lane < count; lane++)
+        for (int tap = 0; tap < taps; tap++) to[(Index)lane * v.channels * taps + tap] = image[tap * BLOCK + lane];
+}
+
+// Parts of a workspace, one for each of the threads: a task borrows one while it runs.
+struct Slots {
+    float* memory;
+    Index size;
+    std::vector<std::atomic_flag> taken;
+
+    Slots(float* memory, Index size, int threads) : memory(memory), size(size), taken(threads) {}
+
+    template <class Work>
+    void borrow(const Work& work) {
+        size_t slot = 0;
+        while (taken[slot].test_and_set(std::memory_order_acquire)) slot = (slot + 1) % taken.size();
+        work(memory + slot * size);
+        taken[slot].clear(std::memory_order_release);
+    }
+};
+
 extern "C" {
 
 // spectra from weight (outputs, channels, taps), whose first two axes are the given steps apart; `turned` takes the
@@ -119,16 +170,10 @@ void cpm_fft_transform_weights(const float* weight, Index output_step, Index cha
                                const FftConvolution* sizes, int threads, int version, float* spectra) {
     const FftConvolution& v = *sizes;
     const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
+    const Taps taps = {weight, output_step, channel_step, turned != 0};
     run_phases(threads, {{(Index)v.blocks(v.outputs) * v.channels, [&](Index i) {
-        const int block = (int)(i / v.channels), channel = (int)(i % v.channels);
-        const int taps = v.taps(), count = block_channels(v.outputs, block);
-        std::vector<float> image((size_t)taps * BLOCK);
-        for (int lane = 0; lane < count; lane++) {
-            const float* from = weight + (block * BLOCK + lane) * output_step + channel * channel_step;
-            for (int tap = 0; tap < taps; tap++) image[(turned ? taps - 1 - tap : tap) * BLOCK + lane] = from[tap];
-        }
-        kernels.forward({image.data(), v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK},
-                        {spectra + i * CELL, v.weight_bin(), true});
+        transform_taps(v, kernels, taps, (int)(i / v.channels), (int)(i % v.channels), spectra + i * CELL,
+                       v.weight_bin());
     }}});
 }
 
@@ -162,16 +207,63 @@ void cpm_fft_weight_gradient(const float* x, const float* dy, const FftConvoluti
         phases.push_back(weight_product_phase(v, kernels, first, workspace, dy_spectra, products));
     }
     phases.push_back({(Index)v.blocks(v.outputs) * v.channels, [&](Index i) {
-        const int block = (int)(i / v.channels), taps = v.taps(), count = block_channels(v.outputs, block);
-        std::vector<float> image((size_t)taps * BLOCK);
-        kernels.inverse({products + i * CELL, v.weight_bin(), false},
-                        {image.data(), v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK},
-                        {transforms_scale(v), nullptr, false});
-        float* to = gradient + ((Index)block * BLOCK * v.channels + i % v.channels) * taps;
-        for (int lane = 0; lane < count; lane++)
-            for (int tap = 0; tap < taps; tap++)
-                to[(Index)lane * v.channels * taps + tap] = image[tap * BLOCK + lane];
+        gradient_of_taps(v, kernels, products + i * CELL, v.weight_bin(), (int)(i / v.channels), (int)(i % v.channels),
+                         gradient);
     }});
     run_phases(threads, phases);
+}
+
+// cpm_fft_transform_weights and cpm_fft_convolve in one, for weights that are used once and tiles of a single chunk: a
+// block's weights are transformed, multiplied with and forgotten, while they are in a core's cache. The same bits.
+// workspace: x's spectra, then for each thread a block's of the weights and of y.
+void cpm_fft_convolve_once(const float* x, const float* weight, Index output_step, Index channel_step, int turned,
+                           const float* bias, const FftConvolution* sizes, int relu, int threads, int version,
+                           float* workspace, float* y) {
+    const FftConvolution& v = *sizes;
+    const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
+    const Taps taps = {weight, output_step, channel_step, turned != 0};
+    const int row = v.blocks(v.channels), tiles = (int)v.tiles();
+    const Index weight_bin = ((Index)v.channels + 1) * CELL, y_bin = ((Index)tiles + 1) * CELL;
+    Slots slots(workspace + v.bins() * v.tiles_bin(row), v.bins() * (weight_bin + y_bin), threads);
+    run_phases(threads, {forward_phase(v, kernels, x, 0, row, workspace), {v.blocks(v.outputs), [&](Index block) {
+        slots.borrow([&](float* weights) {
+            float* cells = weights + v.bins() * weight_bin;
+            for (int channel = 0; channel < v.channels; channel++)
+                transform_taps(v, kernels, taps, (int)block, channel, weights + channel * CELL, weight_bin);
+            for (int bin = 0; bin < v.bins(); bin++)
+                kernels.multiply(tiles, {workspace + bin * v.tiles_bin(row), (Index)row * CELL, 1, CELL},
+                                 weights + bin * weight_bin, cells + bin * y_bin, {CELL, CELL, v.channels, false});
+            for (int tile = 0; tile < tiles; tile++)
+                kernels.inverse({cells + tile * CELL, y_bin, false}, output_patch(v, y, tile, (int)block),
+                                {transforms_scale(v), bias ? bias + block * BLOCK : nullptr, relu != 0});
+        });
+    }}});
+}
+
+// cpm_fft_weight_gradient for tiles of a single chunk, a block of outputs at a time as above. The same bits.
+// workspace: the spectra of x, then of dy, then for each thread a block's of the weights.
+void cpm_fft_weight_gradient_once(const float* x, const float* dy, const FftConvolution* sizes, int threads,
+                                  int version, float* workspace, float* gradient) {
+    const FftConvolution& v = *sizes;
+    const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
+    const int x_row = v.blocks(v.channels), dy_row = v.blocks(v.outputs), tiles = (int)v.tiles();
+    const Index bin_step = ((Index)v.channels + 1) * CELL, in_row = (Index)x_row * CELL;
+    float* dy_spectra = workspace + v.bins() * v.tiles_bin(x_row);
+    Slots slots(dy_spectra + v.bins() * v.tiles_bin(dy_row), v.bins() * bin_step, threads);
+    const Phase of_blocks = {dy_row, [&](Index block) {
+        slots.borrow([&](float* products) {
+            for (int bin = 0; bin < v.bins(); bin++)
+                for (int channel = 0; channel < v.channels; channel += BLOCK)
+                    kernels.multiply(std::min(BLOCK, v.channels - channel),
+                                     {workspace + bin * v.tiles_bin(x_row) + 2 * channel, 1, in_row, BLOCK * in_row},
+                                     dy_spectra + bin * v.tiles_bin(dy_row) + block * CELL,
+                                     products + bin * bin_step + channel * CELL,
+                                     {(Index)dy_row * CELL, CELL, tiles, false});
+            for (int channel = 0; channel < v.channels; channel++)
+                gradient_of_taps(v, kernels, products + channel * CELL, bin_step, (int)block, channel, gradient);
+        });
+    }};
+    run_phases(threads, {forward_phase(v, kernels, x, 0, x_row, workspace),
+                         gradient_phase(v, kernels, dy, 0, dy_spectra), of_blocks});
 }
 }

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from cpm_kernels.exact.gemm import best_version
 from cpm_kernels.fft import convolution
-from cpm_kernels.fft.convolution import convolve, transform_weights, weight_gradient
+from cpm_kernels.fft.convolution import convolve, convolve_once, transform_weights, weight_gradient
 from cpm_kernels.fft.plan import TILE_SIZES, FftPlan, PlainConvolution, fft_plan, plans_of
 from cpm_kernels.window import Window
 from tests.bits import assert_same_bits
@@ -203,3 +203,21 @@ def test_plans():
     counts = [2, 2, 2, 6, 1, 5, 10, 0, 0]
     total = sum(plan.weight_bytes * count for plan, count in zip(kept, counts, strict=True) if plan)
     assert total < 600e6  # of weights' spectra in a 6-stage network
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize("case", [(2, 35, (13, 11), 70, (5, 3), (2, 1)), (1, 20, (9, 9), 18, (9, 9), (4, 4))])
+def test_weights_used_once_give_the_bits_of_kept_ones(case, threads):
+    images, channels, size, outputs, kernel, pad = case
+    x, weight, bias, dy = random_case(*case)
+    plans = plans_of(PlainConvolution(channels, outputs, Window(kernel, pad=pad), size, images))
+    assert any(plan.in_blocks for plan in plans)
+    for plan in plans:
+        kept = convolve(x, transform_weights(weight, plan), bias, plan, relu=True)
+        once = convolve_once(x, weight, bias, plan, relu=True, threads=threads)
+        assert_same_bits(once, kept, f"tiles of {plan.tile}")
+        turned = plan.input_gradient()
+        kept = convolve(dy, transform_weights(weight, turned, turned=True), None, turned)
+        assert_same_bits(convolve_once(dy, weight, None, turned, True, threads=threads), kept, "gradient by x")
+        unhurried = weight_gradient(x, dy, plan, threads=64)  # more threads than blocks of outputs
+        assert_same_bits(weight_gradient(x, dy, plan, threads=threads), unhurried, "gradient by the weight")
