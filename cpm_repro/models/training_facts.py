@@ -6,11 +6,12 @@ net it was trained as, or in a prototxt beside the weights. `.pt`, `.safetensors
 """
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from data_lmdb.joints import PARTS
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, Note
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import read_net
 from prototxt_import.net import Net
@@ -41,10 +42,16 @@ def of_layers(net: "schema.NetParameter") -> dict[str, float]:
 
 
 def beside(files: Iterable[Path]) -> dict[str, float]:
-    """What the prototxts in these files' folders say; nothing if two of them differ, or if there is none."""
+    """What the prototxts in these files' folders say, with a Note of which one said it; nothing if two of them differ,
+    or if there is none."""
     folders = dict.fromkeys(file.resolve().parent for file in files)
-    found = [facts for folder in folders for path in _prototxts(folder) if (facts := _of_file(path))]
-    return found[0] if found and all(facts == found[0] for facts in found) else {}
+    found = [(path, facts) for folder in folders for path in _prototxts(folder) if (facts := _of_file(path))]
+    if not found or any(facts != found[0][1] for _, facts in found):
+        return {}
+    path, facts = found[0]
+    numbers = " and ".join(f"{name} {value:g}" for name, value in facts.items())
+    warnings.warn(Note(f"{path}: {numbers}, which the weights do not say, are taken from here"), stacklevel=2)
+    return facts
 
 
 def _prototxts(folder: Path) -> list[Path]:

@@ -184,7 +184,7 @@ def test_the_golden_cpm(golden, tmp_path):
     save_onnx(tmp_path / "cpm.onnx", net, "the text")
     made = session(tmp_path / "cpm.onnx")
     assert [value.name for value in made.get_inputs()] == ["data"]
-    assert made.get_modelmeta().custom_metadata_map == {"prototxt": "the text"}
+    assert made.get_modelmeta().custom_metadata_map["prototxt"] == "the text"
     (maps,) = made.run(["Mconv5_stage3"], {"data": expected["data"]})
     scale = np.abs(expected["Mconv5_stage3"]).max()
     np.testing.assert_allclose(maps, expected["Mconv5_stage3"], rtol=0, atol=1e-5 * scale)

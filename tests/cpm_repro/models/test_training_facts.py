@@ -12,6 +12,7 @@ from cpm_repro.convert.weights import convert
 from cpm_repro.inference.protocol import RELEASE_TARGET_DIST, Protocol
 from cpm_repro.models.training_facts import beside, of_layers, parts_of
 from data_lmdb.joints import PARTS_14
+from prototxt_import.files import Note
 from prototxt_import.formats.caffemodel import write_caffemodel
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
@@ -49,7 +50,8 @@ def test_a_prototxt_beside_the_weights_says_it(tmp_path):
     assert cpm_repro.load(weights, prototxt).trained == {}
     (tmp_path / "broken.prototxt").write_text("layer { CPMData")
     (tmp_path / "train.prototxt").write_text(DATA % (0.65, 11))
-    assert cpm_repro.load(weights, prototxt).trained == KNOWN
+    with pytest.warns(Note, match=r"train\.prototxt: target_dist 0\.65 and sigma_center 11, which"):
+        assert cpm_repro.load(weights, prototxt).trained == KNOWN
     (tmp_path / "finetune.prototxt").write_text(DATA % (0.7, 11))
     assert beside([weights, prototxt]) == {}
 
