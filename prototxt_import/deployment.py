@@ -11,7 +11,7 @@ from .files import InputError
 from .formats import schema
 from .formats.prototxt import format_prototxt, parse_net
 from .graph import check_order, filter_net, left_out
-from .layers.layer import CONVERTERS, DATA_TYPES, Shape
+from .layers.layer import CONVERTERS, DATA_TYPES, Layer, Shape
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,15 @@ def deployed(net: "schema.NetParameter", phase: str, shapes: Mapping[str, Shape]
     return result
 
 
+def unwritten(layer: Layer, form: str) -> InputError:
+    """The refusal of a layer that the form, "an ONNX export" or another, has no place for; what to do about losses and
+    accuracies."""
+    if is_loss(layer.spec):
+        found = f"{layer.spec.type}, which belongs to training (--input-shape data=N,C,H,W leaves such layers out)"
+        return InputError(f"{layer.where}: expected a layer of a deploy net, for {form}, found {found}")
+    return InputError(f"{layer.where}: expected a layer type of deploy nets, for {form}, found {layer.spec.type}")
+
+
 def shape_hint(spec: "schema.LayerParameter", inputs: Mapping[str, Shape]) -> str:
     """What to do about the refusal of a layer, if it may be for want of a shape: it is a data layer, an Input without
     shape, or one that gets maps of the 1 x 1 that stand for "at run time" in some prototxts. Else empty.
@@ -128,7 +137,8 @@ def _is_data(layer: "schema.LayerParameter") -> bool:
     return layer.type in DATA_TYPES or layer.type not in CONVERTERS or CONVERTERS[layer.type].is_source
 
 
-def _is_loss(layer: "schema.LayerParameter") -> bool:
+def is_loss(layer: "schema.LayerParameter") -> bool:
+    """Whether the layer belongs to training or its tests: a loss, or an accuracy."""
     return any(layer.loss_weight) or "Loss" in layer.type or "Accuracy" in layer.type
 
 
@@ -139,7 +149,7 @@ def _without_labels(
     kept = []
     for layer in layers:
         drops = bool(gone or available) and _is_data(layer)
-        if drops or _is_loss(layer) or any(bottom in gone for bottom in layer.bottom):
+        if drops or is_loss(layer) or any(bottom in gone for bottom in layer.bottom):
             gone.update(top for top in layer.top if top not in available)
         else:
             kept.append(layer)

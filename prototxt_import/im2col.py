@@ -1,5 +1,6 @@
 """Windows of a map as columns, and columns added up to a map, over any number of axes (Caffe: im2col.cpp)."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,7 +39,7 @@ def _padded(x: Tensor, window: Window) -> Tensor:
 
 def taps(window: Window, size: Sizes) -> Iterator[tuple[Any, ...]]:
     """For each tap of the kernel, in row-major order, where it lies in a padded map for all places of the window."""
-    for tap in np.ndindex(*window.kernel):
+    for tap in itertools.product(*map(range, window.kernel)):
         starts = [t * d for t, d in zip(tap, window.dilation, strict=True)]
         axes = zip(starts, size, window.stride, strict=True)
         yield ..., *[slice(start, start + (count - 1) * stride + 1, stride) for start, count, stride in axes]

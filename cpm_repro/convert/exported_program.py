@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cpm_repro.models.training_facts import description
+from prototxt_import.deployment import is_loss, unwritten
 from prototxt_import.files import replacing
 from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
@@ -35,6 +36,8 @@ def plain_net(net: Net) -> Net:
 
 
 def _require_traceable(layer: Layer, dynamic: bool) -> None:
+    if is_loss(layer.spec):
+        raise unwritten(layer, "a .pt2 file")
     kind = layer.spec.type
     layer.require(layer.traceable, "no state and no work that values decide, for a .pt2 file", f"{kind}; .py takes it")
     layer.require(layer.sizes_may_vary or not dynamic, "fixed sizes, for a .pt2 file", "--dynamic")

@@ -7,9 +7,7 @@ from onnx import TensorProto
 
 from prototxt_import.layers.normalization import SEGNET_EPS
 
-from .onnx_graph import LayerExport, exports
-
-_LOWEST = float(np.finfo(np.float32).min)
+from .onnx_graph import LOWEST, LayerExport, exports
 
 
 @exports("Swish")
@@ -111,8 +109,7 @@ def bn(e: LayerExport) -> str:
     layer = e.layer
     blobs = {name: getattr(layer, name).detach().cpu().numpy().reshape(-1) for name in layer.blob_names}
     p = layer.spec.bn_param
-    learns = layer.segnet and p.bn_mode == p.LEARN
-    layer.require(not learns, "bn_mode INFERENCE, for an ONNX export", "LEARN, which needs the batch")
+    layer.require_stored("an ONNX export")
     channels = len(blobs["factor"])
     blobs.setdefault("mean", np.zeros(channels, np.float32))
     blobs.setdefault("variance", np.ones(channels, np.float32) - np.float32(SEGNET_EPS))
@@ -262,7 +259,7 @@ def _suppressed(e: LayerExport, boxes: str, scores: str, labels: list[int]) -> s
         of_labels = e.node("Gather", boxes, e.ints(labels), axis=2)
         boxes = e.reshape(e.node("Transpose", of_labels, perm=[0, 2, 1, 3]), (-1, count, 4))
         scores = e.reshape(scores, (-1, 1, count))
-    limits = e.number(min(limit, 1.0)), e.number(max(least, _LOWEST))
+    limits = e.number(min(limit, 1.0)), e.number(max(least, LOWEST))
     kept = e.node("NonMaxSuppression", boxes, scores, e.ints([count]), *limits)
     if shared:
         return kept

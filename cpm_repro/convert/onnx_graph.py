@@ -11,12 +11,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from prototxt_import.files import InputError
+from prototxt_import.deployment import unwritten
 from prototxt_import.layers.layer import CONVERTERS, Layer, Shape
 from prototxt_import.net import Net
 
 Attribute = int | float | str | Sequence[int] | onnx.GraphProto
 OPSET = 17
+LOWEST = float(np.finfo(np.float32).min)
 IR_VERSION = 8  # what came with the opset; older runtimes refuse newer ones
 
 
@@ -145,9 +146,7 @@ class OnnxGraph:
         spec = layer.spec
         converter = onnx_converter(type(layer))
         if converter is None:
-            raise InputError(
-                f"{layer.where}: expected a layer type of deploy nets that ONNX export knows, found {spec.type}"
-            )
+            raise unwritten(layer, "an ONNX export")
         shapes = [self.net.blob_shapes[blob] for blob in spec.bottom]
         tops = [self.net.blob_shapes[blob] for blob in spec.top]
         found = not self.found.isdisjoint(spec.bottom)

@@ -11,10 +11,9 @@ import numpy as np
 from cpm_kernels.window import Window
 from prototxt_import.layers.layer import Shape
 
-from .onnx_graph import LayerExport, exports
+from .onnx_graph import LOWEST, LayerExport, exports
 from .python_functions import beyond
 
-_LOWEST = float(np.finfo(np.float32).min)
 _END = np.iinfo(np.int64).max
 
 
@@ -38,7 +37,7 @@ def _pooled(e: LayerExport, size: Shape, out: Shape, window: Window, largest: bo
     x, pads = e.bottoms[0], [*window.pad, *beyond]
     if any(pad >= k for pad, k in zip(pads, [*window.kernel] * 2, strict=True)):  # a window with nothing in it
         around = e.ints([0, 0, *pads[:2], 0, 0, *pads[2:]])
-        x, pads = e.node("Pad", x, around, e.number(_LOWEST)), [0, 0, 0, 0]
+        x, pads = e.node("Pad", x, around, e.number(LOWEST)), [0, 0, 0, 0]
     geometry = {"kernel_shape": window.kernel, "strides": window.stride, "pads": pads}
     if largest:
         return e.node("MaxPool", x, **geometry)
@@ -55,7 +54,7 @@ def _pooling_of_any_size(e: LayerExport) -> str:
     behind = beyond(window.kernel, window.stride, window.pad, window.ceil)
     geometry = {"kernel_shape": window.kernel, "strides": window.stride}
     if e.layer.is_max:
-        return e.node("MaxPool", _padded(e, x, window.pad, behind, e.number(_LOWEST)), **geometry)
+        return e.node("MaxPool", _padded(e, x, window.pad, behind, e.number(LOWEST)), **geometry)
     mean = e.node("AveragePool", _padded(e, x, window.pad, behind, e.number(0)), **geometry)
     rounding = [after - p for after, p in zip(behind, window.pad, strict=True)]
     if not any(rounding):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from cpm_repro.models.training_facts import NUMBERS, description, parts_of
 from cpm_repro.needing import needing
+from prototxt_import.deployment import unwritten
 from prototxt_import.files import InputError, replacing
 from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
@@ -144,10 +145,7 @@ class PythonNet:
         """Of the layer's tops; what it owns is added."""
         writer = writer_of(type(layer))
         if writer is None:
-            raise InputError(
-                f"{layer.where}: expected a layer type of deploy nets that can be written as Python, "
-                f"found {layer.spec.type}"
-            )
+            raise unwritten(layer, "a file of Python")
         owned = {key.split(".")[0] for key in self.state}
         lines = Lines(layer, _apart(layer.own_name, {*owned, *dir(nn.Module), "training", *self._stage_names}), uses)
         expressions = writer(lines)

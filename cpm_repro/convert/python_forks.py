@@ -97,8 +97,7 @@ def interp(e: Lines) -> str:
 @writes("BN")
 def bn(e: Lines) -> str:
     layer, x, p = e.layer, e.x[0], e.layer.spec.bn_param
-    learns = layer.segnet and p.bn_mode == p.LEARN
-    layer.require(not learns, "bn_mode INFERENCE, for a file of Python", "LEARN, which needs the batch")
+    layer.require_stored("a file of Python")
     blobs = e.blobs()
     factor, offset = (e.values(name, blobs[name]) for name in ("factor", "offset"))
     if layer.segnet:

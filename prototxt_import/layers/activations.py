@@ -128,12 +128,15 @@ class Exp(_WithBase):
 
     reads_top = True
 
-    def forward(self, x: Tensor) -> Tensor:
+    def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.exp_param
-        scale = self.log_base(p.base) * np.float32(p.scale)
+        self.scale = float(self.log_base(p.base) * np.float32(p.scale))
         shift = np.array([p.shift], np.float32)
         factor = exp(shift) if p.base == -1 else power(np.array([p.base], np.float32), p.shift)
-        return self.ops.exp(x, float(scale), float(factor[0]) if p.shift else 1.0)
+        self.factor = float(factor[0]) if p.shift else 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ops.exp(x, self.scale, self.factor)
 
 
 @register("Log")
@@ -142,10 +145,12 @@ class Log(_WithBase):
 
     reads_bottom = differs_in_place = overwrites_gradient = True
 
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.factor = float(1 / self.log_base(self.spec.log_param.base))
+
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.log_param
-        factor = self.log_base(p.base)
-        return self.ops.log(x, p.scale, p.shift, float(1 / factor))
+        return self.ops.log(x, p.scale, p.shift, self.factor)
 
 
 @register("BNLL")

@@ -22,8 +22,11 @@ from .loss import Loss
 
 
 def check_labels(layer: Layer, labels: Tensor, classes: int, ignored: int | None) -> Tensor:
-    """The labels as int64; InputError naming the layer if one is no class (Caffe reads what lies beyond the scores)."""
+    """The labels as int64; InputError naming the layer if one is no class (Caffe reads what lies beyond the scores);
+    a compiler that follows sees no values, and what it makes checks none."""
     whole = labels.detach().long()
+    if torch.compiler.is_compiling():
+        return whole
     counting = whole if ignored is None else whole[whole != ignored]
     if counting.numel():
         low, high = int(counting.min()), int(counting.max())
@@ -42,9 +45,9 @@ class _NormalizedLoss(Loss):
         p = self.spec.loss_param
         allowed = self.weighs_classes or not p.weight_by_label_freqs
         self.require(allowed, "no weight_by_label_freqs, which SegNet's SoftmaxWithLoss has", "it")
+        self.normalization = self._normalization()
 
-    @property
-    def normalization(self) -> Normalization:
+    def _normalization(self) -> Normalization:
         p = self.spec.loss_param
         mode = p.NormalizationMode.Name(p.normalization) if p.HasField("normalization") else self.default
         if not p.HasField("normalization") and p.HasField("normalize"):
@@ -173,19 +176,21 @@ class Accuracy(Layer):
         places = math.prod(x) // self.classes
         self.require(math.prod(labels) == places, f"{places} labels, one for each place", str(math.prod(labels)))
         self.require(1 <= p.top_k <= self.classes, f"top_k from 1 to {self.classes}", str(p.top_k))
+        self.ignored = p.ignore_label if p.HasField("ignore_label") else None
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         return [(), (self.classes,)][: len(self.spec.top)]
 
     def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        p = self.spec.accuracy_param
-        ignored = p.ignore_label if p.HasField("ignore_label") else None
-        wanted = check_labels(self, labels, self.classes, ignored).reshape(-1)
-        counts = torch.ones_like(wanted, dtype=torch.bool) if ignored is None else wanted != ignored
-        scores, wanted = x.detach().movedim(self.along, -1).reshape(-1, self.classes)[counts], wanted[counts]
+        wanted = check_labels(self, labels, self.classes, self.ignored).reshape(-1)
+        counts = torch.ones_like(wanted, dtype=torch.bool) if self.ignored is None else wanted != self.ignored
+        scores, wanted = x.detach().movedim(self.along, -1).reshape(-1, self.classes), wanted.where(counts, 0)
         own = scores.gather(1, wanted[:, None])
         later = torch.arange(self.classes, device=x.device) > wanted[:, None]
-        right = ((scores > own) | ((scores == own) & later)).sum(1) < p.top_k
-        found, all_of = (values.bincount(minlength=self.classes).float() for values in (wanted[right], wanted))
+        right = counts & (((scores > own) | ((scores == own) & later)).sum(1) < self.spec.accuracy_param.top_k)
+        found, all_of = (
+            torch.zeros(self.classes, dtype=torch.long, device=x.device).index_add(0, wanted, of.long()).float()
+            for of in (right, counts)
+        )
         of_classes = torch.where(all_of == 0, all_of, found / all_of)
-        return (right.sum().float() / right.numel(), of_classes)[: len(self.spec.top)]
+        return (right.sum().float() / counts.sum(), of_classes)[: len(self.top_names)]

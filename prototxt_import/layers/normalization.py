@@ -129,6 +129,12 @@ class BN(Layer):
             self.add_blob("mean", blob, None, learnable=False)
             self.add_blob("variance", blob, one, learnable=False)
 
+    def require_stored(self, form: str) -> None:
+        """InputError, naming the form that the net is to be written in, if the batch's statistics are taken always."""
+        p = self.spec.bn_param
+        learns = self.segnet and p.bn_mode == p.LEARN
+        self.require(not learns, f"bn_mode INFERENCE, for {form}", "LEARN, which needs the batch")
+
     @property
     def _moves(self) -> bool:
         """Whether forward takes the batch's statistics, and adds them to those that are stored."""

@@ -11,14 +11,15 @@ class Reduction(Layer):
     """coeff · the sum, sum of magnitudes, sum of squares or mean of all axes from `axis` on."""
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        self.first = self.axis(self.spec.reduction_param.axis, len(bottom_shapes[0]))
+        p = self.spec.reduction_param
+        self.first = self.axis(p.axis, len(bottom_shapes[0]))
+        self.operation = p.ReductionOp.Name(p.operation)
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         return [bottom_shapes[0][: self.first]]
 
     def forward(self, x: Tensor) -> Tensor:
-        p = self.spec.reduction_param
-        return self.ops.reduction(x.flatten(self.first), p.ReductionOp.Name(p.operation), p.coeff)
+        return self.ops.reduction(x.flatten(self.first), self.operation, self.spec.reduction_param.coeff)
 
 
 @register("ArgMax")

@@ -163,19 +163,22 @@ class Reshape(Layer):
         self.first = self.axis(p.axis, dims + 1)
         self.after = dims if p.num_axes == -1 else self.first + p.num_axes
         self.require(self.first <= self.after <= dims, f"axes of a {dims}-axis blob", f"num_axes {p.num_axes}")
-        self.require(list(p.shape.dim).count(-1) <= 1, "at most one dimension -1", str(list(p.shape.dim)))
+        self.dims = list(p.shape.dim)
+        self.require(self.dims.count(-1) <= 1, "at most one dimension -1", str(self.dims))
 
     def _shape(self, shape: Shape) -> Shape:
-        dims = list(self.spec.reshape_param.shape.dim)
+        dims = self.dims
         kept = shape[self.first : self.after]
-        self.require(all(d != 0 or i < len(kept) for i, d in enumerate(dims)), "0 only for an axis there is", str(dims))
+        if 0 in dims[len(kept) :]:
+            self.require(False, "0 only for an axis there is", str(dims))
         dims = [kept[i] if d == 0 else d for i, d in enumerate(dims)]
         nothing = math.prod(kept) == 0 == math.prod(dims)  # of no images: −1 is what it is of any number of them
-        known = math.prod(d for d in dims if d != -1 and not (nothing and d == 0))
-        whole = math.prod(d for d in kept if not (nothing and d == 0))
+        known = math.prod([d for d in dims if d != -1 and not (nothing and d == 0)])
+        whole = math.prod([d for d in kept if not (nothing and d == 0)])
         divides = known > 0 and whole % known == 0
         dims = [whole // known if d == -1 and divides else d for d in dims]
-        self.require(divides and math.prod(dims) == math.prod(kept), f"as many values as {shape}", str(dims))
+        if not divides or math.prod(dims) != math.prod(kept):  # a compiler follows no text
+            self.require(False, f"as many values as {shape}", str(dims))
         return (*shape[: self.first], *dims, *shape[self.after :])
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:

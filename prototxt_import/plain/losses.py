@@ -25,7 +25,8 @@ def softmax_loss(x: Tensor, labels: Tensor, axis: int, normalization: Normalizat
     of_label = of_label + (of_label.clamp(min=LOG_LOWEST) - of_label).detach()
     images = math.prod(x.shape[:axis])
     places = math.prod(x.shape[axis + 1 :])
-    return -of_label[counts.reshape(wanted.shape)].sum() / _divisor(normalization, images, places, counts)
+    total = torch.where(counts.reshape(wanted.shape), of_label, 0).sum()
+    return -total / _divisor(normalization, images, places, counts)
 
 
 def weighted_softmax_loss(
@@ -36,7 +37,7 @@ def weighted_softmax_loss(
     wanted = torch.where(counts, labels, 0)
     of_label = torch.log_softmax(x, axis).gather(axis, wanted.unsqueeze(axis)).squeeze(axis).clamp(min=LOG_LOWEST)
     images, places = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
-    total = (of_label * weights[wanted])[counts].sum()
+    total = torch.where(counts, of_label * weights[wanted], 0).sum()
     return -total / _divisor(normalization, images, places, counts)
 
 
@@ -46,9 +47,11 @@ def _counting(labels: Tensor, normalization: Normalization) -> Tensor:
     )
 
 
-def _divisor(normalization: Normalization, images: int, places: int, counts: Tensor) -> float:
-    valid = int(counts.sum()) if normalization.mode == "VALID" else 0
-    return float(normalization.divisor(images, places, valid))
+def _divisor(normalization: Normalization, images: int, places: int, counts: Tensor) -> float | Tensor:
+    """Of labels that count a tensor, whose value a compiler need not see."""
+    if normalization.mode == "VALID":
+        return counts.sum().clamp(min=1)
+    return float(normalization.divisor(images, places, 0))
 
 
 def sigmoid_cross_entropy_loss(x: Tensor, y: Tensor, normalization: Normalization) -> Tensor:
@@ -56,7 +59,7 @@ def sigmoid_cross_entropy_loss(x: Tensor, y: Tensor, normalization: Normalizatio
     targets = y.reshape(x.shape)
     counts = _counting(targets.trunc(), normalization)
     terms = F.binary_cross_entropy_with_logits(x, targets, reduction="none")
-    return terms[counts].sum() / _divisor(normalization, len(x), x[0].numel(), counts)
+    return torch.where(counts, terms, 0).sum() / _divisor(normalization, len(x), x[0].numel(), counts)
 
 
 def hinge_loss(x: Tensor, labels: Tensor, squared: bool) -> Tensor:

@@ -56,7 +56,7 @@ def test_what_torch_does_not_follow_is_refused_by_name(tmp_path, name):
 
 @pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "HingeLoss", "Accuracy"])
 def test_what_looks_at_labels_is_refused_by_name(tmp_path, kind):
-    with pytest.raises(InputError, match=rf"\({kind}\): expected no state and no work that values decide"):
+    with pytest.raises(InputError, match=rf"\({kind}\): expected a layer of a deploy net, for a .pt2 file"):
         save_program(tmp_path / "net.pt2", single_layer(kind, {"x": (2, 3), "y": (2,)}), "")
 
 

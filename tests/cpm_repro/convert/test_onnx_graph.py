@@ -249,7 +249,8 @@ def test_blobs_overwritten_in_place_keep_their_names(tmp_path):
 
 @pytest.mark.parametrize(("text", "said"), [
     ('layer { name: "l" type: "EuclideanLoss" bottom: "x" bottom: "x" top: "l" }',
-     r"layer 'l' \(EuclideanLoss\): expected a layer type of deploy nets that ONNX export knows, found EuclideanLoss"),
+     r"layer 'l' \(EuclideanLoss\): expected a layer of a deploy net, for an ONNX export, found EuclideanLoss, which "
+     r"belongs to training \(--input-shape data=N,C,H,W leaves such layers out\)"),
     ('layer { name: "b" type: "BatchNorm" bottom: "x" top: "b" batch_norm_param { use_global_stats: false } }',
      "layer 'b' .*use_global_stats, for an ONNX export"),
     ('layer { name: "a" type: "ArgMax" bottom: "x" top: "a" argmax_param { top_k: 2 } }', "top_k 1, for an ONNX"),

@@ -91,7 +91,7 @@ def test_names_that_python_has(tmp_path):
 def test_what_cannot_be_written(tmp_path):
     text = 'input: "x" input_dim: 1 input_dim: 4 input_dim: 5 input_dim: 5 '
     text += 'layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "x" top: "y" }'
-    with pytest.raises(InputError, match=r"layer 'loss' \(EuclideanLoss\): expected a layer type .* written as Python"):
+    with pytest.raises(InputError, match=r"'loss' \(EuclideanLoss\): expected a layer of a deploy net, for a file"):
         save_python(tmp_path / "net.py", net_of(text), text)
     with pytest.raises(InputError, match="expected a name that Python can import"):
         save_python(tmp_path / "my-net.py", net_of(CPM), CPM)

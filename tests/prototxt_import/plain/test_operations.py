@@ -3,6 +3,7 @@ the fast one."""
 
 import io
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 from cpm_repro.network.specification import CPM, cpm_deploy, vgg_deploy
 from prototxt_import.formats.prototxt import format_prototxt, parse_net
 from prototxt_import.net import Net
+from tests.prototxt_import.layer_zoo import prototxts
 
 TEXT = """input: "data" input_shape { dim: 1 dim: 4 dim: 33 dim: 35 }
 layer { name: "c" type: "Convolution" bottom: "data" top: "c"
@@ -128,6 +130,53 @@ def test_pose_machines_as_one_graph(param, engine):
         exported = torch.export.export(net, (blobs,), strict=True).module()(blobs)
     for found in (compiled, exported):
         assert_close(*([each[name] for name in net.output_names] for each in (found, expected)))
+
+
+def whole(text, engine="plain"):
+    """A net, and zeros for its inputs: labels and indices of any kind may be 0."""
+    made = Net(parse_net(text, "n"), engine=engine, seed=1).eval()
+    return made, {name: torch.zeros(shape) for name, shape in made.input_shapes.items()}
+
+
+READING = """
+input: "data" input_shape { dim: 2 dim: 4 dim: 5 dim: 6 } input: "labels" input_shape { dim: 2 }
+layer { name: "exp" type: "Exp" bottom: "data" top: "exp" exp_param { base: 2 shift: 0.5 } }
+layer { name: "log" type: "Log" bottom: "exp" top: "log" log_param { base: 10 shift: 3 } }
+layer { name: "columns" type: "Im2col" bottom: "log" top: "columns" convolution_param { kernel_size: 3 } }
+layer { name: "rows" type: "Reshape" bottom: "columns" top: "rows" reshape_param { shape { dim: 0 dim: -1 dim: 6 } } }
+layer { name: "sums" type: "Reduction" bottom: "rows" top: "sums" reduction_param { operation: SUMSQ axis: 2 } }
+layer { name: "rows_of" type: "Embed" bottom: "labels" top: "rows_of" embed_param { num_output: 3 input_dim: 5 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "sums" bottom: "labels" top: "loss" loss_param { ignore_label: 3 }
+}
+layer { name: "right" type: "Accuracy" bottom: "sums" bottom: "labels" top: "right" }
+"""
+
+
+@pytest.mark.slow
+@COMPILED
+def test_settings_are_read_before_a_compiler_follows():
+    made, blobs = whole(READING)
+    with torch.no_grad():
+        found, expected = torch.compile(made, backend="aot_eager", fullgraph=True)(blobs), made(blobs)
+    assert_close(*([each[name] for name in made.output_names] for each in (found, expected)))
+
+
+@pytest.mark.slow
+@COMPILED
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_every_layer_that_the_original_computed_as_one_graph(golden, golden2, engine):
+    for path in (golden / "net/layer_zoo.npz", golden2 / "net/layer_zoo2.npz"):
+        for name, text in prototxts(np.load(path)).items():
+            made, blobs = whole(text, engine)
+            torch.compiler.reset()
+            with torch.no_grad():
+                expected = made(blobs)
+                compiled = torch.compile(made, backend="aot_eager", fullgraph=True)(blobs)
+                exported = torch.export.export(made, (blobs,), strict=True).module()(blobs)
+            for found in (compiled, exported):
+                wanted = [(found[top], expected[top]) for top in made.output_names]
+                close = [torch.allclose(a, b, rtol=1e-5, atol=1e-6, equal_nan=True) for a, b in wanted]
+                assert all(close), name
 
 
 def test_saved_whole(net):
