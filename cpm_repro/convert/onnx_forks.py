@@ -108,13 +108,12 @@ def bn(e: LayerExport) -> str:
     """Scaled and shifted, by BatchNormalization where statistics are stored."""
     layer = e.layer
     blobs = {name: getattr(layer, name).detach().cpu().numpy().reshape(-1) for name in layer.blob_names}
-    p = layer.spec.bn_param
     layer.require_stored("an ONNX export")
     channels = len(blobs["factor"])
     blobs.setdefault("mean", np.zeros(channels, np.float32))
     blobs.setdefault("variance", np.ones(channels, np.float32) - np.float32(SEGNET_EPS))
     inputs = [e.constant(blobs[name]) for name in ("factor", "offset", "mean", "variance")]
-    return e.node("BatchNormalization", e.bottoms[0], *inputs, epsilon=SEGNET_EPS if layer.segnet else p.eps)
+    return e.node("BatchNormalization", e.bottoms[0], *inputs, epsilon=layer.eps)
 
 
 @exports("PriorBox")

@@ -96,14 +96,14 @@ def interp(e: Lines) -> str:
 
 @writes("BN")
 def bn(e: Lines) -> str:
-    layer, x, p = e.layer, e.x[0], e.layer.spec.bn_param
+    layer, x = e.layer, e.x[0]
     layer.require_stored("a file of Python")
     blobs = e.blobs()
     factor, offset = (e.values(name, blobs[name]) for name in ("factor", "offset"))
     if layer.segnet:
         return f"{x} * {factor} + {offset}"
     mean, variance = (e.values(name, blobs[name].flatten()) for name in ("mean", "variance"))
-    return f"F.batch_norm({x}, {mean}, {variance}, eps={plain(p.eps)}) * {factor} + {offset}"
+    return f"F.batch_norm({x}, {mean}, {variance}, eps={plain(layer.eps)}) * {factor} + {offset}"
 
 
 @writes("ROIPooling")

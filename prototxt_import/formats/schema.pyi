@@ -59,6 +59,9 @@ class BNParameter(Message):
     eps: float
     frozen: bool
     engine: int
+    moving_average: bool
+    decay: float
+    var_eps: float
     def __init__(
         self,
         *,
@@ -71,6 +74,9 @@ class BNParameter(Message):
         eps: float | None = ...,
         frozen: bool | None = ...,
         engine: int | str | None = ...,
+        moving_average: bool | None = ...,
+        decay: float | None = ...,
+        var_eps: float | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> BNParameter: ...

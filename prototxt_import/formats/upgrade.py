@@ -102,9 +102,11 @@ def _upgrade_batch_norm(net: schema.NetParameter) -> None:
 
 
 def _upgrade_holes(net: schema.NetParameter, where: str) -> None:
-    """What DeepLab's Caffe calls a hole is Caffe's dilation."""
+    """What DeepLab's Caffe calls a hole is Caffe's dilation; PSPNet's had a type of its own for it at first."""
     for layer in net.layer:
         p = layer.convolution_param
+        if layer.type == "HoleConvolution":
+            layer.type = "Convolution"
         both = p.HasField("hole_h") or p.HasField("hole_w")
         if not both and not p.HasField("hole"):
             continue

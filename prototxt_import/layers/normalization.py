@@ -93,12 +93,14 @@ class BatchNorm(Layer):
 
 @register("BN")
 class BN(Layer):
-    """Batch normalisation and scaling in one layer, as two kinds of forks have it; `bn_param` says which.
+    """Batch normalisation and scaling in one layer, as three forks have it; `bn_param` says which.
 
     SegNet's (`scale_filler`, `shift_filler`, `bn_mode`): blobs scale and shift, (1, C, 1, 1) each; LEARN takes the
     batch's statistics in every phase, INFERENCE none, for they are in the blobs. PSPNet's (`slope_filler`,
     `bias_filler`, `frozen`, or none of these): blobs slope, bias, mean and variance; TRAIN takes the batch's statistics
-    unless `frozen`, and moves the stored ones by `momentum`.
+    unless `frozen`, and moves the stored ones by `momentum`. What PSPNet had at first (SegNet's fillers and any of
+    `moving_average`, `decay`, `var_eps`): the same four blobs; TRAIN moves the stored ones, which begin at 0, by
+    `decay`, and TEST takes them only with `moving_average`.
     """
 
     of_a_fork = True
@@ -119,43 +121,51 @@ class BN(Layer):
         self.require(len(shape) >= 2, "a bottom with a channel axis", str(shape))
         forks = (("scale_filler", "shift_filler", "bn_mode"), ("slope_filler", "bias_filler", "frozen"))
         segnet, pspnet = ([name for name in names if p.HasField(name)] for names in forks)
+        first = [name for name in ("moving_average", "decay", "var_eps") if p.HasField(name)]
         self.require(not (segnet and pspnet), "the fields of one fork", " and ".join((*segnet, *pspnet)))
-        self.segnet = bool(segnet)
-        factor, offset, _ = forks[0 if self.segnet else 1]
+        others = [name for name in (*pspnet, "bn_mode", "momentum", "eps") if p.HasField(name)]
+        self.require(not (first and others), "the fields of one fork", " and ".join((*first, *others)))
+        self.segnet = bool(segnet) and not first
+        training = self.spec.phase == schema.TRAIN
+        self._moves = not self.segnet and training and not p.frozen
+        """Whether forward adds the batch's statistics to those that are stored."""
+        of_any_batch = p.bn_mode == p.LEARN if self.segnet else bool(first) and not p.moving_average
+        self.of_batch = self._moves or of_any_batch
+        """Whether forward takes the batch's statistics."""
+        self._normalises = self.of_batch or not self.segnet
+        self.eps = SEGNET_EPS if self.segnet else p.var_eps if first else p.eps
+        self._kept = 1 - p.decay if first else p.momentum
+        factor, offset, _ = forks[0 if segnet or first else 1]
         blob, one = (1, shape[1], 1, 1), schema.FillerParameter(type="constant", value=1)
-        self.add_blob("factor", blob, getattr(p, factor) if p.HasField(factor) else one)
+        scaled = p.HasField(factor) or bool(first)
+        self.add_blob("factor", blob, getattr(p, factor) if scaled else one)
         self.add_blob("offset", blob, getattr(p, offset))
         if not self.segnet:
             self.add_blob("mean", blob, None, learnable=False)
-            self.add_blob("variance", blob, one, learnable=False)
+            self.add_blob("variance", blob, None if first else one, learnable=False)
 
     def require_stored(self, form: str) -> None:
         """InputError, naming the form that the net is to be written in, if the batch's statistics are taken always."""
-        p = self.spec.bn_param
-        learns = self.segnet and p.bn_mode == p.LEARN
-        self.require(not learns, f"bn_mode INFERENCE, for {form}", "LEARN, which needs the batch")
-
-    @property
-    def _moves(self) -> bool:
-        """Whether forward takes the batch's statistics, and adds them to those that are stored."""
-        return not self.segnet and self.spec.phase == schema.TRAIN and not self.spec.bn_param.frozen
+        always = self.of_batch and not self._moves
+        wanted, found = ("bn_mode INFERENCE", "LEARN") if self.segnet else ("moving_average", "none")
+        self.require(not always, f"{wanted}, for {form}", f"{found}, which needs the batch")
 
     def forward(self, x: Tensor) -> Tensor:
-        p, trailing = self.spec.bn_param, x.dim() - 2
-        if self.segnet:
-            y = x if p.bn_mode == p.INFERENCE else self.ops.batch_norm_of_batch(x, SEGNET_EPS)[0]
-        elif self._moves:
-            y, mean, variance = self.ops.batch_norm_of_batch(x, p.eps)
-            self._move_average(mean.detach(), variance.detach())
+        trailing = x.dim() - 2
+        if not self._normalises:
+            y = x
+        elif self.of_batch:
+            y, mean, variance = self.ops.batch_norm_of_batch(x, self.eps)
+            if self._moves:
+                self._move_average(mean.detach(), variance.detach())
         else:
-            y = self.ops.batch_norm(x, self.mean.detach().flatten(), self.variance.detach().flatten(), p.eps)
+            y = self.ops.batch_norm(x, self.mean.detach().flatten(), self.variance.detach().flatten(), self.eps)
         return self.ops.bias(self.ops.scale(y, self.factor.flatten(), trailing), self.offset.flatten(), trailing)
 
     @torch.no_grad()
     def _move_average(self, mean: Tensor, variance: Tensor) -> None:
-        momentum = self.spec.bn_param.momentum
         for stored, batch in ((self.mean, mean), (self.variance, variance)):
-            stored.mul_(momentum).add_(batch.reshape(stored.shape), alpha=1 - momentum)
+            stored.mul_(self._kept).add_(batch.reshape(stored.shape), alpha=1 - self._kept)
 
 
 @register("LRN")

@@ -61,6 +61,7 @@ CHAINS = {
         'type: "Swish" swish_param { beta: 1.5 }', 'type: "ShuffleChannel" shuffle_channel_param { group: 2 }',
         'type: "BN" bn_param { bn_mode: INFERENCE scale_filler { value: 2 } shift_filler { value: 0.5 } }',
         'type: "BN" bn_param { slope_filler { value: 2 } bias_filler { value: 0.5 } }',
+        'type: "BN" bn_param { scale_filler { value: 2 } moving_average: true var_eps: 0.1 }',
         'type: "Interp" interp_param { zoom_factor: 3 pad_beg: -1 }', 'type: "Upsample" upsample_param { scale: 2 }',
         'type: "Reorg" reorg_param { stride: 2 reverse: true }', 'type: "Interp" interp_param { height: 16 width: 12 }',
         'type: "Upsample" upsample_param { scale: 2 }',

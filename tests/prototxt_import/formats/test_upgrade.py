@@ -45,6 +45,11 @@ def test_holes_are_dilation(hole, dilation):
         parse_net(both, "net")
 
 
+def test_pspnets_own_type_for_holes_is_a_convolution():
+    (layer,) = parse_net("layer { name: 'c' type: 'HoleConvolution' convolution_param { hole: 4 } }", "net").layer
+    assert layer.type == "Convolution" and list(layer.convolution_param.dilation) == [4]
+
+
 def test_forks_with_v1_layers_keep_their_parameters():
     text = (
         "layers { name: 'b' type: BN bn_param { bn_mode: INFERENCE } } layers { name: 'p' type: PRELU prelu_param { } }"

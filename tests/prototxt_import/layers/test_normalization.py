@@ -66,9 +66,42 @@ def test_pspnets_moves_its_statistics_in_training_and_uses_them_in_testing(engin
     assert torch.equal(frozen.layers["l"].mean, layer.mean)
 
 
-def test_fields_of_both_forks_are_refused():
-    with pytest.raises(InputError, match="the fields of one fork, found bn_mode and frozen"):
-        bn("bn_mode: LEARN frozen: true", "fast")
+@ENGINES
+def test_pspnets_first_one_moves_its_statistics_from_0_by_decay(engine):
+    first = f"{SEGNET} moving_average: true decay: 0.25"
+    training, testing = bn(first, engine, "TRAIN"), bn(first, engine)
+    layer, scale, shift = training.layers["l"], torch.full((4,), 2.0), torch.full((4,), 0.5)
+    assert layer.blob_names == ["factor", "offset", "mean", "variance"] and not layer.variance.any()
+    ours, theirs = x().requires_grad_(), x().requires_grad_()
+    y, wanted = training({"x": ours})["t"], F.batch_norm(theirs, None, None, scale, shift, training=True, eps=1e-10)
+    torch.testing.assert_close(y, wanted, rtol=1e-5, atol=1e-5)
+    weight = torch.randn(SHAPE, generator=torch.Generator().manual_seed(2))
+    (y * weight).sum().backward()
+    (wanted * weight).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
+    mean, variance = x().mean((0, 2, 3)) * 0.25, x().var((0, 2, 3), unbiased=False) * 0.25
+    torch.testing.assert_close(layer.mean.flatten(), mean, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(layer.variance.flatten(), variance, rtol=1e-5, atol=1e-5)
+    testing.load_state_dict(training.state_dict())
+    by_stored = F.batch_norm(x(), mean, variance, scale, shift, eps=1e-10)
+    torch.testing.assert_close(testing({"x": x()})["t"], by_stored, rtol=1e-5, atol=1e-5)
+    without = bn(f"{SEGNET} decay: 0.25", engine)
+    without.load_state_dict(training.state_dict())
+    torch.testing.assert_close(without({"x": x()})["t"], wanted, rtol=1e-5, atol=1e-5)
+    assert torch.equal(without.layers["l"].mean, layer.mean)
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ("bn_mode: LEARN frozen: true", "bn_mode and frozen"),
+        ("moving_average: true bn_mode: LEARN", "moving_average and bn_mode"),
+        ("decay: 0.1 momentum: 0.9", "decay and momentum"),
+    ],
+)
+def test_fields_of_two_forks_are_refused(fields, found):
+    with pytest.raises(InputError, match=f"the fields of one fork, found {found}"):
+        bn(fields, "fast")
 
 
 @pytest.mark.parametrize("engine", ["exact", "fast", "plain"])
