@@ -167,6 +167,8 @@ class Convolution(_Convolutional):
 class ConvolutionDepthwise(Convolution):
     """A convolution with a group for each channel, whatever `group` says."""
 
+    of_a_fork = True
+
     def groups(self, channels: int) -> int:
         return channels
 

@@ -47,6 +47,7 @@ class SmoothL1Loss(Loss):
     """Fast R-CNN's: Σ w₂ · f(w₁ · (x − y)) / N, with f(d) = (σ d)² / 2 where |d| < 1 / σ², else |d| − 1 / (2 σ²); a
     third bottom has the weights w₁, a fourth w₂."""
 
+    of_a_fork = True
     bottoms = range(2, 5)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:

@@ -72,6 +72,7 @@ class Bias(_Broadcast):
 class Axpy(Layer):
     """a · x + y; bottoms a (N, C) or (N, C, 1, 1), x and y (N, C, H, W)."""
 
+    of_a_fork = True
     bottoms = range(3, 4)
     receptive_window = POINT
 

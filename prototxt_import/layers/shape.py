@@ -192,6 +192,8 @@ class Reshape(Layer):
 class Permute(Layer):
     """The axes in another order; those that `order` leaves out follow in theirs."""
 
+    of_a_fork = True
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
         given, dims = list(self.spec.permute_param.order), len(bottom_shapes[0])
         self.order = given + [axis for axis in range(dims) if axis not in given]
