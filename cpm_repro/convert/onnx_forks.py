@@ -134,6 +134,11 @@ def roi_pooling(e: LayerExport) -> str:
     )
 
 
+@exports("MaskPooling")
+def mask_pooling(e: LayerExport) -> str:
+    return e.node("Mul", *e.bottoms)
+
+
 @exports("ROIAlign")
 def roi_align(e: LayerExport) -> str:
     """The operator is Mask R-CNN's."""

@@ -113,6 +113,11 @@ def roi_pooling(e: Lines) -> str:
     return f"roi_pool({', '.join(e.x)}, {p.pooled_h}, {p.pooled_w}, {plain(p.spatial_scale)})"
 
 
+@writes("MaskPooling")
+def mask_pooling(e: Lines) -> str:
+    return f"{e.x[0]} * {e.x[1]}"
+
+
 @writes("ROIAlign")
 def roi_align(e: Lines) -> str:
     p = e.layer.spec.roi_align_param

@@ -7,7 +7,7 @@ from . import schema
 _TYPES = {
     "SSD": ("AnnotatedData", "DetectionEvaluate", "MultiBoxLoss", "SmoothL1LossOHEM", "VideoData"),
     "R-FCN": ("BoxAnnotatorOHEM", "SoftmaxWithLossOHEM"),
-    "MNC": ("ROIWarping", "ROIWarpingTest", "MaskPooling", "MaskResize"),
+    "MNC": ("ROIWarping", "ROIWarpingTest", "MaskResize"),
     "Deformable ConvNets": ("DeformableConvolution", "ModulatedDeformableConvolution", "DeformablePSROIPooling"),
     "FlowNet": ("L1Loss", "DataAugmentation", "PFMWriter", "FLOWriter", "ImgWriter", "FloatWriter", "Mean", "Accum"),
     "CRF-as-RNN": ("MultiStageMeanfield",),

@@ -1,4 +1,5 @@
-"""Pooling of regions of interest: Fast R-CNN's ROIPooling, R-FCN's PSROIPooling, and ROIAlign, which rounds nothing.
+"""Pooling of regions of interest: Fast R-CNN's ROIPooling, R-FCN's PSROIPooling, ROIAlign, which rounds nothing, and
+MNC's masks of what was pooled.
 
 The second bottom has a row (image, x1, y1, x2, y2) for each region, in pixels of the net's input, (R, 5) or with axes
 of size 1 behind. Regions get no gradient.
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from prototxt_import.tensors import array, tensor
 
-from .layer import Layer, Shape, register
+from .layer import POINT, Layer, Shape, register
 
 Span = tuple[int, int]
 
@@ -204,3 +205,22 @@ class ROIAlign(_RegionLayer):
             columns = tensor(self._weights(x1, x2, p.pooled_w, x.shape[3]), x)
             tops.append(rows @ x[int(row[0])] @ columns.T)
         return self.all_of(tops, x, (x.shape[1], p.pooled_h + self.corners, p.pooled_w + self.corners))
+
+
+@register("MaskPooling")
+class MaskPooling(Layer):
+    """Pooled regions (R, C, h, w), each pixel times that of its region's mask (R, 1, h, w)."""
+
+    of_a_fork = True
+    bottoms = range(2, 3)
+    image_by_image = True
+    receptive_window = POINT
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        x, mask = bottom_shapes
+        self.require(
+            len(x) == 4 and mask == (x[0], 1, *x[2:]), "bottoms (R, C, h, w) and (R, 1, h, w)", f"{x} and {mask}"
+        )
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x * mask

@@ -169,3 +169,19 @@ def test_a_region_of_no_image_is_named():
     regions[1, 0] = 2
     with pytest.raises(InputError, match=r"layer 'l' \(ROIPooling\): expected finite regions of images 0 to 1"):
         net({"x": torch.zeros(SHAPES["x"]), "r": torch.from_numpy(regions)})
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_masks_are_multiplied_with_every_channel(engine):
+    net = single_layer("MaskPooling", {"x": (3, 4, 2, 5), "m": (3, 1, 2, 5)}, "", engine)
+    generator = torch.Generator().manual_seed(1)
+    x, m, weight = (torch.randn(*shape, generator=generator) for shape in ((3, 4, 2, 5), (3, 1, 2, 5), (3, 4, 2, 5)))
+    x.requires_grad_(), m.requires_grad_()
+    y = net({"x": x, "m": m})["t"]
+    wanted = np.einsum("nchw,nhw->nchw", x.detach().numpy(), m.detach().numpy()[:, 0])
+    np.testing.assert_allclose(y.detach(), wanted, rtol=1e-6)
+    (y * weight).sum().backward()
+    np.testing.assert_allclose(x.grad, weight.numpy() * m.detach().numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(m.grad[:, 0], (weight * x.detach()).sum(1), rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match=r"bottoms \(R, C, h, w\) and \(R, 1, h, w\)"):
+        single_layer("MaskPooling", {"x": (3, 4, 2, 5), "m": (3, 4, 2, 5)}, "", engine)
