@@ -31,6 +31,9 @@ def arrangements(a: np.ndarray, shape: tuple[int, ...], axes: tuple[str, ...] = 
         yield from _sides(a)
         yield from _reversed(a, axes)
     yield from _turned(a, shape)
+    if a.shape != shape and a.size == np.prod(shape, dtype=np.int64):
+        what = "the same values in the same order, but in another shape"
+        yield Arrangement(what, f"read as {shape}", a.reshape(shape))
     if a.size == np.prod(shape, dtype=np.int64) and a.ndim <= _MOST_AXES:
         yield from _transposed(a, shape)
 
@@ -97,6 +100,7 @@ def _layout(order: tuple[int, ...]) -> str:
         (0, 1, 3, 2): ", height and width (rows and columns) exchanged",
         (1, 0, 2, 3): ", inputs and outputs exchanged",
         (1, 0): ", rows and columns (inputs and outputs) exchanged",
+        (3, 2, 1, 0): ", all in reversed order, as MATLAB has them",
     }
     return names.get(order, "")
 
@@ -134,7 +138,9 @@ def _slices_in_another_order(a: np.ndarray, b: np.ndarray, axis: int, axes: tupl
 
 
 def part(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES) -> Cause | None:
-    """One side is the other without some rows, columns, channels or images."""
+    """One side is the other without some rows, columns, channels or images, or one of its images alone."""
+    if abs(a.ndim - b.ndim) == 1:
+        return _one_image(a, b)
     if a.ndim != b.ndim or a.shape == b.shape or not a.ndim:
         return None
     for side, small, large in (("A", a, b), ("B", b, a)):
@@ -151,6 +157,15 @@ def part(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES) -> Cau
     return None
 
 
+def _one_image(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    for side, other, small, large in (("A", "B", a, b), ("B", "A", b, a)):
+        for i, image in enumerate(large if large.ndim > small.ndim and large.shape[1:] == small.shape else ()):
+            if distance(small, image) <= EXPLAINED:
+                shown = f"{equal_bits(small, image):.4g} % of its bits are those of {other}'s {i} along axis 0"
+                return Cause(f"{side} lacks the axis of images, and holds image {i} alone", shown)
+    return None
+
+
 def _missing_part(small: tuple[int, ...], large: tuple[int, ...], ends: tuple[bool, ...], axes: tuple[str, ...]) -> str:
     if len(small) == 4 and (small[1], large[1]) == (3, 4) and small[2:] == large[2:]:
         return "the centre map"
@@ -159,7 +174,8 @@ def _missing_part(small: tuple[int, ...], large: tuple[int, ...], ends: tuple[bo
     for name, s, t, end in zip(names, small, large, ends, strict=True):
         if s < t:
             which = "first" if end else "last"
-            parts.append(f"the {which} {name}" if t - s == 1 else f"the {which} {t - s} {name}s")
+            many = f"{t - s} {name}s" if len(small) == 4 else f"{t - s} {name}"
+            parts.append(f"the {which} {name}" if t - s == 1 else f"the {which} {many}")
     rounded = set(parts) <= {"the last row", "the last column"}
     return " and ".join(parts) + (", which pooling that rounds down (floor) leaves out" if rounded else "")
 
