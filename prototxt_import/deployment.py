@@ -19,8 +19,8 @@ class Variant:
     """One of the nets that a prototxt describes.
 
     phase: "TEST" or "TRAIN"; stages and level join those of the net's own `state`. input_shapes: of input blobs, by
-    name; with any, blobs that a data layer made become inputs, and losses, accuracies and what labels alone lead to go.
-    A blob that another layer made becomes an input, too: the net begins there.
+    name; with any, blobs that a data layer made become inputs, and losses, accuracies and what needs another blob of
+    theirs go. A blob that another layer made becomes an input, too: the net begins there.
     """
 
     phase: str = "TEST"
