@@ -119,6 +119,11 @@ IN_A_CPM = {
         "conv2",
         "only weight (3, 2, 1, 1) differs, 1.29425 in place of 0.323562",
     ),
+    "a weight of more than places": (
+        lambda: cpm.with_weights("Mconv1_stage2", at((1, 10, 2, 2), lambda w: w + 1)),
+        "Mconv1_stage2",
+        "only weight (1, 10, 2, 2) differs",
+    ),
     "a filter of zeros": (lambda: cpm.with_weights("conv2", at(3, lambda w: 0 * w)), "conv2", "only output 3's differ"),
     "a bias": (
         lambda: cpm.with_weights("conv2", at(3, lambda b: b + 1), "bias"),

@@ -15,9 +15,12 @@ from .arrays import recognised
 from .cause import Cause, distance
 from .layer_runs import Bottoms, LayerRun
 
-_MOST_WEIGHTS, _MOST_OUTPUTS, _MOST_PLACES = 1300, 128, 20000  # what is solved in seconds
+_MOST_WEIGHTS, _MOST_OUTPUTS, _MOST_PLACES = 6000, 128, 20000  # what is looked at
+_MOST_SOLVED = 1300  # unknowns of a system that is solved, in seconds
+_MOST_VALUES = 40_000_000  # of all windows of a map: 320 MB
 _SPARE = 1.3  # times as many equations as weights
 _FEW = 200
+_FITS_ONE = 1e-3  # that of a single weight's change
 _FITS = 1e-4  # relative error of a solution
 _CHANGED = 1e-3  # of the largest weight: a difference that is none of the solution's rounding
 _RECTIFIERS = ("ReLU", "PReLU", "ELU")  # let what is above 0 pass
@@ -57,6 +60,8 @@ def _solved(run: LayerRun, layer: Convolution, own: _Weights, bottoms: Bottoms, 
     differing = [c for c in range(outputs) if not np.array_equal(made[:, c], wrong[:, c])]
     if len(differing) > _MOST_OUTPUTS:
         return None
+    if own.weight[0].size * layer.group * wrong[:, 0].size > _MOST_VALUES:
+        return None
     places = np.random.default_rng(0).permutation(wrong[:, 0].size)[:_MOST_PLACES]
     groups = _columns(layer, next(iter(bottoms.values())), places)
     rectified = any(other.type in _RECTIFIERS for other in run.layers[1:])
@@ -90,10 +95,24 @@ def _fit(columns: np.ndarray, target: np.ndarray, own: np.ndarray) -> np.ndarray
     output without a value gets zeros."""
     if not target.size or not target.any():
         return np.zeros(columns.shape[1])
-    if len(target) < _SPARE * np.count_nonzero(columns.any(axis=0)):
+    rest = target - columns @ own
+    if (one := _one_weight(columns, rest)) is not None:
+        return np.asarray(own + one)
+    known = np.count_nonzero(columns.any(axis=0))
+    if len(target) < _SPARE * known or known > _MOST_SOLVED:
         return None
-    found: np.ndarray = own + _least_squares(columns, target - columns @ own)
+    found: np.ndarray = own + _least_squares(columns, rest)
     return found if distance(columns @ found, target) <= _FITS else None
+
+
+def _one_weight(columns: np.ndarray, rest: np.ndarray) -> np.ndarray | None:
+    """The change of a single weight that leaves nothing, which fewer equations than weights tell, too."""
+    sizes = (columns * columns).sum(axis=0)
+    shares = columns.T @ rest
+    best = int(np.argmax(shares**2 / np.maximum(sizes, 1e-300)))
+    change = np.zeros(columns.shape[1])
+    change[best] = shares[best] / max(float(sizes[best]), 1e-300)
+    return change if distance(columns[:, best] * change[best], rest) <= _FITS_ONE else None
 
 
 def _least_squares(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
