@@ -125,10 +125,18 @@ class Net(nn.Module):
             spec.top.append(self._automatic[-1])
 
     def _arrange_blobs(self) -> None:
-        """Those of four axes in the engine's memory order; torch has it for no others."""
+        """Those of four axes: on a card in the engine's memory order, as torch's kernels want them there; on a CPU as
+        Caffe has them, for FFTs take weights tap by tap, and torch's own kernels arrange them anew in any case."""
         for blob in self.learnable:
+            order = self.engine.memory_format if blob.parameter.is_cuda else torch.contiguous_format
             if blob.parameter.dim() == 4:
-                blob.parameter.data = blob.parameter.data.to(memory_format=self.engine.memory_format)
+                blob.parameter.data = blob.parameter.data.contiguous(memory_format=order)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Net":
+        """What `to` does to every blob."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's
+        self._arrange_blobs()
+        return self
 
     def _fold_layers(self) -> None:
         """Where one layer follows another in place, the engine may do both in one pass over the blob."""
