@@ -94,6 +94,10 @@ def _npz(path: Path) -> Iterator[Dump]:
     with _expecting(str(path), "a dump (.npz, .h5, .mat, .caffemodel or a folder of .npy files)"):
         archive = zipfile.ZipFile(path)
         npz.check_members(archive, path)
+    strange = [name for name in archive.namelist() if not name.endswith(".npy")]
+    if strange:
+        hint = ": torch's, of which `cpm convert` makes a .caffemodel" if strange[0].endswith(".pkl") else ""
+        raise InputError(f"{path}: expected .npy files in a .npz, found {strange[0]}{hint}")
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
 
     def read(name: str) -> np.ndarray:

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+import torch
 
 from cpm_repro.compare.dump_files import open_dump
 from cpm_repro.npz import write_npz
@@ -121,9 +122,11 @@ def test_values_that_lie_elsewhere_or_nowhere_are_refused(tmp_path):
 def test_what_is_no_dump_is_told(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.npz").write_text("no zip")
+    torch.save({"a.weight": torch.ones(2)}, tmp_path / "c.pt")
     for name, said in (
         ("empty", "found none in it"),
         ("text.npz", "found a file that is none"),
+        ("c.pt", r"\.npz, found .*/data\.pkl: torch's, of which `cpm convert` makes a \.caffemodel"),
         ("no", "No such file"),
     ):
         with pytest.raises(InputError, match=said):

@@ -89,6 +89,27 @@ def jobs(folder: Path) -> dict[str, Callable[[Path], Command]]:
             + ["--json", out / "r.json", "--plot", out / "r.png", "--poses", out / "p.png"]
             + ["--save-predictions", out / "p.npz"]
         ),
+        "make_lmdb_files": lambda out: (
+            ["make_lmdb", given / "p.json", "--images", people / "images", "--storage", "file", "--out", out / "lmdb"]
+        ),
+        "make_prototxt_small": lambda out: (
+            ["make_prototxt", "small", "--lmdb", given / "lmdb", "--channels", "4,4", "--out", out / "models"]
+        ),
+        "convert_py": convert("n.py"),
+        "convert_caffemodel": convert("n.caffemodel"),
+        "demo_html": lambda out: (
+            ["demo", people / "images/000000.jpg", *net, "--html", "--scale", 0.5, "--scales", 1.0, "--out", out / "d"]
+        ),
+        "train_tensorboard": lambda out: (
+            ["train", "--solver", _solver(models, out), "--overwrite", "--tensorboard", out / "board"]
+            + ["--timeline", out / "t.png"]
+        ),
+        "evaluate_people": lambda out: (
+            ["evaluate", "people", "--lmdb", given / "lmdb", "--limit", 1, "--json", out / "r.json"]
+        ),
+        "inspect_lmdb": lambda out: ["inspect_lmdb", given / "lmdb", "--json", out / "r.json"],
+        "inspect_lmdb_show": lambda out: ["inspect_lmdb", given / "lmdb", "--show", "0", "--out", out / "r.png"],
+        "show_net_json": lambda out: ["show_net", models / "deploy.prototxt", "--json", out / "net.json"],
         "show_batch": lambda out: ["show_batch", "--prototxt", models / "train.prototxt", "--out", out / "b.png"],
         "plot_log": lambda out: ["plot_log", models / "cpm.log", "--out", out / "loss.png"],
         "show_net": lambda out: ["show_net", models / "train.prototxt", "--out", out / "net.svg"],
