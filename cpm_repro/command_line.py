@@ -229,6 +229,15 @@ def positive_integer(text: str) -> int:
     return value
 
 
+@typed("a whole number")
+def index(text: str) -> int:
+    """An argparse type: counted from 0."""
+    value = int(text)
+    if not 0 <= value < 1 << 31:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0, found {text}")
+    return value
+
+
 @typed("a number above 0, such as 0.5")
 def positive_number(text: str) -> float:
     """An argparse type."""

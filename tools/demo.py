@@ -308,7 +308,9 @@ def add_people_options(to: argparse.ArgumentParser) -> None:
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     parser.add_argument("images", metavar="IMAGE", nargs="*", type=Path, help="pictures, folders of pictures, videos")
-    parser.add_argument("--camera", metavar="N", type=int, help="this camera's pictures, until Ctrl-C (the first is 0)")
+    parser.add_argument(
+        "--camera", metavar="N", type=command_line.index, help="this camera's pictures, until Ctrl-C (the first is 0)"
+    )
     add_people_options(parser)
     add_testing_options(parser)
     parser.add_argument(

@@ -79,7 +79,7 @@ def show(reader: LmdbReader, arguments: argparse.Namespace) -> None:
 
 def indices_in(reader: LmdbReader, chosen: list[range]) -> list[int]:
     """The chosen records, without those beyond the last; InputError if none is left."""
-    indices = [index for part in chosen for index in part if index < len(reader)]
+    indices = [index for part in chosen for index in part[: max(len(reader) - part.start, 0)]]
     if not indices:
         raise InputError(f"{reader.path}: expected records from 0 to {len(reader) - 1}, asked for other ones")
     return indices

@@ -38,20 +38,14 @@ def _number_of_samples(text: str) -> int:
     return value
 
 
-@command_line.typed("a whole number")
-def _index(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, found {text}")
-    return value
-
-
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     parser.add_argument("--prototxt", metavar="P", type=Path, required=True, help="the training net")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--samples", metavar="N", type=_number_of_samples, default=6, help="how many (default: 6)")
-    what.add_argument("--steps", metavar="K", type=_index, help="instead: every step of the K-th sample, from 0")
+    what.add_argument(
+        "--steps", metavar="K", type=command_line.index, help="instead: every step of the K-th sample, from 0"
+    )
     parser.add_argument("--srand", metavar="N", type=int, default=1, help="seed of rand() (default: 1)")
     command_line.add_phase(parser, "TRAIN")
     command_line.add_profile(parser)

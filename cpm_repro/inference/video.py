@@ -6,9 +6,10 @@ again; in between each is looked for where the last frame's joints were.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -48,7 +49,8 @@ def open_clip(source: str | os.PathLike[str] | int) -> Iterator[Clip]:
     if not isinstance(source, int) and not Path(source).is_file():
         raise InputError(f"{where}: expected a video file, found none")
     opencv = _opencv(where)
-    capture = opencv.VideoCapture(source if isinstance(source, int) else os.fspath(source))
+    with nullcontext(source) if isinstance(source, int) else _in_utf8(source) as place:
+        capture = opencv.VideoCapture(place)
     try:
         if not capture.isOpened():
             raise InputError(f"{where}: expected a video that OpenCV can read, found none")
@@ -65,15 +67,45 @@ def written_clip(
 ) -> Iterator[Callable[[Pixels], None]]:
     """What takes the frames of an .mp4 of that many frames a second and (width, height); whole or not at all."""
     opencv = _opencv(str(path))
-    with replacing(path) as temporary:
-        code = opencv.VideoWriter.fourcc(*"mp4v")
-        writer = opencv.VideoWriter(os.fspath(temporary), code, rate, size)
+    with replacing(path) as temporary, _in_utf8(temporary) as place:
+        writer = opencv.VideoWriter(place, opencv.VideoWriter.fourcc(*"mp4v"), rate, size)
         if not writer.isOpened():
             raise InputError(f"{path}: expected an OpenCV that can write mp4 videos, found one that cannot")
+        written = 0
+
+        def write(frame: Pixels) -> None:
+            nonlocal written
+            writer.write(frame)
+            written += 1
+
         try:
-            yield writer.write
+            yield write
         finally:
             writer.release()
+        _check_frames(opencv, place, written, str(path))
+
+
+def _check_frames(opencv: ModuleType, clip: str, count: int, where: str) -> None:
+    """InputError unless so many frames are in the clip: OpenCV says nothing when the disk is full."""
+    capture = opencv.VideoCapture(clip)
+    found = int(capture.get(opencv.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+    capture.release()
+    if found != count:
+        raise InputError(f"{where}: cannot be written: expected {count} frames, found {found} (is the disk full?)")
+
+
+@contextmanager
+def _in_utf8(path: str | os.PathLike[str]) -> Iterator[str]:
+    """A name of the file that OpenCV can open, for it knows no path that is not UTF-8."""
+    name = os.path.abspath(path)
+    try:
+        name.encode()
+        yield name
+    except UnicodeEncodeError:
+        with TemporaryDirectory(prefix="cpm-video-") as folder:
+            link = Path(folder, "clip" + Path(path).suffix)
+            link.symlink_to(name)
+            yield str(link)
 
 
 def follow(
@@ -99,6 +131,8 @@ def _frames(capture: Any) -> Iterator[Pixels]:
 
 
 def _opencv(where: str) -> ModuleType:
+    for name, silent in (("OPENCV_LOG_LEVEL", "OFF"), ("OPENCV_FFMPEG_LOGLEVEL", "-8")):
+        os.environ.setdefault(name, silent)  # what fails is said here
     try:
         import cv2
     except ImportError:

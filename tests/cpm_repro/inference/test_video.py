@@ -1,5 +1,6 @@
 """Videos: read and written whole, people followed between looks, and one sentence for what is none."""
 
+import os
 import sys
 
 import numpy as np
@@ -69,3 +70,20 @@ def test_people_are_followed_and_looked_for_again(monkeypatch):
     assert [len(people) for _, people in seen] == [0] + [1] * (len(frames) - 1)
     assert asked[:3] == [(1, (10.0, 10.0)), (2, (11.0, 15.0)), (3, (12.0, 15.0))]
     assert asked[video.LOOK_AGAIN - 1] == (video.LOOK_AGAIN, (10.0, 10.0))
+
+
+def test_a_clip_that_lacks_frames_is_refused(tmp_path):
+    """As when the disk is full; here a frame of another size, of which OpenCV says as little."""
+    with (
+        pytest.raises(InputError, match=r"clip\.mp4: cannot be written: expected 2 frames, found 1"),
+        video.written_clip(tmp_path / "clip.mp4", 12, (64, 48)) as add,
+    ):
+        add(np.zeros((48, 64, 3), np.uint8))
+        add(np.zeros((20, 20, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_not_utf_8(tmp_path):
+    path = write(tmp_path / os.fsdecode(b"clip\xff.mp4"))
+    with video.open_clip(path) as clip:
+        assert len(list(clip.frames)) == 5
