@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cpm_repro.models import zoo
-from prototxt_import.files import InputError, Note
+from prototxt_import.files import InputError, Note, check_target
 
 from . import streams
 
@@ -366,7 +366,25 @@ def _code_of_output(error: OSError, prog: str) -> int:
     return BAD_INPUT
 
 
+_WRITTEN = (
+    "html",
+    "json",
+    "markdown",
+    "misses",
+    "plot",
+    "plot_clusters",
+    "poses",
+    "save_predictions",
+    "timeline",
+    "trace",
+)
+"""The options that name a file to write when the work is done."""
+
+
 def _apply_common(parsed: argparse.Namespace) -> None:
+    for name in _WRITTEN:
+        if isinstance(path := getattr(parsed, name, None), str | Path):
+            check_target(path)
     if getattr(parsed, "threads", None) is not None:
         import torch
 

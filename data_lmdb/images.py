@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from prototxt_import.files import InputError, check_file
+from prototxt_import.files import InputError, check_file, other_kind, read_bytes
 
 # Those that OpenCV reads. Pillow alone knows more, and hands some of them to other programs (EPS to Ghostscript).
 FORMATS = ("BMP", "DIB", "JPEG", "JPEG2000", "PNG", "PPM", "SUN", "TIFF", "WEBP")
@@ -121,7 +121,8 @@ def _opened(file: str | os.PathLike[str] | io.BytesIO, where: str | os.PathLike[
         with image:
             yield image
     except UnidentifiedImageError:
-        raise InputError(f"{where}: expected an image, found something else") from None
+        start = file.getvalue() if isinstance(file, io.BytesIO) else read_bytes(file, 1000)
+        raise InputError(f"{where}: expected an image, found {other_kind(start) or 'something else'}") from None
     except OSError as error:
         raise InputError(f"{where}: expected a readable image: {error.strerror or error}") from None
     except InputError:

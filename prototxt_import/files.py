@@ -3,6 +3,7 @@
 `data_lmdb` imports this file and `prototxt_import.schema`, and nothing else of this package.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -95,6 +96,10 @@ def other_kind(content: bytes) -> str:
         return "text in UTF-16: save it in UTF-8"
     if content.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")):
         return "a packed file: unpack it"
+    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"avif"):
+        return "HEIC or AVIF, as telephones write them: save it as JPEG or PNG"
+    if content.startswith((b"GIF8", b"%PDF", b"<svg")):
+        return "a GIF, PDF or SVG: save it as JPEG or PNG"
     return ""
 
 
@@ -108,8 +113,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     with _writing(path):
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise InputError(f"{path}: cannot be written: expected a file or nothing there, found a device or a pipe")
+        _check_kind(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
         scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=path.parent))
@@ -120,6 +124,26 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             _put(temporary, path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """InputError if it is plain before the work that no file can be written there after it."""
+    path = Path(path)
+    _check_kind(path)
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    for wrong, reason in (
+        (path.is_dir(), errno.EISDIR),
+        (not folder.is_dir(), errno.ENOTDIR),
+        (not os.access(folder, os.W_OK | os.X_OK), errno.EACCES),
+    ):
+        if wrong:
+            raise InputError(f"{path}: cannot be written: {os.strerror(reason)}")
+
+
+def _check_kind(path: Path) -> None:
+    """InputError if a device or a pipe is there."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: cannot be written: expected a file or nothing there, found a device or a pipe")
 
 
 @contextmanager

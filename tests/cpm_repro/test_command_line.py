@@ -174,3 +174,16 @@ def test_too_little_memory_is_a_sentence_with_what_was_asked_for(capsys, allocat
 def test_what_is_no_number_is_told_what_one_is(convert, text, said):
     with pytest.raises(argparse.ArgumentTypeError, match=f"^{said}$"):
         convert(text)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"), [("folder", "Is a directory"), ("file/r.json", "Not a directory"), ("pipe", "a pipe")]
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_work(target, said, tmp_path, capsys):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    options = ["--json", str(tmp_path / target)]
+    prepare = lambda parser: parser.add_argument("--json")  # noqa: E731
+    assert exit_code(lambda parsed: pytest.fail("worked"), options, prepare) == 2
+    assert f"{tmp_path / target}: cannot be written: " in (stderr := capsys.readouterr().err) and said in stderr

@@ -189,3 +189,19 @@ def test_our_limit_of_pixels_counts_and_not_pillows(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"a\.png: expected an image of at most 1000 pixels .*, found 40 x 30"):
         read_bgr(tmp_path / "a.png", 1000)
     assert Image.MAX_IMAGE_PIXELS == 10
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "an empty file"),
+        (b"\0\0\0\x18ftypheic\0\0", "HEIC or AVIF, as telephones write them: save it as JPEG or PNG"),
+        (b"GIF89a", "a GIF, PDF or SVG: save it as JPEG or PNG"),
+        (b"<html>404</html>", "a page of the web"),
+        (b"abc", "something else"),
+    ],
+)
+def test_what_is_no_image_is_named(tmp_path, content, found):
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.jpg: expected an image, found {found}"):
+        read_bgr(tmp_path / "a.jpg")
