@@ -140,7 +140,11 @@ def another_size(picture):
     [
         (no_image, "no such image", ("first/5.png or ", "second/5.png", "found none")),
         (cut_short, "not a readable image", ("second/5.png: expected a readable image",)),
-        (no_picture, "not a readable image", ("second/5.png: expected an image, found something else",)),
+        (
+            no_picture,
+            "not a readable image",
+            ("second/5.png: expected an image, found a page of the web, as comes where a download went wrong",),
+        ),
         (another_size, "an image of another size", ("expected an image of 50 x 40 px as annotated, found 60 x 40",)),
     ],
 )
