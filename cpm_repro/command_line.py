@@ -366,18 +366,7 @@ def _code_of_output(error: OSError, prog: str) -> int:
     return BAD_INPUT
 
 
-_WRITTEN = (
-    "html",
-    "json",
-    "markdown",
-    "misses",
-    "plot",
-    "plot_clusters",
-    "poses",
-    "save_predictions",
-    "timeline",
-    "trace",
-)
+_WRITTEN = "html json markdown misses plot plot_clusters poses save_predictions timeline trace".split()
 """The options that name a file to write when the work is done."""
 
 
