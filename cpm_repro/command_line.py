@@ -366,12 +366,13 @@ def _code_of_output(error: OSError, prog: str) -> int:
     return BAD_INPUT
 
 
-_WRITTEN = "html json markdown misses plot plot_clusters poses save_predictions timeline trace".split()
+_PICTURES = ("misses", "plot", "plot_clusters", "poses", "timeline")
+_TABLES = ("html", "json", "markdown", "save_predictions", "trace")
 """The options that name a file to write when the work is done."""
 
 
 def _apply_common(parsed: argparse.Namespace) -> None:
-    for name in _WRITTEN:
+    for name in _PICTURES + _TABLES:
         if isinstance(path := getattr(parsed, name, None), str | Path):
             check_target(path)
     if getattr(parsed, "threads", None) is not None:
