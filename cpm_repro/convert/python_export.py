@@ -4,6 +4,7 @@ A method for each stage of a pose machine, in the names of the prototxt; Caffe's
 """
 
 import inspect
+import json
 import keyword
 import os
 import re
@@ -268,7 +269,16 @@ def save_python(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
     plain = {"memory_format": torch.contiguous_format}
     state = {name: value.cpu().clone(**plain) for name, value in python.state.items()}
     weights = save(state, {"prototxt": prototxt, **description(net)})
-    with replacing(path.with_suffix(".safetensors")) as temporary:
-        temporary.write_bytes(weights)
-    with replacing(path) as temporary:
-        temporary.write_text(python.source(path), encoding="utf-8")
+    with replacing(path.with_suffix(".safetensors")) as stored, replacing(path) as module:  # both or none
+        stored.write_bytes(in_fixed_order(weights))
+        module.write_text(python.source(path), encoding="utf-8")
+
+
+def in_fixed_order(content: bytes) -> bytes:
+    """A `.safetensors` whose metadata stand in alphabetical order: its writer's order is another one each time."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    entries = json.loads(content[8:end])
+    entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
+    header = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]

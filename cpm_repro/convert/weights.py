@@ -5,7 +5,6 @@ convert into one another; `.onnx`, `.pt2` and `.py` are written for programs wit
 """
 
 import io
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from prototxt_import.operations import Operations
 
 from .channel_order import swap_red_and_blue
 from .exported_program import save_program
-from .python_export import save_python
+from .python_export import in_fixed_order, save_python
 from .state_dicts import FORMAT, StateDict
 from .stored_weights import StoredWeights, read_weights
 
@@ -67,17 +66,7 @@ def save_safetensors(path: str | os.PathLike[str], net: Net, prototxt: str) -> N
     state = {name: value.clone(**plain) for name, value in net.state_dict().items()}  # shared blobs: one copy each
     content = save(state, {"format": FORMAT, "prototxt": prototxt, **description(net)})
     with replacing(path) as temporary:
-        temporary.write_bytes(_in_fixed_order(content))
-
-
-def _in_fixed_order(content: bytes) -> bytes:
-    """A `.safetensors` whose metadata stand in alphabetical order: its writer's order is another one each time."""
-    end = 8 + int.from_bytes(content[:8], "little")
-    entries = json.loads(content[8:end])
-    entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
-    header = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + content[end:]
+        temporary.write_bytes(in_fixed_order(content))
 
 
 def _save_onnx(path: Path, net: Net, prototxt: str, dynamic: bool = False) -> None:

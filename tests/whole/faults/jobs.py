@@ -100,10 +100,6 @@ def jobs(folder: Path) -> dict[str, Callable[[Path], Command]]:
         "demo_html": lambda out: (
             ["demo", people / "images/000000.jpg", *net, "--html", "--scale", 0.5, "--scales", 1.0, "--out", out / "d"]
         ),
-        "train_tensorboard": lambda out: (
-            ["train", "--solver", _solver(models, out), "--overwrite", "--tensorboard", out / "board"]
-            + ["--timeline", out / "t.png"]
-        ),
         "evaluate_people": lambda out: (
             ["evaluate", "people", "--lmdb", given / "lmdb", "--limit", 1, "--json", out / "r.json"]
         ),
