@@ -125,14 +125,16 @@ def test_plain_torch_trains_as_the_engines_do(training, monkeypatch):
 
 
 def test_one_update_of_plain_torch_is_the_solvers(training):
+    """Torch's in float64: in float32 one of its maxima in a pooling may be another."""
     net, batch = training.net(), train.batch_of(training)
-    twin, param = PlainTorch(net), train.solver_of_release()
-    param.base_lr = 1e-5
+    twin, param = PlainTorch(net).double(), train.solver_of_release()
+    param.base_lr = 1e-3  # so that the updates are large beside the weights' last bits
     solver, sgd = SGDSolver(param, net, training.folder), plain_sgd(twin, net, param)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     net.loss(net(batch)).backward()
     solver.apply_update()
-    sum(twin(batch)[name] for name in net.loss_weights).backward()
+    maps = twin({name: values.double() for name, values in batch.items()})
+    sum(maps[name] for name in net.loss_weights).backward()
     sgd.step()
     for blob in net.learnable:
         convolution, layer = twin.convolutions[blob.layer], net.layer(blob.layer)
@@ -140,7 +142,7 @@ def test_one_update_of_plain_torch_is_the_solvers(training):
         start = before[f"layers.{blob.layer}.{name}"]
         after = (getattr(layer, name), (convolution.weight, convolution.bias)[blob.index])
         ours, theirs = (values.detach() - start for values in after)
-        assert (ours - theirs).abs().max() < 1e-3 * ours.abs().max(), (blob.layer, name)
+        assert (ours - theirs).abs().max() < 1e-4 * ours.abs().max(), (blob.layer, name)
 
 
 def test_training_batches_have_labels_of_all_stages(training):
