@@ -163,6 +163,7 @@ def test_settings_are_read_before_a_compiler_follows():
 
 @pytest.mark.slow
 @COMPILED
+@pytest.mark.filterwarnings("ignore:While compiling, we found certain side effects")  # LSTM carries a state on
 @pytest.mark.parametrize("engine", ["plain", "fast"])
 def test_every_layer_that_the_original_computed_as_one_graph(golden, golden2, engine):
     for path in (golden / "net/layer_zoo.npz", golden2 / "net/layer_zoo2.npz"):
