@@ -2,6 +2,7 @@
 
 import ctypes
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ def release_annotations() -> Path:
 def lspet() -> Path:
     """../shared/lspet: 2,500 photographs of the LSP extended set, with joints.mat."""
     return _shared_folder("lspet")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For nets that are so small that threads wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -143,11 +143,11 @@ def evaluate(arguments: argparse.Namespace) -> "tuple[scoring.Scores, dict]":
     if asks_for_network(arguments):
         stages, settings = runs_from_network(arguments, truths)
         runs, shown = stages | runs, list(stages)[-1:]
-    if arguments.poses:
-        poses = runs[shown[0]]
-        draw_poses(arguments, truths, poses, scoring.kinds_by(arguments.benchmark, poses, truths, head_sizes))
     observer = arguments.observer_centric
-    return scoring.scores(arguments.benchmark, runs, truths, head_sizes, clusters, observer), settings
+    scores = scoring.scores(arguments.benchmark, runs, truths, head_sizes, clusters, observer)
+    if arguments.poses:
+        draw_poses(arguments, truths, runs[shown[0]], scores.kinds[shown[0]])
+    return scores, settings
 
 
 def draw_poses(

@@ -66,7 +66,8 @@ def worst(kinds: np.ndarray, count: int) -> np.ndarray:
 
 
 def _other_side(number_of_parts: int) -> np.ndarray:
-    """(P,) each part's mirror image; -1 for those of the middle."""
+    """(P,) each part's mirror image, by its name, as MPII's 16 stored joints are not among `joints.SWAPS`; -1 for those
+    of the middle."""
     other = np.full(number_of_parts, -1)
     names = NAMES[number_of_parts]
     for part, name in enumerate(names):

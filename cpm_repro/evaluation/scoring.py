@@ -104,23 +104,21 @@ def results_by(size: str, runs: Runs, truths: Sequence[GroundTruth], head_sizes:
     }
 
 
-def kinds_by(
-    name: str, poses: np.ndarray, truths: Sequence[GroundTruth], head_sizes: np.ndarray | None = None
-) -> np.ndarray:
-    """`misses.kinds_of_joints` at a benchmark's threshold and the paper's size."""
-    benchmark = BENCHMARKS[name]
-    return kinds_of_joints(poses, truths, sizes_by(benchmark.sizes[0], poses, truths, head_sizes), benchmark.threshold)
-
-
 class Scores(NamedTuple):
-    """results: by size, then by run; misses: by run, at the paper's size and threshold; clusters: PCKh by run, then by
-    viewpoint cluster, if there are clusters; paper: known rates as in `evaluation.PAPER`, if they are comparable."""
+    """results: by size, then by run; kinds: `misses.kinds_of_joints` by run, at the paper's size and threshold;
+    clusters: PCKh by run, then by viewpoint cluster, if there are clusters; paper: known rates as in
+    `evaluation.PAPER`, if they are comparable."""
 
     benchmark: Benchmark
     results: dict[str, Results]
-    misses: dict[str, Misses]
+    kinds: dict[str, np.ndarray]
     clusters: dict[str, dict[int, Pck]]
     paper: Mapping[str, Mapping[str, float]]
+
+    @property
+    def misses(self) -> dict[str, Misses]:
+        """What joints were taken for, by run."""
+        return {run: counted(kinds) for run, kinds in self.kinds.items()}
 
     def first(self) -> tuple[str, Results]:
         """The size that the paper divides by, and the results by it."""
@@ -180,9 +178,13 @@ def scores(
     if observer:
         runs, truths = as_observer(runs, truths)
     results = {size: results_by(size, runs, truths, head_sizes) for size in benchmark.sizes}
-    taken = {run: counted(kinds_by(name, poses, truths, head_sizes)) for run, poses in runs.items()}
+    first = benchmark.sizes[0]
+    kinds = {
+        run: kinds_of_joints(poses, truths, sizes_by(first, poses, truths, head_sizes), benchmark.threshold)
+        for run, poses in runs.items()
+    }
     by_cluster = {}
     if clusters is not None and head_sizes is not None:
         for run, poses in runs.items():
             by_cluster[run] = pckh.pckh_by_cluster(list(poses), truths, head_sizes, clusters)
-    return Scores(benchmark, results, taken, by_cluster, PAPER[name] if comparable else {})
+    return Scores(benchmark, results, kinds, by_cluster, PAPER[name] if comparable else {})

@@ -114,6 +114,17 @@ def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
 
 
+def suppressed(count: int, apart: Callable[[int, np.ndarray], np.ndarray], most: int) -> list[int]:
+    """Non-maximum suppression of `count` boxes, the best first: those that are apart from all that are kept before, at
+    most `most`. apart: of a box and of others, by their places: bool for each of the others."""
+    waiting, kept = np.arange(count), list[int]()
+    while len(waiting) and len(kept) < most:
+        best, rest = int(waiting[0]), waiting[1:]
+        kept.append(best)
+        waiting = rest[apart(best, rest)]
+    return kept
+
+
 def strongest(boxes: np.ndarray, scores: np.ndarray, least: float, limit: float, most: int, eta: float) -> list[int]:
     """Non-maximum suppression: of boxes that score more than `least`, at most `most` (−1: all) and the best first,
     those that overlap none kept before by more than `limit`, which shrinks by `eta` while it is above 1/2."""

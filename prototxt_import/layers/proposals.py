@@ -13,6 +13,7 @@ from torch import Tensor
 from prototxt_import.formats import schema
 from prototxt_import.tensors import array, tensor
 
+from .detection import suppressed
 from .layer import Layer, Shape, register, register_python
 from .own import python_param
 
@@ -64,17 +65,16 @@ def moved(boxes: np.ndarray, shifts: np.ndarray, height: np.float32, width: np.f
     return np.asarray(np.clip(corners, 0, np.array([width, height] * 2, np.float32) - np.float32(1)))
 
 
-def suppressed(boxes: np.ndarray, limit: float, most: int) -> list[int]:
+def without_overlaps(boxes: np.ndarray, limit: float, most: int) -> list[int]:
     """Which of boxes (n, 4), the best first, overlap none that is kept before by more than `limit`; at most `most`."""
     areas = (boxes[:, 2:] - boxes[:, :2] + np.float32(1)).prod(1)
-    waiting, kept = np.arange(len(boxes)), list[int]()
-    while len(waiting) and len(kept) < most:
-        best, rest = int(waiting[0]), waiting[1:]
-        kept.append(best)
+
+    def apart(best: int, rest: np.ndarray) -> np.ndarray:
         corner, opposite = np.maximum(boxes[best, :2], boxes[rest, :2]), np.minimum(boxes[best, 2:], boxes[rest, 2:])
         common = np.maximum(opposite - corner + np.float32(1), 0).prod(1)
-        waiting = rest[common / (areas[best] + areas[rest] - common) <= np.float32(limit)]
-    return kept
+        return np.asarray(common / (areas[best] + areas[rest] - common) <= np.float32(limit))
+
+    return suppressed(len(boxes), apart, most)
 
 
 class _Proposals(Layer):
@@ -131,7 +131,7 @@ class _Proposals(Layer):
         large = (boxes[:, 2:] - boxes[:, :2] + np.float32(1) >= least).all(1)
         boxes, values = (boxes[large], values[large]) if s.drops_small else (boxes, np.where(large, values, 0))
         order = np.argsort(-values, kind="stable")[: s.before]
-        kept = order[suppressed(boxes[order], s.overlap, s.after)]
+        kept = order[without_overlaps(boxes[order], s.overlap, s.after)]
         return boxes[kept], values[kept].astype(np.float32)
 
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from prototxt_import.tensors import array
 
+from .detection import suppressed
 from .layer import Layer, Shape, register
 
 
@@ -67,12 +68,11 @@ class Yolov3DetectionOutput(Layer):
     def forward(self, *maps: Tensor) -> Tensor:
         limit = np.float32(self.spec.yolov3_detection_output_param.nms_threshold)
         found = np.concatenate([self._candidates(array(x)[0], index) for index, x in enumerate(maps)])
-        found, rows = found[np.argsort(-found[:, 5], kind="stable")], []
-        while len(found):
-            best, found = found[0], found[1:]
-            first, last = best[:2] - best[2:4] / 2, best[:2] + best[2:4] / 2
-            rows.append([0, best[4] + 1, best[5], *first, *last])
-            found = found[_shares(best, found) < limit]
+        found = found[np.argsort(-found[:, 5], kind="stable")]
+        kept = suppressed(len(found), lambda best, rest: _shares(found[best], found[rest]) < limit, len(found))
+        middles, halves = found[kept, :2], found[kept, 2:4] / 2
+        ends = np.concatenate([middles - halves, middles + halves], 1)
+        rows = [[0, label + 1, score, *box] for label, score, box in zip(*found[kept, 4:].T, ends, strict=True)]
         rows = rows or [[0, *[-1] * 6]]
         return torch.tensor(np.array(rows, np.float32)[None, None], device=maps[0].device)
 

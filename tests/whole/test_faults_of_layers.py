@@ -15,13 +15,7 @@ from . import small_cpm as cpm
 from . import small_residual_net as residual
 from .small_residual_net import BN
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def cpm_with(change):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from prototxt_import.layers.layer import Layer
+from prototxt_import.tensors import array
 
 from .cause import as_bfloat16, as_float16, as_tf32
 from .layer_runs import Bottoms, LayerRun
@@ -77,7 +78,7 @@ def _rounding(to: Rounding, blobs: list[str]) -> Callable[[Layer], None]:
     def change(layer: Layer) -> None:
         for name in blobs:
             blob = getattr(layer, name)
-            blob.copy_(torch.from_numpy(to(blob.detach().float().cpu().contiguous().numpy())))
+            blob.copy_(torch.from_numpy(to(array(blob.float()))))
 
     return change
 

@@ -11,6 +11,7 @@ from prototxt_import.formats import schema
 from prototxt_import.layers.layer import Layer
 from prototxt_import.layers.normalization import BatchNorm
 from prototxt_import.net import Net
+from prototxt_import.tensors import array
 
 from .arrangements import WEIGHT_AXES, arrangements
 from .cause import EXPLAINED, distance
@@ -38,7 +39,7 @@ def other_weights(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     weight = layer.blob_names[:1]
     if not weight or getattr(layer, weight[0]).dim() < 2:
         return
-    values = getattr(layer, weight[0]).detach().float().cpu().contiguous().numpy()
+    values = array(getattr(layer, weight[0]).float())
     named = [(new.what, new.values) for new in arrangements(values, values.shape, WEIGHT_AXES)] + list(_moved(values))
     for what, arranged in named:
         yield Alternative(what, run.top(bottoms, change=_setting(weight[0], arranged)))
@@ -55,7 +56,7 @@ def _neutral(run: LayerRun, bottoms: Bottoms, layer: Layer, name: str) -> Iterat
     what = f"without the {name}"
     if (layer.spec.type, name) == ("BatchNorm", "factor"):
         what = f"the stored sums not divided by their factor, {float(layer.factor):.6g}"
-    values = getattr(layer, name).detach().float().cpu().numpy()
+    values = array(getattr(layer, name).float())
     yield Alternative(what, run.top(bottoms, change=_setting(name, np.full_like(values, value))))
     for step in (1, -1) if values.size > 1 else ():
         moved = run.top(bottoms, change=_setting(name, np.roll(values, step)))

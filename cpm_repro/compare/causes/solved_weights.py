@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from prototxt_import.layers.convolution import Convolution
+from prototxt_import.tensors import array
 
 from .arrangements import WEIGHT_AXES
 from .arrays import recognised
@@ -40,8 +41,8 @@ def solved_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray
     layer = run.net.layer(run.first.name) if run.net else None
     if not isinstance(layer, Convolution) or layer.receptive_window is None or len(bottoms) != 1:
         return []
-    weight = layer.weight.detach().double().cpu().numpy()
-    bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.detach().double().cpu().numpy()
+    weight = array(layer.weight.double())
+    bias = np.zeros(len(weight)) if layer.bias is None else array(layer.bias.double())
     own = _Weights(weight, bias, np.arange(len(weight)))
     theirs = _solved(run, layer, own, bottoms, wrong)
     what = [] if theirs is None else list(_described(own, theirs))
