@@ -4,6 +4,7 @@ Others' load on the machine changes from second to second: pipelines take turns 
 median of the ratios of neighbouring turns.
 """
 
+import gc
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -179,6 +180,7 @@ def _memory_here(make: Callable[..., Callable[[], Any]], arguments: tuple[Any, .
 
 def peak_memory(run: Callable[[], Any]) -> int | None:
     """Bytes by which the process's resident memory grows at most while `run` runs; None where Linux doesn't tell."""
+    gc.collect()  # or what is freed meanwhile would be taken off
     try:
         Path("/proc/self/clear_refs").write_text("5")  # forget the earlier peak
         before = _status_bytes("VmRSS")
