@@ -14,23 +14,23 @@ from tqdm import tqdm
 from cpm_kernels.host import available_cores
 from cpm_repro.evaluation.ground_truth import GroundTruth, read_people
 from cpm_repro.evaluation.pck import PAPER_THRESHOLD, Pck, pck
-from cpm_repro.evaluation.scoring import Runs, mean_pose_run
+from cpm_repro.evaluation.scoring import MEAN_POSE, Runs, mean_pose_run
 from cpm_repro.figures import curves
 from cpm_repro.inference.protocol import Protocol
 from data_lmdb.records.reader import LmdbReader
 
+from .data import records_of
 from .networks import recipe, transform
 from .pose_machine.needing import check_packages
 from .pose_machine.poses import Asked, held_out_poses
 from .recipes import Recipe
-from .scores import mean_curve, rows_of
+from .scores import mean_curve, rows_of, total
 from .study import Result, Setting, Study, Table, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STAGES = 3
-MEAN_POSE = "mean pose"
 HIGH_PRECISION = 0.1
 Scores = dict[str, list[Pck]]
 """By method, those of each seed."""
@@ -94,7 +94,7 @@ def read(setting: Setting) -> Result:
     found = {name: [pck(list(found[name]), truths) for found in by_seed] for name in by_seed[0]}
     columns, rows = rows_of(found)
     precise = {
-        name: [[_at(one, threshold) for one in seeds] for threshold in (0.05, 0.1, 0.2, 0.5)]
+        name: [[total(one, threshold) for one in seeds] for threshold in (0.05, 0.1, 0.2, 0.5)]
         for name, seeds in found.items()
     }
     return Result(
@@ -108,16 +108,12 @@ def read(setting: Setting) -> Result:
     )
 
 
-def _at(result: Pck, threshold: float) -> float:
-    return float(result.percent()[result.at(threshold)])
-
-
 def _verdicts(found: Scores) -> list[Verdict]:
     rule = "PCK@{:g} of {} less that of {} is above 0 with every seed"
 
     def more(claim: str, one: str, other: str, threshold: float = PAPER_THRESHOLD) -> Verdict:
         pairs = zip(found[one], found[other], strict=True)
-        differences = [_at(a, threshold) - _at(b, threshold) for a, b in pairs]
+        differences = [total(a, threshold) - total(b, threshold) for a, b in pairs]
         return Verdict(claim, rule.format(threshold, one, other), differences)
 
     return [
@@ -144,7 +140,7 @@ def _figures(shown: Mapping[str, Pck]) -> "dict[str, Figure]":
 def _effort(setting: Setting) -> str:
     """What each was trained on: the two are not trained alike, so both are said."""
     settings, (first, *_) = setting.size.pose_machine, recipes(setting)
-    people = setting.data.records()
+    people = records_of(setting.data.train)
     return (
         f"training people {people:,}; the CPM sees {first.samples:,} samples of them, the pose machine "
         f"{settings.copies * people:,}, {settings.copies} of each, with the same augmentation, and of those "

@@ -34,10 +34,11 @@ class Data:
     clusters: Path | None = None
     heads: Path | None = None
 
-    def records(self) -> int:
-        """How many people it trains on."""
-        with LmdbReader(self.train) as reader:
-            return len(reader)
+
+def records_of(lmdb: Path) -> int:
+    """How many people an LMDB holds."""
+    with LmdbReader(lmdb) as reader:
+        return len(reader)
 
 
 @dataclass(frozen=True)

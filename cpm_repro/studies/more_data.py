@@ -6,7 +6,7 @@ from pathlib import Path
 from cpm_repro.evaluation.pck import PAPER_THRESHOLD, Pck
 from cpm_repro.figures import curves
 
-from .data import Data, digest
+from .data import digest, records_of
 from .networks import recipe
 from .recipes import Recipe
 from .scores import mean_curve, rows_of, total
@@ -20,11 +20,13 @@ OF_DRAWN = 1 / 6
 
 def sets(setting: Setting) -> dict[str, Path]:
     """The three training LMDBs."""
-    data, folder = setting.data, setting.trainer.out / "sets" / setting.data.digest.replace(" ", "-")
+    data = setting.data
+    made_of = "+".join([data.digest.replace(" ", "-"), *map(digest, data.more)])
+    folder = setting.trainer.out / "sets" / made_of
     if data.more:
         own, other = data.train, together(folder / "more", data.more)
     else:
-        size = data.records()
+        size = records_of(data.train)
         first = max(1, round(OF_DRAWN * size))
         own, other = part(folder / "first", data.train, 0, first), part(folder / "second", data.train, first, size)
     return {OWN: own, OTHER: other, BOTH: together(folder / "both", [own, other])}
@@ -37,14 +39,14 @@ def recipes(setting: Setting) -> list[Recipe]:
 
 
 def _on(setting: Setting, name: str, path: Path, seed: int) -> Recipe:
-    data: Data = replace(setting.data, train=path.resolve(), digest=digest(path))
+    data = replace(setting.data, train=path.resolve(), digest=digest(path))
     return recipe(f"{name}, seed {seed}", setting.size, data, seed, setting.stages)
 
 
 def read(setting: Setting) -> Result:
     """PCK of the last stage of each."""
     found = {
-        name: [_last(setting, _on(setting, name, path, seed)) for seed in setting.each_seed()]
+        name: [setting.trainer.last_score(_on(setting, name, path, seed)) for seed in setting.each_seed()]
         for name, path in sets(setting).items()
     }
     names, rows = rows_of(found)
@@ -54,18 +56,8 @@ def read(setting: Setting) -> Result:
         verdicts=[_gain(found, OWN), _gain(found, OTHER)],
         tables=[Table(f"PCK@{PAPER_THRESHOLD:g} by training set", names, rows)],
         figures={"data.png": curves.rate_figure(shown, title, PAPER_THRESHOLD, "torso")},
-        remarks=[f"{name}: {len_of(path):,} people" for name, path in sets(setting).items()],
+        remarks=[f"{name}: {records_of(path):,} people" for name, path in sets(setting).items()],
     )
-
-
-def len_of(lmdb: Path) -> int:
-    """The number of its records."""
-    return Data("", lmdb, lmdb, "", "").records()
-
-
-def _last(setting: Setting, each: Recipe) -> Pck:
-    scores = setting.trainer.scores(each)
-    return scores[max(scores)]
 
 
 def _gain(found: dict[str, list[Pck]], alone: str) -> Verdict:

@@ -7,9 +7,9 @@ import numpy as np
 from cpm_repro.evaluation.pck import PAPER_THRESHOLD, Pck
 
 
-def total(result: Pck) -> float:
-    """PCK of all parts together at the paper's threshold, percent."""
-    return float(result.percent()[result.at(PAPER_THRESHOLD)])
+def total(result: Pck, threshold: float = PAPER_THRESHOLD) -> float:
+    """PCK of all parts together at a threshold, percent."""
+    return float(result.percent()[result.at(threshold)])
 
 
 def mean_curve(results: Sequence[Pck]) -> Pck:

@@ -71,6 +71,11 @@ class Trainer:
                 temporary.write_text(json.dumps(self._measured(recipe)), encoding="utf-8")
         return {int(stage): _as_pck(stored) for stage, stored in json.loads(path.read_text(encoding="utf-8")).items()}
 
+    def last_score(self, recipe: Recipe) -> Pck:
+        """PCK of the last stage."""
+        scores = self.scores(recipe)
+        return scores[max(scores)]
+
     def judged_by(self, data: Data) -> "Trainer":
         """The same trainings, judged by other people."""
         return replace(self, data=data)
@@ -114,8 +119,10 @@ class Trainer:
         total = sum(recipe.iterations for recipe in recipes)
         with tqdm(total=total, initial=done, unit="it", desc="training", disable=None) as bar:
             self._bar = bar
-            yield
-        self._bar = None
+            try:
+                yield
+            finally:
+                self._bar = None
 
     def _iterations_done(self, recipe: Recipe) -> int:
         if self.weights(recipe).exists():

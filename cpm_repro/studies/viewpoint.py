@@ -12,15 +12,16 @@ import numpy as np
 from cpm_repro.evaluation import pckh
 from cpm_repro.evaluation.ground_truth import GroundTruth
 from cpm_repro.evaluation.pck import PAPER_THRESHOLD, Pck, pck
+from cpm_repro.evaluation.scoring import MEAN_POSE
 from cpm_repro.figures import curves
 from cpm_repro.synthetic.pictures import draw_picture
 from prototxt_import.files import InputError
 
 from . import baseline
-from .baseline import MEAN_POSE, STAGES, cpm, pose_machine
+from .baseline import STAGES, cpm, pose_machine
 from .data import Data, Drawing
 from .recipes import Recipe
-from .scores import mean_curve
+from .scores import mean_curve, total
 from .study import Result, Setting, Study, Table, Verdict
 
 STRAIGHT = 15  # degrees from facing the viewer, or from facing away, that still count as straight
@@ -108,7 +109,7 @@ def read(setting: Setting) -> Result:
     metric, threshold = seen.metric
     viewpoints = list(found[MEAN_POSE][0])
     rows = {
-        name: [[_at(one[view], threshold) for one in seeds] for view in viewpoints] for name, seeds in found.items()
+        name: [[total(one[view], threshold) for one in seeds] for view in viewpoints] for name, seeds in found.items()
     }
     people = {"people": [[float(found[MEAN_POSE][0][view].people)] for view in viewpoints]}
     shown = {
@@ -125,15 +126,11 @@ def read(setting: Setting) -> Result:
     )
 
 
-def _at(result: Pck, threshold: float) -> float:
-    return float(result.percent()[result.at(threshold)])
-
-
 def _everywhere(found: dict[str, list[dict[str, Pck]]], other: str, threshold: float, metric: str) -> Verdict:
     """Whether the CPM's last stage beats another method in every viewpoint."""
     best = cpm(STAGES)
     differences = [
-        min(_at(one[view], threshold) - _at(another[view], threshold) for view in one)
+        min(total(one[view], threshold) - total(another[view], threshold) for view in one)
         for one, another in zip(found[best], found[other], strict=True)
     ]
     rule = f"{metric}@{threshold:g} of {best} less that of {other}, where that is least, is above 0 with every seed"

@@ -50,7 +50,7 @@ def _stage_by_stage(setting: Setting, seed: int, stages: int) -> Recipe:
 def read(setting: Setting) -> Result:
     """PCK of the last stage of each."""
     by_seed = [of_seed(setting, seed) for seed in setting.each_seed()]
-    found = {way: [_last(setting, ways[way]) for ways in by_seed] for way in by_seed[0]}
+    found = {way: [setting.trainer.last_score(ways[way]) for ways in by_seed] for way in by_seed[0]}
     names, rows = rows_of(found)
     shown = {way: mean_curve(results) for way, results in found.items()}
     title = "PCK, person-centric, total: four ways to train"
@@ -62,11 +62,6 @@ def read(setting: Setting) -> Result:
         figures={"ways.png": curves.rate_figure(shown, title, PAPER_THRESHOLD, "torso")},
         remarks=[f"training samples seen: {samples}"],
     )
-
-
-def _last(setting: Setting, each: Recipe) -> Pck:
-    scores = setting.trainer.scores(each)
-    return scores[max(scores)]
 
 
 def _better(found: dict[str, list[Pck]], one: str, other: str) -> Verdict:

@@ -79,13 +79,13 @@ class LmdbWriter:
             self._environment.set_mapsize(-(-needed // MAP_STEP) * MAP_STEP)
 
 
-def write_lmdb(path: str | os.PathLike[str], values: Iterable[bytes]) -> int:
+def write_lmdb(path: str | os.PathLike[str], values: Iterable[bytes], page_size: int | None = None) -> int:
     """Write `values` as records 0000000, 0000001, … of a new LMDB folder at `path`; returns how many.
 
     An LMDB that is already there is replaced when the last record is written, and stays as it was if
     anything fails. Errors as in `growing`.
     """
-    with growing(path) as writer:
+    with growing(path, page_size=page_size) as writer:
         for value in values:
             writer.append(value)
     return writer.count

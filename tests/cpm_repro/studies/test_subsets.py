@@ -7,12 +7,11 @@ from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode_annotations
 from prototxt_import.files import InputError
 from tests.annotated_people import values_in
-from tests.cpm_repro.studies.tiny import setting
 
 
-@pytest.fixture(scope="module")
-def people(tmp_path_factory):
-    return setting(tmp_path_factory.mktemp("people")).data.train
+@pytest.fixture
+def people(drawn):
+    return drawn.train
 
 
 def values(path):
