@@ -15,7 +15,7 @@ from .processes import joined
 from .setup import Options, prepare
 from .watch.finite_loss import FiniteLoss
 from .watch.held_out import HeldOutPeople, Scores
-from .watch.measures import CsvTable, EventFiles, Measures, Write
+from .watch.measures import CsvTable, Measures, Write, event_file
 from .watch.output import LogFile
 from .watch.own_files import appended, own_log
 
@@ -26,7 +26,7 @@ class Watching:
 
     draw_timeline: gets the timeline that options ask for. people: makes, of the run that is set up, who shows its
     weights to held-out people: scored every score_every iterations, if that is not 0, and drawn at each snapshot, if
-    `previews`. tensorboard: a folder for its event files. keep_going: although a loss is no finite number any more.
+    `previews`. tensorboard: a folder for its event file. keep_going: although a loss is no finite number any more.
     hooks: others who watch. quiet: the log is in its file alone, and there is no bar.
     """
 
@@ -104,8 +104,8 @@ def _measures(training: Training, watching: Watching, log: Log, file: LogFile | 
         if watching.tensorboard is None:
             yield Measures(writes)
             return
-        with EventFiles(watching.tensorboard) as events:
-            yield Measures([*writes, events.write])
+        with event_file(watching.tensorboard, log.tell) as write:
+            yield Measures([*writes, write])
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A run's numbers for other programs: a CSV file beside the log, and TensorBoard's event files.
+"""A run's numbers for other programs: a CSV file beside the log, and TensorBoard's event file.
 
 The CSV has a line for each displayed iteration and each score. Its first column is when the run began, which tells
 runs apart that append to one file, as a run that was stopped and the one that went on do.
@@ -6,15 +6,18 @@ runs apart that append to one file, as a run that was stopped and the one that w
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 
 from prototxt_import.files import InputError
 
 from ..loop import Hook, Step, Training
 from .output import LogFile
+from .own_files import appended
 from .speed import Speed
 
 SCORE = "PCK@0.2"
@@ -45,33 +48,44 @@ class CsvTable:
         self._append(self._file, [_line(row)])
 
 
-class EventFiles:
-    """TensorBoard's event files in a folder; a context manager. InputError if TensorBoard is not installed."""
+@contextmanager
+def event_file(folder: Path, say: Callable[[str], None]) -> Iterator[Write]:
+    """What writes numbers into a new event file for TensorBoard, at once: who looks sees them.
 
-    def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter  # an extra
-        except ImportError:
-            raise InputError(
-                "--tensorboard: expected the package tensorboard (pip install '.[tensorboard]'), found none"
-            ) from None
-        if not str(folder).isascii() and "\udc80" <= max(str(folder)) <= "\udcff":
-            raise InputError(f"--tensorboard: expected a path in UTF-8, all that TensorBoard takes, found {folder}")
-        self._writer = SummaryWriter(str(folder))
+    InputError if TensorBoard is not installed or the file cannot be begun. Once the disk takes no more of it, `say`
+    gets a sentence and nothing else is written: a run of days ends for other reasons.
+    """
+    try:
+        from tensorboard.compat.proto.event_pb2 import Event  # an extra
+        from tensorboard.summary.writer.record_writer import RecordWriter
+    except ImportError:
+        raise InputError(
+            "--tensorboard: expected the package tensorboard (pip install '.[tensorboard]'), found none"
+        ) from None
+    now = int(time.time())
+    with appended(folder / f"events.out.tfevents.{now}.{os.uname().nodename}.{os.getpid()}") as file:
+        record, gone = RecordWriter(_Bytes(file)).write, False
+        record(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
 
-    def __enter__(self) -> "EventFiles":
-        return self
+        def write(iteration: int, values: Mapping[str, float]) -> None:
+            nonlocal gone
+            summary = {"value": [{"tag": name, "simple_value": value} for name, value in values.items()]}
+            event = Event(wall_time=time.time(), step=iteration, summary=summary)
+            try:
+                if not gone:
+                    record(event.SerializeToString())
+            except InputError as failure:
+                gone = True
+                say(f"{failure}: the run goes on without TensorBoard")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._writer.close()
+        yield write
 
-    def write(self, iteration: int, values: Mapping[str, float]) -> None:
-        """The numbers, flushed: who looks sees them."""
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, iteration)
-        self._writer.flush()
+
+class _Bytes:
+    """One of the run's files, as RecordWriter writes to it."""
+
+    def __init__(self, file: LogFile) -> None:
+        self.write = file.append
 
 
 class Measures(Hook):

@@ -45,7 +45,11 @@ class LogFile:
 
     def write(self, lines: Sequence[str]) -> None:
         """The lines; InputError, with the system's reason, if the disk does not take them."""
-        rest = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+        self.append("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+
+    def append(self, content: bytes) -> None:
+        """Bytes as they are; InputError as above."""
+        rest = memoryview(content)
         try:
             while rest:
                 rest = rest[os.write(self.descriptor, rest) :]

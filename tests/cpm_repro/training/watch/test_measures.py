@@ -1,12 +1,14 @@
 """The numbers of a run, in a CSV that several runs append to, and for TensorBoard."""
 
 import csv
+import errno
+import os
 from types import SimpleNamespace
 
 import pytest
 
 from cpm_repro.training.loop import Step
-from cpm_repro.training.watch.measures import CsvTable, EventFiles, Measures
+from cpm_repro.training.watch.measures import CsvTable, Measures, event_file
 from cpm_repro.training.watch.own_files import appended
 from prototxt_import.files import InputError
 
@@ -68,18 +70,38 @@ def test_only_the_first_process_measures():
     assert written == [0, 100]
 
 
-def test_event_files_for_tensorboard(tmp_path):
+def test_an_event_file_for_tensorboard(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    with EventFiles(tmp_path / "events") as events:
-        events.write(3, {"loss": 2.5, "PCK@0.2": 31.25})
-    found = EventAccumulator(str(tmp_path / "events")).Reload()
+    with event_file(tmp_path / "events", print) as write:
+        write(3, {"loss": 2.5, "PCK@0.2": 31.25})
+        found = EventAccumulator(str(tmp_path / "events")).Reload()
     (loss,) = found.Scalars("loss")
     assert (loss.step, loss.value) == (3, 2.5) and found.Scalars("PCK@0.2")[0].value == 31.25
 
 
+def test_a_full_disk_ends_the_event_file_and_not_the_run(monkeypatch, tmp_path):
+    pytest.importorskip("tensorboard")
+    said = []
+    with event_file(tmp_path, said.append) as write:
+        (path,) = tmp_path.iterdir()
+        begun = path.read_bytes()
+        with monkeypatch.context() as full:
+            full.setattr("os.write", lambda descriptor, content: os_error(errno.ENOSPC))
+            write(3, {"loss": 2.5})
+        write(4, {"loss": 2.5})
+    assert said == [f"{path}: cannot be written: No space left on device: the run goes on without TensorBoard"]
+    assert path.read_bytes() == begun
+
+
+def os_error(number):
+    raise OSError(number, os.strerror(number))
+
+
 def test_without_tensorboard_a_sentence_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
-    with pytest.raises(InputError, match=r"--tensorboard: expected the package tensorboard \(pip install"):
-        EventFiles(tmp_path)
+    monkeypatch.setitem(__import__("sys").modules, "tensorboard.compat.proto.event_pb2", None)
+    needed = pytest.raises(InputError, match=r"--tensorboard: expected the package tensorboard \(pip install")
+    with needed, event_file(tmp_path, print):
+        pass
+    assert not list(tmp_path.iterdir())
