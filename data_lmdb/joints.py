@@ -6,6 +6,8 @@ the person's own right, except in FLIC's 9 as the original relabels them (observ
 A network's maps are its parts, then the background.
 """
 
+from collections.abc import Mapping
+
 
 def places(names: tuple[str, ...], order: tuple[str, ...]) -> tuple[int, ...]:
     """Where each of `names` stands in `order`."""
@@ -161,5 +163,6 @@ LIMBS_9 = {
 # The stored 16: the 14 parts' limbs, and the trunk's own two joints.
 LIMBS_16 = {(STORED_TO_14[start], STORED_TO_14[end]): colour for (start, end), colour in LIMBS_14.items()}
 LIMBS_16 |= {(8, 7): _HEAD, (7, 6): _HEAD}
+Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
 # By number of parts; the 16 are joints as stored.
-LIMBS = {9: LIMBS_9, 14: LIMBS_14, 16: LIMBS_16, 28: LIMBS_14}
+LIMBS: dict[int, Limbs] = {9: LIMBS_9, 14: LIMBS_14, 16: LIMBS_16, 28: LIMBS_14}

@@ -19,10 +19,10 @@ def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.figures import sheet
 
     sheet.check_format(arguments.out)
-    transformer, lmdb = sample_figures.transformer_of(
+    transformer, reader = sample_figures.transformer_of(
         arguments.prototxt, arguments.profile, command_line.variant(arguments)
     )
-    samples = sample_figures.drawn_samples(transformer, lmdb, arguments.srand)
+    samples = sample_figures.drawn_samples(transformer, reader, arguments.srand)
     if arguments.steps is None:
         figure = sample_figures.batch_figure(transformer, list(islice(samples, arguments.samples)))
     else:

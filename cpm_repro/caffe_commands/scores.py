@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-import torch
-
 from cpm_repro.training.log import glog_line, loss_share, number
-from cpm_repro.training.testing import loss_value, output_values
+from cpm_repro.training.testing import Means
 
 from .ready_net import ReadyNet
 
@@ -14,19 +11,11 @@ from .ready_net import ReadyNet
 def scored(ready: ReadyNet, iterations: int) -> Iterator[str]:
     """Caffe's lines, as they come: each batch's outputs, the mean loss, the mean outputs."""
     yield glog_line(f"Running for {iterations} iterations.", "caffe.cpp:285")
-    net, loss, sums = ready.net, np.float32(0), np.zeros(0, np.float32)
-    names: list[str] = []
+    means = Means(ready.net)
     for batch in range(iterations):
-        with torch.no_grad():
-            blobs = net(ready.data.next_batch())
-        values = output_values(net, blobs)
-        for name, value in values:
+        for name, value in means.add_batch(ready.data):
             yield glog_line(f"Batch {batch}, {name} = {number(value)}", "caffe.cpp:308")
-        names, scores = [name for name, _ in values], np.array([value for _, value in values], np.float32)
-        sums = scores if batch == 0 else sums + scores
-        loss += loss_value(net, blobs)
-    count = np.float32(iterations)
-    yield glog_line(f"Loss: {number(loss / count)}", "caffe.cpp:313")
-    for name, mean in zip(names, sums / count, strict=True):
-        share = loss_share(mean, net.loss_weights.get(name, 0))
+    yield glog_line(f"Loss: {number(means.loss)}", "caffe.cpp:313")
+    for name, mean in means.outputs:
+        share = loss_share(mean, ready.net.loss_weights.get(name, 0))
         yield glog_line(f"{name} = {number(mean)}{share}", "caffe.cpp:325")

@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from torch import Tensor
 
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.data_layer import DEFAULT_OPTIONS, CPMData, DataOptions, read_data_layer
+from cpm_repro.samples.data_layer import DEFAULT_OPTIONS, CPMData, DataOptions, read_data_layer, source_of
 from cpm_repro.training.trace import BlobRecorder
 from prototxt_import.deployment import TRAINING, Variant
 from prototxt_import.files import InputError
@@ -95,6 +95,10 @@ def dump_data(
 
 
 def _config(layer: schema.LayerParameter, samples: int, srand: int) -> dict[str, object]:
-    source = layer.cpmdata_param if layer.HasField("cpmdata_param") else layer.data_param
     transform = MessageToDict(layer.transform_param, preserving_proto_field_name=True)
-    return {"lmdb": Path(source.source).name, "srand": srand, "samples": samples, "transform_param": transform}
+    return {
+        "lmdb": Path(source_of(layer).source).name,
+        "srand": srand,
+        "samples": samples,
+        "transform_param": transform,
+    }

@@ -12,9 +12,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from data_lmdb.records.reader import LmdbReader
-from data_lmdb.records.record import decode
 
-from .ground_truth import GroundTruth, person_truth, record_picture
+from .ground_truth import GroundTruth, person_truth, read_records, record_picture
 
 NEAR = 0.2
 """Of a person's height: how far the middle of who is found may be from the annotated one."""
@@ -45,12 +44,14 @@ def read_pictures(
 ) -> Iterator[tuple[np.ndarray, list[GroundTruth]]]:
     """The picture, uint8 (H, W, 3) BGR, and everybody annotated in it, of the first `limit` records (default: all).
 
-    Only of the first record of a picture: a record for each of its people follows.
+    A picture has a record for each of its people, perhaps not for the first, and not always one after the other: it
+    comes with the person whose record is met first. (annolist_index alone is no name: LSP's and LSPET's both begin at
+    1.) Errors as of `read_records`.
     """
-    number_of_joints = 9 if number_of_parts == 9 else 16
-    for index in range(len(reader) if limit is None else min(limit, len(reader))):
-        record = decode(reader.read(index), number_of_joints, reader.where(index))
-        if record.people_index <= 1:
+    first_met: dict[tuple[str, float], int] = {}
+    for _, record in read_records(reader, limit, number_of_parts):
+        person = first_met.setdefault((record.dataset, record.annolist_index), record.people_index)
+        if record.people_index == person:
             people = [record.self_person, *record.others]
             yield record_picture(record), [person_truth(person, number_of_parts) for person in people]
 

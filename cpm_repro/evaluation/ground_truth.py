@@ -67,10 +67,10 @@ def record_picture(record: Record) -> np.ndarray:
     return record.image[: int(record.img_height), : int(record.img_width)]
 
 
-def read_people(
+def read_records(
     reader: LmdbReader, limit: int | None = None, number_of_parts: int = 14
-) -> Iterator[tuple[crops.Person, GroundTruth]]:
-    """The primary person of each of the first `limit` records (default: all), as asked and as annotated.
+) -> Iterator[tuple[str, Record]]:
+    """The first `limit` records (default: all), and the name of each for messages.
 
     Raises InputError for the people of a data set that has other joints: the record itself does not say how many.
     """
@@ -83,6 +83,14 @@ def read_people(
             raise InputError(
                 f"{where}: expected a person with {number_of_joints} joints, found {record.dataset}'s {stored}"
             )
+        yield where, record
+
+
+def read_people(
+    reader: LmdbReader, limit: int | None = None, number_of_parts: int = 14
+) -> Iterator[tuple[crops.Person, GroundTruth]]:
+    """The primary person of each record, as asked and as annotated; limit and errors as of `read_records`."""
+    for where, record in read_records(reader, limit, number_of_parts):
         place = int(record.annolist_index), record.people_index
         truth = replace(person_truth(record.self_person, number_of_parts), place=place, dataset=record.dataset)
         yield crops.Person(record_picture(record), truth.center, truth.scale, where), truth

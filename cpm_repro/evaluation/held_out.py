@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from cpm_repro.inference.crops import Person
 from cpm_repro.inference.protocol import Protocol, net_boxsize
 from cpm_repro.network.stages import stage_blobs
-from data_lmdb.joints import PARTS
 from data_lmdb.records.reader import LmdbReader
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
@@ -57,7 +56,7 @@ class HeldOut:
         self._protocol = Protocol(net_boxsize(self._net, str(deploy)), target_dist, sigma, (1.0,))
         self._stage = len(stage_blobs(self._net))
         self._parts = self._net.blob_shapes[stage_blobs(self._net)[-1]][1] - 1
-        if self._parts not in (9, 14) or self._parts not in PARTS:
+        if self._parts not in (9, 14):
             raise InputError(f"{deploy}: expected belief maps of 9 or 14 parts and the background, found {self._parts}")
         self._count = len(self._reader) if count is None else min(count, len(self._reader))
         next(read_people(self._reader, 1, self._parts))

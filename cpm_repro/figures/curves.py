@@ -17,7 +17,7 @@ from matplotlib.typing import ColorType
 from cpm_repro.evaluation.misses import KINDS, Misses
 from cpm_repro.evaluation.pck import Pck
 
-from .sheet import INK, Style, new_figure
+from .sheet import INK, Style, legend_beside, new_figure
 
 GREY = "#888888"
 # Known rates, a fraction of a percent apart: a full mark inside a hollow one.
@@ -114,7 +114,7 @@ def stage_figure(
         axes.plot(result.thresholds, result.percent(), color=GREY, linestyle=style, linewidth=1.4, label=text)
     axes.set_xlabel(f"distance / {size}", fontsize=9, color=INK)
     axes.set_ylabel("detection rate (%)", fontsize=9, color=INK)
-    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend_beside(axes)
     return figure
 
 
@@ -135,7 +135,7 @@ def misses_figure(found: Mapping[str, Misses], title: str) -> Figure:
         _plain(axes)
         axes.tick_params(axis="x", rotation=45)
     panels[0].set_ylabel("of the judged joints (%)", fontsize=9, color=INK)
-    panels[-1].legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0), reverse=True)
+    legend_beside(panels[-1], reverse=True)
     figure.suptitle(title, fontsize=11, color=INK)
     return figure
 
@@ -158,7 +158,7 @@ def cluster_figure(
     upper.set_title(title, fontsize=11, color=INK)
     upper.set_ylim(0, 100)
     upper.set_ylabel("detection rate (%)", fontsize=9, color=INK)
-    upper.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend_beside(upper)
     lower.set_ylabel("people", fontsize=9, color=INK)
     lower.set_xlabel("viewpoint cluster", fontsize=9, color=INK)
     lower.set_xticks(places, labels)
@@ -186,6 +186,6 @@ def field_figure(joints: Mapping[str, Mapping[int, Sequence[float]]], title: str
     axes.set_xlabel("effective receptive field (px)", fontsize=9, color=INK)
     axes.set_ylabel("detection rate (%)", fontsize=9, color=INK)
     axes.set_ylim(0, 100)
-    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend_beside(axes)
     _plain(axes)
     return figure

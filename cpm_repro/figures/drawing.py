@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from cpm_repro.inference.pose_files import FoundPose
-from data_lmdb.joints import part_names
+from data_lmdb.joints import Limbs, part_names
 from prototxt_import.files import replacing
 
 MIN_SCORE = 0.1
 """From this belief on a joint is drawn in full; below it fades, and is gone at half of it."""
 
-Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
 Pixels = NDArray[np.uint8]
 
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)

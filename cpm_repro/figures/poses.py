@@ -4,18 +4,16 @@ Pictures are uint8 (H, W, 3) BGR as everywhere in the project; joints are (P, 2)
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cpm_repro.samples.placement import CROPPED_AWAY
-from data_lmdb import joints as parts_of
+from data_lmdb.joints import LIMBS, Limbs
 
 from .sheet import INK, Style, bare, new_figure
-
-Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
 
 
 def draw_picture(axes: Axes, image_bgr: np.ndarray) -> None:
@@ -73,7 +71,7 @@ def draw_pose(
     present: bool (P,), parts to draw (default: all). P is 9, 14, 16 or 28. line_width in points.
     """
     states = np.ones(len(joints), int) if present is None else np.where(present, 1, CROPPED_AWAY)
-    draw_people(axes, image_bgr, [joints], [states], parts_of.LIMBS[len(joints)], line_width)
+    draw_people(axes, image_bgr, [joints], [states], LIMBS[len(joints)], line_width)
 
 
 def people_figure(

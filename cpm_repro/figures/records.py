@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from cpm_repro.evaluation.ground_truth import record_picture
 from cpm_repro.samples.placement import stored_pose
-from data_lmdb.joints import LIMBS, PARTS_9, STORED_16
+from data_lmdb.joints import LIMBS, PARTS_9, STORED_16, Limbs
 from data_lmdb.records.record import Record
 
 from . import poses
@@ -34,8 +35,7 @@ def records_figure(records: Sequence[Record], titles: Sequence[str]) -> Figure:
     return figure
 
 
-def _drawn(record: Record) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray], poses.Limbs]:
+def _drawn(record: Record) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray], Limbs]:
     """Picture without padding, and everybody's joints, states and limbs as `poses.draw_people` takes them."""
     pose = stored_pose(record)
-    picture = record.image[:, : int(record.img_width)]
-    return picture, list(pose.points[:, :-1]), list(pose.visibility), LIMBS[pose.visibility.shape[1]]
+    return record_picture(record), list(pose.points[:, :-1]), list(pose.visibility), LIMBS[pose.visibility.shape[1]]

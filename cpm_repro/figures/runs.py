@@ -10,7 +10,7 @@ from matplotlib.ticker import LogFormatter
 
 from cpm_repro.training.log import Log
 
-from .sheet import INK, new_figure
+from .sheet import INK, legend_beside, new_figure
 
 
 def smoothed(values: np.ndarray, window: int) -> np.ndarray:
@@ -46,14 +46,8 @@ def loss_figure(log: Log, smooth: int = 1, title: str = "Training loss of every 
     lines = [*axes.get_lines(), *_draw_rate_changes(axes, log)]
     lines += _draw_scores(axes, log) if log.scores else []
     handles = [line for line in lines if not str(line.get_label()).startswith("_")]
-    axes.legend(
-        handles=handles, frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(_LEGEND[bool(log.scores)], 1)
-    )
+    legend_beside(axes, 1.12 if log.scores else 1.0, handles=handles)  # the second axis has its numbers there
     return figure
-
-
-_LEGEND = {False: 1.0, True: 1.12}
-"""Where it begins, in widths of the axes: further right where a second axis has its numbers there."""
 
 
 def _draw_losses(axes: Axes, log: Log, smooth: int) -> None:

@@ -17,11 +17,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from cpm_kernels.samples.rand import GlibcRand
-from cpm_repro.samples.data_layer import CPMData, DataOptions, read_data_layer
+from cpm_repro.samples.data_layer import CPMData, DataOptions, Reader, open_source, read_data_layer
 from cpm_repro.samples.placement import CROPPED_AWAY, Pose
 from cpm_repro.samples.transformer import Augmentation, CPMTransformer, Placed
 from data_lmdb.joints import LIMBS, PARTS
-from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Record, decode
 from prototxt_import.deployment import TRAINING, Variant
 
@@ -42,7 +41,7 @@ _COLUMNS = ("parts of the primary person", "parts of everybody", "background of 
 
 @dataclass
 class DrawnSample:
-    """A record (name: its data set and place in the LMDB), the dice thrown for it, and where they put it."""
+    """A record (name: its data set and place in the database), the dice thrown for it, and where they put it."""
 
     name: str
     record: Record
@@ -62,18 +61,18 @@ class DrawnSample:
 
 def transformer_of(
     prototxt: Path, profile: str = "opencv4", variant: Variant = TRAINING
-) -> tuple[CPMTransformer, Path]:
-    """The transformer of a net's CPMData layer, and the LMDB that the layer reads."""
+) -> tuple[CPMTransformer, Reader]:
+    """The transformer of a net's CPMData layer, and the database that the layer reads, open."""
     layer, folder = read_data_layer(prototxt, variant), Path(prototxt).resolve().parent
     with CPMData(layer, folder, GlibcRand(), options=DataOptions(profile=profile)) as data:
-        source = layer.cpmdata_param if layer.HasField("cpmdata_param") else layer.data_param
-        return data.transformer, folder / source.source
+        return data.transformer, open_source(layer, folder)
 
 
-def drawn_samples(transformer: CPMTransformer, lmdb: Path, srand: int = 1) -> Iterator[DrawnSample]:
-    """The samples in order, without end; `srand` seeds rand(). InputError for a record that is wrong."""
+def drawn_samples(transformer: CPMTransformer, reader: Reader, srand: int = 1) -> Iterator[DrawnSample]:
+    """The samples in order, without end; `srand` seeds rand(). InputError for a record that is wrong. The reader is
+    closed with the iterator."""
     random = GlibcRand(srand)
-    with LmdbReader(lmdb) as reader:
+    with reader:
         for number in count():
             epoch, index = divmod(number, len(reader))
             where = reader.where(index)

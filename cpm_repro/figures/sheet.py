@@ -43,6 +43,11 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def legend_beside(axes: Axes, left: float = 1.0, **style: Any) -> None:
+    """A legend to the right of the axes, from `left` on, in their widths."""
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(left, 1), **style)
+
+
 def bare(axes: Axes) -> None:
     """Take ticks and frame away."""
     axes.set_xticks([])

@@ -74,6 +74,17 @@ def open_database(path: Path, backend: int, where: str) -> Reader:
         raise InputError(f"{where}: {error}") from None
 
 
+def source_of(layer: schema.LayerParameter) -> "schema.CPMDataParameter | schema.DataParameter":
+    """What a layer that reads a database says of it: CPMData has a message of its own, and takes Data's too."""
+    return layer.cpmdata_param if layer.HasField("cpmdata_param") else layer.data_param
+
+
+def open_source(layer: schema.LayerParameter, folder: Path) -> Reader:
+    """The database of a layer whose `source` is relative to `folder`; InputError, naming the layer."""
+    source = source_of(layer)
+    return open_database(folder / source.source, source.backend, f"layer {layer.name}")
+
+
 def read_data_layer(prototxt: Path, variant: Variant = TRAINING) -> schema.LayerParameter:
     """The CPMData layer of a net; InputError unless there is exactly one."""
     net = variant.of(read_text(prototxt), str(prototxt))
@@ -131,12 +142,12 @@ class CPMData:
         self._random = random
         self._options = options
         self.skipped: dict[str, str] = {}
-        parameters = layer.cpmdata_param if layer.HasField("cpmdata_param") else layer.data_param
+        parameters = source_of(layer)
         self.batch_size = parameters.batch_size
         self._check(parameters)
         self._rows = range(self.batch_size)[options.share.rows(self.batch_size)]
         self._closed = False
-        self._reader = open_database(Path(folder) / parameters.source, parameters.backend, self._where)
+        self._reader = open_source(layer, Path(folder))
         try:
             where, table = f"{self._where}: transform_param", self._table(layer.transform_param, phase, Path(folder))
             self.transformer = CPMTransformer(layer.transform_param, phase, options.profile, where, table)

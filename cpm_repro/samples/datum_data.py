@@ -16,7 +16,7 @@ from data_lmdb.images import decode_any
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 
-from .data_layer import State, open_database
+from .data_layer import State, open_source
 from .datum_transformer import DatumTransformer
 
 
@@ -30,7 +30,7 @@ class DatumData:
         if self._param.batch_size < 1:
             raise InputError(f"{self._where}: expected a batch_size of 1 or more, found {self._param.batch_size}")
         self._transformer = DatumTransformer(layer.transform_param, phase, folder, self._where)
-        self._reader = open_database(folder / self._param.source, self._param.backend, self._where)
+        self._reader = open_source(layer, folder)
         self._cursor = 0
         try:
             shape = self._transformer.shape(self._image(0)[0].shape)

@@ -5,6 +5,7 @@ files change places before each round, and a file's rows when it is read and onc
 std::random_shuffle, which takes numbers of C's rand().
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,9 @@ class HDF5Data:
         self._shapes = {top: (self._batch_size, *blob.shape[1:]) for top, blob in self._blobs.items()}
 
     def _listed(self, source: Path, folder: Path) -> list[Path]:
-        names = read_bytes(source).decode("utf-8", "surrogateescape").split()
+        names = read_bytes(source).split()  # bytes: at ASCII's blanks alone, as C++ does
         self._require(len(names) > 0, f"names of HDF5 files in {source}", "none")
-        return [folder / name for name in names]
+        return [folder / os.fsdecode(name) for name in names]
 
     @property
     def shapes(self) -> dict[str, Shape]:

@@ -1,5 +1,6 @@
 """Caffe's ImageData layer: images that a text file lists with their labels (image_data_layer.cpp)."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,10 +46,11 @@ class ImageData:
 
     def _listed(self, source: Path) -> list[tuple[str, int]]:
         lines = []
-        for number, line in enumerate(read_bytes(source).decode("utf-8", "surrogateescape").splitlines(), start=1):
-            if not line.strip():
+        for number, stored in enumerate(read_bytes(source).splitlines(), start=1):  # bytes: at ASCII's ends of lines
+            line = os.fsdecode(stored.strip())
+            if not line:
                 continue
-            name, _, label = line.strip().rpartition(" ")
+            name, _, label = line.rpartition(" ")
             digits = label.removeprefix("-")
             fits = bool(name.strip()) and digits.isascii() and digits.isdigit() and len(digits) < 10
             self._require(fits, f"a name and a label in {source}, line {number}", repr(line[:40]))

@@ -33,8 +33,8 @@ def read_table(folder: Path, augmentations: int, records: int) -> AugmentationTa
     """Both files of a folder; InputError if one is missing or does not hold records x augmentations numbers."""
     if augmentations < 1:
         raise InputError(f"num_total_augs: expected 1 or more, found {augmentations}")
-    degrees, flips = (_numbers(folder / f"{name}_{augmentations}_{records}.txt", records, augmentations)
-                      for name in ("rotate", "flip"))  # fmt: skip
+    paths = (folder / f"{name}_{augmentations}_{records}.txt" for name in ("rotate", "flip"))
+    degrees, flips = (_numbers(path, records, augmentations) for path in paths)
     return AugmentationTable(degrees, flips == 1)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cpm_repro.samples.data_layer import source_of
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import checked_net, read_net, read_solver
@@ -158,11 +159,11 @@ def check_names(nets: Sequence[SolverNet]) -> None:
     seen: dict[tuple[str, Path], str] = {}
     for net in nets:
         for layer in (layer for layer in net.layers.layer if layer.type in ("CPMData", "Data")):
-            param = layer.cpmdata_param if layer.HasField("cpmdata_param") else layer.data_param
-            reader = layer.name, (net.folder / param.source).resolve()
+            source = source_of(layer).source
+            reader = layer.name, (net.folder / source).resolve()
             if reader in seen:
                 expected = f"expected another name or source than that of a layer in {seen[reader]}"
                 way = "Caffe stops at that: give each phase a data layer of its own by include { phase: … }"
-                found = f"found the same two: {param.source} ({way})"
+                found = f"found the same two: {source} ({way})"
                 raise InputError(f"{net.where}: layer '{layer.name}': {expected}, {found}")
             seen[reader] = net.where

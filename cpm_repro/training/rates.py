@@ -1,5 +1,7 @@
 """Caffe's learning-rate policies (sgd_solver.cpp, GetLearningRate), in the arithmetic of its C++."""
 
+import math
+
 import numpy as np
 
 from prototxt_import.formats import schema
@@ -16,8 +18,9 @@ NEEDED_FIELDS = {
 """The fields that each policy reads beside base_lr."""
 
 
+@np.errstate(over="ignore")
 def learning_rate(param: schema.SolverParameter, iteration: int) -> np.float32:
-    """The rate of iteration `iteration`, counted from 0.
+    """The rate of iteration `iteration`, counted from 0; infinite where a gamma above 1 made it too large.
 
     Integer powers are taken in double, as C++ does; functions of float32 are correctly rounded, which glibc's powf and
     expf are too but for a few arguments in ten thousand.
@@ -26,19 +29,27 @@ def learning_rate(param: schema.SolverParameter, iteration: int) -> np.float32:
     one = np.float32(1)
     now = np.float32(iteration)
     if param.lr_policy == "step":
-        return np.float32(float(base) * float(gamma) ** (iteration // param.stepsize))
+        return np.float32(float(base) * _power(gamma, iteration // param.stepsize))
     if param.lr_policy == "multistep":
-        return np.float32(float(base) * float(gamma) ** steps_passed(param, iteration))
+        return np.float32(float(base) * _power(gamma, steps_passed(param, iteration)))
     if param.lr_policy == "exp":
-        return np.float32(float(base) * float(gamma) ** iteration)
+        return np.float32(float(base) * _power(gamma, iteration))
     if param.lr_policy == "inv":
-        return base * np.float32(float(one + gamma * now) ** float(-power))
+        return base * np.float32(_power(one + gamma * now, -power))
     if param.lr_policy == "poly":
-        return base * np.float32(float(one - now / np.float32(param.max_iter)) ** float(power))
+        return base * np.float32(_power(one - now / np.float32(param.max_iter), power))
     if param.lr_policy == "sigmoid":
         steps = -gamma * (now - np.float32(param.stepsize))
         return base * (one / (one + np.float32(np.exp(np.float64(steps)))))
     return base
+
+
+def _power(base: np.float32, exponent: float | np.float32) -> float:
+    """In double, as C's pow, which where Python raises is infinite."""
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        return math.inf
 
 
 def steps_passed(param: schema.SolverParameter, iteration: int) -> int:

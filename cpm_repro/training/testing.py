@@ -51,18 +51,43 @@ class Tested:
 def run_test(test: TestNet, number: int, trained: Net, stops: Callable[[], bool]) -> Tested | None:
     """Tests once; None if `stops` said so before a pass."""
     ignored = test.net.share_trained_layers(trained)
-    names: list[str] = []
-    sums, loss, count = np.zeros(0, np.float32), np.float32(0), np.float32(test.iterations)
-    for iteration in range(test.iterations):
+    means = Means(test.net)
+    for _ in range(test.iterations):
         if stops():
             return None
+        means.add_batch(test.data)
+    return Tested(number, ignored, means.outputs, means.loss)
+
+
+class Means:
+    """The means of a net's outputs and of its loss over batches, added up in float32 as Caffe does."""
+
+    def __init__(self, net: Net) -> None:
+        self._net, self._batches = net, 0
+        self._names: list[str] = []
+        self._sums, self._loss = np.zeros(0, np.float32), np.float32(0)
+
+    def add_batch(self, data: DataLayers) -> Values:
+        """The net's outputs of the next batch, which join the means."""
         with torch.no_grad():
-            blobs = test.net(test.data.next_batch())
-        values = output_values(test.net, blobs)
-        names, scores = [name for name, _ in values], np.array([value for _, value in values], np.float32)
-        sums = scores if iteration == 0 else sums + scores
-        loss += loss_value(test.net, blobs)
-    return Tested(number, ignored, list(zip(names, sums / count, strict=True)), np.float32(loss / count))
+            blobs = self._net(data.next_batch())
+        values = output_values(self._net, blobs)
+        scores = np.array([value for _, value in values], np.float32)
+        self._names = [name for name, _ in values]
+        self._sums = self._sums + scores if self._batches else scores  # 0 + -0 would not be -0
+        self._loss += loss_value(self._net, blobs)
+        self._batches += 1
+        return values
+
+    @property
+    def outputs(self) -> Values:
+        """The mean of every value of the outputs."""
+        return list(zip(self._names, self._sums / np.float32(self._batches), strict=True))
+
+    @property
+    def loss(self) -> np.float32:
+        """The mean loss."""
+        return np.float32(self._loss / np.float32(self._batches))
 
 
 def output_values(net: Net, blobs: Mapping[str, Tensor]) -> Values:

@@ -4,6 +4,7 @@ It grows in a folder beside its place, `<name>.partial`, and is renamed when it 
 on the disk, so that a run that was stopped, by Ctrl-C, a full disk or a power cut, can go on where it was.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -165,8 +166,10 @@ def _partial_folder(path: Path, job: str | None, say: Callable[[str], None]) -> 
 def _reserve(file: TextIO, path: Path) -> None:
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, and is not for its children
-    except OSError:
-        raise InputError(f"{path}: expected to write it alone, found another run at it") from None
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            raise InputError(f"{path}: expected to write it alone, found another run at it") from None
+        # else a file system without locks
 
 
 def _prepare(partial: Path, file: TextIO, job: str | None, say: Callable[[str], None]) -> None:

@@ -22,6 +22,7 @@ from .speed import Speed
 
 SCORE = "PCK@0.2"
 """The column of what held-out people say."""
+_OWN = ("loss", "learning_rate", "iterations_per_second")
 _DISPLAY = 100  # iterations, for a solver that displays none
 
 Write = Callable[[int, Mapping[str, float]], None]
@@ -99,7 +100,7 @@ class Measures(Hook):
     @staticmethod
     def columns(training: Training) -> list[str]:
         """The names of the numbers, in order."""
-        return ["loss", "learning_rate", "iterations_per_second", *training.net.output_names, SCORE]
+        return [*_OWN, *map(_column, training.net.output_names), SCORE]
 
     def after_step(self, training: Training, step: Step, stopped: bool) -> None:
         if training.share.rank or step.iteration % (training.param.display or _DISPLAY):
@@ -107,12 +108,17 @@ class Measures(Hook):
         speed = self._speed.since_last(step.iteration)
         values = {"loss": float(training.smoothed.value), "learning_rate": step.rate}
         values |= {} if speed is None else {"iterations_per_second": speed}
-        self.write(step.iteration, values | step.outputs)
+        self.write(step.iteration, values | {_column(name): value for name, value in step.outputs.items()})
 
     def write(self, iteration: int, values: Mapping[str, float]) -> None:
         """Numbers of any kind."""
         for write in self._writes:
             write(iteration, values)
+
+
+def _column(output: str) -> str:
+    """The name of an output's column: many nets call an output `loss`, which is not the loss that is displayed."""
+    return f"output {output}" if output in (*_OWN, SCORE) else output
 
 
 def _line(row: list[str] | list[object]) -> str:

@@ -38,12 +38,13 @@ def test_nobody_is_there():
 def test_pictures_come_once_with_everybody_in_them(tmp_path):
     write_people(tmp_path)
     others = {"joint_others": np.full((1, 16, 3), 9.0), "objpos_other": np.array([[21.0, 31.0]])}
-    two = [annotation(1, scale_provided_other=np.array([0.3]), **others, people_index=n) for n in (1, 2)]
-    write_json(tmp_path / "x.json", [*two, annotation(2)])
+    both = {**others, "scale_provided_other": np.array([0.3])}
+    people = [(1, 2), (1, 3), (2, 1), (1, 2)]  # one who has no record is the first; another picture of the same number
+    write_json(tmp_path / "x.json", [annotation(n, **(both if n == 1 else {}), people_index=p) for n, p in people])
     make_lmdb(tmp_path / "lmdb", read_sources([tmp_path / "x.json"], "include"), [tmp_path / "first"])
     with LmdbReader(tmp_path / "lmdb") as reader:
         pictures = list(read_pictures(reader))
-    assert [len(people) for _, people in pictures] == [2, 1] and pictures[0][0].shape == (40, 50, 3)
+    assert [len(people) for _, people in pictures] == [2, 1, 2] and pictures[0][0].shape == (40, 50, 3)
     assert pictures[0][1][1].center == (20, 30)
 
 

@@ -38,6 +38,13 @@ def test_rows_come_in_order_and_again(folder: Path) -> None:
     assert rows_of(layer, 4) == [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3]
 
 
+def test_names_end_at_ascii_blanks_alone(folder: Path) -> None:
+    name = "a\u3000b\x85.h5"
+    (folder / "a.h5").rename(folder / name)
+    (folder / "files.txt").write_text(f"b.h5\t{name}\n", encoding="utf-8")
+    assert rows_of(HDF5Data(layer_of(LAYER.format(3, "")), folder, GlibcRand()), 2) == [5, 6, 7, 0, 1, 2]
+
+
 def test_shuffled_rows_are_those_of_random_shuffle(folder: Path) -> None:
     layer = HDF5Data(layer_of(LAYER.format(4, "shuffle: true")), folder, GlibcRand(1))
     assert rows_of(layer, 4) == SHUFFLED

@@ -45,6 +45,14 @@ def test_a_round_shows_every_image_once_with_its_label(folder: Path) -> None:
         assert batch["x"][:, 0, 0, 0].tolist() == [40 * label for label in batch["y"].tolist()]
 
 
+def test_names_may_hold_any_character_but_an_end_of_line(folder: Path) -> None:
+    name = "a\x1cb\u2028c\u3000d\x85.png"  # ends of lines and blanks for Python's text, not for C++
+    (folder / "1 a.png").rename(folder / name)
+    (folder / "list.txt").write_bytes(f"{name} 4\r\n2 a.png 5\n".encode())
+    batch = layer(folder, "batch_size: 2", "TEST").next_batch()
+    assert batch["y"].tolist() == [4, 5] and batch["x"][:, 0, 0, 0].tolist() == [40, 80]
+
+
 def test_going_on_from_a_state(folder: Path) -> None:
     parameters, transform = "batch_size: 3 shuffle: true", "crop_size: 4 mirror: true"
     data = layer(folder, parameters, transform=transform)

@@ -48,6 +48,9 @@ def solver_param(**fields):
         ({"lr_policy": "inv", "gamma": 0.1, "power": 0.75}, {0: 0.1, 7: 0.1 * 1.7**-0.75}),
         ({"lr_policy": "poly", "power": 2}, {0: 0.1, 4: 0.1 * 0.6**2, 10: 0}),
         ({"lr_policy": "sigmoid", "gamma": -0.5, "stepsize": 4}, {4: 0.05, 6: 0.1 / (1 + np.exp(1.0))}),
+        ({"lr_policy": "exp", "gamma": 1.5}, {0: 0.1, 300: np.inf, 5000: np.inf}),  # as C's pow
+        ({"lr_policy": "step", "gamma": 10, "stepsize": 1}, {2: 10, 400: np.inf}),
+        ({"lr_policy": "sigmoid", "gamma": 0.5, "stepsize": 4000}, {0: 0}),
     ],
 )
 def test_learning_rate_policies(fields, rates):

@@ -1,5 +1,7 @@
 """Writing and reading LMDB folders: LMDB's own library agrees, broken files raise, nothing is half-written."""
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -280,6 +282,14 @@ def test_a_broken_partial_lmdb_is_not_used(tmp_path, length):
 def test_nothing_is_left_of_a_job_without_records(tmp_path):
     interrupted(tmp_path / "lmdb", [], "job", InputError("the first image is missing"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_without_locks_takes_an_lmdb(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refused)
+    assert write_lmdb(tmp_path / "lmdb", [b"x"]) == 1
 
 
 def test_two_runs_never_write_one_lmdb(tmp_path):

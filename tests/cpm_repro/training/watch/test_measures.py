@@ -15,12 +15,12 @@ from prototxt_import.files import InputError
 COLUMNS = ["loss", "learning_rate", "iterations_per_second", "loss_stage1", "PCK@0.2"]
 
 
-def training(rank=0, display=10):
+def training(rank=0, display=10, outputs=("loss_stage1",)):
     return SimpleNamespace(
         param=SimpleNamespace(display=display),
         share=SimpleNamespace(rank=rank),
         smoothed=SimpleNamespace(value=5.0),
-        net=SimpleNamespace(output_names=["loss_stage1"]),
+        net=SimpleNamespace(output_names=list(outputs)),
     )
 
 
@@ -50,6 +50,16 @@ def test_displayed_iterations_and_scores_are_rows(tmp_path):
     assert first["iterations_per_second"] == first["PCK@0.2"] == "" and float(second["iterations_per_second"]) > 0
     assert (score["iteration"], score["PCK@0.2"], score["loss"]) == ("12", "31.25", "")
     assert first["run"] == score["run"]
+
+
+def test_an_output_called_loss_is_not_the_displayed_one():
+    written = []
+    run = training(outputs=["loss", "accuracy"])
+    Measures([lambda iteration, values: written.append(values)]).after_step(
+        run, Step(0, 1e-4, 3.0, {"loss": 3.0, "accuracy": 0.5}), stopped=False
+    )
+    assert written == [{"loss": 5.0, "learning_rate": 1e-4, "output loss": 3.0, "accuracy": 0.5}]
+    assert Measures.columns(run) == [*COLUMNS[:3], "output loss", "accuracy", "PCK@0.2"]
 
 
 def test_a_run_that_goes_on_appends_under_the_same_header(tmp_path):
