@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -224,8 +225,8 @@ def typed(expected: str) -> Callable[[Callable[[str], _Value]], Callable[[str], 
 def positive_integer(text: str) -> int:
     """An argparse type."""
     value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text}")
+    if not 1 <= value < 1 << 31:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1 and below 2147483648, found {text}")
     return value
 
 
@@ -273,6 +274,8 @@ def run(
     streams.make_usable()
     if hasattr(parsed, "threads"):
         wait_passively()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     code = _code_of(main, parsed, arguments_parser.prog)
     try:
         sys.stdout.flush()
@@ -310,6 +313,7 @@ def _code_of(main: Callable[[argparse.Namespace], int | None], parsed: argparse.
         streams.last_words(f"{prog}: {error}")  # from cpm_kernels.cuda_module
         return BAD_INPUT
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is tidied up: one more Ctrl-C need not wait for threads
         streams.last_words(f"{prog}: interrupted")
         return INTERRUPTED
     except (MemoryError, RuntimeError) as error:

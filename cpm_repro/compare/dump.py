@@ -6,6 +6,7 @@ W/s), float32, and `config`, JSON.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,11 +81,7 @@ def dump_data(
     """The first samples of a net's CPMData layer, consecutive draws from rand() seeded by `srand`."""
     layer = read_data_layer(prototxt, variant)
     with CPMData(layer, Path(prototxt).resolve().parent, GlibcRand(srand), variant.phase, options) as data:
-        batches, count = [], 0
-        while count < samples:
-            batches.append({top: blob.cpu().numpy().copy() for top, blob in data.next_batch().items()})
-            count += data.batch_size
-    tops = [np.concatenate([batch[top] for batch in batches])[:samples] for top in layer.top]
+        tops = _first(data, layer.top, samples)
     arrays = {
         "image_u8": np.rint(tops[0][:, :3] * 256 + 128).astype(np.uint8),
         "config": np.array(json.dumps(_config(layer, samples, srand))),
@@ -92,6 +89,19 @@ def dump_data(
     if tops[0].shape[1] == 4:  # put_gaussian
         arrays["center_map"] = np.ascontiguousarray(tops[0][:, 3])
     return {**arrays, "label": tops[1]} if len(tops) > 1 else arrays
+
+
+def _first(data: CPMData, tops: Sequence[str], samples: int) -> list[np.ndarray]:
+    """The blobs of the first samples. Asks for all memory at once: what there is not is told before the work."""
+    batch = data.next_batch()
+    arrays = [np.empty((samples, *batch[top].shape[1:]), np.float32) for top in tops]
+    for start in range(0, samples, data.batch_size):
+        if start:
+            batch = data.next_batch()
+        for array, top in zip(arrays, tops, strict=True):
+            rows = array[start : start + data.batch_size]
+            rows[:] = batch[top][: len(rows)].cpu().numpy()
+    return arrays
 
 
 def _config(layer: schema.LayerParameter, samples: int, srand: int) -> dict[str, object]:

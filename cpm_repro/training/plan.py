@@ -16,6 +16,7 @@ from prototxt_import.graph import check_order, filter_net, left_out
 from .solver import check_solver
 
 _TRAIN_FIELDS = ("train_net_param", "train_net", "net_param", "net")
+_MOST_TESTS = 100  # each takes the memory of a whole net
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ def check_nets(param: schema.SolverParameter, where: str) -> None:
         require(count >= named, f"test_iter: expected one for each of {named} test nets", count)
     else:
         require(count == named, f"test_iter: expected one for each of {named} test nets", count)
+    require(max(named, count) <= _MOST_TESTS, f"test nets: expected at most {_MOST_TESTS}", max(named, count))
     states = len(param.test_state)
     require(states in (0, count), f"test_state: expected none or one for each of {count} test nets", states)
     interval, smallest = param.test_interval, min(param.test_iter, default=1)

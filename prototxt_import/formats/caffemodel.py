@@ -17,6 +17,8 @@ from .messages import parse_message
 from .solverstate import refuse_solverstate
 from .upgrade import upgrade_net
 
+_MOST_SLASHES = 100  # in a layer's name
+
 
 def read_caffemodel(path: str | os.PathLike[str]) -> schema.NetParameter:
     """The weights in a `.caffemodel` or `.caffemodel.h5` as a V2 NetParameter (`layer[].blobs`).
@@ -86,6 +88,9 @@ def _read_hdf5(path: str | os.PathLike[str]) -> schema.NetParameter:
 
 
 def _collect(reader: Hdf5Reader, group: h5py.Group, prefix: str, net: schema.NetParameter) -> None:
+    if prefix.count("/") > _MOST_SLASHES:
+        where = f"{reader.path}: /data/{prefix[:40]}…"
+        raise InputError(f"{where}: expected at most {_MOST_SLASHES} groups in each other, found more")
     members = {name: reader.once(member) for name, member in reader.members(group).items()}
     datasets = {int(n): m for n, m in members.items() if isinstance(m, h5py.Dataset) and n.isdecimal()}
     if datasets:

@@ -1,6 +1,7 @@
 """The command `cpm`: its jobs are the tools, with the same parser, the same help and the same exit codes."""
 
 import ast
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,27 @@ import pytest
 import cpm_repro
 from cpm_repro import __main__ as cpm
 from tests.tool import ROOT, TOOLS, run_tool
+
+INTERRUPTED = """
+import os, signal, sys
+module = sys.argv[1]
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Slow:
+    def find_spec(self, name, *more):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Slow())
+from cpm_repro import __main__
+__main__.main(["plot_log", "nothing.log", "--out", "nothing.png"])
+"""
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """What a command does to Ctrl-C is undone."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -82,3 +104,11 @@ def test_where_the_script_for_caffe_lies(capsys):
 def test_as_a_module():
     shown = subprocess.run([sys.executable, "-m", "cpm_repro", "--version"], capture_output=True, text=True, cwd="/")
     assert shown.stdout == f"cpm {cpm_repro.__version__}\n"
+
+
+def test_ctrl_c_while_a_tool_is_imported_shows_no_traceback():
+    for module, code in (("cpm_repro.tools.plot_log", -signal.SIGINT), ("cpm_repro.figures", 130)):
+        command = [sys.executable, "-c", INTERRUPTED, module]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        said = "" if code < 0 else "cpm plot_log: interrupted\n"
+        assert (ended.returncode, ended.stderr) == (code, said), module

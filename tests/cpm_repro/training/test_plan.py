@@ -140,6 +140,7 @@ def test_what_cannot_be_trained_is_named(solver, more: str, net: str, said: str)
         ("test_iter: 0 test_interval: 1", 'net: "net.prototxt"', "test_iter: expected 1 or more, found 0"),
         ('test_net: "net.prototxt"', 'train_net: "net.prototxt"', "test_iter: expected one for each of 1 .* found 0"),
         ('test_iter: 1 test_iter: 1 test_net: "net.prototxt"', 'train_net: "net.prototxt"', "each of 1 .* found 2"),
+        ("test_interval: 1" + 101 * " test_iter: 1", 'net: "net.prototxt"', "expected at most 100, found 101"),
         ("test_iter: 1 test_state { } test_state { }", 'net: "net.prototxt"', "test_state: expected none or one"),
         (
             "test_iter: 1 test_interval: 1",

@@ -87,8 +87,19 @@ def _large(file: h5py.File) -> None:
     file.create_dataset("data/a/0", (10**9,), np.float32, chunks=(10**6,), compression="gzip")
 
 
+def _nested(file: h5py.File) -> None:
+    file["data" + 200 * "/a" + "/0"] = np.zeros(3, np.float32)
+
+
 @pytest.mark.parametrize(
-    "write, said", [(_twice, "twice"), (_cycle, "twice"), (_elsewhere, "in other files"), (_large, "can hold")]
+    "write, said",
+    [
+        (_twice, "twice"),
+        (_cycle, "twice"),
+        (_elsewhere, "in other files"),
+        (_large, "can hold"),
+        (_nested, "at most 100 groups in each other"),
+    ],
 )
 def test_an_hdf5_file_that_declares_more_than_it_holds(write, said, tmp_path):
     with h5py.File(tmp_path / "w.caffemodel.h5", "w") as file:
