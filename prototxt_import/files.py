@@ -1,6 +1,6 @@
 """What every reader and writer of files in this project shares: the one error for bad input, and atomic output.
 
-`data_lmdb` imports this file and `prototxt_import.schema`, and nothing else of this package.
+`data_lmdb` imports this file and `prototxt_import.formats.schema`, and nothing else of this package.
 """
 
 import errno

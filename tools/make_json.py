@@ -70,13 +70,13 @@ DATA_SETS = {
         lambda a, progress: flic_annotations(a.source, a.images, progress),
     ),
     "coco": DataSet(
-        "COCO keypoints: person_keypoints_*.json; COCO has no top of the head (see data_lmdb/coco.py)",
+        "COCO keypoints: person_keypoints_*.json; COCO has no top of the head (see data_lmdb/datasets/coco.py)",
         "person_keypoints_val2017.json --images val2017 --validation --out coco_validation.json",
         FOLDER_OF_IMAGES | {"--validation": {"action": "store_true", "help": "every person gets isValidation"}},
         lambda a, progress: coco_annotations(a.source, a.images, a.validation, progress),
     ),
     "own": DataSet(
-        "own data: a .csv or .json table, one person a row (its format: data_lmdb/own.py)",
+        "own data: a .csv or .json table, one person a row (its format: data_lmdb/datasets/own.py)",
         "build/demo/people/people.csv --images build/demo/people/images --out build/own.json",
         FOLDER_OF_IMAGES,
         lambda a, _: (own_annotations(a.source, a.images), Skipped()),

@@ -298,7 +298,7 @@ def text(report: dict[str, Any]) -> str:
 
 
 def card_text(card: dict[str, Any]) -> str:
-    """What `benchmark_card.measure_card` found, as Markdown."""
+    """What `card.samples.measure_card` found, as Markdown."""
     moved, bandwidth = card["bytes_moved"] / 2**10, card["copy_bandwidth"] / 1e9
     rows = [("the kernels alone", f"{card['kernels']:.0f}"), ("the data layer", f"{card['pipeline']:.0f}")]
     rows += [(f"{name}, alone", f"{bound:.0f}") for name, bound in card["bounds"].items()]
@@ -311,7 +311,7 @@ def card_text(card: dict[str, Any]) -> str:
 
 
 def curves(report: dict[str, Any]) -> dict[str, tuple[str, list[dict[str, Any]]]]:
-    """What `benchmark_figures.rates_figure` draws as lines: key and rows by the label of their axis."""
+    """What `charts.rates_figure` draws as lines: key and rows by the label of their axis."""
     return {label: (KEYS[what], report[what]) for what, label in swept(report).items()}
 
 

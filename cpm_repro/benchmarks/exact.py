@@ -25,7 +25,7 @@ EXACT_PRODUCT = "exact product"
 
 
 def measure(workload: Workload, rounds: int, short: bool = False) -> dict[str, Any]:
-    """Reports as of `benchmark_infer.compare` under "forward" and, for the CPM, "iteration" (of training, at half the
+    """Reports as of `infer.compare` under "forward" and, for the CPM, "iteration" (of training, at half the
     image's side); under "products" rows of {"threads", "rates" in FLOP/s, "share"}, the rates of every profile. The
     last two on the CPU alone, and not if `short`, nor are memory and the other profiles."""
     engines = ENGINES if short else (*ENGINES, *OTHER_FAMILIES)

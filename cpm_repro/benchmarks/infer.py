@@ -189,5 +189,5 @@ def notes(report: dict[str, Any]) -> str:
 
 
 def curves(report: dict[str, Any]) -> dict[str, tuple[str, list[dict[str, Any]]]]:
-    """What `benchmark_figures.rates_figure` draws as lines: key and rows by the label of their axis."""
+    """What `charts.rates_figure` draws as lines: key and rows by the label of their axis."""
     return {label: (key, report[key]) for key, label in LABELS.items() if key in report}

@@ -157,6 +157,6 @@ def text(report: dict[str, Any]) -> str:
 
 
 def curves(report: dict[str, Any]) -> dict[str, tuple[str, list[dict[str, Any]]]]:
-    """What `benchmark_figures.rates_figure` draws as lines: key and rows by the label of their axis."""
+    """What `charts.rates_figure` draws as lines: key and rows by the label of their axis."""
     keys = {"people": ("people", "people"), "crops": ("side of the crop, px", "crop")}
     return {label: (key, report[what]) for what, (label, key) in keys.items() if what in report}

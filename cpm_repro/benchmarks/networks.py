@@ -298,7 +298,7 @@ def engine_name(engine: str | Operations) -> str:
 
 @dataclass
 class Pipeline:
-    """For `benchmark.alternate`: counts images (of an iteration, too), and keeps what came out last."""
+    """For `measure.alternate`: counts images (of an iteration, too), and keeps what came out last."""
 
     run: Callable[[], Any]
     count: int

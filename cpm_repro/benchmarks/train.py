@@ -1,6 +1,6 @@
 """How fast a training iteration is: forward, backward and update of a CPM, beside plain torch with autograd and SGD.
 
-The batch lies in memory: what the data layer takes is measured by `benchmark_data`.
+The batch lies in memory: what the data layer takes is measured by `data`.
 """
 
 from collections.abc import Callable

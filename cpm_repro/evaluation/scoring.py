@@ -107,7 +107,7 @@ def results_by(size: str, runs: Runs, truths: Sequence[GroundTruth], head_sizes:
 class Scores(NamedTuple):
     """results: by size, then by run; kinds: `misses.kinds_of_joints` by run, at the paper's size and threshold;
     clusters: PCKh by run, then by viewpoint cluster, if there are clusters; paper: known rates as in
-    `evaluation.PAPER`, if they are comparable."""
+    `pck.PAPER`, if they are comparable."""
 
     benchmark: Benchmark
     results: dict[str, Results]

@@ -34,7 +34,7 @@ def rate_figure(
     """Figures 8, 9 and 12: a panel for Total and each row of the tables, with a curve for each result.
 
     threshold: the paper's, dotted, at which the legend's figures are taken. size: what distances are divided by.
-    reference: known rates at the threshold as in `evaluation.PAPER`, marked where they belong.
+    reference: known rates at the threshold as in `pck.PAPER`, marked where they belong.
     """
     names = ["Total", *(name for name in next(iter(results.values())).rows() if name != "Total")]
     rows, columns = 2, math.ceil(len(names) / 2)

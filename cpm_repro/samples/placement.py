@@ -1,7 +1,7 @@
 """Where the people of a record are, from the stored image to the crop: the points' half of the transformer's steps.
 
 Scale, rotation about the image's middle, a crop around the primary person, mirror image. It mirrors the fork's
-`CPMDataTransformer`, float32 where that is float32; the pixels' half is `cpm_kernels.sample`.
+`CPMDataTransformer`, float32 where that is float32; the pixels' half is `cpm_kernels.samples.sample`.
 """
 
 import math

@@ -2,8 +2,8 @@
 
 Stands in for the annotated photographs of section 4 of the paper: one to three clothed figures per picture,
 in front of clutter and partly behind objects, with exact joints. Picture `index` of `seed` is always the same
-one, whatever else is drawn. `synthetic_pose` bends the bodies, `synthetic_figure` dresses and draws them,
-`synthetic_scene` holds the canvas and the clutter.
+one, whatever else is drawn. `pose` bends the bodies, `figure` dresses and draws them, `scene` holds the canvas and the
+clutter.
 """
 
 import csv
@@ -174,7 +174,7 @@ def write_people(
 ) -> int:
     """Write pictures 0 to `count` - 1 of `seed` to `folder`; returns the number of people in them.
 
-    `folder` gets images/000000.jpg and so on, and people.csv in `data_lmdb.own`'s format, where the people of the
+    `folder` gets images/000000.jpg and so on, and people.csv in `data_lmdb.datasets.own`'s format, where the people of the
     last `validation_count` pictures are marked for validation. An earlier set of people at that place is replaced
     as a whole when all is written; InputError for a folder with anything else in it and for numbers out of range.
     `progress` wraps the loop over the pictures.

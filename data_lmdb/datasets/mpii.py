@@ -1,7 +1,7 @@
 """MPII Human Pose: mpii_human_pose_v1_u12_1.mat and images to annotations.
 
 The file is one struct, RELEASE: `annolist(i)` has an image's name and in `annorect(p)` its people, each with
-scale, objpos and `annopoints.point`, an array of x, y, id (0 to 15, in the order of `STORED_16`) and
+scale, objpos and annopoints with `point`, an array of x, y, id (0 to 15, in the order of `STORED_16`) and
 is_visible; `img_train(i)` tells training images from those whose joints are withheld. i and p count from 1 and
 become annolist_index and people_index: p counts everybody in the image, also people without joints, because
 that is how the list of Tompson et al.'s 2,958 validation persons counts them.

@@ -2,7 +2,7 @@
 
 A batch is one buffer with all images, one row of `SAMPLE` for each sample, and all people's joints and centres. Only
 what the crops show is computed, with the bits of `resize`, `warp`, `crop` and `labels` one after another. The CPU's
-half is here, the GPU's in `cuda_sample`.
+half is here, the GPU's in `cuda`.
 """
 
 import ctypes

@@ -50,6 +50,22 @@ def test_no_folder_has_too_many_modules():
     assert not {folder: count for folder, count in counts.items() if count > MOST_MODULES}
 
 
+def test_docstrings_name_functions_where_they_are():
+    """A module, a dot and its function or class: whoever renames or moves one of them says so everywhere."""
+    texts = {path: path.read_text(encoding="utf-8") for folder in HOUSE for path in (ROOT / folder).rglob("*.py")}
+    owners: dict[str, set[str]] = {}
+    for path, text in texts.items():
+        for name in (path.stem, *re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE)):
+            owners.setdefault(name, {"cpm_kernels"}).update(path.relative_to(ROOT).with_suffix("").parts)
+    strays = []
+    for path, text in texts.items():
+        for owner, name in re.findall(r"`([a-z]\w*)\.(?!prototxt)(\w+)(?:\(\))?`", text):
+            mentioned = any(module.stem == owner and name in texts[module] for module in texts)
+            if owner not in owners.get(name, owner) and not mentioned:
+                strays.append(f"{place(path)}: {owner}.{name}")
+    assert not strays
+
+
 def test_every_test_file_is_named_after_its_module():
     """tests/a/b/test_c.py tests a/b/c.py, or __c__.py; tests of the whole stand in tests/whole."""
     tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]

@@ -24,14 +24,14 @@ _SATURATED = 0.7  # of the copy bandwidth: from here on memory is the limit
 
 
 class Timer(Protocol):
-    """Seconds that the work takes on a device, see `benchmark.seconds_on_device`."""
+    """Seconds that the work takes on a device, see `measure.seconds_on_device`."""
 
     def __call__(self, work: Callable[[], Any], /, repeats: int, device: torch.device) -> float: ...
 
 
 @dataclass
 class KernelBatch:
-    """What the kernels are called with, see `cuda_sample.CudaSamples`, and the seconds a core took to prepare it."""
+    """What the kernels are called with, see `cuda.CudaSamples`, and the seconds a core took to prepare it."""
 
     arguments: tuple[Any, ...]
     preparing: float
@@ -69,7 +69,7 @@ def measure_card(
     """The card's part of the report.
 
     kernels: a CudaSamples; pipeline: samples/s of the data layer on this device with that many threads; timer: as
-    `benchmark.seconds_on_device`.
+    `measure.seconds_on_device`.
     """
     batch = kernel_batch(transformer, values, size, torch.device(device))
     time = partial(timer, repeats=REPEATS, device=torch.device(device))

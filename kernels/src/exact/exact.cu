@@ -1,4 +1,4 @@
-// The kernels of the exact engine's CUDA twin: Caffe's CPU arithmetic, element by element (kernels/cuda.py launches).
+// The kernels of the exact engine's CUDA twin: Caffe's CPU arithmetic, element by element (kernels/exact/cuda.py launches).
 //
 // The tiled kernels are those of tiled_kernels.h, for the families with AVX-512 (families.cu has the others). The rest
 // have one thread per element of what they write. All arrays are float32, contiguous, in Caffe's order (N, C, H, W).

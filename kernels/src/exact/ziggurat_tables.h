@@ -2,7 +2,7 @@
 //
 // x[1] is where the tail begins, x[i + 1] = f^-1(f(x[i]) + A / x[i]) with A the area that every layer and the tail share,
 // x[0] = A / f(x[1]) and the last x is 0; y[i] = f(x[i]) and y[0] = 0, with f(x) = exp(-x^2 / 2) or exp(-x).
-// tests/kernels/test_random.py derives every value anew.
+// tests/kernels/exact/test_random.py derives every value anew.
 
 #pragma once
 #include "common/device.h"

@@ -1,4 +1,4 @@
-// The CUDA twin of host_sample.h: training samples from images, a batch at a time (kernels/cuda_sample.py launches).
+// The CUDA twin of host_sample.h: training samples from images, a batch at a time (kernels/samples/cuda.py launches).
 //
 // 1. resize_regions   what each crop shows of its resized image, as packed pixels in scratch memory
 // 2. rotate_and_crop  `data`: rotation, crop, flip and normalisation in one pass, and the centre map

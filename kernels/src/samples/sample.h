@@ -1,7 +1,7 @@
 // One sample of a training batch: what the CPU (host_sample.h) and the GPU (sample.cu) need to make its `data` and
 // `label`, and which part of the resized image its crop shows.
 //
-// cpm_kernels.sample mirrors both structs. All images of a batch lie in one buffer of bytes, all people's joints
+// cpm_kernels.samples.sample mirrors both structs. All images of a batch lie in one buffer of bytes, all people's joints
 // (people x parts x 3, see gaussian.h) in one array, the samples' own one after another, their centres (people x 2) in
 // another.
 
