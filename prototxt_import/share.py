@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Share:
-    """All of the batch: a process that trains alone. cpm_repro/training/processes.py has the share of one of several."""
+    """All of the batch: a process that trains alone. One of several has another (cpm_repro/training/processes.py)."""
 
     rank = 0
     count = 1  # of processes

@@ -176,7 +176,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
 
 
 def workload(arguments: argparse.Namespace, phase: str = "TEST") -> Any:
-    """The benchmark_networks.Workload that the options describe."""
+    """The `networks.Workload` that the options describe."""
     from cpm_repro.benchmarks.networks import Workload
 
     net = "cpm" if phase == "TRAIN" else arguments.net

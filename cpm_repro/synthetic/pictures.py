@@ -174,8 +174,8 @@ def write_people(
 ) -> int:
     """Write pictures 0 to `count` - 1 of `seed` to `folder`; returns the number of people in them.
 
-    `folder` gets images/000000.jpg and so on, and people.csv in `data_lmdb.datasets.own`'s format, where the people of the
-    last `validation_count` pictures are marked for validation. An earlier set of people at that place is replaced
+    `folder` gets images/000000.jpg and so on, and people.csv in `data_lmdb.datasets.own`'s format, where the people of
+    the last `validation_count` pictures are marked for validation. An earlier set of people at that place is replaced
     as a whole when all is written; InputError for a folder with anything else in it and for numbers out of range.
     `progress` wraps the loop over the pictures.
     """
