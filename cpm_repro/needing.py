@@ -1,4 +1,4 @@
-"""Optional packages of the extra `convert`: asked for where they are needed, and named where they are missing."""
+"""Optional packages: asked for where they are needed; where one is missing, it and its extra are named."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,9 @@ from prototxt_import.files import InputError
 
 
 @contextmanager
-def needing(package: str, purpose: str) -> Iterator[None]:
-    """The body imports a package of the extra `convert`; InputError that says what it is for if it is missing."""
+def needing(package: str, purpose: str, extra: str = "convert") -> Iterator[None]:
+    """The body imports a package of the `extra`; InputError that says what it is for if it is missing."""
     try:
         yield
     except ImportError:
-        raise InputError(
-            f'{purpose}: expected the package {package} (pip install -e ".[convert]"), found none'
-        ) from None
+        raise InputError(f'{purpose}: expected the package {package} (pip install ".[{extra}]"), found none') from None

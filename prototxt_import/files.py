@@ -126,6 +126,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """The text as a file in UTF-8, whole or not at all; errors as of `replacing`. What UTF-8 cannot hold, bytes of file
+    names that are no text, becomes an escape."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
 def check_target(path: str | os.PathLike[str]) -> None:
     """InputError if it is plain before the work that no file can be written there after it."""
     path = Path(path)

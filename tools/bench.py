@@ -190,7 +190,7 @@ def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.benchmarks import tables
     from cpm_repro.benchmarks.measure import Rates, machine
     from cpm_repro.figures import sheet
-    from prototxt_import.files import replacing
+    from prototxt_import.files import write_text
 
     if arguments.plot:
         sheet.check_format(arguments.plot)
@@ -202,11 +202,9 @@ def main(arguments: argparse.Namespace) -> None:
     print(text, end="")
     if arguments.json:
         report = {"machine": about, "benchmark": arguments.benchmark, **outcome.report}
-        with replacing(arguments.json) as temporary:
-            temporary.write_text(json.dumps(report, indent=1, default=Rates.as_json) + "\n", encoding="utf-8")
+        write_text(arguments.json, json.dumps(report, indent=1, default=Rates.as_json) + "\n")
     if arguments.markdown:
-        with replacing(arguments.markdown) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(arguments.markdown, text)
     if arguments.plot:
         sheet.save(outcome.draw(f"{about['cpu']}, {about['date'][:10]}"), arguments.plot)
 

@@ -23,7 +23,7 @@ def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.compare.dump_files import open_dump
     from cpm_repro.compare.order import NetworkOrder
     from cpm_repro.compare.text import as_json, lines
-    from prototxt_import.files import replacing
+    from prototxt_import.files import write_text
 
     check(arguments)
     if arguments.engine == AUTO and arguments.solver:
@@ -49,8 +49,7 @@ def main(arguments: argparse.Namespace) -> int:
             content = as_json(comparison, origins)
             if machine:
                 content["machine"] = str(machine.profile)
-            with replacing(arguments.json) as temporary:
-                temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+            write_text(arguments.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
         if arguments.html:
             from cpm_repro.compare.page import write_page
 

@@ -15,7 +15,7 @@ import cpm_repro
 from cpm_repro import command_line
 from cpm_repro.inference.options import add_testing_options, network, protocol
 from cpm_repro.models import zoo
-from prototxt_import.files import InputError, replacing
+from prototxt_import.files import InputError, write_text
 
 if TYPE_CHECKING:  # torch, SciPy and matplotlib: imported once there is something to do, not for --help
     import numpy as np
@@ -259,8 +259,7 @@ def main(arguments: argparse.Namespace) -> int:
 def write_json(path: Path | None, report: dict) -> None:
     """--json, if it was given."""
     if path is not None:
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(report, indent=1) + "\n")
 
 
 def named_file(text: str) -> tuple[str, Path]:

@@ -12,7 +12,7 @@ from cpm_repro import command_line
 from data_lmdb.records.inspection import Entry, Summary, entry
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
-from prototxt_import.files import InputError, replacing
+from prototxt_import.files import InputError, write_text
 
 EXAMPLE = """
 python tools/inspect_lmdb.py build/demo/lmdb/train
@@ -35,8 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(line)
     if arguments.json:
         whole = summary.as_json() | {"broken": broken, "listed": [dataclasses.asdict(one) for one in listed]}
-        with replacing(arguments.json) as temporary:
-            temporary.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+        write_text(arguments.json, json.dumps(whole, indent=1) + "\n")
     if broken:
         print("\n".join(broken), file=sys.stderr)
         return command_line.BAD_INPUT

@@ -15,7 +15,7 @@ from cpm_repro import command_line
 from cpm_repro.network import small, specification
 from cpm_repro.network.specification import CPM, PRESETS, Kernels, Widths
 from cpm_repro.network.widths import with_parameters
-from prototxt_import.files import InputError, replacing
+from prototxt_import.files import InputError, write_text
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import format_prototxt
 
@@ -187,8 +187,7 @@ def solver(
 def write(folder: Path, **messages: Message) -> None:
     for name, message in messages.items():
         path = folder / f"{name}.prototxt"
-        with replacing(path) as temporary:
-            temporary.write_text(format_prototxt(message), encoding="utf-8")
+        write_text(path, format_prototxt(message))
         print(path)
 
 

@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
     from cpm_repro.figures import sheet
     from cpm_repro.figures.network import draw_network
     from cpm_repro.network import summary
-    from prototxt_import.files import replacing
+    from prototxt_import.files import write_text
 
     if arguments.out:
         sheet.check_format(arguments.out)
@@ -34,8 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
         print("", summary.weight_table(net), sep="\n")
     print("", summary.total_line(layers), sep="\n")
     if arguments.json:
-        with replacing(arguments.json) as temporary:
-            temporary.write_text(json.dumps(summary.as_json(layers, stages), indent=1) + "\n")
+        write_text(arguments.json, json.dumps(summary.as_json(layers, stages), indent=1) + "\n")
     if arguments.out:
         name = net.param.name or (arguments.prototxt or arguments.weights).stem
         sheet.save(draw_network(layers, stages, f"{name}: {summary.total_line(layers)}"), arguments.out)

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cpm_repro.array_comparison import ArrayComparison
-from prototxt_import.files import replacing
+from prototxt_import.files import write_text
 
 from .blobs import Comparison, by_stage
 from .drawings import along_the_net, histogram, maps, sparkline
@@ -31,8 +31,7 @@ def write_page(path: str | os.PathLike[str], comparison: Comparison, origins: li
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
     page = environment.get_template("page.html.jinja").render(_told(comparison, origins, a, b))
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+    write_text(path, page)
 
 
 def _told(comparison: Comparison, origins: list[Origin], a: Dump, b: Dump) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from cpm_repro.inference.protocol import Protocol
 from cpm_repro.npz import read_npz, write_npz
 from data_lmdb.datasets.matlab import read_variables, variable_names
 from data_lmdb.joints import LSP_14, PARTS_14, STORED_TO_14, places
-from prototxt_import.files import InputError, read_bytes, replacing
+from prototxt_import.files import InputError, read_bytes, replacing, write_text
 from prototxt_import.net import Net
 
 from .ground_truth import NO_PLACE, GroundTruth
@@ -246,8 +246,7 @@ def write_predictions(
         write_npz(path, found._asdict())
     elif suffix == ".json":
         text = json.dumps(_coco_results(found, places))
-        with replacing(path) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_text(path, text + "\n")
     elif as_structs:
         _check_struct(path, found, places)
         images = images or range(1, max(image for image, _ in places) + 1)

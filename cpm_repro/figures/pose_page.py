@@ -22,7 +22,7 @@ from cpm_repro.inference.beliefs import Beliefs, find_pose
 from cpm_repro.inference.crops import average_maps
 from data_lmdb import joints
 from data_lmdb.joints import part_names, spoken
-from prototxt_import.files import replacing
+from prototxt_import.files import write_text
 
 from .belief_maps import colours
 from .drawing import Pixels, strengths
@@ -42,8 +42,7 @@ def write_pose_page(
     template = Template(_TEMPLATE.read_text(encoding="utf-8"))
     data = json.dumps(_data(image_bgr, people, min_score)).replace("</", "<\\/")
     text = template.substitute(title=html.escape(title), data=data)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_text(path, text)
 
 
 def _data(image_bgr: Pixels, people: Sequence[Beliefs], min_score: float) -> dict[str, Any]:

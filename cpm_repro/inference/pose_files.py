@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_lmdb.joints import part_names
-from prototxt_import.files import replacing
+from prototxt_import.files import replacing, write_text
 
 PERSON_CATEGORY = 1
 DECIMALS = 4
@@ -91,8 +91,7 @@ def coco_result(pose: FoundPose) -> dict[str, object]:
 def write_coco(path: str | os.PathLike[str], poses: Sequence[FoundPose]) -> None:
     """COCO's results of all poses, a person on a line; whole or not at all."""
     people = ",\n".join(json.dumps(coco_result(pose)) for pose in poses)
-    with replacing(path) as temporary:
-        temporary.write_text(f"[\n{people}\n]\n" if people else "[]\n", encoding="utf-8")
+    write_text(path, f"[\n{people}\n]\n" if people else "[]\n")
 
 
 def write_csv(path: str | os.PathLike[str], poses: Sequence[FoundPose], number_of_parts: int) -> None:
@@ -117,5 +116,4 @@ def write_openpose(path: str | os.PathLike[str], poses: Sequence[FoundPose]) -> 
         keypoints = _rounded(np.column_stack([pose.joints, pose.scores]).ravel())
         chest = [0.0, 0.0, 0.0] if len(pose.joints) == OPENPOSE_PARTS else []
         people.append({"person_id": [pose.people_index], "pose_keypoints_2d": keypoints + chest})
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps({"version": 1.3, "people": people}) + "\n", encoding="utf-8")
+    write_text(path, json.dumps({"version": 1.3, "people": people}) + "\n")

@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from prototxt_import.files import InputError
+from cpm_repro.needing import needing
 
 
 def require_opencv(where: str) -> Any:
     """OpenCV's module; InputError, naming `where`, if it is not installed."""
-    try:
+    with needing("opencv-python-headless", f"{where}: do_clahe: true", "opencv"):
         import cv2
-    except ImportError:
-        raise InputError(f'{where}: do_clahe: true needs OpenCV, found none: pip install -e ".[opencv]"') from None
     return cv2
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpm_repro.training.loop import Hook
-from prototxt_import.files import replacing
+from prototxt_import.files import write_text
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import format_prototxt
 
@@ -73,5 +73,4 @@ class Recipe:
             if layer.HasField("cpmdata_param"):
                 layer.cpmdata_param.source = os.path.relpath(layer.cpmdata_param.source, folder)
         for name, message in ((TRAIN, train), (DEPLOY, self.deploy), (SOLVER, self.solver)):
-            with replacing(folder / name) as temporary:
-                temporary.write_text(format_prototxt(message), encoding="utf-8")
+            write_text(folder / name, format_prototxt(message))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from prototxt_import.files import replacing
+from prototxt_import.files import write_text
 
 from .data import Data
 from .networks import Size
@@ -101,8 +101,8 @@ def run(study: Study, setting: Setting) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in result.figures.items():
         sheet.save(figure, folder / name)
-    _write(folder / "result.json", json.dumps(as_json(study, setting, result), indent=1) + "\n")
-    _write(folder / "report.md", report(study, setting, result))
+    write_text(folder / "result.json", json.dumps(as_json(study, setting, result), indent=1) + "\n")
+    write_text(folder / "report.md", report(study, setting, result))
     return folder / "report.md"
 
 
@@ -154,8 +154,3 @@ def _cell(values: Sequence[float]) -> str:
         return "-"
     form = ".1f" if abs(mean) >= 0.1 or mean == 0 else ".1g"
     return f"{mean:{form}} ± {spread:{form}}" if len(values) > 1 else f"{mean:{form}}"
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -23,7 +23,7 @@ from cpm_repro.training.loop import Hook, Step, Training
 from cpm_repro.training.run import Watching, train
 from cpm_repro.training.setup import Options
 from data_lmdb.records.reader import LmdbReader
-from prototxt_import.files import replacing
+from prototxt_import.files import write_text
 from prototxt_import.net import load_net
 
 from .data import Data
@@ -67,8 +67,7 @@ class Trainer:
         """PCK of the held-out people by stage (from 1), each person looked at once at the training's size."""
         path = self.folder(recipe) / f"scores-{self.data.judged.replace(' ', '-')}-{self.data.people or 'all'}.json"
         if not path.exists():
-            with replacing(path) as temporary:
-                temporary.write_text(json.dumps(self._measured(recipe)), encoding="utf-8")
+            write_text(path, json.dumps(self._measured(recipe)))
         return {int(stage): _as_pck(stored) for stage, stored in json.loads(path.read_text(encoding="utf-8")).items()}
 
     def last_score(self, recipe: Recipe) -> Pck:

@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypedDict, TypeVar
 import torch
 from tqdm import tqdm
 
-from prototxt_import.files import InputError, check_file, replacing
+from prototxt_import.files import InputError, check_file, write_text
 
 ROUNDS = 3
 HOPELESS = 1.5  # times as long as the fastest so far: not tried again
@@ -66,8 +66,7 @@ class MeasuredPlans(Generic[P]):
         return None if tile is None else tiles.get(tile)
 
     def _write(self) -> None:
-        with replacing(self.path) as temporary:
-            temporary.write_text(json.dumps(self.machines, indent=1) + "\n", encoding="utf-8")
+        write_text(self.path, json.dumps(self.machines, indent=1) + "\n")
 
 
 def machine(device: torch.device) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cpm_repro.benchmarks.tables import number, table
-from prototxt_import.files import replacing
+from prototxt_import.files import write_text
 
 from .stages import Done, Run
 
@@ -15,8 +15,7 @@ _UNITS = {"data": "samples/s", "infer": "images/s", "train": "samples/s", "exact
 
 def write_report(run: Run) -> None:
     """report.md, beside the pictures."""
-    with replacing(run.out / "report.md") as temporary:
-        temporary.write_text(markdown(run), encoding="utf-8")
+    write_text(run.out / "report.md", markdown(run))
 
 
 def markdown(run: Run) -> str:

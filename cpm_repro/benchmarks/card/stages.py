@@ -20,7 +20,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
-from prototxt_import.files import InputError, replacing
+from prototxt_import.files import InputError, write_text
 
 ROOT = Path(__file__).resolve().parents[3]
 REPLAYS = "tests/whole/"
@@ -242,5 +242,4 @@ def check_checkout(root: Path = ROOT) -> None:
 
 def write_json(run: Run) -> None:
     """report.json."""
-    with replacing(run.out / "report.json") as temporary:
-        temporary.write_text(json.dumps(run.as_json(), indent=1) + "\n", encoding="utf-8")
+    write_text(run.out / "report.json", json.dumps(run.as_json(), indent=1) + "\n")

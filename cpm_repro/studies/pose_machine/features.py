@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from cpm_repro.needing import needing
 
+from .needing import EXTRA
+
 Array = NDArray[np.float32]
 
 ORIENTATIONS = 9
@@ -30,7 +32,7 @@ def image_cells(data: Array, stride: int) -> Array:
     data: (4, rows * stride, columns * stride) as a CPM's input: B, G, R planes / 256 - 0.5, and the centre map.
     Histograms are normalised by the 3 x 3 cells around them (L2-Hys); the crop goes on beyond its edge as it ends.
     """
-    with needing("scikit-image", "the pose machine's image features"):
+    with needing("scikit-image", "the pose machine's image features", EXTRA):
         from skimage.color import rgb2lab
         from skimage.feature import hog
 

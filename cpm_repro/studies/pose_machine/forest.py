@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from cpm_repro.needing import needing
 
+from .needing import EXTRA
+
 
 def fit_forest(
     features: NDArray[np.float32],
@@ -21,7 +23,7 @@ def fit_forest(
     jobs: int,
 ) -> Any:
     """A forest that tells the classes (n,) of rows of features (n, F)."""
-    with needing("scikit-learn", "the pose machine's predictors"):
+    with needing("scikit-learn", "the pose machine's predictors", EXTRA):
         from sklearn.ensemble import ExtraTreesClassifier
 
     forest = ExtraTreesClassifier(

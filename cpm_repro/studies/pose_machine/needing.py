@@ -1,23 +1,13 @@
-"""Optional packages of the extra `study`: asked for where they are needed, and named where they are missing."""
+"""The packages of the extra `study`, asked for before anything is trained."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from cpm_repro.needing import needing
 
-from prototxt_import.files import InputError
-
-
-@contextmanager
-def needing(package: str, purpose: str) -> Iterator[None]:
-    """The body imports a package of the extra `study`; InputError that says what it is for if it is missing."""
-    try:
-        yield
-    except ImportError:
-        raise InputError(f'{purpose}: expected the package {package} (pip install ".[study]"), found none') from None
+EXTRA = "study"
 
 
 def check_packages() -> None:
     """InputError where a package is missing."""
-    with needing("scikit-learn", "the pose machine's predictors"):
+    with needing("scikit-learn", "the pose machine's predictors", EXTRA):
         import sklearn.ensemble  # noqa: F401
-    with needing("scikit-image", "the pose machine's image features"):
+    with needing("scikit-image", "the pose machine's image features", EXTRA):
         import skimage.feature  # noqa: F401

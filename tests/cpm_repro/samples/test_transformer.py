@@ -277,7 +277,7 @@ def test_broken_tables_are_refused(tmp_path: Path) -> None:
 
 def test_clahe_without_opencv_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(InputError, match=r"layer data: do_clahe: true needs OpenCV.*\[opencv\]"):
+    with pytest.raises(InputError, match=r"layer data: do_clahe: true: expected the package opencv.*\[opencv\]"):
         CPMTransformer(param(do_clahe=True), where="layer data")
 
 
