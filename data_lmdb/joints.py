@@ -6,7 +6,7 @@ the person's own right, except in FLIC's 9 as the original relabels them (observ
 A network's maps are its parts, then the background.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def places(names: tuple[str, ...], order: tuple[str, ...]) -> tuple[int, ...]:
@@ -101,6 +101,16 @@ def mirrored(number_of_parts: int) -> tuple[int, ...]:
     exchanged = dict(zip((*one, *other), (*other, *one), strict=True))
     return tuple(exchanged.get(part, part) for part in range(number_of_parts))
 
+
+def exchanged(names: Sequence[str]) -> tuple[int, ...]:
+    """The same of parts of any names, of which `r_wrist` and `l_wrist` are one on the two sides; empty if none are."""
+    other = [_OTHER_SIDE.get(name[:2], name[:2]) + name[2:] for name in names]
+    known = any(name != before and name in names for name, before in zip(other, names, strict=True))
+    pairs = zip(other, names, strict=True)
+    return tuple(names.index(name if name in names else before) for name, before in pairs) if known else ()
+
+
+_OTHER_SIDE = {"r_": "l_", "l_": "r_"}
 
 # The rows of a PCK table in the papers, with the parts that each takes together (Head: head top and neck).
 TABLE_ROWS: dict[int, dict[str, tuple[int, ...]]] = {

@@ -2,12 +2,13 @@
 train/val net one to deploy.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .files import InputError
+from .files import InputError, Note
 from .formats import schema
 from .formats.prototxt import format_prototxt, parse_net
 from .graph import check_order, filter_net, left_out
@@ -91,10 +92,23 @@ def deployed(net: "schema.NetParameter", phase: str, shapes: Mapping[str, Shape]
     if new:
         result.layer.append(_input(new, shapes))
     result.layer.extend(_reshaped(layer, shapes) for layer in layers)
+    _say_what_went(kept, layers)
     used = {bottom for layer in layers for bottom in layer.bottom} | shapes.keys()
     result = _only_used_inputs(result, needed - used)
     check_order(result, partial(left_out, net, phase))
     return result
+
+
+def _say_what_went(before: "list[schema.LayerParameter]", after: "list[schema.LayerParameter]") -> None:
+    """A Note of the layers that are left out though they are no data layers, losses or accuracies."""
+    stay = {id(layer) for layer in after}
+    gone = [layer for layer in before if id(layer) not in stay and layer.bottom and not is_loss(layer)]
+    if not gone:
+        return
+    names = ", ".join(f"'{layer.name}' ({layer.type})" for layer in gone[:5])
+    more = f" and {len(gone) - 5} more" if gone[5:] else ""
+    why = "which need a blob whose shape is not given, or made only what is given now"
+    warnings.warn(Note(f"input shapes leave out layers {names}{more}, {why}"), stacklevel=3)
 
 
 def unwritten(layer: Layer, form: str) -> InputError:

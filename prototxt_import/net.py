@@ -49,7 +49,8 @@ class Net(nn.Module):
         data_shapes: by layer, the tops' shapes of data layers whose files say them (see `layer.DATA_TYPES`).
 
     `net.trained` has what is known of its training beside its weights: `target_dist` and `sigma_center` of a pose
-    machine, which testing needs.
+    machine, which testing needs. `net.own_parts` names its belief maps but the
+    background, where a file says others than the release's.
 
     `net.random` is the one stream of Caffe's process: the fillers draw from it first, then every pass's dropout.
     """
@@ -75,6 +76,7 @@ class Net(nn.Module):
                 spec.phase = getattr(schema, phase)
         self.phase, self.engine = phase, make_engine(engine)
         self.trained: dict[str, float] = {}
+        self.own_parts: tuple[str, ...] = ()
         self.layers = Layers()
         self.blob_shapes: dict[str, Shape] = {}
         self._automatic: list[str] = []

@@ -38,6 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.dynamic,
         command_line.variant(arguments),
         trained,
+        arguments.parts,
     )
     if model.swapped:
         print(f"red and blue swapped in {', '.join(model.swapped)}")
@@ -76,6 +77,12 @@ def arguments_parser() -> argparse.ArgumentParser:
             type=positive_number,
             help="of a pose machine's training, if neither the weights nor a prototxt beside them say it",
         )
+    parser.add_argument(
+        "--parts",
+        metavar="NAME,NAME…",
+        help="what a pose machine's belief maps are of, the background left out (default: what the weights say; the "
+        "release's for 9, 14 and 28)",
+    )
     parser.add_argument(
         "--dynamic",
         action="store_true",

@@ -23,7 +23,6 @@ from cpm_repro.inference.options import add_testing_options, network, numbers, p
 from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv, write_openpose
 from cpm_repro.inference.protocol import BATCH
 from cpm_repro.models import zoo
-from data_lmdb import joints
 from data_lmdb.images import MAX_PIXELS, image_size
 from data_lmdb.joints import part_names
 from prototxt_import.files import InputError
@@ -72,19 +71,20 @@ def show_people(picture: "Picture", beliefs: "Sequence[Beliefs]", arguments: arg
     for index, (person, belief) in enumerate(zip(picture.people, beliefs, strict=True), start=1):
         pose = belief.pose()
         asked = picture.file.path.name, picture.image_id, index, person.center, person.scale
-        poses.append(FoundPose(*asked, pose.joints, pose.scores))
+        poses.append(FoundPose(*asked, pose.joints, pose.scores, pose.own_names))
         maps = [stage[nearest] for stage in belief.stages]
-        drawn = belief_maps.stages_sheet(belief.crops[nearest].pixels(), maps, shown_parts(arguments, len(maps[0]) - 1))
+        shown = shown_parts(arguments, belief.parts)
+        drawn = belief_maps.stages_sheet(belief.crops[nearest].pixels(), maps, shown, belief.own_names)
         number = f"_{index}" if picture.found or len(picture.people) > 1 else ""
         drawing.save(drawn, arguments.out / f"{picture.file.name}{number}_stages.png")
     return poses
 
 
-def shown_parts(arguments: argparse.Namespace, number_of_parts: int) -> list[int] | None:
-    """Which maps --parts asks for; None for the telling few."""
+def shown_parts(arguments: argparse.Namespace, parts: Sequence[str]) -> list[int] | None:
+    """Which maps of these parts --parts asks for; None for the telling few."""
     if arguments.parts is None:
         return None
-    names = [*part_names(number_of_parts), "background"]
+    names = [*parts, "background"]
     wanted = names if arguments.parts == "all" else arguments.parts.split(",")
     unknown = [name for name in wanted if name not in names]
     if unknown:
@@ -100,7 +100,7 @@ def show_picture(
     from cpm_repro.figures.pose_page import write_pose_page
 
     out = arguments.out / picture.file.name
-    if not poses or len(poses[0].joints) in joints.LIMBS:
+    if not poses or poses[0].limbs:
         drawing.save(drawing_of(picture.pixels, poses, arguments), out.parent / f"{out.name}_pose.png")
     if picture.found:
         centers = np.array([person.center for person in picture.people]).reshape(-1, 2)
@@ -175,8 +175,7 @@ def show_clip(
                 found = frame_poses(number, people)
                 write(drawing_of(frame, found, arguments))
                 poses += found
-        number_of_parts = len(poses[0].joints) if poses else 0
-        write_csv(arguments.out / f"{name}_poses.csv", poses, number_of_parts)
+        write_csv(arguments.out / f"{name}_poses.csv", poses, poses[0].parts if poses else ())
         print(f"{source}: {len({pose.image for pose in poses})} frames with people, in {path} and {name}_poses.csv")
         return
     raise InputError(f"{source}: expected a video with at least one frame, found none")
@@ -198,7 +197,7 @@ def people_in(
 def frame_poses(number: int, people: "Sequence[tuple[Person, Pose]]") -> list[FoundPose]:
     """A frame's poses; in the table its number stands where a picture's name does."""
     return [
-        FoundPose(str(number), number + 1, index, person.center, person.scale, pose.joints, pose.scores)
+        FoundPose(str(number), number + 1, index, person.center, person.scale, pose.joints, pose.scores, pose.own_names)
         for index, (person, pose) in enumerate(people, start=1)
     ]
 
@@ -207,7 +206,7 @@ def drawing_of(pixels: np.ndarray, poses: Sequence[FoundPose], arguments: argpar
     """The picture with poses on it; as it is where the network's parts have no limbs."""
     from cpm_repro.figures import drawing
 
-    limbs = joints.LIMBS.get(len(poses[0].joints) if poses else 14)
+    limbs = poses[0].limbs if poses else {}
     return drawing.draw_poses(pixels, poses, limbs, arguments.min_score) if limbs else pixels
 
 
@@ -263,8 +262,8 @@ def show_pictures(
     from cpm_repro.inference.pictures import good_pictures, with_beliefs
     from cpm_repro.network.stages import stage_blobs
 
-    number_of_parts = net.blob_shapes[stage_blobs(net)[-1]][1] - 1
-    shown_parts(arguments, number_of_parts)
+    parts = net.own_parts or part_names(net.blob_shapes[stage_blobs(net)[-1]][1] - 1)
+    shown_parts(arguments, parts)
     pictures = good_pictures(files, reader(arguments, find), arguments.skip_bad)
     shown, poses = 0, []
     for picture, beliefs in with_beliefs(pictures, net, asked):
@@ -275,7 +274,7 @@ def show_pictures(
     if not shown:
         raise InputError(f"{files[0].path}: expected a picture that can be used, found none")
     write_coco(arguments.out / "poses.json", poses)
-    write_csv(arguments.out / "poses.csv", poses, number_of_parts)
+    write_csv(arguments.out / "poses.csv", poses, parts)
     print(f"{arguments.out}: pictures {shown}, people {len(poses)}, in poses.json and poses.csv")
 
 

@@ -86,9 +86,24 @@ def reorg(e: LayerExport) -> str:
 
 @exports("Upsample")
 def upsample(e: LayerExport) -> str:
-    e.layer.require(len(e.bottoms) == 1, "one bottom, for an ONNX export", "a mask")
+    if len(e.bottoms) == 2:
+        return _unpooled(e)
     how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     return e.node("Resize", e.bottoms[0], "", e.constant(np.array([1, 1, *e.layer.scale], np.float32)), **how)
+
+
+def _unpooled(e: LayerExport) -> str:
+    """Scattered over rows of zeros, a map after the other."""
+    (x, mask), p = e.bottoms, e.layer.spec.upsample_param
+    images = e.node("Shape", x, start=0, end=2)
+    size = e.node("Mul", e.node("Shape", x, start=2, end=4), e.ints(e.layer.scale))
+    if p.pad_out_h or p.pad_out_w:
+        size = e.node("Sub", size, e.ints([p.pad_out_h, p.pad_out_w]))
+    size = e.ints([p.upsample_h, p.upsample_w]) if p.upsample_h else size
+    flat = e.node("ConstantOfShape", e.node("Concat", images, e.node("ReduceProd", size, keepdims=1), axis=0))
+    places = e.node("Cast", e.reshape(mask, (0, 0, -1)), to=TensorProto.INT64)
+    made = e.node("ScatterElements", flat, places, e.reshape(x, (0, 0, -1)), axis=2)
+    return e.node("Reshape", made, e.node("Concat", images, size, axis=0))
 
 
 @exports("Interp")

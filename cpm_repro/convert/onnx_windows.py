@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from onnx import TensorProto
 
 from cpm_kernels.window import Window
 from prototxt_import.layers.layer import Shape
@@ -18,14 +19,32 @@ _END = np.iinfo(np.int64).max
 
 
 @exports("Pooling")
-def pooling(e: LayerExport) -> str:
+def pooling(e: LayerExport) -> str | list[str]:
     """MaxPool or AveragePool with padding that gives Caffe's size, and the mean's divisor put right at the border."""
     e.layer.require(e.layer.axes == 2, "a map of two axes, for an ONNX export", str(e.layer.axes))
-    e.layer.require(len(e.top_shapes) == 1, "one top, for an ONNX export", "a second one, the mask")
+    if len(e.top_shapes) == 2:
+        return _with_mask(e)
     if e.dynamic:
         return _pooling_of_any_size(e)
     size, out = e.shapes[0][2:], e.top_shapes[0][2:]
     return _pooled(e, size, out, e.layer.window or Window(kernel=tuple(size)), e.layer.is_max)
+
+
+def _with_mask(e: LayerExport) -> list[str]:
+    """MaxPool and its indices, which count through all padded maps; the mask counts in each map as it is."""
+    x, window = e.bottoms[0], e.layer.window
+    if window is None:
+        e.layer.require(not e.dynamic, "fixed sizes, for an ONNX export of global pooling with a mask", "--dynamic")
+        window = Window(kernel=tuple(e.shapes[0][2:]))
+    padded = _padded(e, x, window.pad, beyond(window.kernel, window.stride, window.pad, window.ceil), e.number(LOWEST))
+    largest, places = e.several("MaxPool", [padded], 2, kernel_shape=window.kernel, strides=window.stride)
+    height, width = (e.node("Shape", padded, start=axis, end=axis + 1) for axis in (2, 3))
+    places = e.node("Mod", places, e.node("Mul", height, width))
+    rows, columns = e.node("Div", places, width), e.node("Mod", places, width)
+    if any(window.pad):
+        rows, columns = (e.node("Sub", at, e.ints(p)) for at, p in zip((rows, columns), window.pad, strict=True))
+    inside = e.node("Add", e.node("Mul", rows, e.node("Shape", x, start=3, end=4)), columns)
+    return [largest, e.node("Cast", inside, to=TensorProto.FLOAT)]
 
 
 def _pooled(e: LayerExport, size: Shape, out: Shape, window: Window, largest: bool) -> str:

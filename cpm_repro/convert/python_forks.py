@@ -76,8 +76,12 @@ def reorg(e: Lines) -> str:
 
 @writes("Upsample")
 def upsample(e: Lines) -> str:
-    e.layer.require(len(e.x) == 1, "one bottom, for a file of Python", "a mask")
-    rows, columns = e.layer.scale
+    (rows, columns), p = e.layer.scale, e.layer.spec.upsample_param
+    if len(e.x) == 2:
+        sizes = [f"{e.x[0]}.shape[{axis}] * {scale}" for axis, scale in ((2, rows), (3, columns))]
+        sizes = [f"{n} - 1" if cut else n for n, cut in zip(sizes, (p.pad_out_h, p.pad_out_w), strict=True)]
+        sizes = [str(p.upsample_h), str(p.upsample_w)] if p.upsample_h else sizes
+        return f"unpool({e.x[0]}, {e.x[1]}, {', '.join(sizes)})"
     return f"{e.x[0]}.repeat_interleave({rows}, 2).repeat_interleave({columns}, 3)"
 
 

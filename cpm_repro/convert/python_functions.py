@@ -27,6 +27,23 @@ def max_pool(x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Seque
     return F.max_pool2d(x, tuple(kernel), tuple(stride))
 
 
+def max_pool_with_mask(
+    x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool = True
+) -> tuple[Tensor, Tensor]:
+    """The same, and where in its plane each maximum is."""
+    (top, left), (bottom, right) = pad, beyond(kernel, stride, pad, ceil)
+    padded = F.pad(x, (left, right, top, bottom), value=torch.finfo(x.dtype).min)
+    largest, places = F.max_pool2d(padded, tuple(kernel), tuple(stride), return_indices=True)
+    rows, columns = places // padded.shape[3] - top, places % padded.shape[3] - left
+    return largest, (rows * x.shape[3] + columns).to(x.dtype)
+
+
+def unpool(x: Tensor, mask: Tensor, height: int, width: int) -> Tensor:
+    """SegNet's Upsample: each value where the mask says that it came from, 0 elsewhere."""
+    flat = x.new_zeros((*x.shape[:2], height * width))
+    return flat.scatter(2, mask.long().flatten(2), x.flatten(2)).reshape(*x.shape[:2], height, width)
+
+
 def ave_pool(x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool = True) -> Tensor:
     """Caffe's AVE pooling: what a window has beyond the map and its padding does not count in the divisor."""
     (top, left), (bottom, right) = pad, beyond(kernel, stride, pad, ceil)

@@ -111,13 +111,13 @@ def inner_product(e: Lines) -> str:
 
 @writes("Pooling")
 def pooling(e: Lines) -> str:
-    window, x = e.layer.window, e.x[0]
-    e.layer.require(len(e.layer.spec.top) == 1, "one top, for a file of Python", "a mask, too")
+    window, x, masked = e.layer.window, e.x[0], len(e.layer.spec.top) == 2
     e.layer.require(e.layer.axes == 2, "a map of two axes, for a file of Python", str(e.layer.axes))
-    if window is None:
+    if window is None and not masked:
         return f"{x}.amax((2, 3), keepdim=True)" if e.layer.is_max else f"{x}.mean((2, 3), keepdim=True)"
-    sizes = f"{x}, {window.kernel}, {window.stride}, {window.pad}{'' if window.ceil else ', ceil=False'}"
-    return f"max_pool({sizes})" if e.layer.is_max else f"ave_pool({sizes})"
+    kernel, stride, pad = (window.kernel, window.stride, window.pad) if window else (f"{x}.shape[2:]", (1, 1), (0, 0))
+    name = "max_pool_with_mask" if masked else "max_pool" if e.layer.is_max else "ave_pool"
+    return f"{name}({x}, {kernel}, {stride}, {pad}{'' if window is None or window.ceil else ', ceil=False'})"
 
 
 @writes("SPP")

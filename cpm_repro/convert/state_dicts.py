@@ -30,11 +30,12 @@ _WRAPPED = re.compile(r"^(?:module\.|_orig_mod\.|layers\.)*")
 
 class StateDict(NamedTuple):
     """What the file has by name, tensors if it is a state dict, without the prefixes of what wrapped the net; and the
-    prototxt's text, and what is known of the training, if this project wrote it."""
+    prototxt's text, and what is known of the training, if this project wrote it; parts are joined by commas."""
 
     entries: dict[str, object]
     prototxt: str | None
     trained: dict[str, float]
+    parts: str
 
 
 def is_state_dict(path: str | os.PathLike[str]) -> bool:
@@ -59,13 +60,9 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
         isinstance(prototxt, str) and isinstance(content.get("state_dict"), Mapping)
     ):
         raise InputError(f"{path}: expected a prototxt and a state_dict, as format {FORMAT} has, found {list(content)}")
-    return StateDict(_checked(_innermost(content), path), prototxt, _trained(content) if prototxt else {})
-
-
-def _trained(content: Mapping[str, Any]) -> dict[str, float]:
-    """What testing needs; a `.pt` has it in `meta`, a `.safetensors` as text."""
-    meta = content.get("meta")
-    return positive({**content, **(meta if isinstance(meta, Mapping) else {})})
+    meta = content.get("meta")  # where a `.pt` has what testing needs; a `.safetensors` has it as text beside the rest
+    said = {**content, **(meta if isinstance(meta, Mapping) else {})} if prototxt else {}
+    return StateDict(_checked(_innermost(content), path), prototxt, positive(said), str(said.get("parts", "")))
 
 
 def _innermost(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,14 +7,14 @@ convert into one another; `.onnx`, `.pt2` and `.py` are written for programs wit
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from cpm_repro.models import zoo
-from cpm_repro.models.training_facts import beside, description, of_layers
+from cpm_repro.models.training_facts import beside, description, name_parts, of_layers
 from cpm_repro.needing import needing
 from prototxt_import.deployment import DEFAULT, Variant
 from prototxt_import.files import InputError, replacing
@@ -174,6 +174,10 @@ def read_model(
         raise
     stored.load(net)
     net.trained.update(_trained(stored, prototxt if isinstance(prototxt, Path) else None))
+    if isinstance(stored.content, StateDict) and stored.content.parts:
+        other_net = (InputError,) if prototxt or variant.changes else ()
+        with suppress(*other_net):
+            name_parts(net, stored.content.parts, f"{weights}: parts")
     with naming(where):
         return Model(net, text, swap_red_and_blue(net) if channel_order == "rgb" else [])
 
@@ -226,11 +230,13 @@ def convert(
     dynamic: bool = False,
     variant: Variant = DEFAULT,
     trained: Mapping[str, float] | None = None,
+    parts: str | None = None,
 ) -> Model:
     """Writes the weights in the form that `out`'s suffix names (see WRITERS and `read_model`); returns the model.
 
     dynamic: for any number of images of any size, in forms that have sizes. trained: `target_dist` and `sigma_center`
-    of a pose machine's training, if no file says them (see `training_facts`).
+    of a pose machine's training, if no file says them (see `training_facts`); parts: the names of its belief maps but
+    the background, joined by commas, if they are others than the release's.
     """
     if out.suffix not in WRITERS:
         raise InputError(f"{out}: expected a name that ends in {', '.join(WRITERS)}, found '{out.suffix}'")
@@ -238,6 +244,8 @@ def convert(
         raise InputError(f"{out}: expected a name that ends in {' or '.join(OF_ANY_SIZE)}, for any size (--dynamic)")
     model = read_model(source, prototxt, channel_order, variant)
     model.net.trained.update(trained or {})
+    if parts is not None:
+        name_parts(model.net, parts, "parts")
     if dynamic:
         OF_ANY_SIZE[out.suffix](out, model.net, model.prototxt, True)
     else:

@@ -75,6 +75,9 @@ def estimate_people(
                 f"the network: expected belief maps of {len(truths[0].parts)} parts and the background, "
                 f"found {len(poses[0].maps)} maps"
             )
+        if poses[0].own_names:
+            names = f"{', '.join(poses[0].own_names[:3])}, …"
+            raise InputError(f"the network: expected the release's {len(truths[0].parts)} parts, found {names}")
         return poses
 
     found = estimate_poses(asked(), net, protocol, stages)

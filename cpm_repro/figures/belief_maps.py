@@ -45,16 +45,22 @@ def overlay(image_bgr: Pixels, belief: NDArray[np.floating]) -> Pixels:
     return np.rint(mixed).astype(np.uint8)
 
 
-def stages_sheet(crop_bgr: Pixels, maps: Sequence[NDArray[np.float32]], parts: Sequence[int] | None = None) -> Pixels:
+def stages_sheet(
+    crop_bgr: Pixels,
+    maps: Sequence[NDArray[np.float32]],
+    parts: Sequence[int] | None = None,
+    own_names: tuple[str, ...] = (),
+) -> Pixels:
     """The paper's figure 7: a row per stage, a column per part, each belief map over the crop.
 
     crop_bgr: uint8 (box, box, 3); maps: per stage (P+1, h, w). parts: 0-based, P is the
-    background (default: a telling few).
+    background (default: a telling few). own_names: of the parts, if they are not the release's.
     """
     number_of_parts = len(maps[0]) - 1
-    names = (*part_names(number_of_parts), "background")
+    names = (*(own_names or part_names(number_of_parts)), "background")
     if parts is None:
-        parts = SHOWN_PARTS.get(number_of_parts, tuple(range(min(number_of_parts, 6))))
+        few = tuple(range(min(number_of_parts, 6)))
+        parts = few if own_names else SHOWN_PARTS.get(number_of_parts, few)
     small, across, down = _resized(crop_bgr, (_CELL, _CELL)), _CELL + _GAP, _CELL + _LINE + _GAP
     size = _GAP + across * (len(parts) + 1), _GAP + 2 * _LINE + down * len(maps)
     sheet = Image.new("RGB", size, _WHITE)

@@ -21,7 +21,7 @@ from PIL import Image
 from cpm_repro.inference.beliefs import Beliefs, find_pose
 from cpm_repro.inference.crops import average_maps
 from data_lmdb import joints
-from data_lmdb.joints import part_names, spoken
+from data_lmdb.joints import spoken
 from prototxt_import.files import write_text
 
 from .belief_maps import colours
@@ -49,7 +49,7 @@ def _data(image_bgr: Pixels, people: Sequence[Beliefs], min_score: float) -> dic
     """What the page's script reads: see `pose_page.html`."""
     height, width = image_bgr.shape[:2]
     number_of_parts = people[0].stages[0].shape[1] - 1 if people else 0
-    limbs = joints.LIMBS.get(number_of_parts, {})
+    limbs = {} if people and people[0].own_names else joints.LIMBS.get(number_of_parts, {})
     shrink = MAP_SIDE / max(height, width)
     size = max(round(width * shrink), 1), max(round(height * shrink), 1)
     return {
@@ -58,7 +58,7 @@ def _data(image_bgr: Pixels, people: Sequence[Beliefs], min_score: float) -> dic
         "height": height,
         "map": {"width": size[0], "height": size[1]},
         "stages": len(people[0].stages) if people else 1,
-        "parts": [spoken(name) for name in (*part_names(number_of_parts), "background")] if people else [],
+        "parts": [spoken(name) for name in (*people[0].parts, "background")] if people else [],
         "limbs": [[*ends, f"rgb{tuple(colour)}"] for ends, colour in limbs.items()],
         "colours": _colours(),
         "people": [_person(beliefs, size, min_score, max(height, width)) for beliefs in people],
@@ -69,7 +69,7 @@ def _person(beliefs: Beliefs, size: tuple[int, int], min_score: float, side: int
     """Per stage: x, y, strength of drawing and score of each joint, and all maps below one another as a grey PNG."""
     places, maps = [], []
     for stage in beliefs.stages:
-        pose = find_pose(average_maps(stage, beliefs.crops))
+        pose = find_pose(average_maps(stage, beliefs.crops), beliefs.own_names)
         rows = np.column_stack([pose.joints, strengths(pose.scores, min_score), pose.scores])
         places.append([[round(float(value), 3) for value in row] for row in rows])
         maps.append(_sprite(pose.maps, size))

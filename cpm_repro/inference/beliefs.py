@@ -15,7 +15,7 @@ import torch
 
 from cpm_repro.network.stages import stage_blobs
 from data_lmdb.images import MAX_PIXELS
-from data_lmdb.joints import SWAPS, part_names
+from data_lmdb.joints import SWAPS, exchanged, part_names
 from data_lmdb.joints import mirrored as mirrored_parts
 from prototxt_import.cuda_graphs import replayed
 from prototxt_import.files import InputError
@@ -30,17 +30,19 @@ class Pose:
     """joints float64 (P, 2): x, y of each part in 0-based picture pixels; scores (P,): the map's value there;
     maps float32 (P+1, H, W): the averaged belief maps at the picture's size, background last.
 
-    `pose["r_wrist"]` is a part's x and y, (2,), by its name in `parts`; KeyError names them all.
+    `pose["r_wrist"]` is a part's x and y, (2,), by its name in `parts`; KeyError names them all. own_names: as
+    `Net.own_parts`.
     """
 
     joints: np.ndarray
     scores: np.ndarray
     maps: np.ndarray
+    own_names: tuple[str, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of the parts, in the order of the joints."""
-        return part_names(len(self.joints))
+        return self.own_names or part_names(len(self.joints))
 
     def __getitem__(self, part: str) -> np.ndarray:
         if part not in self.parts:
@@ -57,14 +59,20 @@ class Pose:
 @dataclass(frozen=True)
 class Beliefs:
     """What the network believes of one person: a crop per scale, and per stage the maps of all these crops,
-    float32 (number of scales, P+1, h, w) at the network's stride, background last."""
+    float32 (number of scales, P+1, h, w) at the network's stride, background last; own_names: as `Net.own_parts`."""
 
     crops: Sequence[Crop]
     stages: Sequence[np.ndarray]
+    own_names: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts, in the order of the maps."""
+        return self.own_names or part_names(self.stages[0].shape[1] - 1)
 
     def pose(self, stage: int = -1) -> Pose:
         """The peaks of a stage's maps (an index into `stages`; the last), averaged over the scales."""
-        return find_pose(average_maps(self.stages[stage], self.crops))
+        return find_pose(average_maps(self.stages[stage], self.crops), self.own_names)
 
 
 def forward(net: Net, blob: str, data: np.ndarray, wanted: Sequence[str]) -> dict[str, torch.Tensor]:
@@ -97,23 +105,26 @@ def mirrored(crop: Crop) -> Crop:
     return replace(crop, data=np.ascontiguousarray(crop.data[:, :, ::-1]))
 
 
-def mirrored_maps(maps: np.ndarray) -> np.ndarray:
-    """Belief maps (…, P+1, h, w) of a mirrored crop as the crop itself has them; P is 9, 14 or 28."""
+def mirrored_maps(maps: np.ndarray, own_names: tuple[str, ...] = ()) -> np.ndarray:
+    """Belief maps (…, P+1, h, w) of a mirrored crop as the crop itself has them; P is 9, 14 or 28, or own_names, as
+    `Net.own_parts`, have r_ and l_ in front."""
     parts = maps.shape[-3] - 1
-    if parts not in SWAPS:
+    if not exchanged(own_names) and (own_names or parts not in SWAPS):
         raise InputError(
             f"mirror: expected a network whose left and right are known, of 9, 14 or 28 parts, found {parts}"
         )
-    return np.ascontiguousarray(maps[..., [*mirrored_parts(parts), parts], :, ::-1])
+    order = exchanged(own_names) or mirrored_parts(parts)
+    return np.ascontiguousarray(maps[..., [*order, parts], :, ::-1])
 
 
-def find_pose(maps: np.ndarray) -> Pose:
-    """The peak of each part's averaged map (P+1, H, W); of equal peaks the first in row order."""
+def find_pose(maps: np.ndarray, own_names: tuple[str, ...] = ()) -> Pose:
+    """The peak of each part's averaged map (P+1, H, W); of equal peaks the first in row order. own_names: as
+    `Net.own_parts`."""
     parts, _, width = maps[:-1].shape
     flat = maps[:-1].reshape(parts, -1)
     peak = flat.argmax(axis=1)
     joints = np.stack([peak % width, peak // width], axis=1).astype(np.float64)
-    return Pose(joints, flat[np.arange(parts), peak].astype(np.float64), maps)
+    return Pose(joints, flat[np.arange(parts), peak].astype(np.float64), maps, own_names)
 
 
 def estimate_beliefs(people: Iterable[Person], net: Net, protocol: Protocol | None = None) -> Iterator[Beliefs]:
@@ -123,15 +134,17 @@ def estimate_beliefs(people: Iterable[Person], net: Net, protocol: Protocol | No
     """
     protocol = protocol or Protocol.for_net(net)
     people, count = iter(people), len(protocol.scales)
+    own_names = getattr(net, "own_parts", ())
     while group := list(islice(people, max(1, protocol.batch // count))):
         crops = [crop for person in group for crop in person_crops(person, protocol)]
         maps = run_crops(net, crops, protocol.batch)
         if protocol.mirror:
             others = run_crops(net, [mirrored(crop) for crop in crops], protocol.batch)
-            maps = [(stage + mirrored_maps(other)) / 2 for stage, other in zip(maps, others, strict=True)]
+            others = [mirrored_maps(other, own_names) for other in others]
+            maps = [(stage + other) / 2 for stage, other in zip(maps, others, strict=True)]
         for first in range(0, len(crops), count):
             own = slice(first, first + count)
-            yield Beliefs(crops[own], [stage[own] for stage in maps])
+            yield Beliefs(crops[own], [stage[own] for stage in maps], own_names)
 
 
 def estimate_poses(

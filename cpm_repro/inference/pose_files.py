@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_lmdb.joints import part_names
+from data_lmdb.joints import LIMBS, Limbs, part_names
 from prototxt_import.files import replacing, write_text
 
 PERSON_CATEGORY = 1
@@ -40,7 +40,8 @@ OPENPOSE_PARTS = 14  # of the MPI model, in front of its chest
 class FoundPose:
     """One person's pose: joints float64 (P, 2) and scores (P,), where it was found and how it was looked for.
 
-    image_id and people_index count from 1; center (x, y) in pixels, scale is height / 200 px.
+    image_id and people_index count from 1; center (x, y) in pixels, scale is height / 200 px; own_names: as
+    `Net.own_parts`.
     """
 
     image: str
@@ -50,6 +51,17 @@ class FoundPose:
     scale: float
     joints: np.ndarray
     scores: np.ndarray
+    own_names: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts, in the order of the joints."""
+        return self.own_names or part_names(len(self.joints))
+
+    @property
+    def limbs(self) -> Limbs:
+        """Those to draw, and their colours; none of parts that are not the release's."""
+        return {} if self.own_names else LIMBS.get(len(self.joints), {})
 
     @property
     def score(self) -> float:
@@ -82,7 +94,7 @@ def coco_result(pose: FoundPose) -> dict[str, object]:
         **keypoints_result(pose.joints, pose.scores),
         "file_name": pose.image,
         "people_index": pose.people_index,
-        "parts": list(part_names(len(pose.joints))),
+        "parts": list(pose.parts),
         "center": _rounded(pose.center),
         "scale": round(pose.scale, DECIMALS),
     }
@@ -94,19 +106,18 @@ def write_coco(path: str | os.PathLike[str], poses: Sequence[FoundPose]) -> None
     write_text(path, f"[\n{people}\n]\n" if people else "[]\n")
 
 
-def write_csv(path: str | os.PathLike[str], poses: Sequence[FoundPose], number_of_parts: int) -> None:
-    """The table of all poses, which have that many parts; whole or not at all. A picture's name that is no UTF-8 stands
-    there in its own bytes."""
-    names = part_names(number_of_parts)
-    columns = [f"{name}_{what}" for name in names for what in ("x", "y", "score")]
+def write_csv(path: str | os.PathLike[str], poses: Sequence[FoundPose], parts: Sequence[str]) -> None:
+    """The table of all poses, whose parts have these names; whole or not at all. A picture's name that is no UTF-8
+    stands there in its own bytes."""
+    columns = [f"{name}_{what}" for name in parts for what in ("x", "y", "score")]
     bytes_too = "surrogateescape"
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8", errors=bytes_too) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["image", "person", "center_x", "center_y", "scale", "score", *columns])
         for pose in poses:
             numbers = _rounded([*pose.center, pose.scale, pose.score])
-            parts = _rounded(np.column_stack([pose.joints, pose.scores]).ravel())
-            table.writerow([pose.image, pose.people_index, *numbers, *parts])
+            places = _rounded(np.column_stack([pose.joints, pose.scores]).ravel())
+            table.writerow([pose.image, pose.people_index, *numbers, *places])
 
 
 def write_openpose(path: str | os.PathLike[str], poses: Sequence[FoundPose]) -> None:

@@ -17,6 +17,7 @@ from prototxt_import.formats.prototxt import read_net
 from prototxt_import.net import Net
 
 NUMBERS = ("target_dist", "sigma_center")
+BACKGROUND = "background"
 _MOST_FILES, _MOST_BYTES = 50, 1 << 20  # that are looked at beside the weights
 
 
@@ -70,13 +71,34 @@ def _of_file(path: Path) -> dict[str, float]:
 
 
 def parts_of(net: Net) -> tuple[str, ...]:
-    """The parts of a pose machine's belief maps, in their order, the background behind them; empty if the net is none
-    of the release's kind, with `data` N x 4 x H x W and 9, 14 or 28 parts."""
-    data, outputs = net.input_shapes.get("data", ()), net.output_names
-    if len(data) != 4 or data[1] != 4 or not outputs:
+    """The parts of a pose machine's belief maps, in their order, the background behind them: those its file says, or
+    the release's; empty if the net is none of the release's kind, with `data` N x 4 x H x W and 9, 14 or 28 parts."""
+    if net.own_parts:
+        return (*net.own_parts, BACKGROUND)
+    data = net.input_shapes.get("data", ())
+    if len(data) != 4 or data[1] != 4:
         return ()
-    maps = net.blob_shapes[outputs[-1]]
-    return (*PARTS[maps[1] - 1], "background") if len(maps) == 4 and maps[1] - 1 in PARTS else ()
+    known = PARTS.get(_number_of_parts(net), ())
+    return (*known, BACKGROUND) if known else ()
+
+
+def _number_of_parts(net: Net) -> int:
+    """Of a pose machine's last belief maps; -1 if the net has no maps."""
+    maps = net.blob_shapes[net.output_names[-1]] if net.output_names else ()
+    return maps[1] - 1 if len(maps) == 4 else -1
+
+
+def name_parts(net: Net, text: str, where: str) -> None:
+    """From now on the net's parts are those in the text, joined by commas, with or without the background behind them.
+    InputError, which begins with `where`, unless they are as many as the net's last maps and all differ."""
+    names = tuple(name.strip() for name in text.split(","))
+    names = names[:-1] if names[-1] == BACKGROUND else names
+    if not all(names) or len(set(names)) != len(names):
+        raise InputError(f"{where}: expected names of parts that differ, joined by commas, found '{text}'")
+    if len(names) != _number_of_parts(net):
+        expected = f"{max(_number_of_parts(net), 0)} names of parts, as the network's last maps are of"
+        raise InputError(f"{where}: expected {expected}, found {len(names)} ('{text}')")
+    net.own_parts = () if names == PARTS.get(len(names)) else names
 
 
 def description(net: Net) -> dict[str, str]:

@@ -98,7 +98,7 @@ class SigmoidCrossEntropyLoss(_NormalizedLoss):
         self.require(math.prod(x) == math.prod(y), "two bottoms of as many values", f"{x} and {y}")
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.ops.sigmoid_cross_entropy_loss(x, y, self.normalization)
+        return self.ops.sigmoid_cross_entropy_loss(x, y.detach(), self.normalization)  # Caffe's targets get none
 
 
 class _LabelledRows(Loss):

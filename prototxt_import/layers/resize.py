@@ -26,7 +26,6 @@ class Upsample(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p, shape = self.spec.upsample_param, bottom_shapes[0]
-        self.traceable = len(bottom_shapes) == 1
         self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
         self.require(all(s == shape for s in bottom_shapes), f"a mask of the shape {shape}", str(bottom_shapes[-1]))
         self.scale = (p.scale_h or p.scale, p.scale_w or p.scale)
@@ -50,8 +49,9 @@ class Upsample(Layer):
             return x.repeat_interleave(self.scale[0], 2).repeat_interleave(self.scale[1], 3)
         size = self._size(tuple(x.shape[2:]))
         places = mask.detach().long().flatten(2)
-        inside = bool(((places >= 0) & (places < math.prod(size))).all())
-        self.require(inside, f"a mask of places in a {size[0]} x {size[1]} map", "one beyond it")
+        if not torch.compiler.is_compiling():  # a traced program's values decide nothing
+            inside = bool(((places >= 0) & (places < math.prod(size))).all())
+            self.require(inside, f"a mask of places in a {size[0]} x {size[1]} map", "one beyond it")
         flat = x.new_zeros((*x.shape[:2], math.prod(size)))
         return flat.scatter(2, places, x.flatten(2)).reshape(*x.shape[:2], *size)
 

@@ -1,17 +1,19 @@
 """Nets without a deploy file: stages and levels, data layers that become inputs, sizes for placeholders."""
 
 import importlib
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
 from prototxt_import.deployment import Variant
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, Note
 from prototxt_import.formats.prototxt import format_prototxt, parse_net
 from prototxt_import.net import Net, load_net
 from tests.tool import assert_refused, run_tool
 
+pytestmark = pytest.mark.filterwarnings("ignore::prototxt_import.files.Note")  # of layers left out
 ALL_IN_ONE = """
 layer { name: "train-data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
   data_param { source: "x" batch_size: 2 } }
@@ -205,6 +207,7 @@ def test_the_tools_take_it(tmp_path: Path) -> None:
     path, weights, out = written(tmp_path, TRAIN_VAL % "Data"), tmp_path / "w.caffemodel", tmp_path / "n.pt"
     shown = run_tool("show_net", path, "--input-shape", "data=1,3,9,7")
     assert shown.returncode == 0 and "1x2x7x5" in shown.stdout, shown.stderr
+    assert "show_net.py: input shapes leave out layers 'flat' (Flatten), which need a blob" in shown.stderr
     net = load_net(path, input_shapes={"data": (1, 3, 9, 7)}, seed=1)
     weights.write_bytes(net.to_caffemodel().SerializeToString())
     more = ("--input-shape", "data=1,3,11,7", "--stage", "a,b", "--level", 2)
@@ -215,3 +218,11 @@ def test_the_tools_take_it(tmp_path: Path) -> None:
     wrong = run_tool("show_net", path, "--input-shape", "image=1,3,9,7")
     assert_refused(wrong, "net.prototxt", "input shape of 'image'", "'data', 'label'")
     assert run_tool("show_net", path, "--input-shape", "data=1,0").returncode == 2
+
+
+def test_layers_left_out_are_named_but_for_losses() -> None:
+    with pytest.warns(Note, match=r"leave out layers 'flat' \(Flatten\), which need a blob whose shape is not given"):
+        Variant(input_shapes={"data": (1, 3, 9, 7)}).of(TRAIN_VAL % "Data", "n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Variant(input_shapes={"data": (1, 3, 4, 4)}).of(LABELLED_INPUT, "n")

@@ -1,5 +1,6 @@
 """Layers with rules of their own and inputs for them, of odd sizes, for tests of what becomes of them elsewhere."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,8 @@ class Case:
         return single_layer(self.type_name, self.shapes, self.param, tops=tops, seed=3).eval()
 
     def inputs(self, seed: int) -> Arrays:
-        """x, y: normal; r: regions, some small, some beyond the map; c: 0 or 1; s: shares; p: boxes and variances."""
+        """x, y: normal; r: regions, some small, some beyond the map; c: 0 or 1; s: shares; p: boxes and variances;
+        m: places in the map, each once."""
         random = np.random.default_rng(seed)
         return {name: _INPUTS[name](random, shape).astype(np.float32) for name, shape in self.shapes.items()}
 
@@ -44,6 +46,11 @@ def _priors(random, shape):
     return np.stack([boxes, np.broadcast_to([0.1, 0.1, 0.2, 0.2], boxes.shape)]).reshape(shape)
 
 
+def _places(random, shape):
+    maps = np.broadcast_to(np.arange(2 * math.prod(shape[2:])), (*shape[:2], 2 * math.prod(shape[2:])))
+    return random.permuted(maps, axis=2)[..., : math.prod(shape[2:])].reshape(shape)
+
+
 _INPUTS = {
     **dict.fromkeys("xy", lambda random, shape: random.standard_normal(shape)),
     "r": _regions,
@@ -51,6 +58,7 @@ _INPUTS = {
     "s": lambda random, shape: random.uniform(0, 1, shape),
     "p": _priors,
     "i": lambda random, shape: random.integers(0, 5, shape),
+    "m": _places,
 }
 _SSD = {"x": (2, 4 * 37), "s": (2, 3 * 37), "p": (1, 2, 4 * 37)}
 _SSD_EACH = {"x": (2, 3 * 4 * 37), "s": (2, 3 * 37), "p": (1, 2, 4 * 37)}
@@ -72,6 +80,15 @@ CASES = {
     "Im2col": Case("Im2col", {"x": (2, 3, 13, 10)}, "convolution_param { kernel_h: 3 kernel_w: 2 stride: 2 pad_h: 2 "
                    "pad_w: 1 dilation: 2 dilation: 3 }"),
     "Im2col over three axes": Case("Im2col", {"x": (2, 3, 5, 7, 6)}, "convolution_param { kernel_size: 3 pad: 1 }"),
+    "Pooling with its mask": Case("Pooling", {"x": (2, 3, 9, 12)}, "pooling_param { kernel_size: 2 stride: 2 }", 2),
+    "Pooling with its mask and padding": Case(
+        "Pooling", {"x": (2, 3, 10, 7)}, "pooling_param { kernel_size: 3 stride: 2 pad_h: 1 pad_w: 2 }", 2),
+    "Pooling of all with its mask": Case("Pooling", {"x": (2, 3, 5, 7)}, "pooling_param { global_pooling: true }", 2),
+    "Upsample by a mask": Case("Upsample", {"x": (2, 3, 5, 7), "m": (2, 3, 5, 7)}, "upsample_param { scale: 2 }"),
+    "Upsample by a mask, odd": Case("Upsample", {"x": (2, 3, 5, 7), "m": (2, 3, 5, 7)}, "upsample_param { scale: 2 "
+                                    "pad_out_h: true pad_out_w: true }"),
+    "Upsample by a mask, sized": Case("Upsample", {"x": (2, 3, 5, 7), "m": (2, 3, 5, 7)}, "upsample_param { "
+                                      "upsample_h: 11 upsample_w: 12 }"),
     "LSTM": Case("LSTM", {"x": (6, 3, 7), "c": (6, 3)}, _RECURRENT),
     "LSTM, static": Case("LSTM", {"x": (6, 3, 2, 3), "c": (6, 3), "y": (3, 4)}, _RECURRENT),
     "RNN": Case("RNN", {"x": (6, 3, 7), "c": (6, 3)}, _RECURRENT),

@@ -21,6 +21,10 @@ for x, wanted in zip(*torch.load(sys.argv[2], weights_only=True)):
     print(found.shape == wanted.shape, float((found - wanted).abs().max() / wanted.abs().max()))
 print("Mconv1_stage2" in extra["prototxt"])
 """
+UNPOOLED = """input: "data" input_shape { dim: 2 dim: 3 dim: 9 dim: 12 }
+layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" top: "mask" pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "up" type: "Upsample" bottom: "pool" bottom: "mask" top: "up" upsample_param { pad_out_h: true } }
+"""
 pytestmark = pytest.mark.filterwarnings("ignore:No complete tensor found")
 
 
@@ -60,7 +64,7 @@ def test_what_looks_at_labels_is_refused_by_name(tmp_path, kind):
         save_program(tmp_path / "net.pt2", single_layer(kind, {"x": (2, 3), "y": (2,)}), "")
 
 
-def test_an_upsampling_by_a_mask_is_refused_by_name(tmp_path):
-    net = single_layer("Upsample", {"x": (1, 2, 5, 7), "m": (1, 2, 5, 7)}, "upsample_param { scale: 2 }")
-    with pytest.raises(InputError, match="expected no state and no work that values decide"):
-        save_program(tmp_path / "net.pt2", net, "")
+def test_pooling_with_its_mask_and_upsampling_by_it(tmp_path):
+    net = Net(parse_net(UNPOOLED, "n"), seed=1).eval()
+    save_program(tmp_path / "net.pt2", net, UNPOOLED)
+    assert all(made.fits and made.blobs for made in check(net, UNPOOLED, tmp_path / "net.pt2"))

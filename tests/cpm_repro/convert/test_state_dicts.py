@@ -30,7 +30,7 @@ def test_torch_checkpoints(tmp_path, suffix, content):
     path = tmp_path / f"a{suffix}"
     torch.save(content, path)
     assert is_state_dict(path)
-    entries, prototxt, _ = read_state_dict(path)
+    entries, prototxt, *_ = read_state_dict(path)
     assert prototxt is None and entries.keys() == STATE.keys()
     assert all(torch.equal(entries[name], STATE[name]) for name in STATE)
 

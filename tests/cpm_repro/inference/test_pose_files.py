@@ -67,7 +67,7 @@ def test_predictions_read_what_is_written(tmp_path):
 
 def test_the_table_has_a_line_for_each_person(tmp_path):
     poses = found_poses()
-    write_csv(tmp_path / "poses.csv", poses, 14)
+    write_csv(tmp_path / "poses.csv", poses, part_names(14))
     with (tmp_path / "poses.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3
@@ -82,7 +82,7 @@ def test_the_table_has_a_line_for_each_person(tmp_path):
 
 def test_nobody_is_an_empty_list_and_a_heading(tmp_path):
     write_coco(tmp_path / "poses.json", [])
-    write_csv(tmp_path / "poses.csv", [], 9)
+    write_csv(tmp_path / "poses.csv", [], part_names(9))
     assert json.loads((tmp_path / "poses.json").read_text()) == []
     (heading,) = (tmp_path / "poses.csv").read_text().splitlines()
     assert heading.startswith("image,person,center_x,center_y,scale,score,l_shoulder_x,")
