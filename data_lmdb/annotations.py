@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_lmdb.joints import PARTS_9, STORED_16
-from prototxt_import.files import InputError, read_bytes, replacing
+from prototxt_import.files import InputError, replacing
 
 JOINT_COUNTS = (len(STORED_16), len(PARTS_9))  # MPII's, FLIC's
 NO_VALUES = '{"_ArrayType_": "double","_ArraySize_": [0,0],"_ArrayData_": null}'  # jsonlab's empty array
@@ -52,33 +52,12 @@ class Annotation:
         return len(self.scale_provided_other)
 
 
-def read_json(path: str | os.PathLike[str]) -> list[Annotation]:
-    """The annotations in a JSON file, a list of records or {"root": the list}.
-
-    InputError, naming file and record, for a missing field, a joint list of the wrong length, a number that
-    is not finite, an image size or scale that is not positive; also if there is no record at all.
-    """
-    try:
-        records = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        raise InputError(f"{path}: expected JSON: {error}") from None
-    if isinstance(records, dict):
-        records = records.get("root")
-        records = [records] if isinstance(records, dict) else records
-    if not isinstance(records, list) or not records:
-        raise InputError(f'{path}: expected a list of annotated persons, or one named "root", found none')
-    annotations = [parse_record(record, f"{path}: record {index}") for index, record in enumerate(records)]
-    joints = len(annotations[0].joint_self)
-    for index, annotation in enumerate(annotations):
-        found = len(annotation.joint_self)
-        if found != joints:
-            raise InputError(f"{path}: record {index}: expected {joints} joints as in record 0, found {found}")
-    return annotations
-
-
 def parse_record(record: object, where: str) -> Annotation:
-    """The annotation in one record of the JSON, as parsed; `where` names file and record in errors, which are those
-    of `read_json`."""
+    """The annotation in one record of the JSON, as parsed; `where` names file and record in errors.
+
+    InputError for a missing field, a joint list of the wrong length, a number that is not finite, an image size or
+    scale that is not positive.
+    """
     return _annotation(_FieldReader(record, where))
 
 

@@ -55,6 +55,11 @@ def write_many_people(folder, count=160):
     return ordered(read_sources([folder / "large.json"], "include"), seed=1), [folder / "large"]
 
 
+def annotations_in(path):
+    """The annotations of a JSON file, in its order."""
+    return [source.annotation for source in read_sources([path], "include")]
+
+
 def values_in(path):
     """Keys and values of an LMDB."""
     with LmdbReader(path) as reader:

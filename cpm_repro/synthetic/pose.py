@@ -32,10 +32,6 @@ class Pose:
     head_axes: np.ndarray
 
     @property
-    def faces_viewer(self) -> bool:
-        return bool(self.torso_axes[2, 2] > 0)
-
-    @property
     def turn(self) -> float:
         """Degrees, above -180 to 180, from facing the viewer (0) about the vertical: at 90 the chest looks to the
         right of the picture, at 180 away from the viewer."""

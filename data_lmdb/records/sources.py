@@ -78,8 +78,8 @@ class Sources:
 def read_sources(paths: Iterable[str | os.PathLike[str]], validation: str = "exclude") -> Sources:
     """The persons of all annotation files that `validation` (a key of `VALIDATION`) takes, in their order.
 
-    Every record is checked as `annotations.read_json` does. InputError also if the files' numbers of joints differ, or
-    if no person is left.
+    Every record is checked as `annotations.parse_record` does. InputError also if the files' numbers of joints differ,
+    or if no person is left.
     """
     files = tuple(Path(path) for path in paths)
     places: array[int] = array("q")

@@ -1,8 +1,24 @@
-"""The golden nets that are tested while they are trained, and the lines of Caffe's logs that come in a fixed order."""
+"""The golden nets that are tested while they are trained, what their tests find, and the lines of Caffe's logs that
+come in a fixed order."""
 
 import re
 import shutil
 from pathlib import Path
+
+import numpy as np
+
+from cpm_repro.training.loop import Hook, Training
+from cpm_repro.training.testing import Tested
+
+
+class Means(Hook):
+    """The means of all tests, by test net."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, list[list[np.float32]]] = {}
+
+    def after_test(self, training: Training, tested: Tested) -> None:
+        self.found.setdefault(tested.number, []).append([value for _, value in tested.means])
 
 
 def copied(golden: Path, golden2: Path, to: Path) -> Path:

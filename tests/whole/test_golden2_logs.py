@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cpm_repro.training.loop import Hook, Training, solve
+from cpm_repro.training.loop import solve
 from cpm_repro.training.run import train
 from cpm_repro.training.setup import Options, prepare
-from cpm_repro.training.testing import Tested
-from tests.whole.phases import copied, said
+from tests.whole.phases import Means, copied, said
 from tests.whole.test_golden2_solvers import ALL, POLICIES
 
 
@@ -39,16 +38,6 @@ def test_every_rate_in_the_log(golden2: Path, folder: Path, policy: str) -> None
     sentences = [line.partition("] ")[2] for line in (folder / "r.log").read_text().splitlines()]
     found = [line for line in sentences if ", lr = " in line or line.startswith("MultiStep")]
     assert found == (golden2 / f"solver_types/rate_{policy}.log").read_text().splitlines()
-
-
-class Means(Hook):
-    """The means of all tests, by test net."""
-
-    def __init__(self) -> None:
-        self.found: dict[int, list[list[np.float32]]] = {}
-
-    def after_test(self, training: Training, tested: Tested) -> None:
-        self.found.setdefault(tested.number, []).append([value for _, value in tested.means])
 
 
 @pytest.mark.parametrize("name", ["two"])

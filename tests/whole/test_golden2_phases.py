@@ -10,28 +10,18 @@ from cpm_kernels.exact.random import CaffeRandom
 from cpm_repro.training.loop import Hook, Training, solve
 from cpm_repro.training.run import train
 from cpm_repro.training.setup import Options, prepare
-from cpm_repro.training.testing import Tested, loss_value, output_values
+from cpm_repro.training.testing import loss_value, output_values
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.solverstate import read_solverstate
 from prototxt_import.net import Net
 from tests.bits import assert_same_bits
 from tests.cpm_repro.training.test_processes import run as torchrun
-from tests.whole.phases import copied, said
+from tests.whole.phases import Means, copied, said
 
 
 @pytest.fixture
 def folder(golden: Path, golden2: Path, tmp_path: Path) -> Path:
     return copied(golden, golden2, tmp_path)
-
-
-class Means(Hook):
-    """The means of all tests, by test net."""
-
-    def __init__(self) -> None:
-        self.found: dict[int, list[list[np.float32]]] = {}
-
-    def after_test(self, training: Training, tested: Tested) -> None:
-        self.found.setdefault(tested.number, []).append([value for _, value in tested.means])
 
 
 class Passes:

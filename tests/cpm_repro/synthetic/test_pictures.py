@@ -93,8 +93,8 @@ def test_right_is_the_persons_own_right():
         pose = random_pose(rng)
         left_of_right = pose.points["l_shoulder"][0] - pose.points["r_shoulder"][0]
         if abs(left_of_right) > 0.1:
-            assert (left_of_right > 0) == pose.faces_viewer
-        facing.append(pose.faces_viewer)
+            assert (left_of_right > 0) == (abs(pose.turn) < 90)
+        facing.append(abs(pose.turn) < 90)
     assert 0.65 < np.mean(facing) < 0.85
 
 

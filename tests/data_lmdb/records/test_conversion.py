@@ -1,5 +1,6 @@
 """From annotations and images to an LMDB: who and in which order, any number of processes, killed runs, storages."""
 
+import json
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from PIL import Image
 
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.transformer import CPMTransformer
-from data_lmdb.annotations import read_json, record_text, write_json
+from data_lmdb.annotations import parse_record, record_text, write_json
 from data_lmdb.records.conversion import make_lmdb
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode, storage
@@ -39,9 +40,11 @@ def test_files_with_different_joints_do_not_mix(folder):
 def test_sources_are_the_records_of_their_files(folder, golden):
     files = [folder / "x.json", golden / "json" / "mpii_sample.json", golden / "transform" / "mpi16_lmdb.json"]
     sources = read_sources(files, "include")
-    expected = [(file, i, one) for file in files for i, one in enumerate(read_json(file))]
-    for source, (file, index, one) in zip(sources, expected, strict=True):
-        assert record_text(source.annotation) == record_text(one) and source.where == f"{file}: record {index}"
+    parsed = [(file, json.loads(file.read_text())) for file in files]
+    lists = [(file, records["root"] if isinstance(records, dict) else records) for file, records in parsed]
+    expected = [(f"{file}: record {index}", one) for file, records in lists for index, one in enumerate(records)]
+    for source, (where, one) in zip(sources, expected, strict=True):
+        assert source.where == where and record_text(source.annotation) == record_text(parse_record(one, where))
     before = sources.digest()
     assert before == read_sources(files, "include").digest() != read_sources(files, "exclude").digest()
     assert ordered(sources, "shuffled", 1).digest() != before

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_lmdb.annotations import read_json
 from data_lmdb.images import read_bgr
 from data_lmdb.records.conversion import record_of
 from data_lmdb.records.reader import LmdbReader
@@ -23,6 +22,7 @@ from data_lmdb.records.record import (
 )
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
+from tests.annotated_people import annotations_in
 from tests.bits import assert_same_bits
 
 
@@ -58,7 +58,7 @@ def assert_same_person(actual, expected, name):
 
 @pytest.mark.parametrize("name, joints", [("mpi16_lmdb", 16), ("flic9_lmdb", 9)])
 def test_encode_writes_the_original_converters_bytes(golden, lspet, name, joints):
-    annotations = read_json(golden / "transform" / f"{name}.json")
+    annotations = annotations_in(golden / "transform" / f"{name}.json")
     with LmdbReader(golden / "transform" / name) as reader:
         assert len(reader) == len(annotations)
         for index, annotation in enumerate(annotations):

@@ -17,7 +17,7 @@ from PIL import Image
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.batch import HostBatch
 from cpm_repro.samples.transformer import CPMTransformer
-from data_lmdb.annotations import read_json, record_text
+from data_lmdb.annotations import record_text
 from data_lmdb.datasets.coco import coco_annotations
 from data_lmdb.datasets.flic import flic_annotations
 from data_lmdb.datasets.lsp import lsp_annotations
@@ -155,7 +155,6 @@ def _coco(random: np.random.Generator) -> dict:
 
 
 def _read_annotations(path: Path) -> None:
-    attempt(read_json, path)
     attempt(read_sources, [path], "include", names=path)
 
 
