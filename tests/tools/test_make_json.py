@@ -7,7 +7,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from data_lmdb.annotations import read_json
+from tests.annotated_people import annotations_in
 from tests.tool import assert_refused, run_tool
 
 OWN_PERSON = {"image": "a.png", "scale": 0.5, "joints": {"head": [10, 4], "neck": [10.5, 9, 0]}}
@@ -37,16 +37,16 @@ def test_lspet(tmp_path):
         f"{tmp_path}/x.json: 4 persons in 4 images, 2 of them for validation",
         f"skipped 1 persons: the image is not in {tmp_path}/lspet/images (first: im00005.jpg)",
     ]
-    assert [a.is_validation for a in read_json(tmp_path / "x.json")] == [False, False, True, True]
+    assert [a.is_validation for a in annotations_in(tmp_path / "x.json")] == [False, False, True, True]
     assert run_tool("make_json", "lspet", tmp_path / "lspet", "--out", tmp_path / "y.json").returncode == 0
-    assert not any(a.is_validation for a in read_json(tmp_path / "y.json"))
+    assert not any(a.is_validation for a in annotations_in(tmp_path / "y.json"))
 
 
 def test_own(own):
     result = run_tool("make_json", "own", own / "people.json", "--images", own, "--out", own / "x.json")
     assert result.returncode == 0, result.stderr
     assert "2 persons in 1 images, 1 of them for validation" in result.stdout
-    assert [a.number_of_others for a in read_json(own / "x.json")] == [1, 1]
+    assert [a.number_of_others for a in annotations_in(own / "x.json")] == [1, 1]
 
 
 def test_bad_input_is_one_sentence_and_leaves_the_old_file(own):
@@ -81,7 +81,7 @@ def test_mpii(tmp_path):
     result = run_tool("make_json", "mpii", tmp_path / "mpii.mat", *options)
     assert result.stdout == f"{tmp_path}/x.json: 1 persons in 1 images, 0 of them for validation\n", result.stderr
     run_tool("make_json", "mpii", tmp_path / "mpii.mat", *options, "--validation", tmp_path / "detections.mat")
-    assert [a.is_validation for a in read_json(tmp_path / "x.json")] == [True]
+    assert [a.is_validation for a in annotations_in(tmp_path / "x.json")] == [True]
     for wrong in ("detections.mat", "a.png", "gone.mat"):
         assert_refused(run_tool("make_json", "mpii", tmp_path / wrong, *options), wrong)
 
@@ -95,7 +95,7 @@ def test_flic(tmp_path):
     out = tmp_path / "x.json"
     result = run_tool("make_json", "flic", tmp_path / "examples.mat", "--images", tmp_path, "--out", out)
     assert result.stdout == f"{out}: 1 persons in 1 images, 1 of them for validation\n", result.stderr
-    assert read_json(out)[0].joint_self.shape == (9, 3)
+    assert annotations_in(out)[0].joint_self.shape == (9, 3)
 
 
 def test_coco(tmp_path):
@@ -110,7 +110,7 @@ def test_coco(tmp_path):
         f"{out}: 1 persons in 1 images, 1 of them for validation",
         "skipped 1 persons: a crowd (first: a.png)",
     ], result.stderr
-    assert len(read_json(out)) == 1
+    assert len(annotations_in(out)) == 1
 
 
 def test_nobody_is_left(tmp_path):

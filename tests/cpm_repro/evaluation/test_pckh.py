@@ -10,8 +10,8 @@ from cpm_repro.evaluation.ground_truth import GroundTruth, ground_truth
 from cpm_repro.evaluation.pckh import pckh, pckh_by_cluster, read_clusters, read_validation_file, with_heads
 from cpm_repro.evaluation.predictions import read_predictions
 from data_lmdb import joints
-from data_lmdb.annotations import read_json
 from prototxt_import.files import InputError
+from tests.annotated_people import annotations_in
 from tests.small_release import head, write_release
 
 PARTS = list(joints.STORED_TO_14)
@@ -52,7 +52,7 @@ def test_the_published_table_comes_out(tompson):
 
 
 def test_people_of_a_public_conversion_are_recognised(tompson, golden):
-    annotations = [a for a in read_json(golden / "json/mpii_sample.json") if a.is_validation]
+    annotations = [a for a in annotations_in(golden / "json/mpii_sample.json") if a.is_validation]
     people = [ground_truth(a.joint_self, a.objpos, a.scale_provided) for a in annotations][::-1]
     path = tompson / "mpii_val_tompson.mat"
     known, sizes = read_validation_file(path)

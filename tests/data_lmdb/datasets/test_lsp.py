@@ -5,10 +5,11 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from data_lmdb.annotations import read_json, record_text
+from data_lmdb.annotations import record_text
 from data_lmdb.datasets import lsp
 from data_lmdb.joints import STORED_16
 from prototxt_import.files import InputError
+from tests.annotated_people import annotations_in
 
 LSP_ORDER = (
     "r_ankle", "r_knee", "r_hip", "l_hip", "l_knee", "l_ankle", "r_wrist", "r_elbow", "r_shoulder", "l_shoulder",
@@ -90,7 +91,7 @@ def test_golden_persons_have_the_golden_numbers(golden, lspet, name):
     annotations, skipped = lsp.lspet_annotations(lspet, range(2001, 2501))
     by_number = {a.annolist_index: a for a in annotations}
     assert len(annotations) + skipped.counts.total() == 10_000 and sum(a.is_validation for a in annotations) == 500
-    for golden_person in read_json(golden / "transform" / f"{name}.json"):
+    for golden_person in annotations_in(golden / "transform" / f"{name}.json"):
         if golden_person.img_paths == "thin.png":
             continue
         ours = by_number[golden_person.annolist_index]

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_lmdb.annotations import parse_record, read_json, record_text
+from data_lmdb.annotations import parse_record, record_text
 from data_lmdb.datasets.marked_people import MarkedPerson, Skipped, annotations_of, usable
 from data_lmdb.datasets.matlab import read_variables
 from data_lmdb.datasets.mpii import UNLISTED, mpii_annotations, validation_pairs
 from prototxt_import.files import InputError
+from tests.annotated_people import annotations_in
 from tests.data_lmdb.datasets.matlab_structs import EMPTY, save, struct, struct_array
 
 
@@ -60,7 +61,7 @@ def points_of(joints, rng):
 def sample(golden, tmp_path_factory):
     """The sample's annotations, and those made from a .mat of its persons."""
     folder, rng = tmp_path_factory.mktemp("mpii"), np.random.default_rng(0)
-    expected = read_json(golden / "json" / "mpii_sample.json")
+    expected = annotations_in(golden / "json" / "mpii_sample.json")
     by_image = {index: list(group) for index, group in groupby(expected, lambda a: a.annolist_index)}
     images, pairs = [], []
     for index in range(1, max(by_image) + 1):
