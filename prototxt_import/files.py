@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -116,14 +116,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         _check_kind(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
-        scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=path.parent))
+        scratch, lock = _own_scratch(path.parent)
     try:
-        with _locked(scratch), _writing(path):
+        with _writing(path):
             temporary = scratch / path.name
             yield temporary
             _put(temporary, path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        os.close(lock)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -202,19 +203,36 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def _locked(scratch: Path) -> Iterator[None]:
-    """Holds a lock on the scratch folder, which the system lets go of when the process ends, however it does."""
-    descriptor = os.open(scratch, os.O_RDONLY)
+def try_lock(descriptor: int, lock: Callable[[int, int], None] | None = None) -> bool | None:
+    """True: the lock on that file or folder is this process's until it closes it or ends, however it does. False:
+    another one has it. None: it is on a file system without locks.
+
+    lock: flock by default; a child does not have the lock of lockf.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
+        (lock or fcntl.flock)(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EAGAIN, errno.EACCES) else None
+    return True
+
+
+def _own_scratch(folder: Path) -> tuple[Path, int]:
+    """A new scratch folder, and the descriptor with its lock. One that another process sweeps away before it is locked
+    is made anew."""
+    while True:
+        scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder))
+        with suppress(FileNotFoundError):
+            lock = os.open(scratch, os.O_RDONLY)
+            if try_lock(lock) is not False and scratch.exists():
+                return scratch, lock
+            os.close(lock)
 
 
 def _sweep(folder: Path) -> None:
     """Deletes the scratch folders that killed runs left there: those that nobody holds a lock on."""
     for scratch in folder.glob(f"{_SCRATCH}*"):
-        with suppress(OSError), _locked(scratch):
-            shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):
+            descriptor = os.open(scratch, os.O_RDONLY)
+            if try_lock(descriptor):
+                shutil.rmtree(scratch, ignore_errors=True)
+            os.close(descriptor)

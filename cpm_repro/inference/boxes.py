@@ -45,8 +45,11 @@ def read_boxes(path: str | os.PathLike[str]) -> dict[str, list[Box]]:
         raise InputError(f"{path}: expected boxes as CSV or JSON, found bytes that are no text") from None
     read = _json if text.lstrip().startswith(("[", "{")) else _csv
     boxes: dict[str, list[Box]] = {}
-    for image, box in read(text, str(path)):
-        boxes.setdefault(image, []).append(box)
+    try:
+        for image, box in read(text, str(path)):
+            boxes.setdefault(image, []).append(box)
+    except csv.Error as error:
+        raise InputError(f"{path}: expected boxes as CSV: {error}") from None
     return boxes
 
 

@@ -4,7 +4,6 @@ It grows in a folder beside its place, `<name>.partial`, and is renamed when it 
 on the disk, so that a run that was stopped, by Ctrl-C, a full disk or a power cut, can go on where it was.
 """
 
-import errno
 import fcntl
 import os
 import shutil
@@ -15,7 +14,7 @@ from typing import TextIO
 
 import lmdb
 
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, try_lock
 
 from . import lmdb_pages
 from .reader import LmdbReader
@@ -164,12 +163,8 @@ def _partial_folder(path: Path, job: str | None, say: Callable[[str], None]) -> 
 
 
 def _reserve(file: TextIO, path: Path) -> None:
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, and is not for its children
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            raise InputError(f"{path}: expected to write it alone, found another run at it") from None
-        # else a file system without locks
+    if try_lock(file.fileno(), fcntl.lockf) is False:  # a lock that is not for the children
+        raise InputError(f"{path}: expected to write it alone, found another run at it")
 
 
 def _prepare(partial: Path, file: TextIO, job: str | None, say: Callable[[str], None]) -> None:

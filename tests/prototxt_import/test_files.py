@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from prototxt_import import files
-from prototxt_import.files import InputError, read_bytes, replacing
+from prototxt_import.files import InputError, read_bytes, replacing, write_text
 
 
 def fail_at(monkeypatch, name, number):
@@ -111,6 +111,38 @@ def test_what_a_killed_run_left_is_swept_and_what_a_living_one_has_is_not(tmp_pa
         with replacing(tmp_path / "c.txt") as other:
             other.write_text("c")
     assert sorted(os.listdir(tmp_path)) == ["b.txt", "c.txt"]
+
+
+def test_a_disk_without_locks_takes_files_and_nothing_is_swept_there(tmp_path, monkeypatch):
+    def without_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(files.fcntl, "flock", without_locks)
+    perhaps_in_use = tmp_path / ".cpm-writing-other"
+    perhaps_in_use.mkdir()
+    write_text(tmp_path / "a.txt", "a")
+    assert (tmp_path / "a.txt").read_text() == "a"
+    assert sorted(os.listdir(tmp_path)) == [".cpm-writing-other", "a.txt"]
+
+
+def test_a_scratch_folder_that_is_swept_before_it_is_locked_is_made_anew(tmp_path, monkeypatch):
+    made = []
+    make = files.tempfile.mkdtemp
+
+    def swept_at_first(**where):
+        made.append(make(**where))
+        if len(made) == 1:
+            os.rmdir(made[0])
+        return made[-1]
+
+    monkeypatch.setattr(files.tempfile, "mkdtemp", swept_at_first)
+    write_text(tmp_path / "a.txt", "a")
+    assert len(made) == 2 and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_names_that_are_no_text_are_written_as_escapes(tmp_path):
+    write_text(tmp_path / "a.txt", "name\udcff")
+    assert (tmp_path / "a.txt").read_bytes() == b"name\\udcff"
 
 
 def test_pipes_and_devices_are_not_read(tmp_path):

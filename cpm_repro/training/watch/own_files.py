@@ -3,8 +3,6 @@
 Two runs of one prefix, or a run and workers that a killed torchrun left behind, would write over each other.
 """
 
-import errno
-import fcntl
 import os
 import re
 import stat
@@ -12,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prototxt_import.files import InputError, first_five
+from prototxt_import.files import InputError, first_five, try_lock
 
 from .output import LogFile
 
@@ -68,14 +66,8 @@ def _opened(path: Path) -> int:
 
 
 def _lock(file: LogFile) -> None:
-    try:
-        fcntl.flock(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            return  # a file system without locks
-        raise InputError(
-            f"{file.path}: expected to be the only run with this snapshot_prefix, found another one at it"
-        ) from None
+    if try_lock(file.descriptor) is False:
+        raise InputError(f"{file.path}: expected to be the only run with this snapshot_prefix, found another one at it")
 
 
 def _check_nobody_elses(file: LogFile, going_on: Path | None) -> None:

@@ -34,6 +34,7 @@ def test_csv_and_json_say_the_same(tmp_path):
         ('{"image": 1}', "expected a list of people"),
         ("[1, 2", "expected JSON"),
         ("", "line 1: expected the columns"),
+        (f"image,x,y,width,height\n{'a' * 200_000},1,2,3,4\n", "expected boxes as CSV: field larger than field limit"),
     ],
 )
 def test_bad_boxes_are_one_sentence(tmp_path, text, sentence):
