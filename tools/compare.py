@@ -46,9 +46,7 @@ def main(arguments: argparse.Namespace) -> int:
         if machine:
             print("", *machine.lines(), machine.verdict(comparison.equal, len(comparison.blobs) - len(taken)), sep="\n")
         if arguments.json:
-            content = as_json(comparison, origins)
-            if machine:
-                content["machine"] = str(machine.profile)
+            content = as_json(comparison, origins) | ({"machine": str(machine.profile)} if machine else {})
             write_text(arguments.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
         if arguments.html:
             from cpm_repro.compare.page import write_page

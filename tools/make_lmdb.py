@@ -105,23 +105,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         default="exclude",
         help="what happens to persons marked isValidation (default, and without a word: exclude)",
     )
-    parser.add_argument(
-        "--storage",
-        choices=STORAGES,
-        default="raw",
-        help="raw: planes of pixels, the original's record (default); file: the image files' own bytes, 5 to 20 times "
-        "smaller, for the readers of this project",
-    )
-    parser.add_argument(
-        "--person-height",
-        metavar="PX",
-        type=command_line.positive_integer,
-        help="with --storage file: photographs become WebP files in which the person is at most so tall, cut to what a "
-        "training crop can show (default: they stay as they are)",
-    )
-    parser.add_argument(
-        "--quality", metavar="Q", type=quality, default=75, help="of those files, 1 to 95 (default: 75)"
-    )
+    _add_storage(parser)
     parser.add_argument(
         "--skip-bad",
         action="store_true",
@@ -136,6 +120,25 @@ def arguments_parser() -> argparse.ArgumentParser:
         help="processes that decode (default: all cores); the LMDB is the same with any number",
     )
     return parser
+
+
+def _add_storage(to: argparse.ArgumentParser) -> None:
+    """How a record keeps its photograph."""
+    to.add_argument(
+        "--storage",
+        choices=STORAGES,
+        default="raw",
+        help="raw: planes of pixels, the original's record (default); file: the image files' own bytes, 5 to 20 times "
+        "smaller, for the readers of this project",
+    )
+    to.add_argument(
+        "--person-height",
+        metavar="PX",
+        type=command_line.positive_integer,
+        help="with --storage file: photographs become WebP files in which the person is at most so tall, cut to what a "
+        "training crop can show (default: they stay as they are)",
+    )
+    to.add_argument("--quality", metavar="Q", type=quality, default=75, help="of those files, 1 to 95 (default: 75)")
 
 
 if __name__ == "__main__":

@@ -230,79 +230,97 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the prototxts")
     parser.add_argument("--lmdb", default="lmdb", help="the training LMDB")
-    parser.add_argument("--stages", metavar="T", type=command_line.positive_integer, help="number of stages")
-    parser.add_argument("--parts", metavar="P", type=command_line.positive_integer, help="parts without background")
-    parser.add_argument("--widths", type=widths, help="channels: features,shared,local,stage (128,32,512,128)")
-    parser.add_argument(
+    _add_shape(parser)
+    _add_filling(parser)
+    _add_samples(parser)
+    _add_solver(parser)
+    return parser
+
+
+def _add_shape(to: argparse.ArgumentParser) -> None:
+    """What the net is made of."""
+    to.add_argument("--stages", metavar="T", type=command_line.positive_integer, help="number of stages")
+    to.add_argument("--parts", metavar="P", type=command_line.positive_integer, help="parts without background")
+    to.add_argument("--widths", type=widths, help="channels: features,shared,local,stage (128,32,512,128)")
+    to.add_argument(
         "--channels", metavar="F,S", type=channels, help="of a small net: the features' and the later stages' (96,96)"
     )
-    parser.add_argument(
+    to.add_argument(
         "--stage-kernels",
         metavar="K,...[/K,...]",
         type=stage_kernels,
         help="kernel sizes of stage 2 / stage 3 / …, the last for all that follow (11,11,11,1)",
     )
-    parser.add_argument("--feature-kernels", metavar="K,...", type=kernels, help="kernel sizes on the image (9,9,9)")
-    parser.add_argument("--local-kernels", metavar="K,...", type=kernels, help="of the rest of stage 1 (9,1)")
-    parser.add_argument(
+    to.add_argument("--feature-kernels", metavar="K,...", type=kernels, help="kernel sizes on the image (9,9,9)")
+    to.add_argument("--local-kernels", metavar="K,...", type=kernels, help="of the rest of stage 1 (9,1)")
+    to.add_argument(
         "--poolings", type=int, choices=(1, 2, 3, 4), help="on the image: the maps' stride is 2 to that power (3)"
     )
-    parser.add_argument(
+    to.add_argument(
         "--parameters",
         metavar="N",
         type=command_line.positive_integer,
         help="widen or narrow the later stages until the net has N parameters, within 3 %%",
     )
-    parser.add_argument("--filler", choices=("gaussian", "xavier", "msra"), default="gaussian", help="of the weights")
-    parser.add_argument(
+
+
+def _add_filling(to: argparse.ArgumentParser) -> None:
+    """What its weights begin with, and Dropout."""
+    to.add_argument("--filler", choices=("gaussian", "xavier", "msra"), default="gaussian", help="of the weights")
+    to.add_argument(
         "--filler-std",
         metavar="S",
         type=command_line.positive_number,
         default=0.01,
         help="of the gaussian filler (0.01)",
     )
-    parser.add_argument("--dropout", metavar="R", type=float, default=0.0, help="after conv5 and conv6 of stage 1")
-    parser.add_argument("--batch-size", metavar="N", type=command_line.positive_integer, default=16)
-    parser.add_argument(
+    to.add_argument("--dropout", metavar="R", type=float, default=0.0, help="after conv5 and conv6 of stage 1")
+
+
+def _add_samples(to: argparse.ArgumentParser) -> None:
+    """What the data layer makes."""
+    to.add_argument("--batch-size", metavar="N", type=command_line.positive_integer, default=16)
+    to.add_argument(
         "--crop-size", metavar="PX", type=command_line.positive_integer, help="net input (368; small ones: 184)"
     )
-    parser.add_argument(
+    to.add_argument(
         "--target-dist",
         metavar="D",
         type=command_line.positive_number,
         help="person height / 200 px in the crop (1.171 at 368)",
     )
-    parser.add_argument(
-        "--scale-range", metavar="LOW,HIGH", type=pair, default=(0.7, 1.3), help="augmentation (0.7,1.3)"
-    )
-    parser.add_argument("--max-rotate-degree", metavar="D", type=float, default=40, help="augmentation")
-    parser.add_argument(
+    to.add_argument("--scale-range", metavar="LOW,HIGH", type=pair, default=(0.7, 1.3), help="augmentation (0.7,1.3)")
+    to.add_argument("--max-rotate-degree", metavar="D", type=float, default=40, help="augmentation")
+    to.add_argument(
         "--center-perturb",
         metavar="PX",
         type=float,
         help="augmentation: people stand up to so far from the crop's middle (0; detectors: 0.35 of the crop)",
     )
-    parser.add_argument("--sigma", metavar="PX", type=command_line.positive_number, help="of the joints' Gaussians (7)")
-    parser.add_argument(
+    to.add_argument("--sigma", metavar="PX", type=command_line.positive_number, help="of the joints' Gaussians (7)")
+    to.add_argument(
         "--sigma-center", metavar="PX", type=command_line.positive_number, help="of the centre map's Gaussian (21)"
     )
-    parser.add_argument(
+    to.add_argument(
         "--all-centers",
         action="store_true",
         help="of a detector: it learns the centres of everybody in a record, not only of its own person",
     )
-    parser.add_argument("--base-lr", metavar="R", type=command_line.positive_number, help="solver (8e-5)")
-    parser.add_argument("--gamma", metavar="G", type=command_line.positive_number, help="solver (0.333)")
-    parser.add_argument(
+
+
+def _add_solver(to: argparse.ArgumentParser) -> None:
+    """How it is trained."""
+    to.add_argument("--base-lr", metavar="R", type=command_line.positive_number, help="solver (8e-5)")
+    to.add_argument("--gamma", metavar="G", type=command_line.positive_number, help="solver (0.333)")
+    to.add_argument(
         "--clip-gradients", metavar="L", type=command_line.positive_number, help="solver (none): limit of the L2 norm"
     )
-    parser.add_argument("--stepsize", metavar="N", type=command_line.positive_integer, help="solver (136106)")
-    parser.add_argument("--max-iter", metavar="N", type=command_line.positive_integer, help="solver (600000)")
-    parser.add_argument("--snapshot", metavar="N", type=command_line.positive_integer, help="solver (2000)")
-    parser.add_argument("--display", metavar="N", type=command_line.positive_integer, help="solver (5)")
-    parser.add_argument("--random-seed", metavar="N", type=int, help="solver")
-    parser.add_argument("--snapshot-prefix", metavar="NAME", default="cpm", help="solver (cpm)")
-    return parser
+    to.add_argument("--stepsize", metavar="N", type=command_line.positive_integer, help="solver (136106)")
+    to.add_argument("--max-iter", metavar="N", type=command_line.positive_integer, help="solver (600000)")
+    to.add_argument("--snapshot", metavar="N", type=command_line.positive_integer, help="solver (2000)")
+    to.add_argument("--display", metavar="N", type=command_line.positive_integer, help="solver (5)")
+    to.add_argument("--random-seed", metavar="N", type=int, help="solver")
+    to.add_argument("--snapshot-prefix", metavar="NAME", default="cpm", help="solver (cpm)")
 
 
 if __name__ == "__main__":

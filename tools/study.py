@@ -73,8 +73,18 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
     parser.add_argument("study", choices=(*NAMES, "all"), help="which experiment of the paper")
     command_line.add_out(parser, "the folder of reports and trainings")
-    parser.add_argument("--train", metavar="LMDB", type=Path, help="train on these people (default: drawn ones)")
-    parser.add_argument(
+    _add_people(parser)
+    _add_size(parser)
+    command_line.add_device(parser)
+    command_line.add_engine(parser)
+    command_line.add_threads(parser)
+    return parser
+
+
+def _add_people(to: argparse.ArgumentParser) -> None:
+    """Whom it trains on and is judged by."""
+    to.add_argument("--train", metavar="LMDB", type=Path, help="train on these people (default: drawn ones)")
+    to.add_argument(
         "--more",
         metavar="LMDB",
         type=Path,
@@ -82,44 +92,42 @@ def arguments_parser() -> argparse.ArgumentParser:
         default=[],
         help="data: the second training set (default: parts)",
     )
-    parser.add_argument("--held-out", metavar="LMDB", type=Path, help="judge by these")
-    parser.add_argument(
-        "--people", metavar="N", type=command_line.positive_integer, help="judge by the first N of them"
-    )
-    parser.add_argument(
+    to.add_argument("--held-out", metavar="LMDB", type=Path, help="judge by these")
+    to.add_argument("--people", metavar="N", type=command_line.positive_integer, help="judge by the first N of them")
+    to.add_argument(
         "--clusters", metavar="F.txt", type=Path, help="viewpoint: each held-out person's cluster, a number a line"
     )
-    parser.add_argument(
+    to.add_argument(
         "--ground-truth", metavar="F.mat", type=Path, help="viewpoint: the held-out people's head boxes (PCKh)"
     )
-    parser.add_argument(
+
+
+def _add_size(to: argparse.ArgumentParser) -> None:
+    """How large its trainings are, and how many."""
+    to.add_argument(
         "--size",
         choices=("small", "photographs", "paper"),
         default="small",
         help="small: narrow nets, minutes on two cores; photographs: the package's small nets, which learn from "
         "photographs; paper: the release's (default: small)",
     )
-    parser.add_argument(
+    to.add_argument(
         "--iterations", metavar="N", type=command_line.positive_integer, help="of a training (default: the size's)"
     )
-    parser.add_argument(
+    to.add_argument(
         "--stages",
         metavar="N",
         type=command_line.positive_integer,
         default=3,
         help="training, data, center_map: of their nets (default: 3)",
     )
-    parser.add_argument(
+    to.add_argument(
         "--seeds",
         metavar="N",
         type=command_line.positive_integer,
         default=2,
         help="trainings of each kind (default: 2)",
     )
-    command_line.add_device(parser)
-    command_line.add_engine(parser)
-    command_line.add_threads(parser)
-    return parser
 
 
 if __name__ == "__main__":

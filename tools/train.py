@@ -11,6 +11,7 @@ from prototxt_import.files import InputError
 if TYPE_CHECKING:
     from cpm_repro.samples.timeline import Timeline
     from cpm_repro.training.loop import Training
+    from cpm_repro.training.setup import Options
     from cpm_repro.training.watch.held_out import HeldOutPeople
 
 EXAMPLE = """
@@ -29,9 +30,25 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.held_out is None and (arguments.preview or arguments.score_every):
         raise InputError("--preview, --score-every: expected --held-out DIR, the people to look at, found none")
     from cpm_repro.training.run import Watching, train
+
+    watching = Watching(
+        draw_timeline=_picture_of(arguments.timeline),
+        people=None if arguments.held_out is None else lambda training: _held_out(training, arguments),
+        score_every=arguments.score_every,
+        previews=arguments.preview > 0,
+        tensorboard=arguments.tensorboard,
+        keep_going=arguments.keep_going,
+    )
+    written = train(arguments.solver, _options(arguments), watching)
+    if written is not None:
+        print(f"written: {written}")
+
+
+def _options(arguments: argparse.Namespace) -> "Options":
+    """How to train, as typed."""
     from cpm_repro.training.setup import Options
 
-    options = Options(
+    return Options(
         weights=arguments.weights,
         channel_order=arguments.channel_order,
         snapshot=arguments.snapshot,
@@ -49,17 +66,6 @@ def main(arguments: argparse.Namespace) -> None:
         level=arguments.level,
         overwrite=arguments.overwrite,
     )
-    watching = Watching(
-        draw_timeline=_picture_of(arguments.timeline),
-        people=None if arguments.held_out is None else lambda training: _held_out(training, arguments),
-        score_every=arguments.score_every,
-        previews=arguments.preview > 0,
-        tensorboard=arguments.tensorboard,
-        keep_going=arguments.keep_going,
-    )
-    written = train(arguments.solver, options, watching)
-    if written is not None:
-        print(f"written: {written}")
 
 
 def _picture_of(path: Path | None) -> "Callable[[Timeline], None] | None":

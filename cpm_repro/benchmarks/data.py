@@ -57,6 +57,7 @@ def opencv_version() -> str | None:
 
 
 def kornia_is_installed() -> bool:
+    """Whether samples can be made by kornia too."""
     return importlib.util.find_spec("kornia") is not None
 
 

@@ -293,6 +293,7 @@ PEERS: dict[str, dict[str, Callable[[Case], Run]]] = {
 
 
 def engine_name(engine: str | Operations) -> str:
+    """What tables call this project's way."""
     return f"{engine} engine"
 
 

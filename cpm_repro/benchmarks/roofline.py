@@ -44,6 +44,7 @@ Way = Callable[[PlainConvolution], Work | None]
 
 
 def direct(convolution: PlainConvolution) -> Work:
+    """Every product of the definition; weights and blobs pass once."""
     values = _values(convolution)
     results = convolution.images * convolution.outputs * math.prod(convolution.out_size)
     weights = convolution.outputs * convolution.channels * math.prod(convolution.window.kernel)
@@ -51,6 +52,7 @@ def direct(convolution: PlainConvolution) -> Work:
 
 
 def by_fft(convolution: PlainConvolution, tile: int) -> Work | None:
+    """Spectra of square tiles of that many px a side; None where the kernel is larger."""
     if tile < max(convolution.window.kernel):
         return None
     plan = FftPlan(**vars(convolution), tile=tile)
@@ -60,6 +62,7 @@ def by_fft(convolution: PlainConvolution, tile: int) -> Work | None:
 
 
 def by_winograd(convolution: PlainConvolution, results: int) -> Work | None:
+    """Winograd's F(results x results, 3 x 3); None for other kernels."""
     if convolution.window.kernel != (3, 3):
         return None
     tiles = convolution.images * math.prod(math.ceil(n / results) for n in convolution.out_size)
@@ -69,6 +72,7 @@ def by_winograd(convolution: PlainConvolution, results: int) -> Work | None:
 
 
 def planned(convolution: PlainConvolution) -> Work | None:
+    """As the fast engine's cost model would by FFT; None where it convolves directly."""
     plan = fft_plan(convolution)
     return None if plan is None else by_fft(convolution, plan.tile)
 

@@ -35,6 +35,7 @@ def per_second(rates: Rates) -> str:
 
 
 def mebibytes(count: int | None) -> str:
+    """Bytes in MiB."""
     return "not measured" if count is None else number(count / 2**20)
 
 
@@ -45,10 +46,12 @@ def sweep(rows: Sequence[Mapping[str, Any]], key: str, label: str, cell: Callabl
 
 
 def median_seconds(rates: Rates) -> str:
+    """Seconds of one, as a cell of `sweep`."""
     return number(1 / rates.median)
 
 
 def median_rate(rates: Rates) -> str:
+    """The number per second, as a cell of `sweep`."""
     return number(rates.median)
 
 

@@ -25,7 +25,7 @@ _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def strengths(scores: NDArray[np.float64], min_score: float) -> NDArray[np.float64]:
-    """How strongly each joint is drawn, 0 to 1."""
+    """(P,): how strongly each joint of scores (P,) is drawn, 0 to 1."""
     if min_score <= 0:
         return np.ones(len(scores))
     return np.asarray(np.clip(2 * scores / min_score - 1, 0, 1))

@@ -35,6 +35,7 @@ def write_prototxts(folder: Path, lmdb: Path, stages: int, widths: Widths, itera
 
 
 def command(solver: Path, processes: int, threads: int) -> list[str]:
+    """`cpm train`, under torchrun if in several processes."""
     start = [sys.executable]
     if processes > 1:
         start += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
