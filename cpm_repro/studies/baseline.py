@@ -21,6 +21,7 @@ from data_lmdb.records.reader import LmdbReader
 
 from .data import records_of
 from .networks import recipe, transform
+from .pose_machine.machine import Settings
 from .pose_machine.needing import check_packages
 from .pose_machine.poses import Asked, held_out_poses
 from .recipes import Recipe
@@ -81,10 +82,20 @@ def _pose_machine(setting: Setting, seed: int) -> dict[int, np.ndarray]:
         (data.digest, data.judged),
         transform(size, size.cpm.parts),
         Protocol(size.crop, size.target_dist, size.sigma_center, (1.0,)),
-        replace(size.pose_machine, stages=STAGES, seed=seed),
+        asked_settings(setting, seed),
         data.people,
     )
     return held_out_poses(asked, trainer.out / "pose_machines" / asked.digest, trainer.threads or available_cores())
+
+
+def asked_settings(setting: Setting, seed: int) -> Settings:
+    """Of a pose machine that sees each person as often as the CPM does, as far as the size allows.
+
+    No claim is to rest on how much each has seen.
+    """
+    most, people = setting.size.pose_machine, records_of(setting.data.train)
+    as_often = max(1, round(_cpm_recipe(setting, seed).samples / people))
+    return replace(most, copies=min(most.copies, as_often), stages=STAGES, seed=seed)
 
 
 def read(setting: Setting) -> Result:
@@ -139,8 +150,8 @@ def _figures(shown: Mapping[str, Pck]) -> "dict[str, Figure]":
 
 def _effort(setting: Setting) -> str:
     """What each was trained on: the two are not trained alike, so both are said."""
-    settings, (first, *_) = setting.size.pose_machine, recipes(setting)
-    people = records_of(setting.data.train)
+    (first, *_), people = recipes(setting), records_of(setting.data.train)
+    settings = asked_settings(setting, setting.each_seed()[0])
     return (
         f"training people {people:,}; the CPM sees {first.samples:,} samples of them, the pose machine "
         f"{settings.copies * people:,}, {settings.copies} of each, with the same augmentation, and of those "

@@ -26,7 +26,7 @@ class Size:
     target_dist, sigma and sigma_center (px), rotation (degrees): of its training samples; iterations of `batch` samples
     at base_lr, a gamma-th of it after three quarters (small: down to 0 in a straight line); clip: of the gradients' L2
     norm, -1: none. drawn: pictures of people to draw, and how many of them to hold out. pose_machine: the baseline of
-    figure 6a.
+    figure 6a, which sees no more copies of a person than its settings say, nor more than the CPM.
     """
 
     cpm: CPM = field(default_factory=lambda: CPM(stages=6, widths=Widths(16, 8, 32, 24), filler_std=0.05))
@@ -42,7 +42,7 @@ class Size:
     gamma: float = 0.2
     clip: float = 20
     drawn: tuple[int, int] = (800, 100)
-    pose_machine: Settings = field(default_factory=Settings)
+    pose_machine: Settings = field(default_factory=lambda: Settings(copies=10))
 
 
 SIZES = {
