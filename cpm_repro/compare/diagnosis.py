@@ -104,9 +104,10 @@ class Diagnosis:
         dump = self.a if side == "A" else self.b
         bottoms = self._read(self._run(blob.name)[1], dump)
         wrong, own = dump.read(blob.name), run.top(bottoms)
+        assert own is not None  # `_own_runs` made it
         sides = (wrong, own) if side == "A" else (own, wrong)
         others, known = self._others(blob.name, dump), lambda: same_values(*sides)
-        causes = damaged(*sides) or explain(run, bottoms, side, wrong, others, known) or recognised(*sides)
+        causes = damaged(*sides) or explain(run, bottoms, side, wrong, own, others, known) or recognised(*sides)
         causes = causes or [of_other_weights(run, side), *localised(*sides)]
         of_its_own = f"held against what {run.first.name} makes of {side}'s own inputs"
         causes = [Cause(cause.what, f"{of_its_own}: {cause.evidence}") for cause in causes]

@@ -291,7 +291,7 @@ IN_A_RESIDUAL_NET = {
     "dropout that scales": (
         lambda: residual.with_layer("drop", lambda x: 0.6 * x),
         "fc",
-        "dropout (layer drop) that multiplies by 0.6 in a test",
+        "dropout that multiplies by 0.6 in a test",
     ),
     "dropout left on": (
         lambda: residual.with_layer("drop", lambda x: functional.dropout(x, 0.4)),

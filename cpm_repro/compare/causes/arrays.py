@@ -12,7 +12,7 @@ import numpy as np
 
 from cpm_repro.array_comparison import common_dtype
 
-from .arrangements import BLOB_AXES, part, rearranged, shifted
+from .arrangements import BLOB_AXES, WEIGHT_AXES, part, rearranged, shifted
 from .cause import (
     LOW_PRECISION,
     OTHER_VALUES,
@@ -24,8 +24,7 @@ from .cause import (
     evidence,
     explains,
 )
-from .gaussians import other_peak
-from .pictures import picture_causes
+from .pictures import empty_images, of_single_images, other_peak, picture_causes
 from .scales import rearranged_and_scaled, scaled, scaled_per_channel
 
 _COARSE = 0.05  # relative error that arithmetic of few bits may have after some layers
@@ -63,7 +62,7 @@ def _of_cpm_input(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input:
         return [centre] if centre else _of_numbers(x[:, :3], y[:, :3], axes, is_input)
     if not is_input:
         return _of_numbers(x, y, axes, is_input)
-    if whole := rearranged(x, y, axes) or shifted(x, y) or _one_sided(x, y):
+    if whole := rearranged(x, y, axes) or shifted(x, y) or _one_sided(x, y) or empty_images(x, y):
         return [whole]
     same = np.concatenate([x[:, :3], y[:, 3:]], 1)
     of_centre = _centre_map(x, same)
@@ -83,13 +82,15 @@ def _of_numbers(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input: b
         lambda a, b: None if is_input else _precision(a, b),
         _other_constant,
         _border,
-        _dropped,
+        _pruned if axes == WEIGHT_AXES else lambda a, b: None if is_input else _dropped(a, b),
         _function,
         other_peak,
     )
     for suspicion in suspicions:
         if cause := suspicion(x, y):
             return [cause]
+    if is_input and (cause := empty_images(x, y) or of_single_images(x, y)):
+        return [cause]
     return rearranged_and_scaled(x, y, axes) or (picture_causes(x, y) if is_input else [])
 
 
@@ -225,6 +226,22 @@ def _dropped(a: np.ndarray, b: np.ndarray) -> Cause | None:
             return Cause(
                 f"dropout is at work in {side}",
                 f"{ratio:.1%} of the other side's values are zero in {side}, the rest is {scale:.4g} times as large",
+            )
+    return None
+
+
+def _pruned(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """One side's weights are zero where the other's are smallest, and equal elsewhere."""
+    if a.shape != b.shape:
+        return None
+    for side, pruned, whole in (("A", a, b), ("B", b, a)):
+        gone, kept = (pruned == 0) & (whole != 0), pruned != 0
+        if not gone.any() or not kept.any() or distance(pruned[kept], whole[kept]) > ROUNDING:
+            continue
+        limit = float(np.abs(whole[gone]).max())
+        if limit <= np.abs(whole[kept]).min():
+            return Cause(
+                f"the smallest, up to {limit:.4g}, are 0 in {side}: pruned", f"{gone.sum():,} are, of {a.size:,}"
             )
     return None
 

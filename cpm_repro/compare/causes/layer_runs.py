@@ -51,16 +51,12 @@ class LayerRun:
         first: other settings of the first layer. change: of its blobs. alone: without the layers in place.
         without: one of these.
         """
-        if (
-            self.net is not None
-            and first is without is None
-            and not alone
-            and not self.net.layer(self.first.name).folded
-        ):
-            return self._in_net(self.net, bottoms, change)
         layers = [first or self.first, *([] if alone else self.layers[1:])]
         layers = [layer for layer in layers if layer is not without]
+        as_it_is = first is without is None and not alone
         try:
+            if self.net is not None and as_it_is and not self.net.layer(self.first.name).folded:
+                return self._in_net(self.net, bottoms, change)
             return self._made(layers, bottoms, change)
         except (InputError, RuntimeError, ValueError, ArithmeticError):  # settings that the layer cannot run with
             return None

@@ -1,8 +1,7 @@
 """What a layer makes of its bottoms with other settings, those that ports of Caffe's nets get wrong.
 
 Pooling that rounds down (Caffe's rounds up) or by the other method, padding and dilation of a convolution, a leaky
-ReLU, LRN whose alpha is not divided by the window, batch statistics in place of the global ones, deconvolution against
-interpolation by half pixels …
+ReLU, LRN whose alpha is not divided by the window, batch statistics in place of the global ones …
 """
 
 import itertools
@@ -44,6 +43,17 @@ def incomplete(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         yield Alternative(f"a net without {_named(run.first)}", np.array(bottom, np.float32))
     for layer in run.layers[1:]:
         yield Alternative(f"a net without {_named(layer)}", run.top(bottoms, without=layer))
+
+
+def bias_behind(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    """A bias that is added behind the ReLU."""
+    if [layer.type for layer in run.layers[1:]] != ["ReLU"] or run.net is None:
+        return
+    bias = getattr(run.net.layer(run.first.name), "bias", None)
+    made = None if bias is None else run.top(bottoms, change=lambda layer: layer.bias.zero_())
+    if made is not None and bias is not None:
+        added = made + bias.detach().cpu().numpy().reshape(-1, *(1,) * (made.ndim - 2))
+        yield Alternative(f"a bias of layer {run.first.name} that is added behind layer {run.layers[1].name}", added)
 
 
 def _named(layer: "schema.LayerParameter") -> str:
@@ -207,6 +217,13 @@ def _lrn(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         f"alpha {p.alpha:g} divided twice by the window's {area} values": {"lrn__alpha": p.alpha / area},
         "the other norm_region": {"lrn__norm_region": region},
         **{f"local_size {n}": {"lrn__local_size": n} for n in (p.local_size - 2, p.local_size + 2) if n > 0},
+        f"a window of {2 * p.local_size + 1}, local_size taken for its radius": {
+            "lrn__local_size": 2 * p.local_size + 1
+        },
+        f"a window of {2 * p.local_size + 1}, local_size taken for its radius, and alpha {p.alpha:g} not divided": {
+            "lrn__local_size": 2 * p.local_size + 1,
+            "lrn__alpha": p.alpha * (2 * p.local_size + 1),
+        },
         **{f"k {k}": {"lrn__k": k} for k in (1, 2) if k != p.k},
         **{f"beta {beta}": {"lrn__beta": beta} for beta in (0.5, 0.75, 1) if beta != p.beta},
     }
@@ -224,6 +241,15 @@ def _batch_norm(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         made = run.top(bottoms, changed(layer, batch_norm__use_global_stats=stored))
         what = f"batch normalisation by the {whose} mean and variance, unlike layer {layer.name}"
         yield Alternative(what, made)
+
+
+def _bn(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    """The forks' batch normalisation, which scales and shifts, too."""
+    layer, p = run.first, run.first.bn_param
+    for eps in (1e-3, 1e-2, 1e-4, 1e-6, 1e-5, 1e-10):
+        what = f"batch normalisation with eps {eps:g}; layer {layer.name} has {p.eps:g}"
+        yield Alternative(what, run.top(bottoms, changed(layer, bn__eps=eps)))
+    yield Alternative("deviations for variances", run.top(bottoms, change=lambda norm: norm.variance.square_()))
 
 
 def _eltwise(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
@@ -255,57 +281,6 @@ def _inner_product(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         yield Alternative(what, run.top({name: flat}))
 
 
-def _deconvolution(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
-    own = run.top(bottoms)
-    (array,) = list(bottoms.values())[:1]
-    if own is None or array.ndim != 4 or own.ndim != 4:
-        return
-    x, size = torch.from_numpy(np.array(array, np.float32)), own.shape[2:]
-    for what, options in (
-        ("bilinear interpolation, half-pixel (align_corners=False)", {"mode": "bilinear", "align_corners": False}),
-        (
-            "bilinear interpolation, corners aligned (align_corners=True)",
-            {"mode": "bilinear", "align_corners": True},
-        ),
-        ("nearest-neighbour interpolation", {"mode": "nearest"}),
-    ):
-        made = functional.interpolate(x, size, **options).numpy()
-        yield Alternative(f"{what} in place of layer {run.first.name}", made)
-
-
-_FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "ReLU": torch.relu,
-    "ReLU6, cut off at 6": functional.relu6,
-    "ReLU cut off at 1": lambda x: x.clamp(0, 1),
-    "leaky ReLU of slope 0.01": lambda x: functional.leaky_relu(x, 0.01),
-    "ELU": functional.elu,
-    "SELU": functional.selu,
-    "GELU": functional.gelu,
-    "SiLU (Swish)": functional.silu,
-    "hard Swish": functional.hardswish,
-    "softplus (BNLL)": functional.softplus,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "absolute value": torch.abs,
-}
-
-
-def _activation(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
-    (array,) = bottoms.values()
-    x = torch.from_numpy(np.array(array, np.float32))
-    for name, function in ((n, f) for n, f in _FUNCTIONS.items() if n != run.first.type):
-        yield Alternative(
-            f"{name} in place of layer {run.first.name} ({run.first.type})", run.rest(function(x).numpy())
-        )
-
-
-def _dropout(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
-    ratio, (array,) = run.first.dropout_param.dropout_ratio, bottoms.values()
-    for factor in (1 - ratio, 1 / (1 - ratio)) if ratio < 1 else ():
-        what = f"dropout (layer {run.first.name}) that multiplies by {factor:.6g} in a test; Caffe's scales in training"
-        yield Alternative(what, run.rest(np.float32(factor) * np.array(array, np.float32)))
-
-
 def _softmax(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     layer, own = run.first, run.first.softmax_param.axis
     count = next(iter(bottoms.values())).ndim
@@ -322,8 +297,6 @@ _SETTINGS: dict[str, Callable[[LayerRun, Bottoms], Iterator[Alternative]]] = {
     "Eltwise": _eltwise,
     "Concat": _concat,
     "InnerProduct": _inner_product,
-    "Deconvolution": _deconvolution,
+    "BN": _bn,
     "Softmax": _softmax,
-    "Dropout": _dropout,
-    **dict.fromkeys(("ReLU", "PReLU", "ELU", "Sigmoid", "TanH", "AbsVal", "BNLL", "Swish", "ReLU6"), _activation),
 }

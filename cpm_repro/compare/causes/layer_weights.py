@@ -58,6 +58,13 @@ def _neutral(run: LayerRun, bottoms: Bottoms, layer: Layer, name: str) -> Iterat
         what = f"the stored sums not divided by their factor, {float(layer.factor):.6g}"
     values = array(getattr(layer, name).float())
     yield Alternative(what, run.top(bottoms, change=_setting(name, np.full_like(values, value))))
+    if name == "mean":
+        yield Alternative("with the mean's sign exchanged", run.top(bottoms, change=_setting(name, -values)))
+    if name == "variance":
+        with np.errstate(divide="ignore"):
+            inverse = np.where(values > 0, 1 / values, 0).astype(np.float32)
+        what = "one divided by the variance, the variance's place taken by its inverse"
+        yield Alternative(what, run.top(bottoms, change=_setting(name, inverse)))
     for step in (1, -1) if values.size > 1 else ():
         moved = run.top(bottoms, change=_setting(name, np.roll(values, step)))
         yield Alternative(f"with the {name} moved by one output", moved)
@@ -135,13 +142,19 @@ def _statistics(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[
     if not known:
         return
     eps = float(np.median(theirs - own[known])) + layer.spec.batch_norm_param.eps
-    times = float(np.median(theirs / own[known]))
+    times = float(
+        np.median((theirs - layer.spec.batch_norm_param.eps) / (own[known] - layer.spec.batch_norm_param.eps))
+    )
     with_eps = changed(run.first, batch_norm__eps=max(eps, 0.0))
     what = f"eps {eps:.3g}, not {layer.spec.batch_norm_param.eps:g} as layer {run.first.name}"
     yield Alternative(what, run.top(bottoms, with_eps))
     unbiased = ": of an unbiased estimate, n / (n − 1), or of a biased one" if 0.9 < times < 1.2 else ""
     scaled = run.top(bottoms, change=lambda norm: norm.variance.mul_(times))
     yield Alternative(f"variances times {times:.5g}{unbiased}", scaled)
+    sums = run.top(bottoms, change=lambda norm: norm.factor.div_(times))
+    yield Alternative(
+        f"the stored sums divided by {float(layer.factor) / times:.5g}, not {float(layer.factor):.5g}", sums
+    )
     root = run.top(bottoms, change=lambda norm: norm.variance.copy_(norm.statistics()[1].square() * norm.factor))
     yield Alternative("deviations for variances", root)
 

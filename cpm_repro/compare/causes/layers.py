@@ -2,19 +2,21 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from prototxt_import.formats import schema
 
-from .arrays import localised
+from .arrays import by_size, localised, recognised
 from .cause import EXPLAINED, ROUNDING, Cause, distance
 from .layer_fields import other_fields
+from .layer_formulas import other_formulas
 from .layer_inputs import Others, other_bottoms, rounded
 from .layer_runs import Bottoms, LayerRun
-from .layer_settings import Alternative, alternatives, incomplete
+from .layer_settings import Alternative, alternatives, bias_behind, incomplete
 from .layer_weights import best, fitted, other_weights
-from .solved_weights import solved_weights
+from .solved_weights import changed_outputs, solved_weights
 
 Links = Sequence[tuple[LayerRun, Bottoms]]
 
@@ -49,20 +51,28 @@ def layer_causes(
     """Why one side is not what the layers make of the bottoms. Empty if neither side is, or both are, or it is unknown
     (see `unexplained`). others, known: see `explain`."""
     sides = _right_and_wrong(run, bottoms, a, b)
-    return [] if sides is None else explain(run, bottoms, *sides[:2], others, known)
+    return [] if sides is None else explain(run, bottoms, sides.name, sides.wrong, sides.made, others, known)
 
 
-def _right_and_wrong(
-    run: LayerRun, bottoms: Bottoms, a: np.ndarray, b: np.ndarray
-) -> tuple[str, np.ndarray, float, float] | None:
-    """(name of the wrong side, its array, relative errors of the right and of the wrong one)."""
+class _Sides(NamedTuple):
+    """The name of the wrong side and its array; what the layer makes; how far the right and the wrong one are off."""
+
+    name: str
+    wrong: np.ndarray
+    made: np.ndarray
+    right_error: float
+    wrong_error: float
+
+
+def _right_and_wrong(run: LayerRun, bottoms: Bottoms, a: np.ndarray, b: np.ndarray) -> _Sides | None:
+    """None if the layer makes neither side, or both."""
     own = run.top(bottoms)
     if own is None:
         return None
     apart = [distance(side, own) for side in (a, b)]
     if not min(apart) <= EXPLAINED or not max(apart) > max(ROUNDING, 10 * min(apart)):
         return None
-    return ("A", a, apart[1], apart[0]) if apart[0] > apart[1] else ("B", b, apart[0], apart[1])
+    return _Sides("A", a, own, *apart[::-1]) if apart[0] > apart[1] else _Sides("B", b, own, *apart)
 
 
 def explain(
@@ -70,25 +80,49 @@ def explain(
     bottoms: Bottoms,
     side: str,
     wrong: np.ndarray,
+    own: np.ndarray,
     others: Others | None = None,
     known: Callable[[], list[Cause]] = list,
 ) -> list[Cause]:
     """Which other settings, bottoms or weights of the layers make `wrong`; empty if none that is known.
 
-    others: what else the bottoms may be. known: what the two arrays tell for certain, before weights are thought of.
+    own: what the layers make of the bottoms as they are. others: what else the bottoms may be. known: what the two
+    arrays tell for certain, before weights are thought of.
     """
-    own = run.top(bottoms)
-    before = 1.0 if own is None else distance(own, wrong)
+    before = distance(own, wrong)
     links = list(run.links(bottoms))
     if found := best(_settings(run, bottoms, links, others), wrong, before):
         return [_comes_from(side, *found, before)]
-    return known() or _weights(run, bottoms, links, side, wrong, before)
+    return _of_one_part(run, bottoms, own, wrong) or known() or _weights(run, bottoms, links, side, wrong, before)
+
+
+def _of_one_part(run: LayerRun, bottoms: Bottoms, own: np.ndarray, wrong: np.ndarray) -> list[Cause]:
+    """What is wrong with one bottom's channels, if all others are joined as they should be."""
+    parts = list(bottoms.values())
+    joined = run.first.type == "Concat" and own.shape == wrong.shape and sum(p.shape[1] for p in parts) == own.shape[1]
+    ends: list[int] = np.cumsum([part.shape[1] for part in parts]).tolist() if joined else []
+    places = [slice(end - part.shape[1], end) for part, end in zip(parts, ends, strict=False)]
+    off = [i for i, place in enumerate(places) if not np.array_equal(own[:, place], wrong[:, place])]
+    if len(off) != 1 or len(parts) == 1:
+        return []
+    part, which = places[off[0]], f"bottom {off[0] + 1}"
+    apart = np.flatnonzero([not np.array_equal(own[:, c], wrong[:, c]) for c in range(part.start, part.stop)])
+    first, last = part.start + int(apart[0]), part.start + int(apart[-1])
+    channels = f"channel {first}" if first == last else f"channels {first} to {last}"
+    a, b = (np.ascontiguousarray(array[:, first : last + 1]) for array in (own, wrong))
+    causes = recognised(a, b) or by_size(a, b)
+    return [
+        Cause(f"only {channels}, of {which}, {'differs' if first == last else 'differ'}: {cause.what}", cause.evidence)
+        for cause in causes
+    ]
 
 
 def _settings(run: LayerRun, bottoms: Bottoms, links: Links, others: Others | None) -> Iterator[Alternative]:
     for link in links:
         yield from alternatives(*link)
+        yield from other_formulas(*link)
     yield from incomplete(run, bottoms)
+    yield from bias_behind(run, bottoms)
     yield from _of_order(run, bottoms)
     if others is not None:
         yield from other_bottoms(run, bottoms, others)
@@ -109,7 +143,9 @@ def _weights(run: LayerRun, bottoms: Bottoms, links: Links, side: str, wrong: np
         for link in links:
             if found := best(fitted(*link, wrong, per_output), wrong, before):
                 return [_of_weights(link[0].first.name, side, *found, before)]
-        if not per_output and (solved := solved_weights(run, bottoms, side, wrong)):
+        if not per_output and (
+            solved := solved_weights(run, bottoms, side, wrong) or changed_outputs(run, bottoms, side, wrong)
+        ):
             return solved
     return []
 
@@ -139,9 +175,9 @@ def unexplained(run: LayerRun, bottoms: Bottoms, a: np.ndarray, b: np.ndarray) -
     sides = _right_and_wrong(run, bottoms, a, b)
     if sides is None:
         return []
-    side, _, right, wrong = sides
-    measured = f"of the same inputs that layer makes the other side (relative error {right:.2g}) and not {side} "
-    return [of_other_weights(run, side, f"{measured}({wrong:.2g}); "), *localised(a, b)]
+    errors = f"relative error {sides.right_error:.2g}) and not {sides.name} ({sides.wrong_error:.2g}); "
+    measured = f"of the same inputs that layer makes the other side ({errors}"
+    return [of_other_weights(run, sides.name, measured), *localised(a, b)]
 
 
 def of_other_weights(run: LayerRun, side: str, measured: str = "") -> Cause:

@@ -1,15 +1,18 @@
 """What is wrong with a net's input that holds pictures: 8 bits that ran over, a grey picture, another decoder, another
-way to resize, another tone curve."""
+way to resize, another tone curve; and with its centre map: where the Gaussian's peak is, how wide and how high."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-from .cause import Cause, distance, equal_bits
+from .cause import EXPLAINED, Cause, distance, equal_bits
 from .scales import levels_of
 
 _FEW_LEVELS = 16  # grey levels that two decoders or interpolations are apart at most
 _MOVED = 0.5  # of the difference: what a motion may leave of it, to be named
+_FITS = 1e-2  # of the height: the most that a map may be off its Gaussian
+_FLOOR = 0.05  # of the height: what is above it is fitted
 _FEWEST = 4  # times as many values as there are different ones, from which a curve is one
 
 
@@ -27,6 +30,36 @@ def picture_causes(a: np.ndarray, b: np.ndarray) -> list[Cause]:
         _moved,
     )
     return next(([cause] for suspicion in tried if (cause := suspicion(a, b))), [])
+
+
+def empty_images(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Some images have no values on one side; the others are equal."""
+    if a.shape != b.shape or a.ndim != 4:
+        return None
+    for side, one, other in (("B", b, a), ("A", a, b)):
+        empty = ~one.any((1, 2, 3)) & other.any((1, 2, 3))
+        if empty.any() and np.array_equal(one[~empty], other[~empty]):
+            which = ", ".join(str(i) for i in np.flatnonzero(empty)[:8])
+            return Cause(f"images {which} of {side} are all zero: a batch that was not filled", "the others are equal")
+    return None
+
+
+def of_single_images(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Every image with a factor and an offset of its own, or every channel of it."""
+    if a.shape != b.shape or a.ndim != 4 or not np.isfinite(a).all() or not np.isfinite(b).all():
+        return None
+    for axes, each in (((1, 2, 3), "image"), ((2, 3), "image and channel")):
+        mean_a, mean_b = a.mean(axes, keepdims=True), b.mean(axes, keepdims=True)
+        x, y = a - mean_a, b - mean_b
+        sizes = (x * x).sum(axes, keepdims=True)
+        factors = np.divide((x * y).sum(axes, keepdims=True), sizes, out=np.ones_like(sizes), where=sizes > 0)
+        for what, times in (("an offset", np.ones_like(factors)), ("a factor and an offset", factors)):
+            made = times * x + mean_b
+            if distance(made - mean_b, y) <= EXPLAINED:
+                means = " (the mean subtracted of each?)" if np.abs(mean_b).max() < 1e-3 * np.abs(b).max() else ""
+                left = f"with them the relative error is {distance(made, b):.2g}, before {distance(a, b):.2g}"
+                return Cause(f"{what} of each {each} of its own{means}", left)
+    return None
 
 
 def _repeated(a: np.ndarray, b: np.ndarray) -> Cause | None:
@@ -135,3 +168,64 @@ def _moved(a: np.ndarray, b: np.ndarray) -> Cause | None:
         f"more, A explains {1 - left**2:.0%} of the difference"
     )
     return Cause("the same picture, moved by parts of a pixel: resized with another alignment (half a pixel)", measured)
+
+
+class Peak(NamedTuple):
+    """height · exp(−((x − column)² + (y − row)²) / (2 sigma²)), in pixels of the map."""
+
+    row: float
+    column: float
+    sigma: float
+    height: float
+
+    def __str__(self) -> str:
+        return (
+            f"sigma {self.sigma:.4g}, peak {self.height:.4g} at row {self.row:.2f}, column {self.column:.2f} of the map"
+        )
+
+
+def peak_of(values: np.ndarray) -> Peak | None:
+    """The Gaussian that a map (H, W) is; None if it is no single one with its peak in it."""
+    top = float(values.max())
+    if not np.isfinite(top) or top <= 0:
+        return None
+    rows, columns = np.nonzero(values > _FLOOR * top)
+    if rows.size < 6:
+        return None
+    terms = np.column_stack([rows**2 + columns**2, rows, columns, np.ones(rows.size)]).astype(np.float64)
+    (curve, down, right, level), *_ = np.linalg.lstsq(terms, np.log(values[rows, columns]), rcond=None)
+    if curve >= 0:
+        return None
+    row, column = -down / (2 * curve), -right / (2 * curve)
+    with np.errstate(over="ignore"):
+        peak = Peak(row, column, float(np.sqrt(-0.5 / curve)), float(np.exp(level - curve * (row**2 + column**2))))
+        model = np.exp((terms[:, 0] - 2 * row * terms[:, 1] - 2 * column * terms[:, 2] + row**2 + column**2) * curve)
+    off = np.abs(peak.height * model - values[rows, columns]).max()
+    return peak if off <= _FITS * top else None
+
+
+def other_peak(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Both sides have a Gaussian in the map (the last two axes) that differs most, and not the same one."""
+    if a.shape != b.shape or a.ndim < 2:
+        return None
+    maps = (array.reshape(-1, *array.shape[-2:]) for array in (a, b))
+    one, other = maps
+    where = int(np.abs(one - other).max(axis=(1, 2)).argmax())
+    first, second = peak_of(one[where]), peak_of(other[where])
+    return None if first is None or second is None else _between(first, second)
+
+
+def _between(a: Peak, b: Peak) -> Cause | None:
+    measured = f"A: {a}; B: {b}"
+    parts = []
+    if abs(a.row - b.row) > 0.02 or abs(a.column - b.column) > 0.02:
+        parts.append(f"its peak moved by {_moved_by(b.row - a.row)} rows and {_moved_by(b.column - a.column)} columns")
+    if abs(a.sigma / b.sigma - 1) > 1e-3:
+        parts.append(f"sigma {b.sigma:.4g} in place of A's {a.sigma:.4g}")
+    if abs(a.height / b.height - 1) > 1e-3:
+        parts.append(f"a peak of {b.height:.4g} in place of A's {a.height:.4g}")
+    return Cause(f"B's Gaussian has {' and '.join(parts)}", measured) if parts else None
+
+
+def _moved_by(pixels: float) -> str:
+    return f"{round(pixels, 3) + 0:+.3g}"

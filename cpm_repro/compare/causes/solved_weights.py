@@ -2,6 +2,8 @@
 equations, one for each place of the map. Where these are more than the weights, the solution says which weights differ,
 and that it was the weights and nothing else."""
 
+import itertools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +11,13 @@ import torch
 from torch.nn import functional
 
 from prototxt_import.layers.convolution import Convolution
+from prototxt_import.layers.inner_product import InnerProduct
+from prototxt_import.layers.layer import Layer
 from prototxt_import.tensors import array
 
 from .arrangements import WEIGHT_AXES
 from .arrays import recognised
-from .cause import Cause, distance
+from .cause import EXPLAINED, Cause, distance
 from .layer_runs import Bottoms, LayerRun
 
 _MOST_WEIGHTS, _MOST_OUTPUTS, _MOST_PLACES = 6000, 128, 20000  # what is looked at
@@ -24,6 +28,8 @@ _FEW = 200
 _FITS_ONE = 1e-3  # that of a single weight's change
 _FITS = 1e-4  # relative error of a solution
 _CHANGED = 1e-3  # of the largest weight: a difference that is none of the solution's rounding
+_UNKNOWN = ": of another file or snapshot"
+_TRIED = 6  # limits of weights
 _RECTIFIERS = ("ReLU", "PReLU", "ELU")  # let what is above 0 pass
 _AFFINE = ("BatchNorm", "Scale", "Bias", "Dropout")  # what may stand between the convolution and its ReLU
 
@@ -48,6 +54,9 @@ def solved_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray
     what = [] if theirs is None else list(_described(own, theirs))
     if theirs is None or not what:
         return []
+    if unknown := [text for text in what if text.endswith(_UNKNOWN)]:
+        lossy = _lossy(run, bottoms, wrong, own, theirs)
+        what = [lossy if text in unknown and lossy else text for text in what]
     apart = distance(theirs.weight, own.weight)
     measured = f"{side} is what {run.first.name} makes of these inputs with weights that are {apart:.2g} off"
     return [Cause(f"{side} has other weights of layer {run.first.name}: {' and '.join(what)}", measured)]
@@ -78,6 +87,41 @@ def _solved(run: LayerRun, layer: Convolution, own: _Weights, bottoms: Bottoms, 
             weight[c], bias[c] = found[:-1].reshape(weight[c].shape), found[-1]
     solved = np.setdiff1d(own.outputs, unknown)
     return _Weights(weight[solved], bias[solved], solved) if 2 * len(unknown) <= len(differing) else None
+
+
+def changed_outputs(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray) -> list[Cause]:
+    """Of a fully connected layer, whose images are fewer than its weights: which outputs differ, and whether one weight
+    or the bias explains them."""
+    layer, own = run.net.layer(run.first.name) if run.net else None, run.top(bottoms)
+    if not isinstance(layer, InnerProduct) or own is None or own.shape != wrong.shape or own.ndim != 2:
+        return []
+    apart = wrong.astype(np.float64) - own
+    least = 1e-5 * float(np.abs(own).max())
+    outputs = np.flatnonzero((np.abs(apart) > least).any(axis=0))
+    if not 0 < len(outputs) <= own.shape[1] // 4:
+        return []
+    first = int(outputs[0])
+    what = _one_change(run, bottoms, apart[:, first], wrong[:, first]) if len(outputs) == 1 else ""
+    shown = ", ".join(str(output) for output in outputs[:8]) + (", …" if len(outputs) > 8 else "")
+    which = f"output {shown}" if len(outputs) == 1 else f"outputs {shown}"
+    measured = f"the other {own.shape[1] - len(outputs)} outputs are what {run.first.name} makes of these inputs"
+    return [Cause(f"{side} has other weights of layer {run.first.name}: those of {which} alone{what}", measured)]
+
+
+def _one_change(run: LayerRun, bottoms: Bottoms, apart: np.ndarray, wrong: np.ndarray) -> str:
+    """Which input's weight, or the bias, of an output explains its differences; empty if that cannot be told."""
+    used = wrong > 0 if any(layer.type in _RECTIFIERS for layer in run.layers[1:]) else np.ones(len(wrong), bool)
+    x = next(iter(bottoms.values()))
+    columns = np.concatenate([x.reshape(len(apart), -1), np.ones((len(apart), 1))], 1)[used].astype(np.float64)
+    rest = apart[used]
+    if len(rest) < 2:
+        return ""
+    changes = (columns * rest[:, None]).sum(0) / np.maximum((columns * columns).sum(0), 1e-300)
+    left = np.linalg.norm(columns * changes - rest[:, None], axis=0) / np.linalg.norm(rest)
+    fits = np.flatnonzero(left <= _FITS)
+    if left[-1] <= _FITS:
+        return f", as a bias that is {changes[-1]:+.5g} off makes it"
+    return f", as the weight of input {fits[0]} that is {changes[fits[0]]:+.5g} off makes it" if len(fits) == 1 else ""
 
 
 def _columns(layer: Convolution, bottom: np.ndarray, places: np.ndarray) -> list[np.ndarray]:
@@ -183,7 +227,45 @@ def _difference(
         return f"{named} in another order, {order[:16]}{which}"
     apart = distance(b, a)
     shown = f"output {outputs[0]} differ" if len(outputs) == 1 else f"{len(outputs)} of {len(whole)} outputs differ"
-    return f"those of {shown}, {apart:.2g} in all: of another file or snapshot"
+    return f"those of {shown}, {apart:.2g} in all{_UNKNOWN}"
+
+
+def _lossy(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray, own: _Weights, theirs: _Weights) -> str:
+    """What was done to all weights to have fewer of them, or fewer bits, if the layer makes `wrong` with such."""
+    for what, weight in _smaller(own, theirs):
+
+        def change(layer: Layer, weight: np.ndarray = weight) -> None:
+            layer.weight.copy_(torch.from_numpy(weight))
+
+        made = run.top(bottoms, change=change)
+        if made is not None and distance(made, wrong) <= EXPLAINED:
+            return what
+    return ""
+
+
+def _smaller(own: _Weights, theirs: _Weights) -> Iterator[tuple[str, np.ndarray]]:
+    """Small weights left out, large ones cut off, few bits; how small and how large, the solutions tell."""
+    whole, a, b = own.weight, own.weight[theirs.outputs], theirs.weight
+    least = _CHANGED * float(np.abs(whole).max())
+    gone = (np.abs(b) < least) & (np.abs(a) >= least)
+    known = {float(np.abs(row[left_out]).max()) for row, left_out in zip(a, gone, strict=True) if left_out.any()}
+    limits = [up for limit in sorted(known, reverse=True)[:_TRIED] for up in (limit, *_rounded_up(limit))]
+    for limit in dict.fromkeys(limits):
+        yield f"the smallest, up to {limit:.4g}, are 0: pruned", np.where(np.abs(whole) <= limit, 0, whole)
+    cut = [row for row, before in zip(b, a, strict=True) if np.ptp(row) < np.ptp(before) - least]
+    for row in cut[:_TRIED]:
+        low, high = float(row.min()), float(row.max())
+        yield f"cut off at {low:.4g} and {high:.4g}", np.clip(whole, low, high)
+    largest = np.abs(whole).reshape(len(whole), -1).max(axis=1).reshape(-1, *(1,) * (whole.ndim - 1))
+    for bits, (scale, each) in itertools.product((8, 4, 6, 7, 5, 3, 2), ((largest.max(), ""), (largest, " an output"))):
+        step = np.maximum(scale / (2 ** (bits - 1) - 1), 1e-300)
+        yield f"whole numbers of {bits} bits times one factor{each}: quantised", np.rint(whole / step) * step
+
+
+def _rounded_up(limit: float) -> list[float]:
+    """To two digits, and to one: as people choose limits."""
+    places = np.floor(np.log10(limit))
+    return [float(np.ceil(limit / 10.0 ** (places - digits)) * 10.0 ** (places - digits)) for digits in (1, 0)]
 
 
 def _factor(a: np.ndarray, b: np.ndarray) -> float | None:
