@@ -154,31 +154,44 @@ class Log(Hook):
 
 class Snapshots(Hook):
     """Writes a snapshot every `snapshot` iterations, at the end and when a signal asks for one; `model`: the weights
-    of the last one. Beside it, with `people`, their poses, `<snapshot_prefix>_iter_N.png`."""
+    of the last one. Beside it, with `people`, their poses, `<snapshot_prefix>_iter_N.png`.
+
+    One that cannot be written while the run goes on is told, and the next is tried as ever; the last has to succeed.
+    """
 
     def __init__(self, log: Log, interruption: "Interruption", people: HeldOutPeople | None = None) -> None:
         self._log, self._interruption, self._people = log, interruption, people
         self.model: Path | None = None
         self._iteration: int | None = None  # of the last one
+        self._lost = False  # whether one that was tried after it failed
 
     def after_step(self, training: Training, step: Step, stopped: bool) -> None:
         if self._interruption.takes_snapshot() or training.due(training.param.snapshot):
-            self._take(training)
+            self._try(training)
 
     def after_iterations(self, training: Training, stopped: bool) -> None:
         wanted = stopped or (training.param.snapshot_after_train and not training.due(training.param.snapshot))
-        if wanted and self._iteration != training.solver.iteration:
+        if (wanted or self._lost) and self._iteration != training.solver.iteration:
             self._take(training)
 
+    def _try(self, training: Training) -> None:
+        try:
+            self._take(training)
+        except InputError as failure:
+            self._lost = True
+            self._log.tell(f"{failure}: the run goes on without it")
+            streams.last_words(f"{failure}: the run goes on without it")
+
     def _take(self, training: Training) -> None:
-        self._iteration = training.solver.iteration
+        iteration = training.solver.iteration
         if training.share.rank == 0:
             self.model, _ = training.snapshot()
-            self._log.say(caffe_log.snapshot_lines(training.param, self._iteration))
+            self._log.say(caffe_log.snapshot_lines(training.param, iteration))
             if self._people is not None:
                 picture = self.model.with_name(f"{self.model.name.partition('.caffemodel')[0]}.png")
                 self._people.draw(training.net.to_caffemodel(), picture)
                 self._log.tell(f"Drawing held-out people to {picture}")
+        self._iteration, self._lost = iteration, False
 
 
 class Progress(Hook):

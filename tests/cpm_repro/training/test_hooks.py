@@ -62,6 +62,25 @@ def test_a_stopped_run_snapshots_and_only_the_first_process_writes():
     assert not snapshot_after(3, rank=1) and not snapshot_after(4, stopped=True, rank=1)
 
 
+def test_a_run_outlives_a_snapshot_that_cannot_be_written_but_for_the_last(tmp_path, capfd):
+    def full():
+        raise InputError("s_iter_3.caffemodel: cannot be written: No space left on device")
+
+    with own_log(tmp_path / "s.log", None, overwrite=False) as file:
+        log = Log(file, "fast", "cpu", resumed=False, skip_bad=False)
+        hook, run = Snapshots(log, Interruption()), training(3)
+        good, run.snapshot = run.snapshot, full
+        hook.after_step(run, Step(2, 0.1, 1.0, {}), stopped=False)
+        said = "s_iter_3.caffemodel: cannot be written: No space left on device: the run goes on without it"
+        assert capfd.readouterr().err == f"{said}\n" and file.path.read_text().endswith(f"] {said}\n")
+        with pytest.raises(InputError, match="No space left on device"):
+            hook.after_iterations(run, stopped=False)
+        run.snapshot = good
+        hook.after_iterations(run, stopped=False)
+        hook.after_iterations(run, stopped=False)
+    assert run.written == [3] and hook.model == Path("s_iter_3.caffemodel")
+
+
 def test_the_first_signal_stops_and_the_second_interrupts():
     before = signal.getsignal(signal.SIGTERM)
     with Interruption().listening() as interruption:
