@@ -33,11 +33,12 @@ from .stored_weights import StoredWeights, read_weights
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """InputErrors of the body, which know layers only, name the file too."""
+    """InputErrors of the body that know layers only name the file too."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        named = str(error).startswith(f"{path}: ")
+        raise InputError(str(error) if named else f"{path}: {error}") from None
 
 
 def save_pt(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:

@@ -10,7 +10,7 @@ import torch
 
 import cpm_repro
 from cpm_repro.convert.channel_order import swap_red_and_blue
-from cpm_repro.convert.weights import convert, read_model
+from cpm_repro.convert.weights import convert, naming, read_model
 from data_lmdb.joints import PARTS_14
 from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel, write_hdf5
@@ -317,3 +317,9 @@ def test_one_loader_for_all_weights_by_their_content(mini, tmp_path, suffix):
     assert small.input_shapes == {"data": (1, 4, 56, 64)}
     assert str(cpm_repro.load(path, engine="plain").engine) == "plain"
     assert cpm_repro.load(path, phase="TRAIN").training
+
+
+def test_a_sentence_names_its_file_once():
+    for said in ("layer 'a': expected b, found c", "n.py: layer 'a': expected b, found c"):
+        with pytest.raises(InputError, match=r"^n\.py: layer 'a': expected b, found c$"), naming("n.py"):
+            raise InputError(said)
