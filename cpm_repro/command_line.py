@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cpm_repro.models import zoo
@@ -274,8 +275,8 @@ def run(
     streams.make_usable()
     if hasattr(parsed, "threads"):
         wait_passively()
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_DFL, signal.default_int_handler):
+        signal.signal(signal.SIGINT, _interrupt)
     code = _code_of(main, parsed, arguments_parser.prog)
     try:
         sys.stdout.flush()
@@ -283,6 +284,17 @@ def run(
         streams.silence(sys.stdout)
         code = code or _code_of_output(error, arguments_parser.prog)
     sys.exit(code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C as Python has it, but that it ends the process where something is being imported: torch's C++ swallows a
+    KeyboardInterrupt that comes then, and the run goes on, or aborts at it."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def wait_passively() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ def run_tool(name: str, *arguments: object, cwd: Path | None = None) -> Result:
     """`python tools/<name>.py <arguments>`, in the folder `cwd`."""
     path = str(ROOT / "tools" / f"{name}.py")
     stdout, stderr = io.StringIO(), io.StringIO()
-    before = os.getcwd()
+    before, ctrl_c = os.getcwd(), signal.getsignal(signal.SIGINT)
     os.chdir(cwd or before)
     try:
         with (
@@ -41,6 +42,7 @@ def run_tool(name: str, *arguments: object, cwd: Path | None = None) -> Result:
             runpy.run_path(path, run_name="__main__")
     finally:
         os.chdir(before)
+        signal.signal(signal.SIGINT, ctrl_c)
     return Result(ended.value.code or 0, stdout.getvalue(), stderr.getvalue())
 
 

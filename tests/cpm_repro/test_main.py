@@ -106,9 +106,8 @@ def test_as_a_module():
     assert shown.stdout == f"cpm {cpm_repro.__version__}\n"
 
 
-def test_ctrl_c_while_a_tool_is_imported_shows_no_traceback():
-    for module, code in (("cpm_repro.tools.plot_log", -signal.SIGINT), ("cpm_repro.figures", 130)):
+def test_ctrl_c_while_something_is_imported_ends_the_command_without_a_word():
+    for module in ("cpm_repro.tools.plot_log", "cpm_repro.figures"):
         command = [sys.executable, "-c", INTERRUPTED, module]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        said = "" if code < 0 else "cpm plot_log: interrupted\n"
-        assert (ended.returncode, ended.stderr) == (code, said), module
+        assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", ""), module
