@@ -236,6 +236,6 @@ def image_path(
         )
     tried = [Path(folder) / annotation.img_paths for folder in folders]
     for path in tried:
-        if path.is_file():
+        if os.path.isfile(path):
             return path
     raise InputError(f"{where}: expected an image {' or '.join(map(str, tried))}, found none")

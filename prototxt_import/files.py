@@ -137,8 +137,9 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def check_target(path: str | os.PathLike[str]) -> None:
     """InputError if it is plain before the work that no file can be written there after it."""
     path = Path(path)
-    _check_kind(path)
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    with _writing(path):
+        _check_kind(path)
+        folder = next(folder for folder in path.absolute().parents if folder.exists())
     for wrong, reason in (
         (path.is_dir(), errno.EISDIR),
         (not folder.is_dir(), errno.ENOTDIR),
@@ -149,7 +150,9 @@ def check_target(path: str | os.PathLike[str]) -> None:
 
 
 def _check_kind(path: Path) -> None:
-    """InputError if a device or a pipe is there."""
+    """InputError if a device or a pipe is there, or no file can have that name."""
+    if "\0" in str(path):
+        raise InputError(f"{path}: cannot be written: expected the name of a file, found one with a null byte")
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise InputError(f"{path}: cannot be written: expected a file or nothing there, found a device or a pipe")
 
@@ -166,7 +169,7 @@ def _writing(path: Path) -> Iterator[None]:
         if (
             error.filename is not None
             and _SCRATCH not in str(error.filename)
-            and str(error.filename) != str(path.parent)
+            and str(error.filename) not in (str(path), str(path.parent))
         ):
             raise InputError(f"{error.filename}: {reason}") from None
         raise InputError(f"{path}: cannot be written: {reason}") from None

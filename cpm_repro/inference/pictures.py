@@ -78,13 +78,16 @@ def with_one_person(
     """The picture with one person: `center` (x, y) in 0-based pixels, by default the picture's middle; `scale`, height
     / 200 px, by default for a person as tall as the picture."""
     pixels = read_upright(file.path, max_pixels)
-    height, width = pixels.shape[:2]
-    x, y = center = center or middle(pixels)
+    center = center or middle(pixels)
+    _check_inside(pixels, center, f"{file.path}: expected --center")
+    return Picture(file, image_id, pixels, [Person(pixels, center, scale or len(pixels) / 200, str(file.path))])
+
+
+def _check_inside(pixels: np.ndarray, center: tuple[float, float], expected: str) -> None:
+    """InputError unless (x, y) lies in the picture."""
+    (height, width), (x, y) = pixels.shape[:2], center
     if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
-        raise InputError(
-            f"{file.path}: expected --center inside the picture of {width} x {height} px, found {x:g},{y:g}"
-        )
-    return Picture(file, image_id, pixels, [Person(pixels, center, scale or height / 200, str(file.path))])
+        raise InputError(f"{expected} inside the picture of {width} x {height} px, found {x:g},{y:g}")
 
 
 def with_boxes(
@@ -97,6 +100,8 @@ def with_boxes(
     """The picture with the people in its boxes, who are as tall as their boxes if `scale` says nothing else."""
     pixels = read_upright(file.path, max_pixels)
     mine = boxes.get(file.name + file.path.suffix) or boxes.get(file.path.name) or ()
+    for box in mine:
+        _check_inside(pixels, box.center, f"{file.path}: expected a box whose middle is")
     people = [Person(pixels, box.center, scale or box.height / 200, str(file.path)) for box in mine]
     return Picture(file, image_id, pixels, people)
 

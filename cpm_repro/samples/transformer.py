@@ -244,3 +244,5 @@ def _check_options(param: schema.TransformationParameter, where: str) -> None:
     for name in ("target_dist", "sigma", "sigma_center", "scale_min", "scale_max"):
         value = getattr(param, name)
         require(0 < value < math.inf, f"a positive {name}", value)
+    for name in ("scale_prob", "max_rotate_degree", "center_perterb_max"):
+        require(math.isfinite(getattr(param, name)), f"a finite {name}", getattr(param, name))

@@ -2,6 +2,7 @@
 Solver::InitTrainNet, Solver::InitTestNets).
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -105,7 +106,7 @@ def _net(
     folder = solver_path.resolve().parent
     if isinstance(value, str):
         path = folder / value
-        if not path.is_file():
+        if not os.path.isfile(path):  # False for a name too long, too
             expected = f"expected the file '{value}' beside the solver"
             raise InputError(f"{solver_path}: {field}: {expected}, found none at {path}")
         return in_phase(read_net(path), phase, state, f"{field} file: {value}", str(path), path.parent)

@@ -1,5 +1,6 @@
 """A solver's snapshots, weights and solver state, as binary messages or as HDF5 (Caffe: Solver::Snapshot, Restore)."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,6 @@ def learned_net(state: schema.SolverState, path: Path, folder: Path) -> Path:
     """The weights a solver state names, looked for beside the state, where a copied snapshot has them, and then from
     the solver's folder."""
     for place in (path.parent / Path(state.learned_net).name, folder / state.learned_net):
-        if state.learned_net and place.is_file():
+        if state.learned_net and os.path.isfile(place):
             return place
     raise InputError(f"{path}: learned_net: expected the weights '{state.learned_net}', found no such file")

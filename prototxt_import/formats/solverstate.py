@@ -29,6 +29,8 @@ def read_solverstate(path: str | os.PathLike[str]) -> schema.SolverState:
         state = parse_message(content, schema.SolverState, path)
     if not state.HasField("iter") or state.iter < 0:
         raise InputError(f"{path}: expected a .solverstate, found no iteration number in it")
+    if state.current_step < 0:
+        raise InputError(f"{path}: expected a current_step of 0 or more, found {state.current_step}")
     if isinstance(state.learned_net, bytes):  # as protobuf gives a string that is not UTF-8
         raise InputError(f"{path}: expected learned_net in UTF-8, found {state.learned_net[:40]!r}")
     return state
@@ -43,7 +45,7 @@ def refuse_solverstate(path: str | os.PathLike[str]) -> None:
     path = Path(path)
     own_name = path.with_name(path.name.replace(".solverstate", ".caffemodel"))
     places = [path.parent / Path(state.learned_net).name] if state.learned_net else []
-    there = next((place for place in (*places, own_name) if place != path and place.is_file()), None)
+    there = next((place for place in (*places, own_name) if place != path and os.path.isfile(place)), None)
     hint = f"its weights are in {there}" if there else "the weights that belong to it are not beside it"
     named = f", which names '{state.learned_net}'" if state.learned_net and there not in places else ""
     raise InputError(f"{path}: expected weights, found a solver state of iteration {state.iter}{named}: {hint}")

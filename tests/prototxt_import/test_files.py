@@ -158,3 +158,5 @@ def test_pipes_and_devices_are_not_read(tmp_path):
 def test_a_name_that_no_file_can_have_is_told():
     with pytest.raises(InputError, match="found one with a null byte"):
         read_bytes("a\0b")
+    with pytest.raises(InputError, match="found one with a null byte"), replacing("a\0b"):
+        pass

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prototxt_import.files import InputError, first_five, try_lock
+from prototxt_import.files import InputError, check_target, first_five, try_lock
 
 from .output import LogFile
 
@@ -54,6 +54,7 @@ def snapshots_beside(log: Path) -> list[Path]:
 
 
 def _opened(path: Path) -> int:
+    check_target(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from PIL import Image
 
 from cpm_repro.inference.boxes import Box, read_boxes
+from cpm_repro.inference.pictures import PictureFile, with_boxes
 from prototxt_import.files import InputError
 
 
@@ -50,3 +52,12 @@ def test_files_that_cannot_be_read(tmp_path):
     for path in (tmp_path / "b", tmp_path / "none", tmp_path):
         with pytest.raises(InputError, match=str(path)):
             read_boxes(path)
+
+
+def test_a_box_beside_the_picture_is_refused(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (50, 60)).save(path)
+    file = PictureFile(path, "a")
+    assert len(with_boxes(file, 1, {"a.png": [Box(30, -10, 30, 30)]}).people) == 1
+    with pytest.raises(InputError, match=r"a\.png: expected a box whose middle is inside the picture of 50 x 60 px"):
+        with_boxes(file, 1, {"a.png": [Box(1e308, 1, 2, 3)]})

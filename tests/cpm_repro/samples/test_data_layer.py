@@ -209,6 +209,14 @@ def test_unusable_parameters_are_refused(folder: Path, changed: dict, sentence: 
         CPMData(data_layer(**changed), folder, GlibcRand())
 
 
+@pytest.mark.parametrize("name", ["scale_prob", "max_rotate_degree", "center_perterb_max", "target_dist", "sigma"])
+def test_an_augmentation_by_no_number_is_refused(folder: Path, name: str) -> None:
+    layer = data_layer()
+    setattr(layer.transform_param, name, float("nan"))
+    with pytest.raises(InputError, match=f"layer data: transform_param: expected a .* {name}, found nan"):
+        CPMData(layer, folder, GlibcRand())
+
+
 @pytest.mark.parametrize(
     "state", [{"cursor": RECORDS, "epoch": 0, "rand": [1] * 31}, {"cursor": 0, "epoch": 0, "rand": [1] * 30}]
 )

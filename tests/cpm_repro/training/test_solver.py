@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from cpm_repro.training.snapshots import learned_net
 from cpm_repro.training.solver import SGDSolver, check_solver, learning_rate
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
@@ -113,6 +114,12 @@ def test_snapshots_are_caffes(golden, tmp_path):
     weights = read_caffemodel(folder / "replay_iter_20.caffemodel")
     weights.layer[0].cpmdata_param.source = "../transform/mpi16_lmdb"  # the original ran in another folder
     assert read_caffemodel(model) == weights
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "."])
+def test_weights_under_a_name_that_no_file_can_have(tmp_path, name):
+    with pytest.raises(InputError, match=r"s\.solverstate: learned_net: expected the weights '.*', found no such file"):
+        learned_net(schema.SolverState(learned_net=name), tmp_path / "s.solverstate", tmp_path)
 
 
 def test_a_snapshot_of_another_net_or_without_weights_is_refused(golden, tmp_path):

@@ -160,6 +160,12 @@ def test_solverstates_round_trip_and_wrong_ones_are_refused(golden, tmp_path):
         read_solverstate(tmp_path / "empty.solverstate")
 
 
+def test_a_solver_state_before_its_first_step_is_refused(tmp_path):
+    write_solverstate(tmp_path / "s.solverstate", schema.SolverState(iter=1, current_step=-1))
+    with pytest.raises(InputError, match="expected a current_step of 0 or more, found -1"):
+        read_solverstate(tmp_path / "s.solverstate")
+
+
 def test_double_data_comes_before_data():
     """As in Blob::FromProto."""
     blob = schema.BlobProto(data=[1, 2], double_data=[0.1, 0.2])

@@ -69,6 +69,11 @@ def test_what_cannot_be_a_log(tmp_path):
     (tmp_path / "folder.log").mkdir()
     os.mkfifo(tmp_path / "pipe.log")
     (tmp_path / "file").touch()
-    for name, reason in [("folder", "Is a directory"), ("pipe", ".*"), ("file/s", "Not a directory|File exists")]:
-        with pytest.raises(InputError, match=f"{name.split('/')[0]}.*: cannot be written: ({reason})"):
+    for name, reason in [("folder", "Is a directory"), ("pipe", ".*"), ("file/s", "Not a directory|File exists")] + [
+        ("a\0b", "expected the name of a file"),
+        ("x" * 300, "File name too long"),
+    ]:
+        with pytest.raises(
+            InputError, match=f"{name.split('/')[0][:2].rstrip(chr(0))}.*: cannot be written: ({reason})"
+        ):
             take(tmp_path / f"{name}.log")
