@@ -8,13 +8,12 @@ import argparse
 import ast
 import importlib
 import importlib.util
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from cpm_repro import __version__, command_line
+from cpm_repro import __version__, command_line, ctrl_c
 
 CAFFE_DUMP = "caffe_dump"
 """The one tool that runs in another Python, where Caffe is: asked for this job, `cpm` says where the file lies."""
@@ -51,8 +50,7 @@ def arguments_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Hands what follows the job's name on to the tool; leaves with the tool's exit code."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the tool is imported: no traceback of imports
+    ctrl_c.ends_at_once()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.argv = ["cpm", *arguments]
     job = arguments_parser().parse_args(arguments[:1]).job

@@ -3,20 +3,18 @@
 import argparse
 import os
 import re
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cpm_repro.models import zoo
 from prototxt_import.files import InputError, Note, check_target
 
-from . import streams
+from . import ctrl_c, streams
 
 if TYPE_CHECKING:  # argparse's own cannot be subscripted at run time
     from prototxt_import.deployment import Variant
@@ -275,8 +273,7 @@ def run(
     streams.make_usable()
     if hasattr(parsed, "threads"):
         wait_passively()
-    if signal.getsignal(signal.SIGINT) in (signal.SIG_DFL, signal.default_int_handler):
-        signal.signal(signal.SIGINT, _interrupt)
+    ctrl_c.interrupts()
     code = _code_of(main, parsed, arguments_parser.prog)
     try:
         sys.stdout.flush()
@@ -284,17 +281,6 @@ def run(
         streams.silence(sys.stdout)
         code = code or _code_of_output(error, arguments_parser.prog)
     sys.exit(code)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Ctrl-C as Python has it, but that it ends the process where something is being imported: torch's C++ swallows a
-    KeyboardInterrupt that comes then, and the run goes on, or aborts at it."""
-    while frame is not None:
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGINT)
-        frame = frame.f_back
-    raise KeyboardInterrupt
 
 
 def wait_passively() -> None:
@@ -325,7 +311,7 @@ def _code_of(main: Callable[[argparse.Namespace], int | None], parsed: argparse.
         streams.last_words(f"{prog}: {error}")  # from cpm_kernels.cuda_module
         return BAD_INPUT
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is tidied up: one more Ctrl-C need not wait for threads
+        ctrl_c.ends_at_once()  # all is tidied up: one more Ctrl-C need not wait for threads
         streams.last_words(f"{prog}: interrupted")
         return INTERRUPTED
     except (MemoryError, RuntimeError) as error:
