@@ -187,10 +187,11 @@ def mvn(e: LayerExport) -> str:
 @exports("Normalize")
 def normalize(e: LayerExport) -> str:
     p, x = e.layer.spec.norm_param, e.bottoms[0]
-    axes = e.ints([1, 2, 3] if p.across_spatial else [1])
+    behind = len(e.shapes[0]) - 2
+    axes = e.ints(range(1, 2 + behind) if p.across_spatial else [1])
     squares = e.node("ReduceSum", e.node("Mul", x, x), axes)
     norm = e.node("Sqrt", e.node("Add", squares, e.number(p.eps)))
-    return e.node("Mul", e.node("Div", x, norm), e.blob("scale", (1,) if p.channel_shared else (-1, 1, 1)))
+    return e.node("Mul", e.node("Div", x, norm), e.blob("scale", (1,) if p.channel_shared else (-1, *(1,) * behind)))
 
 
 @exports("Softmax")

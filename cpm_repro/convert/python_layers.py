@@ -309,9 +309,9 @@ def mvn(e: Lines) -> str:
 @writes("Normalize")
 def normalize(e: Lines) -> str:
     p, x = e.layer.spec.norm_param, e.x[0]
-    axes = (1, 2, 3) if p.across_spatial else 1
-    scale = e.blobs()["scale"]
-    factor = e.values("scale", scale.reshape(-1, 1, 1) if scale.dim() else scale)
+    scale, behind = e.blobs()["scale"], len(e.layer.shapes_of_tops[0]) - 2
+    axes = tuple(range(1, 2 + behind)) if p.across_spatial else 1
+    factor = e.values("scale", scale.reshape(-1, *(1,) * behind) if scale.dim() else scale)
     return f"{x} / (({x} * {x}).sum({axes}, keepdim=True) + {plain(p.eps)}).sqrt() * {factor}"
 
 

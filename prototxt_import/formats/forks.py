@@ -25,6 +25,7 @@ _TYPES = {
     "triplet loss": ("TripletLoss",),
     "Ristretto": ("ConvolutionRistretto", "DeconvolutionRistretto", "FcRistretto", "LRNRistretto"),
     "multi-person pose": ("ImResize", "Nms"),
+    "compact bilinear pooling": ("CompactBilinear",),
 }
 """Types that public nets use."""
 _MODULES = {
@@ -50,7 +51,7 @@ _FIELDS = {
         "img_rand_resize_upper", "local_lr_auto", "local_gw_ratio", "min_lr", "rampup_interval", "rampup_lr",
         "reduce_buckets", "solver_data_type", "use_gpu_transform",
     ),
-    "DeepLab": ("kstride", "label_type", "mat_write_param", "seg_accuracy_param"),
+    "DeepLab": ("kstride", "label_type", "mat_write_param", "seg_accuracy_param", "strict_dim"),
     "CRF-as-RNN": ("multi_stage_meanfield_param",),
     "FlowNet": ("augmentation_param", "coeff_schedule_param", "writer_param"),
     "R-FCN": ("box_annotator_ohem_param", "pre_fixed_normalizer"),

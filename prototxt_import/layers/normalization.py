@@ -215,10 +215,15 @@ class Normalize(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.norm_param
-        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        self.require(
+            2 <= len(bottom_shapes[0]) <= 4, "a bottom N x C, N x C x H or N x C x H x W", str(bottom_shapes[0])
+        )
         filler = p.scale_filler if p.HasField("scale_filler") else schema.FillerParameter(type="constant", value=1)
         self.add_blob("scale", () if p.channel_shared else bottom_shapes[0][1:2], filler)
 
     def forward(self, x: Tensor) -> Tensor:
         axes = (1, 2, 3) if self.spec.norm_param.across_spatial else (1,)
-        return self.ops.l2_normalize(x, self.scale, axes, self.spec.norm_param.eps)
+        eps, missing = self.spec.norm_param.eps, (1,) * (4 - x.dim())  # Caffe's old accessors take a missing axis for 1
+        if not missing:
+            return self.ops.l2_normalize(x, self.scale, axes, eps)
+        return self.ops.l2_normalize(x.reshape(*x.shape, *missing), self.scale, axes, eps).reshape(x.shape)

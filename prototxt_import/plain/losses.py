@@ -81,7 +81,7 @@ def infogain_loss(x: Tensor, labels: Tensor, gains: Tensor) -> Tensor:
 
 def _limited_log(x: Tensor) -> Tensor:
     """log of at least the threshold, whose gradient goes on below it."""
-    return (x + (x.clamp(min=LOG_THRESHOLD) - x).detach()).log()
+    return (x.clamp(min=LOG_THRESHOLD).detach() + (x - x.detach())).log()  # to the bit, of x below 0, too
 
 
 def contrastive_loss(x: Tensor, y: Tensor, similar: Tensor, margin: float, legacy: bool) -> Tensor:

@@ -84,6 +84,9 @@ CASES = {
     "Pooling with its mask and padding": Case(
         "Pooling", {"x": (2, 3, 10, 7)}, "pooling_param { kernel_size: 3 stride: 2 pad_h: 1 pad_w: 2 }", 2),
     "Pooling of all with its mask": Case("Pooling", {"x": (2, 3, 5, 7)}, "pooling_param { global_pooling: true }", 2),
+    "Normalize of vectors": Case("Normalize", {"x": (3, 5)}, "norm_param { across_spatial: false channel_shared: false "
+                                 'scale_filler { type: "uniform" min: 1 max: 9 } }'),
+    "Normalize of vectors as a whole": Case("Normalize", {"x": (3, 5)}, ""),
     "Upsample by a mask": Case("Upsample", {"x": (2, 3, 5, 7), "m": (2, 3, 5, 7)}, "upsample_param { scale: 2 }"),
     "Upsample by a mask, odd": Case("Upsample", {"x": (2, 3, 5, 7), "m": (2, 3, 5, 7)}, "upsample_param { scale: 2 "
                                     "pad_out_h: true pad_out_w: true }"),

@@ -121,6 +121,24 @@ def test_multinomial_logistic_and_infogain_loss(engine):
     check(net, {**blobs, "gains": gains[None, None]}, lambda x: -(gains[labels] * np.log(x)).sum() / 4)
 
 
+@ENGINES
+def test_logarithms_of_what_is_no_probability_are_limited(engine):
+    x, gains = torch.tensor([[-0.5, 0.3, 2.0], [-2.0, 1.0, 0.0]]), torch.eye(3)[None, None]
+    net = single_layer("InfogainLoss", {"x": (2, 3), "y": (2,), "gains": (1, 1, 3, 3)}, engine=engine)
+    loss = net({"x": x, "y": torch.tensor([0.0, 2.0]), "gains": gains})["t"]
+    assert float(loss) == pytest.approx(-np.log(1e-20), rel=1e-6)
+    net = single_layer("MultinomialLogisticLoss", {"x": (2, 3), "y": (2,)}, engine=engine)
+    assert float(net({"x": x, "y": torch.tensor([0.0, 2.0])})["t"]) == pytest.approx(-np.log(1e-20), rel=1e-6)
+
+
+@ENGINES
+def test_targets_of_a_cross_entropy_get_no_gradient(engine):
+    net = single_layer("SigmoidCrossEntropyLoss", {"x": (2, 3), "y": (2, 3)}, engine=engine)
+    x, y = torch.zeros(2, 3, requires_grad=True), torch.ones(2, 3, requires_grad=True)
+    net({"x": x, "y": y})["t"].backward()
+    assert y.grad is None and x.grad is not None and bool((x.grad < 0).all())
+
+
 def test_infogain_loss_reads_its_gains(tmp_path):
     gains = np.arange(9, dtype=np.float32).reshape(1, 1, 3, 3)
     (tmp_path / "gains.binaryproto").write_bytes(array_to_blob(gains, None).SerializeToString())

@@ -1,4 +1,4 @@
-"""BatchNorm of a vector; BN as SegNet's fork and PSPNet's have it, against torch's own batch normalisation."""
+"""BatchNorm and Normalize of a vector; BN as SegNet's fork and PSPNet's have it, against torch's own."""
 
 import pytest
 import torch
@@ -151,3 +151,15 @@ def test_nvidias_weights_come_and_go_in_a_caffemodel():
         net.layers["l"].scale.fill_(0)
     net.load_weights(stored)
     assert (net.layers["l"].scale == 2).all()
+
+
+@ENGINES
+def test_normalize_takes_vectors(engine):
+    more = "norm_param { across_spatial: false channel_shared: false scale_filler { type: 'uniform' min: 1 max: 9 } }"
+    net = single_layer("Normalize", {"x": (3, 5)}, more.replace("'", '"'), engine, seed=2)
+    ours, theirs = (x()[0, :3, :, 0].clone().requires_grad_() for _ in range(2))
+    y, wanted = net({"x": ours})["t"], F.normalize(theirs) * net.layers["l"].scale.detach()
+    weights = torch.linspace(-1, 2, 15).reshape(3, 5)
+    (y * weights).sum().backward(), (wanted * weights).sum().backward()
+    torch.testing.assert_close(y, wanted, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-6)
