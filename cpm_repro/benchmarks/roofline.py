@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from cpm_kernels.fft.plan import TILE_SIZES, FftPlan, PlainConvolution, fft_plan
+from cpm_kernels.fft.plan import TILE_SIZES, WINOGRAD, FftPlan, PlainConvolution, fft_plan
 from cpm_kernels.window import Window
 from prototxt_import.layers.convolution import Convolution
 from prototxt_import.net import Net
@@ -21,7 +21,7 @@ from . import tables
 from .measure import COPY, PRODUCT, Rates
 
 DIRECT, PLANNED, LEAST = "direct", "as the fast engine plans", "whichever takes least, layer by layer"
-WINOGRAD = {"Winograd F(4×4, 3×3)": 4, "Winograd F(6×6, 3×3)": 6}
+BY_WINOGRAD = {"Winograd F(4×4, 3×3)": 4, "Winograd F(6×6, 3×3)": 6}
 
 
 class Work(NamedTuple):
@@ -74,7 +74,9 @@ def by_winograd(convolution: PlainConvolution, results: int) -> Work | None:
 def planned(convolution: PlainConvolution) -> Work | None:
     """As the fast engine's cost model would by FFT; None where it convolves directly."""
     plan = fft_plan(convolution)
-    return None if plan is None else by_fft(convolution, plan.tile)
+    if plan is None:
+        return None
+    return by_winograd(convolution, 4) if plan.tile == WINOGRAD else by_fft(convolution, plan.tile)
 
 
 def _values(convolution: PlainConvolution) -> int:
@@ -91,7 +93,7 @@ def ways() -> dict[str, Way]:
     }
     winograd: dict[str, Way] = {
         name: lambda convolution, results=results: by_winograd(convolution, results)  # type: ignore[misc]
-        for name, results in WINOGRAD.items()
+        for name, results in BY_WINOGRAD.items()
     }
     return {DIRECT: direct, **fft, **winograd, PLANNED: planned}
 

@@ -1,4 +1,5 @@
-"""Whether a convolution is worth doing by FFT, and with which tiles: a cost model of `src/fft/fft_convolution.h`.
+"""Whether a convolution is worth doing by FFT or Winograd, and with which tiles: a cost model of
+`src/fft/fft_convolution.h`.
 
 Costs are in milliseconds of one thread of the CPU they were measured on (Zen 4, AVX-512). Elsewhere all of them change,
 but little against each other, and nothing depends on them but speed.
@@ -13,6 +14,7 @@ from cpm_kernels.window import Pair, Window
 Plan = TypeVar("Plan", bound="PlainConvolution")
 
 TILE_SIZES = (8, 12, 16, 20, 24, 28, 32)  # the transforms compiled in, FFT_SIZES of src/fft/fft_versions.h
+WINOGRAD = 6  # the tile that means Winograd's F(4x4, 3x3), of src/fft/winograd_tile.h
 BLOCK = 16  # channels
 CELL_BYTES = 2 * BLOCK * 4
 CACHE = 4 << 20  # bytes that stay near the cores while a chunk is worked on
@@ -51,7 +53,8 @@ class PlainConvolution:
 
 @dataclass(frozen=True)
 class FftPlan(PlainConvolution):
-    """With its tiles: `tile` is the transforms' size, `chunk` how many tiles' spectra are in memory at a time."""
+    """With its tiles: `tile` is the transforms' size, `chunk` how many tiles' spectra are in memory at a time. Tiles of
+    WINOGRAD are no spectra, but have their place."""
 
     tile: int
     chunk: int = 0
@@ -64,8 +67,8 @@ class FftPlan(PlainConvolution):
 
     @property
     def bins(self) -> int:
-        """Frequencies of a tile's spectrum."""
-        return self.tile * self.tile // 2 + 2
+        """Frequencies of a tile's spectrum; by Winograd pairs of its values."""
+        return self.tile * self.tile // 2 + 2 * (self.tile != WINOGRAD)
 
     @property
     def weight_bytes(self) -> int:
@@ -124,7 +127,8 @@ def plans_of(convolution: PlainConvolution) -> list[FftPlan]:
     """A plan for every tile size that holds the kernel; none if there is no output."""
     if min(convolution.out_size) < 1 or convolution.images < 1:
         return []
-    tiles = [tile for tile in TILE_SIZES if tile >= max(convolution.window.kernel)]
+    kernel = convolution.window.kernel
+    tiles = [WINOGRAD] * (kernel == (3, 3)) + [tile for tile in TILE_SIZES if tile >= max(kernel)]
     return [_with_chunks(FftPlan(**vars(convolution), tile=tile)) for tile in tiles]
 
 
@@ -137,7 +141,8 @@ def direct_cost(plan: FftPlan) -> float:
 def cost(plan: FftPlan, training: bool = False) -> float:
     """Of a plan: transforms, products (at nine tenths of the full rate) and traffic to memory."""
     lanes, points = blocks(plan.channels) + blocks(plan.outputs), plan.tile**2
-    products = plan.tiles * plan.bins * max(plan.channels, 8) * blocks(plan.outputs) * BLOCK * 8
+    of_bin = 4 if plan.tile == WINOGRAD else 8  # two real products of a pair of channels, or a complex one
+    products = plan.tiles * plan.bins * max(plan.channels, 8) * blocks(plan.outputs) * BLOCK * of_bin
     weights = plan.weight_bytes * KEEPING
     if training:
         written = 0 if plan.in_blocks else 3 * plan.weight_bytes
@@ -153,7 +158,7 @@ def _traffic(plan: FftPlan, read: bool) -> int:
     weights = plan.weight_bytes * (1 if plan.weight_bytes < CACHE else math.ceil(plan.tiles / plan.chunk)) * read
     output = 8 * plan.images * math.prod(plan.out_size) * plan.outputs
     spectra = plan.tiles * plan.bins * plan.widest * CELL_BYTES
-    return output + weights + (5 * spectra if plan.chunk_bytes(plan.widest) > CACHE else 0)
+    return output + weights + (5 * spectra if plan.chunk * plan.bins * plan.widest * CELL_BYTES > CACHE else 0)
 
 
 def _with_chunks(plan: FftPlan) -> FftPlan:

@@ -39,15 +39,45 @@ static Patch<Float> output_patch(const FftConvolution& v, Float* y, Index tile, 
             block_channels(v.outputs, block)};
 }
 
-// Undoes the sizes' factor of the unscaled transforms, and twice the factor 2 of the forward one.
-static float transforms_scale(const FftConvolution& v) { return 0.25f / (float)(v.tile * v.tile); }
+// Undoes the sizes' factor of the unscaled transforms, and twice the factor 2 of the forward one; Winograd has neither.
+static float transforms_scale(const FftConvolution& v) {
+    return v.tile == WINOGRAD ? 1.0f : 0.25f / (float)(v.tile * v.tile);
+}
 
+static bool all_zero(const float* values, int count) {
+    for (int first = 0; first < count; first += BLOCK) {
+        bool any = false;  // of a block at once: a branch for each value would be guessed wrongly too often
+        for (int i = first; i < std::min(count, first + BLOCK); i++) any |= values[i] != 0;
+        if (any) return false;
+    }
+    return true;
+}
+
+// Which of a Winograd tile's results have no input but zeros: there a direct convolution gives exactly 0, and ReLU's
+// gradient depends on it. (Fourier's transforms leave so little that fft_tile.h's `finished` can tell.)
+static unsigned zero_windows(const FftConvolution& v, const float* x, Index tile) {
+    if (v.tile != WINOGRAD) return 0;
+    const Patch<const float> patch = input_patch(v, x, tile, 0);
+    unsigned zeros = 0xffff;
+    for (int i = 0; i < WINOGRAD; i++)
+        for (int j = 0; j < WINOGRAD; j++) {
+            if (i < patch.top || i >= patch.bottom || j < patch.left || j >= patch.right) continue;
+            if (all_zero(patch.origin + i * patch.row + j * patch.pixel, v.channels)) continue;
+            for (int y = std::max(0, i - 2); y <= std::min(3, i); y++)
+                for (int column = std::max(0, j - 2); column <= std::min(3, j); column++)
+                    zeros &= ~(1u << (y * 4 + column));
+        }
+    return zeros;
+}
+
+// zeros: zero_windows of each tile, noted while its pixels are in the cache; or null.
 static Phase forward_phase(const FftConvolution& v, const FftKernels& kernels, const float* x, Index first, int row,
-                           float* spectra) {
+                           float* spectra, unsigned* zeros) {
     return {std::min<Index>(v.chunk, v.tiles() - first), [=, &v](Index tile) {
         for (int block = 0; block < v.blocks(v.channels); block++)
             kernels.forward(input_patch(v, x, first + tile, block),
                             {spectra + (tile * row + block) * CELL, v.tiles_bin(row), false});
+        if (zeros) zeros[first + tile] = zero_windows(v, x, first + tile);
     }};
 }
 
@@ -59,28 +89,33 @@ static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, I
                            float* spectra) {
     const int row = v.widest();
     const Index rows = std::min<Index>(v.chunk, v.tiles() - first), in_row = v.blocks(v.channels) * CELL;
+    const Index x_row = (v.blocks(v.channels) | 1) * CELL;  // powers of 2 apart, rows would share the cache's sets
     return {(v.bins() + BINS_PER_TASK - 1) / BINS_PER_TASK, [=, &v](Index task) {
-        const Floats x = floats(rows * in_row);
+        const Floats x = floats(rows * x_row);
         for (Index bin = task * BINS_PER_TASK; bin < std::min<Index>(v.bins(), (task + 1) * BINS_PER_TASK); bin++) {
             float* cells = spectra + bin * v.tiles_bin(row);
             for (Index tile = 0; tile < rows; tile++)
-                memcpy(x.get() + tile * in_row, cells + tile * row * CELL, sizeof(float) * in_row);
-            for (int block = 0; block < v.blocks(v.outputs); block++)
-                kernels.multiply((int)rows, {x.get(), in_row, 1, CELL},
-                                 weights + bin * v.weight_bin() + (Index)block * v.channels * CELL,
-                                 cells + block * CELL, {CELL, (Index)row * CELL, v.channels, false});
+                memcpy(x.get() + tile * x_row, cells + tile * row * CELL, sizeof(float) * in_row);
+            const Index of_block = (Index)v.channels * CELL;
+            for (int block = 0, taken; block < v.blocks(v.outputs); block += taken) {
+                taken = v.tile == WINOGRAD && block + 1 < v.blocks(v.outputs) ? 2 : 1;
+                kernels.multiply((int)rows, {x.get(), x_row, 1, CELL}, weights + bin * v.weight_bin() + block * of_block,
+                                 cells + block * CELL,
+                                 {CELL, (Index)row * CELL, v.channels, false, (taken - 1) * of_block,
+                                  (taken - 1) * CELL});
+            }
         }
     }};
 }
 
 static Phase inverse_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* spectra,
-                           const float* bias, bool relu, float* y) {
+                           const unsigned* zeros, const float* bias, bool relu, float* y) {
     const int row = v.widest();
     return {std::min<Index>(v.chunk, v.tiles() - first), [=, &v](Index tile) {
         for (int block = 0; block < v.blocks(v.outputs); block++)
             kernels.inverse({spectra + (tile * row + block) * CELL, v.tiles_bin(row), false},
                             output_patch(v, y, first + tile, block),
-                            {transforms_scale(v), bias ? bias + block * BLOCK : nullptr, relu});
+                            {transforms_scale(v), bias ? bias + block * BLOCK : nullptr, relu, zeros[first + tile]});
     }};
 }
 
@@ -90,7 +125,7 @@ static Phase gradient_phase(const FftConvolution& v, const FftKernels& kernels, 
     const int blocks = v.blocks(v.outputs);
     return {std::min<Index>(v.chunk, v.tiles() - first), [=, &v](Index tile) {
         for (int block = 0; block < blocks; block++)
-            kernels.forward(output_patch(v, dy, first + tile, block),
+            kernels.forward_gradient(output_patch(v, dy, first + tile, block),
                             {spectra + (tile * blocks + block) * CELL, v.tiles_bin(v.blocks(v.outputs)), true});
     }};
 }
@@ -128,7 +163,7 @@ static void transform_taps(const FftConvolution& v, const FftKernels& kernels, c
         const float* lane_taps = from.weight + (block * BLOCK + lane) * from.output_step + channel * from.channel_step;
         for (int tap = 0; tap < taps; tap++) image[(from.turned ? taps - 1 - tap : tap) * BLOCK + lane] = lane_taps[tap];
     }
-    kernels.forward({image.data(), v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK},
+    kernels.forward_kernel({image.data(), v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK},
                     {spectrum, bin, true});
 }
 
@@ -137,7 +172,7 @@ static void gradient_of_taps(const FftConvolution& v, const FftKernels& kernels,
                              int block, int channel, float* gradient) {
     const int taps = v.taps(), count = block_channels(v.outputs, block);
     std::vector<float> image((size_t)taps * BLOCK);
-    kernels.inverse({spectrum, bin, false},
+    kernels.inverse_kernel({spectrum, bin, false},
                     {image.data(), v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK},
                     {transforms_scale(v), nullptr, false});
     float* to = gradient + ((Index)block * BLOCK * v.channels + channel) * taps;
@@ -183,11 +218,12 @@ void cpm_fft_convolve(const float* x, const float* spectra, const float* bias, c
                       int threads, int version, float* workspace, float* y) {
     const FftConvolution& v = *sizes;
     const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
+    std::vector<unsigned> zeros(v.tiles());
     std::vector<Phase> phases;
     for (Index first = 0; first < v.tiles(); first += v.chunk) {
-        phases.push_back(forward_phase(v, kernels, x, first, v.widest(), workspace));
+        phases.push_back(forward_phase(v, kernels, x, first, v.widest(), workspace, zeros.data()));
         phases.push_back(product_phase(v, kernels, first, spectra, workspace));
-        phases.push_back(inverse_phase(v, kernels, first, workspace, bias, relu, y));
+        phases.push_back(inverse_phase(v, kernels, first, workspace, zeros.data(), bias, relu, y));
     }
     run_phases(threads, phases);
 }
@@ -202,7 +238,7 @@ void cpm_fft_weight_gradient(const float* x, const float* dy, const FftConvoluti
     float* products = dy_spectra + v.bins() * v.tiles_bin(v.blocks(v.outputs));
     std::vector<Phase> phases;
     for (Index first = 0; first < v.tiles(); first += v.chunk) {
-        phases.push_back(forward_phase(v, kernels, x, first, v.blocks(v.channels), workspace));
+        phases.push_back(forward_phase(v, kernels, x, first, v.blocks(v.channels), workspace, nullptr));
         phases.push_back(gradient_phase(v, kernels, dy, first, dy_spectra));
         phases.push_back(weight_product_phase(v, kernels, first, workspace, dy_spectra, products));
     }
@@ -223,9 +259,11 @@ void cpm_fft_convolve_once(const float* x, const float* weight, Index output_ste
     const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
     const Taps taps = {weight, output_step, channel_step, turned != 0};
     const int row = v.blocks(v.channels), tiles = (int)v.tiles();
+    std::vector<unsigned> zeros(v.tiles());
     const Index weight_bin = ((Index)v.channels + 1) * CELL, y_bin = ((Index)tiles + 1) * CELL;
     Slots slots(workspace + v.bins() * v.tiles_bin(row), v.bins() * (weight_bin + y_bin), threads);
-    run_phases(threads, {forward_phase(v, kernels, x, 0, row, workspace), {v.blocks(v.outputs), [&](Index block) {
+    const Phase forward = forward_phase(v, kernels, x, 0, row, workspace, zeros.data());
+    run_phases(threads, {forward, {v.blocks(v.outputs), [&](Index block) {
         slots.borrow([&](float* weights) {
             float* cells = weights + v.bins() * weight_bin;
             for (int channel = 0; channel < v.channels; channel++)
@@ -235,7 +273,8 @@ void cpm_fft_convolve_once(const float* x, const float* weight, Index output_ste
                                  weights + bin * weight_bin, cells + bin * y_bin, {CELL, CELL, v.channels, false});
             for (int tile = 0; tile < tiles; tile++)
                 kernels.inverse({cells + tile * CELL, y_bin, false}, output_patch(v, y, tile, (int)block),
-                                {transforms_scale(v), bias ? bias + block * BLOCK : nullptr, relu != 0});
+                                {transforms_scale(v), bias ? bias + block * BLOCK : nullptr, relu != 0,
+                                 zeros[tile]});
         });
     }}});
 }
@@ -263,7 +302,7 @@ void cpm_fft_weight_gradient_once(const float* x, const float* dy, const FftConv
                 gradient_of_taps(v, kernels, products + channel * CELL, bin_step, (int)block, channel, gradient);
         });
     }};
-    run_phases(threads, {forward_phase(v, kernels, x, 0, x_row, workspace),
+    run_phases(threads, {forward_phase(v, kernels, x, 0, x_row, workspace, nullptr),
                          gradient_phase(v, kernels, dy, 0, dy_spectra), of_blocks});
 }
 }

@@ -16,7 +16,9 @@ using Index = long long;
 constexpr int BLOCK = 16;         // channels
 constexpr int CELL = 2 * BLOCK;   // floats of a bin's complex values of a block
 
-constexpr int bins_of(int n) { return n * n / 2 + 2; }
+constexpr int WINOGRAD = 6;  // tiles of this size are winograd_tile.h's
+
+constexpr int bins_of(int n) { return n == WINOGRAD ? n * n / 2 : n * n / 2 + 2; }
 
 // A tile's pixels that exist: rows [top, bottom) and columns [left, right) of the tile, `channels` of the block.
 // `origin` is where the tile's pixel (0, 0) would be. Written through by the inverse, which has top = left = 0.
@@ -40,6 +42,7 @@ struct Finish {
     float scale;
     const float* bias;  // of the block's channels, or null
     bool relu;
+    unsigned zeros = 0;  // Winograd's results (a bit each, row by row) that are 0 before the bias: all their input is
 };
 
 template <int L>

@@ -24,9 +24,19 @@
         TARGET static void inverse(const Spectrum<const float>& from, const Patch<float>& out, const Finish& finish) { \
             inverse_block<N, LANES>(from, out, finish);                                                               \
         }                                                                                                             \
+        template <class Matrix>                                                                                       \
+        TARGET static void winograd(const Patch<const float>& patch, const Spectrum<float>& out) {                    \
+            winograd_forward<Matrix, LANES>(patch, out);                                                              \
+        }                                                                                                             \
+        template <class Matrix>                                                                                       \
+        TARGET static void winograd_back(const Spectrum<const float>& from, const Patch<float>& out,                  \
+                                         const Finish& finish) {                                                      \
+            winograd_inverse<Matrix, LANES>(from, out, finish);                                                       \
+        }                                                                                                             \
+        template <Product P>                                                                                          \
         TARGET static void multiply(int rows, LeftFactor a, const float* right, float* result,                        \
                                     const ProductSteps& steps) {                                                      \
-            multiply_block<LANES>(rows, a, right, result, steps);                                                     \
+            multiply_block<LANES, P>(rows, a, right, result, steps);                                                  \
         }                                                                                                             \
     };
 
@@ -36,14 +46,24 @@ CPM_FFT_VERSION(Avx2, 8, __attribute__((target("avx2,fma"))))
 CPM_FFT_VERSION(Avx512, 16, __attribute__((target("avx512f,fma"))))
 #endif
 
+template <class Version, int N>
+static FftKernels kernels_of_size() {
+    const FftKernels::Forward forward = Version::template forward<N>;
+    const FftKernels::Inverse inverse = Version::template inverse<N>;
+    return {forward, forward, forward, inverse, inverse, Version::template multiply<COMPLEX>};
+}
+
 template <class Version, size_t... I>
 static FftKernels kernels_of(int size, std::index_sequence<I...>) {
     FftKernels found{};
-    ((FFT_SIZES[I] == size
-          ? (void)(found = {Version::template forward<FFT_SIZES[I]>, Version::template inverse<FFT_SIZES[I]>,
-                            Version::multiply})
-          : (void)0),
-     ...);
+    if (size == WINOGRAD)
+        found = {Version::template winograd<InputMatrix>,
+                 Version::template winograd<KernelMatrix>,
+                 Version::template winograd<GradientMatrix>,
+                 Version::template winograd_back<Transposed<GradientMatrix>>,
+                 Version::template winograd_back<Transposed<KernelMatrix>>,
+                 Version::template multiply<TWO_REAL>};
+    ((FFT_SIZES[I] == size ? (void)(found = kernels_of_size<Version, FFT_SIZES[I]>()) : (void)0), ...);
     return found;
 }
 

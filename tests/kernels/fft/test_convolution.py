@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cpm_kernels.exact.gemm import best_version
 from cpm_kernels.fft import convolution
 from cpm_kernels.fft.convolution import convolve, convolve_once, transform_weights, weight_gradient
-from cpm_kernels.fft.plan import TILE_SIZES, FftPlan, PlainConvolution, fft_plan, plans_of
+from cpm_kernels.fft.plan import TILE_SIZES, WINOGRAD, FftPlan, PlainConvolution, fft_plan, plans_of
 from cpm_kernels.window import Window
 from tests.bits import assert_same_bits
 from tests.convolution_cases import CASES, assert_close
@@ -27,6 +27,7 @@ CPM_LAYERS = {
     "Mconv2": (128, 46, 128, 11),
     "Mconv4": (128, 46, 128, 1),
     "VGG's Mconv2": (128, 46, 128, 7),
+    "VGG's conv4_2": (512, 46, 512, 3),
 }
 
 
@@ -64,7 +65,7 @@ def expected(x, weight, bias, dy, pad):
     return y.detach().permute(0, 2, 3, 1).numpy(), dx.permute(0, 2, 3, 1).numpy(), dweight.numpy()
 
 
-@pytest.mark.parametrize("tile", TILE_SIZES)
+@pytest.mark.parametrize("tile", [WINOGRAD, *TILE_SIZES])
 @pytest.mark.parametrize("case", CASES)
 def test_output_and_gradients(case, tile):
     images, channels, size, outputs, kernel, pad = CASES[case]
@@ -84,12 +85,13 @@ def test_output_and_gradients(case, tile):
     assert_close(weight_gradient(x, dy, plan), dweight, "gradient by the weight")
 
 
+@pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("version", range(best_version() + 1))
-def test_every_version_of_the_kernels(version):
-    case = (2, 35, (31, 30), 20, (5, 5), (2, 2))
-    x, weight, bias, dy = random_case(*case)
-    y, _, dweight = expected(x, weight, bias, dy, (2, 2))
-    for plan in plans_of(PlainConvolution(35, 20, Window((5, 5), pad=(2, 2)), (31, 30), 2)):
+def test_every_version_of_the_kernels(version, size):
+    kernel, pad = (size, size), (size // 2, size // 2)
+    x, weight, bias, dy = random_case(2, 35, (31, 30), 20, kernel, pad)
+    y, _, dweight = expected(x, weight, bias, dy, pad)
+    for plan in plans_of(PlainConvolution(35, 20, Window(kernel, pad=pad), (31, 30), 2)):
         assert_close(convolve(x, transform_weights(weight, plan), bias, plan, version=version), y, f"tile {plan.tile}")
         assert_close(weight_gradient(x, dy, plan, version=version), dweight, f"tile {plan.tile}, gradient")
 
@@ -161,13 +163,27 @@ def test_relu_and_slices_of_wider_arrays():
     assert_same_bits(convolve(apart, spectra, bias, plan), y, "channels first")
 
 
-@pytest.mark.parametrize("version", range(best_version() + 1))
-def test_zero_where_all_input_is_zero(version):
-    x, weight, _, _ = random_case(1, 35, (60, 50), 20, (5, 5), (2, 2))
+def outputs_beside_zeros(channels, size, version):
+    """Of each plan: its outputs where all input is 0, and those where none is."""
+    kernel, pad = (size, size), (size // 2, size // 2)
+    x, weight, _, _ = random_case(1, channels, (60, 50), 20, kernel, pad)
     x[:, 20:, 13:] = 0
-    for plan in plans_of(PlainConvolution(35, 20, Window((5, 5), pad=(2, 2)), (60, 50), 1)):
+    for plan in plans_of(PlainConvolution(channels, 20, Window(kernel, pad=pad), (60, 50), 1)):
         y = convolve(x, transform_weights(weight, plan), None, plan, version=version)
-        assert (y[:, 22:, 15:] == 0).all() and (y[:, :22] != 0).mean() > 0.99, f"tile {plan.tile}"
+        yield plan.tile, y[:, 20 + pad[0] :, 13 + pad[1] :], y[:, :20]
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("version", range(best_version() + 1))
+def test_zero_where_all_input_is_zero(version, size):
+    for tile, zeros, others in outputs_beside_zeros(35, size, version):
+        assert (zeros == 0).all() and (others != 0).mean() > 0.99, f"tile {tile}"
+
+
+@pytest.mark.parametrize("version", range(best_version() + 1))
+def test_zero_by_winograd_of_many_channels(version):
+    tile, zeros, others = next(outputs_beside_zeros(512, 3, version))
+    assert tile == WINOGRAD and (zeros == 0).all() and (others != 0).mean() > 0.99
 
 
 def test_relu_keeps_nan():
@@ -200,13 +216,13 @@ def test_plans():
     assert fft_plan(PlainConvolution(16, 16, Window((9, 9), pad=(0, 0)), (4, 4), 1)) is None
     assert fft_plan(PlainConvolution(16, 16, Window((41, 41), pad=(20, 20)), (64, 64), 1)) is None
     kept = [square_plan(*layer) for layer in CPM_LAYERS.values()]
-    counts = [2, 2, 2, 6, 1, 5, 10, 0, 0]
+    counts = [2, 2, 2, 6, 1, 5, 10, 0, 0, 0]
     total = sum(plan.weight_bytes * count for plan, count in zip(kept, counts, strict=True) if plan)
     assert total < 600e6  # of weights' spectra in a 6-stage network
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
-@pytest.mark.parametrize("case", [(2, 35, (13, 11), 70, (5, 3), (2, 1)), (1, 20, (9, 9), 18, (9, 9), (4, 4))])
+@pytest.mark.parametrize("case", [(2, 35, (13, 11), 70, (5, 3), (2, 1)), (1, 200, (9, 9), 70, (3, 3), (1, 1))])
 def test_weights_used_once_give_the_bits_of_kept_ones(case, threads):
     images, channels, size, outputs, kernel, pad = case
     x, weight, bias, dy = random_case(*case)
