@@ -167,7 +167,8 @@ def _normalize(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formula
     scale = getattr(norm, "scale", torch.ones(())).detach().cpu().reshape(-1, 1, 1)
     for axes, where in (((1,), "each pixel's channels"), ((1, 2, 3), "each image"), ((2, 3), "each channel")):
         for order, what in ((1, "the sum of absolute values"), (2, "the L2 norm"), (float("inf"), "the largest value")):
-            yield f"a division by {what} of {where}", scale * x / torch.linalg.vector_norm(x, order, axes, True)
+            if order != 2 or 1 not in axes:  # that is a setting
+                yield f"a division by {what} of {where}", scale * x / torch.linalg.vector_norm(x, order, axes, True)
         yield f"a division by the root mean square of {where}", scale * x / x.square().mean(axes, True).sqrt()
 
 
