@@ -18,8 +18,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+import cpm_repro
 from cpm_repro import command_line
-from cpm_repro.inference.options import add_testing_options, network, numbers, protocol
+from cpm_repro.inference.options import (
+    add_person_options,
+    add_testing_options,
+    network,
+    numbers,
+    person_detector,
+    protocol,
+)
 from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv, write_openpose
 from cpm_repro.inference.protocol import BATCH
 from cpm_repro.models import zoo
@@ -43,23 +51,6 @@ python tools/demo.py build/demo/people/images/00099[1235].jpg --fast \\
     --prototxt build/demo/models/deploy.prototxt --weights build/demo/models/people_iter_1500.caffemodel \\
     --target-dist 0.5 --sigma-center 8 --out build/demo/several
 """
-
-
-def person_detector(arguments: argparse.Namespace) -> "Net | None":
-    """The network of --person-prototxt and --person-weights, if they are given."""
-    from cpm_repro.convert.weights import net_of
-    from cpm_repro.inference.person_detection import detector_stride
-
-    prototxt, weights = arguments.person_prototxt, arguments.person_weights
-    if prototxt is None and weights is None:
-        return None
-    if prototxt is None or weights is None:
-        raise InputError("the person detector: expected --person-prototxt and --person-weights, found only one of them")
-    if arguments.center:
-        raise InputError("--center: expected no person detector beside it, which finds the centres itself, found one")
-    detector = net_of(weights, prototxt, engine=arguments.engine)
-    detector_stride(detector, str(prototxt))
-    return detector.to(arguments.device)
 
 
 def show_people(picture: "Picture", beliefs: "Sequence[Beliefs]", arguments: argparse.Namespace) -> list[FoundPose]:
@@ -112,25 +103,25 @@ def show_picture(
         page = out.parent / f"{out.name}.html"
         write_pose_page(page, picture.pixels, beliefs, picture.file.path.name, arguments.min_score)
     write_openpose(out.parent / f"{out.name}_keypoints.json", poses)
-    count = "1 person" if len(poses) == 1 else f"{len(poses) or 'no'} people"
+    count = {0: "nobody found", 1: "1 person"}.get(len(poses), f"{len(poses)} people")
     score = f", mean score {np.mean([pose.score for pose in poses]):.3f}" if poses else ""
     tqdm.write(f"{picture.file.path}: {count}{score}, drawn in {out}_*.png")
 
 
 def finder(arguments: argparse.Namespace, net: "Net", asked: "Protocol") -> "Callable[..., FoundPeople] | None":
     """Who finds people in a picture; None where the options say who is looked for."""
-    from cpm_repro.inference.everybody import find_everybody
-    from cpm_repro.inference.person_detection import find_people
-    from prototxt_import.net import load_net
+    from cpm_repro.inference.everybody import people_finder
 
     detector = person_detector(arguments)
     if detector is not None:
-        return partial(find_people, person_net=detector, protocol=asked, scale=arguments.scale)
+        if arguments.center:
+            raise InputError(
+                "--center: expected no person detector beside it, which finds the centres itself, found one"
+            )
+        return people_finder(detector, net, asked, arguments.scale)
     if not arguments.model or arguments.center or arguments.scale or arguments.boxes:
         return None
-    model = zoo.find(zoo.DETECTOR)
-    detector = load_net(model.prototxt, model.weights, engine=arguments.engine).to(arguments.device)
-    return partial(find_everybody, person_net=detector, person_size=model.target_dist, net=net, protocol=asked)
+    return people_finder(cpm_repro.load(zoo.DETECTOR, engine=arguments.engine).to(arguments.device), net, asked)
 
 
 def reader(arguments: argparse.Namespace, find: "Callable[..., FoundPeople] | None") -> "Callable[..., Picture]":
@@ -300,8 +291,7 @@ def add_people_options(to: argparse.ArgumentParser) -> None:
         "the picture; with a person detector, what makes the picture as high as the network's input)",
     )
     to.add_argument("--boxes", metavar="F", type=Path, help="CSV or JSON of boxes around the people: look for these")
-    to.add_argument("--person-prototxt", metavar="P", type=Path, help="a person detector: find everybody")
-    to.add_argument("--person-weights", metavar="W", type=Path, help="its weights, .caffemodel or .caffemodel.h5")
+    add_person_options(to, "with a model of the package its own, else none: one person in the middle")
 
 
 def arguments_parser() -> argparse.ArgumentParser:

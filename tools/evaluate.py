@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 import cpm_repro
 from cpm_repro import command_line
-from cpm_repro.inference.options import add_testing_options, network, protocol
+from cpm_repro.inference.options import add_person_options, add_testing_options, network, protocol
 from cpm_repro.models import zoo
 from prototxt_import.files import InputError, write_text
 
@@ -212,26 +212,29 @@ def predict_test_people(arguments: argparse.Namespace) -> None:
 
 
 def find_annotated_people(arguments: argparse.Namespace) -> None:
-    """How many of an LMDB's people the package's networks find, as in `cpm demo` with nothing said."""
+    """How many of an LMDB's people a detector and a network find, as in `cpm demo`; the package's if none is named."""
     from cpm_repro.evaluation import detection
-    from cpm_repro.inference.everybody import find_everybody
+    from cpm_repro.inference.everybody import people_finder
+    from cpm_repro.inference.options import person_detector
     from data_lmdb.records.reader import LmdbReader
 
-    asked = arguments.model or zoo.DEFAULT
-    arguments.model, detector_name = asked, zoo.DETECTOR
-    net, detector = network(arguments), cpm_repro.load(detector_name, engine=arguments.engine).to(arguments.device)
-    by = protocol(arguments, net)
+    if not asks_for_network(arguments):
+        arguments.model = zoo.DEFAULT
+    net, detector = network(arguments), person_detector(arguments)
+    detector = detector or cpm_repro.load(zoo.DETECTOR, engine=arguments.engine).to(arguments.device)
+    find = people_finder(detector, net, protocol(arguments, net), arguments.scale)
     counts = detection.Detection(0, 0, 0, 0)
     with LmdbReader(arguments.lmdb) as reader:
         count = min(len(reader), arguments.limit or len(reader))
         pictures = detection.read_pictures(reader, count)
         for picture, truths in tqdm(pictures, total=count, unit="picture", disable=None):
-            found = find_everybody(picture, detector, zoo.find(detector_name).target_dist, net, by)
-            centers = [person.center for person in found.people]
+            centers = [person.center for person in find(picture).people]
             hits = detection.matched(centers, truths)
             counts = counts.plus(len(truths), hits, len(centers) - hits)
-    print(f"{asked} after {detector_name}: {counts}")
-    write_json(arguments.json, {"model": asked, "detector": detector_name, **counts._asdict()})
+    model = arguments.model or str(arguments.weights)
+    detector_name = str(arguments.person_weights or zoo.DETECTOR)
+    print(f"{model} after {detector_name}: {counts}")
+    write_json(arguments.json, {"model": model, "detector": detector_name, **counts._asdict()})
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -382,6 +385,13 @@ def add_people_parser(benchmarks: "argparse._SubParsersAction[argparse.ArgumentP
     people.add_argument("--lmdb", metavar="DIR", type=Path, required=True, help="the pictures and who is in them")
     people.add_argument("--limit", metavar="N", type=command_line.positive_integer, help="only the first N records")
     people.add_argument("--json", metavar="R.json", type=Path, help="write the counts")
+    add_person_options(people, f"{zoo.DETECTOR} of the package")
+    people.add_argument(
+        "--scale",
+        metavar="S",
+        type=command_line.positive_number,
+        help="everybody's height / 200 px (default: any; of a detector without --person-size as in demo)",
+    )
     add_testing_options(people, "--net-stage")
 
 

@@ -110,27 +110,40 @@ def _title(pose: FoundPose) -> str:
     return f"{pose.people_index}: {pose.score:.2f}"
 
 
-def _place(pose: FoundPose, min_score: float) -> tuple[float, float]:
-    """Above the topmost joint that is drawn."""
+def _place(pose: FoundPose, min_score: float) -> tuple[float, float, float]:
+    """x, y of the topmost joint that is drawn, and how far aside of it a head does not reach."""
     seen = pose.joints[strengths(pose.scores, min_score) > 0]
     if not len(seen):
-        return pose.center
+        return *pose.center, 0.0
     x, y = seen[seen[:, 1].argmin()]
-    return float(x), float(y)
+    return float(x), float(y), float(np.ptp(seen, axis=0).max()) / 10
+
+
+def _corner(place: tuple[float, float, float], width: float, size: float, picture_width: int) -> tuple[float, float]:
+    """The upper left corner of a title: above its place, or beside it where there is no room above."""
+    x, y, aside = place
+    left = float(np.clip(x - width / 2, 0, max(picture_width - width, 0)))
+    if y >= 2.2 * size:
+        return left, y - 2.2 * size
+    right = x + aside + 0.4 * size
+    if right + width <= picture_width:
+        return right, 0.3 * size
+    return max(x - aside - 0.4 * size - width, 0), 0.3 * size
 
 
 def _written(
-    image_bgr: Pixels, titles: Sequence[tuple[tuple[float, float], str]], sides: Mapping[str, tuple[int, int, int]]
+    image_bgr: Pixels,
+    titles: Sequence[tuple[tuple[float, float, float], str]],
+    sides: Mapping[str, tuple[int, int, int]],
 ) -> Pixels:
-    """The picture with titles above their places, and the legend in its lower left corner."""
+    """The picture with a title at each place, and the legend in its lower left corner."""
     picture = Image.fromarray(np.ascontiguousarray(image_bgr[..., ::-1]))
     draw = ImageDraw.Draw(picture, "RGBA")
     size = float(np.clip(min(picture.size) / 30, 9, 60))
     font = ImageFont.load_default(size)
-    for (x, y), text in titles:
-        width = draw.textlength(text, font=font)
-        left = float(np.clip(x - width / 2, 0, max(picture.width - width, 0)))
-        _write(draw, (left, max(y - 2.2 * size, 0)), text, font, size, _WHITE)
+    for place, text in titles:
+        corner = _corner(place, draw.textlength(text, font=font), size, picture.width)
+        _write(draw, corner, text, font, size, _WHITE)
     for line, (text, colour) in enumerate(reversed([*sides.items()])):
         _write(draw, (0.4 * size, picture.height - (1.5 * line + 1.7) * size), text, font, size, colour)
     return np.ascontiguousarray(np.asarray(picture)[..., ::-1])

@@ -26,6 +26,10 @@ SMALLEST_SIDE = 8  # px of a picture: less than one unit of the belief maps
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.001, 100.0
 
 
+BLOCK = 1 << 19
+"""px of the picture to which maps are resized at a time: what fits a core's cache is not paged in anew each time."""
+
+
 class Person(NamedTuple):
     """One person to find: picture uint8 (H, W, 3) BGR, centre (x, y) in 0-based pixels, height / 200 px;
     `where` names the person (a file, a record) in errors."""
@@ -176,11 +180,14 @@ def _add_to_picture(total: np.ndarray, maps: np.ndarray, crop: Crop) -> None:
     horizontal = _way_back(maps.shape[2], boxsize, crop.left, crop.factor, width)
     rows, columns = _touched(vertical), _touched(horizontal)
     vertical, horizontal = vertical[rows], horizontal[columns]
+    block = max(1, BLOCK // max(1, horizontal.shape[0]))
     # Resizing is linear and leaves constants alone: the 1 outside is put around the background less 1.
     outside = [0.0] * (len(maps) - 1) + [1.0]
     for own, belief, beyond in zip(total, maps, outside, strict=True):
         wide = (horizontal @ (belief.T.astype(np.float64) - beyond)).T  # (h, columns)
-        inside = own[rows, columns] + (vertical @ wide + beyond).astype(np.float32)
+        touched = own[rows, columns].copy() if beyond else own[rows, columns]
+        for start in range(0, len(touched), block):
+            touched[start : start + block] += (vertical[start : start + block] @ wide + beyond).astype(np.float32)
         if beyond:
             own += np.float32(beyond)
-        own[rows, columns] = inside
+            own[rows, columns] = touched

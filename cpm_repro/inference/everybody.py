@@ -4,12 +4,14 @@ The release's detector (`person_detection`) expects everybody at one size. Here 
 ladder of sizes: where one person is seen in several, the most certain size counts. Then the pose network settles each
 person's place: its belief maps are highest where the person has the training's size in the crop, and the joints that
 it finds say where the middle is. Whoever then shares a more certain person's joints, or has hardly any that the network
-believes in, is left out. Coordinates are 0-based pixels, x right, y down.
+believes in, is left out. All this needs no more pixels than the ladder's last rung: a larger picture is shrunk first.
+Coordinates are 0-based pixels, x right, y down.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +21,30 @@ from data_lmdb.images import MAX_PIXELS
 from prototxt_import.net import Net
 
 from .beliefs import Pose, estimate_beliefs, estimate_poses
-from .crops import Person, check_picture, read_upright
+from .crops import SMALLEST_SIDE, Person, check_picture, read_upright
+from .imresize import imresize
 from .person_detection import RELEASE_THRESHOLD, FoundPeople, find_people, map_peaks, person_map
 from .protocol import BATCH, RELEASE_SCALES, Protocol
 
 LONGER_SIDES = (80, 106, 142, 189, 251, 334, 445)
-"""px of the picture's longer side as the detector sees it; a third more each time."""
+LADDER_SIZE = 0.37
+"""px of the picture's longer side as a detector sees it that believes most in people of 0.37 * 200 px; a third more
+each time. Another detector's are in proportion."""
 CERTAIN, LEAST = 0.35, 0.05
 """Peaks of the person map above the first are people; where there are none, the highest above the second is one."""
-APART = 0.35
+APART = 0.2
 """Of a person's height: peaks nearer to each other are one person."""
 STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
 """Multiples of a person's size among which the pose network chooses."""
-NEAR, SHARED = 0.06, 0.5
+NEAR, SHARED = 0.06, 0.4
 """Joints nearer than the first part of a person's height are in one place; people share at most the second of them."""
-BELIEVED = 0.4
+BELIEVED = 0.5
 """Of the best person's mean score: who has less is nobody."""
+SOMEBODY, DOUBTED = 0.18, 0.25
+"""Mean scores below the first are nobody's, and below the second nobody's whose peak is not certain."""
+LARGEST_SIDE = 900
+"""px of the longer side in which people are looked for: the pose network sees no larger picture of one whom the last
+rung of the ladder shows, at the smallest of STEPS."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +66,46 @@ def find_everybody(
 ) -> FoundPeople:
     """The people in a picture, uint8 (H, W, 3) BGR, most certain first, placed for `net`, which is asked by `protocol`.
 
-    person_size: the height / 200 px in the detector's input at which `person_net` believes most. Who finds nobody
-    takes the picture for one of a person in its middle, half as tall as it. where: names the picture in errors.
+    person_size: the height / 200 px in the detector's input at which `person_net` believes most. Where it sees nobody,
+    the pose network looks for a person in the middle, half as tall as the picture. where: names the picture in errors.
     """
     check_picture(image_bgr, where)
+    factor = min(1.0, LARGEST_SIDE / max(image_bgr.shape[:2]))
+    if factor < 1 and round(min(image_bgr.shape[:2]) * factor) >= SMALLEST_SIDE:
+        found = find_everybody(imresize(image_bgr, factor), person_net, person_size, net, protocol, where)
+        return _enlarged(found, image_bgr, factor)
     longer = max(image_bgr.shape[:2])
     seen: list[_Sighting] = []
     best_map = np.zeros((1, 1), np.float32)
     for side in LONGER_SIDES:
-        belief = person_map(image_bgr, person_net, side / longer)
+        factor = side * (person_size / LADDER_SIZE) / longer
+        belief = person_map(image_bgr, person_net, factor)
         if belief.max() >= max(best_map.max(), LEAST):
             best_map = belief
-        seen += _sightings(belief, side / longer, person_size)
+        seen += _sightings(belief, factor, person_size)
     people = _one_of_each(seen)
     if not people:
         height, width = image_bgr.shape[:2]
         people = [_Sighting(0.0, ((width - 1) / 2, (height - 1) / 2), longer / 400)]
     placed = [settled(Person(image_bgr, each.center, each.scale, where), net, protocol) for each in people]
-    kept = _each_once(placed)
+    least = [SOMEBODY if each.belief > CERTAIN else DOUBTED for each in people]
+    kept = _each_once(placed, least)
     beliefs = np.array([people[index].belief for index in kept])
-    peaks = np.array([people[index].center for index in kept])
+    peaks = np.array([people[index].center for index in kept]).reshape(-1, 2)
     return FoundPeople([placed[index][0] for index in kept], beliefs, best_map, peaks)
+
+
+def _enlarged(found: FoundPeople, image_bgr: np.ndarray, factor: float) -> FoundPeople:
+    """Whom was found in the picture shrunk by `factor`, in the picture itself."""
+    people = [
+        person._replace(
+            image=image_bgr,
+            center=((person.center[0] + 1) / factor - 1, (person.center[1] + 1) / factor - 1),
+            scale=person.scale / factor,
+        )
+        for person in found.people
+    ]
+    return replace(found, people=people, peaks=(found.peaks + 1) / factor - 1)
 
 
 def settled(person: Person, net: Net, protocol: Protocol) -> tuple[Person, Pose]:
@@ -89,14 +118,14 @@ def settled(person: Person, net: Net, protocol: Protocol) -> tuple[Person, Pose]
     return sizes[best]._replace(center=middle(poses[best])), poses[best]
 
 
-def _each_once(placed: Sequence[tuple[Person, Pose]]) -> list[int]:
+def _each_once(placed: Sequence[tuple[Person, Pose]], least: Sequence[float]) -> list[int]:
     """The indices of people who are somebody: of those who share joints the one that the pose network believes in most,
-    and nobody whom it believes in much less than in the best."""
+    and nobody whom it believes in much less than in the best, or less than in the least of such people."""
     scores = [float(pose.scores.mean()) for _, pose in placed]
     kept: list[int] = []
     for index in sorted(range(len(placed)), key=lambda index: -scores[index]):
         same = (_shared(placed[index], placed[other]) > SHARED for other in kept)
-        if scores[index] >= BELIEVED * max(scores) and not any(same):
+        if scores[index] >= max(BELIEVED * max(scores), least[index]) and not any(same):
             kept.append(index)
     return sorted(kept)
 
@@ -135,6 +164,23 @@ def middle(pose: Pose) -> tuple[float, float]:
     return float(x), float(y)
 
 
+def people_finder(
+    person_net: Net,
+    net: Net,
+    protocol: Protocol,
+    scale: float | None = None,
+    threshold: float = RELEASE_THRESHOLD,
+) -> Callable[..., FoundPeople]:
+    """A function of a picture, and of `where`, its name in errors: who is in it by this detector.
+
+    One of which it is known how large people were in its training (`Net.trained`) finds people of any size, unless
+    `scale` says how large all are; another one is asked as the release's is, at one size (`find_people`)."""
+    size = getattr(person_net, "trained", {}).get("target_dist") if scale is None else None
+    if size is None:
+        return partial(find_people, person_net=person_net, protocol=protocol, scale=scale, threshold=threshold)
+    return partial(find_everybody, person_net=person_net, person_size=size, net=net, protocol=protocol)
+
+
 def estimate_all_poses(
     image: np.ndarray | str | os.PathLike[str],
     net: Net,
@@ -149,15 +195,9 @@ def estimate_all_poses(
     """The pose of everybody whom the person detector finds, most certain first. image: a file's name, or uint8
     (H, W, 3) in the order B, G, R.
 
-    The package's detector ("person-small"), of which it is known how large people were in its training, finds people of
-    any size (`find_everybody`), unless `scale` says how large all are; another one is asked as the release's is. For
-    the other arguments see `person_detection.find_people` and `beliefs.estimate_pose`; the release's demo has
-    `scales=(1.0,)`."""
+    person_net: such as the package's ("person-small"); see `people_finder`. For the other arguments see
+    `person_detection.find_people` and `beliefs.estimate_pose`; the release's demo has `scales=(1.0,)`."""
     protocol = Protocol.for_net(net, target_dist, sigma_center, scales, batch_size)
     pixels = image if isinstance(image, np.ndarray) else read_upright(Path(image), MAX_PIXELS)
-    person_size = getattr(person_net, "trained", {}).get("target_dist") if scale is None else None
-    if person_size is None:
-        found = find_people(pixels, person_net, protocol, scale, threshold)
-    else:
-        found = find_everybody(pixels, person_net, person_size, net, protocol)
+    found = people_finder(person_net, net, protocol, scale, threshold)(pixels)
     return [poses[0] for poses in estimate_poses(found.people, net, protocol)]

@@ -77,6 +77,48 @@ def add_testing_options(to: argparse.ArgumentParser, stage: str = "--stage") -> 
     command_line.add_threads(to)
 
 
+def add_person_options(to: argparse.ArgumentParser, default: str) -> None:
+    """--person-weights, --person-prototxt and --person-size: who finds the people, and how large it likes them."""
+    to.add_argument(
+        "--person-weights",
+        metavar="W",
+        type=Path,
+        help=f"a person detector of your own: its weights (default: {default})",
+    )
+    to.add_argument(
+        "--person-prototxt", metavar="P", type=Path, help="its network; not needed where the weights have it"
+    )
+    to.add_argument(
+        "--person-size",
+        metavar="S",
+        type=positive_number,
+        help="it finds people of any size, and believes most in those of this height / 200 px in its input, such as "
+        "0.37 (default: it finds people of one size)",
+    )
+
+
+def person_detector(arguments: argparse.Namespace) -> "Net | None":
+    """The network of --person-prototxt and --person-weights, on its device, if they are given."""
+    from cpm_repro.convert.weights import net_of
+
+    from .person_detection import detector_stride
+
+    weights = arguments.person_weights
+    if weights is None:
+        for name in ("prototxt", "size"):
+            if getattr(arguments, f"person_{name}") is not None:
+                raise InputError(f"--person-{name}: expected --person-weights beside it, found none")
+        return None
+    if arguments.person_size and arguments.scale:
+        raise InputError(
+            "--person-size: expected no --scale beside it, which says how large all people are, found both"
+        )
+    detector = net_of(weights, arguments.person_prototxt, engine=arguments.engine).eval()
+    detector_stride(detector, str(arguments.person_prototxt or weights))
+    detector.trained = {"target_dist": arguments.person_size} if arguments.person_size else {}
+    return detector.to(arguments.device)
+
+
 def network(arguments: argparse.Namespace) -> "Net":
     """The network that these options name, with its weights, on its device; InputErrors name the files."""
     from cpm_repro.convert.weights import net_of

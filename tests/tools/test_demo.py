@@ -88,7 +88,7 @@ def test_everybody_in_a_folder_is_found_whatever_the_batch(tmp_path, net):
     for out, size in (("one", 1), ("all", 8)):
         result = run_tool("demo", *given, "--batch-size", size, "--out", tmp_path / out)
         assert result.returncode == 0, result.stderr
-    assert "a.png: no people" in result.stdout and "b.png: 2 people" in result.stdout
+    assert "a.png: nobody found" in result.stdout and "b.png: 2 people" in result.stdout
     names = {"a_pose.png", "a_people.png", "b_pose.png", "b_people.png", "b_1_stages.png", "b_2_stages.png"}
     names |= {"c_pose.png", "c_people.png", "c_1_stages.png", "poses.json", "poses.csv"}
     names |= {f"{stem}_keypoints.json" for stem in "abc"}
@@ -236,7 +236,7 @@ def test_networks_in_each_others_place_are_named(tmp_path, net):
         (swapped, "person.prototxt: expected one input, `data`", "it looks like a person detector"),
         ([*net, *pose_net], "tiny.prototxt: expected one input, `image`", "it looks like a network for poses"),
         ([*net, *two_maps], "person.prototxt: expected one belief map of people, found 2"),
-        ([*net, *detector[:2]], "expected --person-prototxt and --person-weights, found only one"),
+        ([*net, *detector[:2]], "--person-prototxt: expected --person-weights beside it"),
         ([*net, *detector, "--center", "3,4"], "--center: expected no person detector beside it"),
         ([*net[:2], "--weights", detector[3]], "found none of their names"),
     ):

@@ -21,7 +21,7 @@ from data_lmdb.records.writer import write_lmdb
 from prototxt_import.net import load_net
 from tests.small_release import asked_person, write_release
 from tests.tool import assert_refused, run_tool
-from tests.tools.tiny_cpm import write_net
+from tests.tools.tiny_cpm import write_detector, write_net
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*of the training not known")
 
@@ -306,3 +306,21 @@ def test_mpii_without_heads_or_people_is_refused(tmp_path, lmdb, net):
     ):
         assert_refused(run_tool("evaluate", "mpii", *arguments, "--json", tmp_path / "r.json"), *expected)
         assert not (tmp_path / "r.json").exists()
+
+
+def test_a_detector_of_ones_own_is_judged(tmp_path, net):
+    """Two people, of whom it finds one, and one besides."""
+    records = [a_record(index) for index in range(2)]
+    for record, squares in zip(records, [[(16, 24)], [(60, 40)]], strict=True):
+        record.image[:] = 60
+        for x, y in squares:
+            record.image[y : y + 8, x : x + 8] = 0, 0, 255
+        record.self_person.objpos[:] = 20.5, 28.5
+    write_lmdb(tmp_path / "own", [encode(record) for record in records])
+    given = ["people", "--lmdb", tmp_path / "own", *net, *write_detector(tmp_path), "--scales", "1.0"]
+    ran = run_tool("evaluate", *given, "--scale", 41 / 35 * 64 / 368, "--json", tmp_path / "r.json")
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report.pop("detector").endswith("person.caffemodel") and report.pop("model").endswith("tiny.caffemodel")
+    assert report == {"pictures": 2, "people": 2, "found": 1, "besides": 1}
+    assert "2 people annotated: 1 found (50.0 %), 1 besides" in ran.stdout

@@ -18,7 +18,7 @@ NEEDS_FILES = "needs-files"
 FAILS = "exit-code-1"
 OTHERS_OPTIONS = {"--nnodes", "--nproc-per-node", "--no-python", "--fmad=false"}  # torchrun's, NVRTC's
 FOLDERS = ("cpm_repro/", "data_lmdb/", "docs/", "kernels/", "prototxt_import/", "tests/", "tools/")
-MOST_LINES = 150  # of the README
+MOST_LINES = 120  # of the README
 
 page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 
@@ -68,6 +68,9 @@ def test_every_command_parses(page):
         for command in commands:
             if command.startswith("make "):
                 assert command.split()[1] in targets, command
+                continue
+            if command.startswith("pip install "):
+                assert all((ROOT / word).exists() for word in command.split()[2:] if word[0] != "-"), command
                 continue
             tool, arguments = tool_and_arguments(command)
             parser(tool).parse_args(arguments)

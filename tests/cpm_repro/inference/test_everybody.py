@@ -64,10 +64,11 @@ def placed(x, score, scale=0.5):
 
 def test_who_shares_a_better_persons_joints_is_nobody():
     better, same, beside, faint = placed(10.0, 0.6), placed(15.0, 0.5), placed(17.0, 0.5), placed(90.0, 0.2)
-    assert _each_once([same, better]) == [1]
-    assert _each_once([better, beside]) == [0, 1]
-    assert _each_once([faint, better]) == [1]
-    assert _each_once([faint]) == [0]
+    assert _each_once([same, better], [0.2, 0.2]) == [1]
+    assert _each_once([better, beside], [0.2, 0.2]) == [0, 1]
+    assert _each_once([faint, better], [0.2, 0.2]) == [1]
+    assert _each_once([faint], [0.2]) == [0]
+    assert _each_once([faint, beside], [0.3, 0.2]) == [1] and _each_once([faint], [0.25]) == []
 
 
 def test_peaks_of_all_sizes_become_people(sizes, monkeypatch):
@@ -81,7 +82,7 @@ def test_peaks_of_all_sizes_become_people(sizes, monkeypatch):
         return belief
 
     monkeypatch.setattr(everybody, "person_map", person_map)
-    found = find_everybody(PICTURE, None, 0.37, None, PROTOCOL)
+    found = find_everybody(PICTURE, None, everybody.LADDER_SIZE, None, PROTOCOL)
     assert found.scores.tolist() == pytest.approx([0.7, 0.5]) and len(found.people) == 2
     first, second = sizes[0][0], sizes[len(everybody.STEPS)][0]
     assert first.center == pytest.approx((20, 45), abs=1) and second.center == pytest.approx((100, 40), abs=1)
@@ -91,8 +92,33 @@ def test_peaks_of_all_sizes_become_people(sizes, monkeypatch):
 
 def test_where_nobody_is_seen_the_middle_is_looked_at(sizes, monkeypatch):
     monkeypatch.setattr(everybody, "person_map", lambda image, net, factor: np.zeros((9, 12), np.float32))
-    found = find_everybody(PICTURE, None, 0.37, None, PROTOCOL)
+    found = find_everybody(PICTURE, None, everybody.LADDER_SIZE, None, PROTOCOL)
     assert len(found.people) == 1 and sizes[3][0].center == (59.5, 44.5) and sizes[3][0].scale == 0.3
+
+
+def test_a_large_picture_is_shrunk_and_its_people_are_placed_in_it(sizes, monkeypatch):
+    seen = []
+
+    def person_map(image, net, factor):
+        seen.append(image.shape)
+        belief = np.zeros((round(image.shape[0] * factor), round(image.shape[1] * factor)), np.float32)
+        belief[round(45 * factor), round(20 * factor)] = 0.7
+        return belief
+
+    monkeypatch.setattr(everybody, "person_map", person_map)
+    small = find_everybody(PICTURE, None, everybody.LADDER_SIZE, None, PROTOCOL)
+    monkeypatch.setattr(everybody, "LARGEST_SIDE", 120)
+    large = np.repeat(np.repeat(PICTURE, 4, axis=0), 4, axis=1)
+    found = find_everybody(large, None, everybody.LADDER_SIZE, None, PROTOCOL)
+    assert set(seen) == {(90, 120, 3)} and found.people[0].image is large
+    assert found.people[0].scale == 4 * small.people[0].scale
+    np.testing.assert_allclose(np.add(found.people[0].center, 1) / 4, np.add(small.people[0].center, 1))
+    np.testing.assert_allclose((found.peaks + 1) / 4, small.peaks + 1)
+
+
+def test_in_a_picture_without_people_nobody_is_found():
+    net, detector = cpm_repro.load("lsp-small"), cpm_repro.load("person-small")
+    assert cpm_repro.estimate_all_poses(np.full((120, 160, 3), 128, np.uint8), net, detector, scales=(1.0,)) == []
 
 
 def test_all_poses_are_those_of_the_detectors_people():
