@@ -20,7 +20,8 @@ EXAMPLE = "python tools/bench.py infer --json infer.json --plot infer.png --mark
 EXAMPLES = {
     "data": "python tools/bench.py data\npython tools/bench.py data --lmdb build/demo/lmdb/train --json data.json",
     "infer": "python tools/bench.py infer\npython tools/bench.py infer --net vgg --size 184 --threads 1",
-    "train": "python tools/bench.py train --batch-size 2 --stages 3 --json train.json",
+    "train": "python tools/bench.py train --batch-size 2 --stages 3 --json train.json\n"
+    "python tools/bench.py train --net vgg --stages 2 --size 88",
     "exact": "python tools/bench.py exact --net vgg --plot exact.png",
     "labels": "python tools/bench.py labels --plot labels.png",
     "startup": "python tools/bench.py startup --markdown startup.md",
@@ -179,10 +180,9 @@ def workload(arguments: argparse.Namespace, phase: str = "TEST") -> Any:
     """The `networks.Workload` that the options describe."""
     from cpm_repro.benchmarks.networks import Workload
 
-    net = "cpm" if phase == "TRAIN" else arguments.net
     given = {name: getattr(arguments, name) for name in ("size", "batch", "stages")}
     asked = command_line.variant(arguments) if phase == "TEST" else None
-    return Workload.of(net, arguments.threads, arguments.device, phase, asked, **given)
+    return Workload.of(arguments.net, arguments.threads, arguments.device, phase, asked, **given)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -218,7 +218,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     infer = _add(benchmarks, "infer", "a network's forward pass", rounds=3)
     _add_workload(infer, "368")
     command_line.add_engine(infer)
-    train = _add(benchmarks, "train", "a training iteration of the CPM", rounds=3)
+    train = _add(benchmarks, "train", "a training iteration", rounds=3)
+    train.add_argument("--net", choices=("cpm", "vgg"), default="cpm", help="whose losses there are (default: cpm)")
     _add_workload(train, "184", net=False)
     command_line.add_engine(train)
     train.set_defaults(size=184, batch=4)

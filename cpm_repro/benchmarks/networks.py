@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from cpm_repro.network.specification import CPM, Widths, cpm_deploy, cpm_train, release_transform, vgg_deploy
+from cpm_repro.network.specification import (
+    CPM,
+    Widths,
+    cpm_deploy,
+    cpm_train,
+    release_transform,
+    vgg_deploy,
+    vgg_train,
+)
 from cpm_repro.network.summary import summarize_layers
 from prototxt_import.cuda_graphs import replayed
 from prototxt_import.deployment import DEFAULT, Variant
@@ -38,7 +46,7 @@ class Workload:
     """What a network is asked to do.
 
     net: one of NETS, with `stages` stages on `batch` images of `size` x `size` px; or the path of a prototxt,
-    which says all that itself, in that `variant`. phase: "TRAIN" for the net with its losses (cpm alone). threads: of
+    which says all that itself, in that `variant`. phase: "TRAIN" for the net with its losses (one of NETS). threads: of
     the CPU. widths: of cpm.
     """
 
@@ -73,7 +81,9 @@ class Workload:
 
     def prototxt(self) -> str:
         """The net's text. All weights have He's filler, with which values neither vanish nor explode."""
-        if self.phase == "TRAIN":
+        if self.phase == "TRAIN" and self.net == "vgg":
+            param = vgg_train(self.stages, "records", self.batch, self._transform(), PARTS)
+        elif self.phase == "TRAIN":
             param = cpm_train(CPM(PARTS, self.stages, self.widths), "records", self.batch, self._transform())
         elif self.net == "cpm":
             param = cpm_deploy(CPM(PARTS, self.stages, self.widths), (self.size, self.size), self.batch)

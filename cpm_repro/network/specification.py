@@ -182,14 +182,14 @@ def _vgg_stages(
     first: str,
     centre: list[str],
     relu_offset: int,
-    label: str = "",
+    labels: tuple[str, str] | None = None,
 ) -> None:
     """Stage 1 (two 1x1 convolutions, `conv<first>_1_CPM` and `_2_CPM`) and the later stages on shared features, each
-    with a loss against `label` if there is one."""
+    with a loss against its label, stage 1's or the later ones', if there are some."""
     top = builder.convolution(f"conv{first}_1_CPM", features, 512, 1, 1, relu=f"relu{first}_1_CPM")
     top = builder.convolution(f"conv{first}_2_CPM", top, outputs, 1, 1)
-    if label:
-        builder.euclidean_loss(1, top, label)
+    if labels:
+        builder.euclidean_loss(1, top, labels[0])
     for stage in range(2, stages + 1):
         top = builder.concat(stage, [top, features, *centre])
         for i in range(1, 7):
@@ -197,8 +197,8 @@ def _vgg_stages(
             relu = f"Mrelu{i + relu_offset}_stage{stage}"
             top = builder.convolution(f"Mconv{i}_stage{stage}", top, 128, kernel, 4, relu=relu)
         top = builder.convolution(f"Mconv7_stage{stage}", top, outputs, 1, 4)
-        if label:
-            builder.euclidean_loss(stage, top, label)
+        if labels:
+            builder.euclidean_loss(stage, top, labels[1])
 
 
 def vgg_deploy(parts: int = 14, stages: int = 6, size: tuple[int, int] = (368, 368)) -> schema.NetParameter:
@@ -206,9 +206,25 @@ def vgg_deploy(parts: int = 14, stages: int = 6, size: tuple[int, int] = (368, 3
     builder = Builder()
     builder.input("data", (1, 4, *size))
     builder.split_input()
-    own = [("4_1", 512), ("4_2", 512)] + [(f"4_{i}_CPM", 128 if i == 7 else 256) for i in range(3, 8)]
-    _vgg_stages(builder, stages, parts + 1, _vgg(builder, own), "5", ["pool_center_lower"], relu_offset=0)
+    _cpm_vgg_stages(builder, stages, parts)
     return builder.net
+
+
+def vgg_train(
+    stages: int, source: str, batch: int, transform: schema.TransformationParameter, parts: int = 14
+) -> schema.NetParameter:
+    """CPM-VGG with its CPMData layer and a loss per stage, as `cpm_train` has them: the release gives its deploy net
+    alone."""
+    builder = Builder()
+    builder.data(source, batch, transform, parts)
+    builder.split_input()
+    _cpm_vgg_stages(builder, stages, parts, ("label_1st_lower", "label_lower"))
+    return builder.net
+
+
+def _cpm_vgg_stages(builder: Builder, stages: int, parts: int, labels: tuple[str, str] | None = None) -> None:
+    own = [("4_1", 512), ("4_2", 512)] + [(f"4_{i}_CPM", 128 if i == 7 else 256) for i in range(3, 8)]
+    _vgg_stages(builder, stages, parts + 1, _vgg(builder, own), "5", ["pool_center_lower"], 0, labels)
 
 
 def person_deploy(stages: int = 4, size: tuple[int, int] = (376, 656)) -> schema.NetParameter:
@@ -225,14 +241,14 @@ def person_train(
     """The person detector with its CPMData layer and a loss per stage, see `Builder.person_data`."""
     builder = Builder()
     builder.person_data(source, batch, transform, parts)
-    _person_stages(builder, stages, "pool_center_lower")
+    _person_stages(builder, stages, ("pool_center_lower", "pool_center_lower"))
     return builder.net
 
 
-def _person_stages(builder: Builder, stages: int, label: str = "") -> None:
+def _person_stages(builder: Builder, stages: int, labels: tuple[str, str] | None = None) -> None:
     own = [(f"4_{i}", 512) for i in range(1, 5)] + [("5_1", 512), ("5_2_CPM", 128)]
     # The release numbers these ReLUs one higher than the convolutions they follow.
-    _vgg_stages(builder, stages, 1, _vgg(builder, own), "6", [], 1, label)
+    _vgg_stages(builder, stages, 1, _vgg(builder, own), "6", [], 1, labels)
 
 
 def release_transform() -> schema.TransformationParameter:

@@ -12,6 +12,7 @@ from cpm_repro.network.specification import (
     release_solver,
     release_transform,
     vgg_deploy,
+    vgg_train,
 )
 from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_net, read_solver
 from prototxt_import.net import Net
@@ -65,6 +66,18 @@ def test_where_the_stages_take_their_bottoms_from():
     assert list(layers["concat_stage2"].bottom) == ["conv5_2_CPM", "conv4_7_CPM", "pool_center_lower"]
     layers = {layer.name: layer for layer in built(person_deploy()).layer}
     assert list(layers["concat_stage3"].bottom) == ["Mconv7_stage2", "conv5_2_CPM"]
+
+
+def test_vgg_is_trained_as_its_deploy_net_with_a_loss_per_stage():
+    deploy, train = vgg_deploy(stages=3), vgg_train(3, "records", 2, release_transform())
+    losses = {layer.name: list(layer.bottom) for layer in train.layer if layer.type == "EuclideanLoss"}
+    assert losses == {
+        "loss_stage1": ["conv5_2_CPM", "label_1st_lower"],
+        "loss_stage2": ["Mconv7_stage2", "label_lower"],
+        "loss_stage3": ["Mconv7_stage3", "label_lower"],
+    }
+    others = [layer for layer in train.layer if layer.name not in {*losses, "data", "vec_label"}]
+    assert others == list(deploy.layer)
 
 
 def test_the_releases_solver(tmp_path):
