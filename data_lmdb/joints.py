@@ -69,9 +69,10 @@ PARTS = {9: PARTS_9, 14: PARTS_14, 28: PARTS_28}
 SIDES = {"r": "right", "l": "left"}
 
 
-def part_names(number_of_parts: int) -> tuple[str, ...]:
-    """The names of a network's parts; `part_0`, `part_1`, ... of one with other parts than the release's."""
-    return PARTS.get(number_of_parts) or tuple(f"part_{part}" for part in range(number_of_parts))
+def part_names(number_of_parts: int, own_names: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The names of a network's parts: its own, if it has some, or the release's; `part_0`, `part_1`, ... of one whose
+    parts are others."""
+    return own_names or PARTS.get(number_of_parts) or tuple(f"part_{part}" for part in range(number_of_parts))
 
 
 def spoken(part: str) -> str:
@@ -95,19 +96,11 @@ SWAPS = {
 }
 
 
-def mirrored(number_of_parts: int) -> tuple[int, ...]:
-    """The part that each part becomes when left and right change their names."""
-    one, other = SWAPS[number_of_parts]
-    exchanged = dict(zip((*one, *other), (*other, *one), strict=True))
-    return tuple(exchanged.get(part, part) for part in range(number_of_parts))
-
-
-def exchanged(names: Sequence[str]) -> tuple[int, ...]:
-    """The same of parts of any names, of which `r_wrist` and `l_wrist` are one on the two sides; empty if none are."""
-    other = [_OTHER_SIDE.get(name[:2], name[:2]) + name[2:] for name in names]
-    known = any(name != before and name in names for name, before in zip(other, names, strict=True))
-    pairs = zip(other, names, strict=True)
-    return tuple(names.index(name if name in names else before) for name, before in pairs) if known else ()
+def mirrored(names: Sequence[str]) -> tuple[int, ...]:
+    """The part that each part becomes when left and right change their names: `r_wrist` and `l_wrist`, the limbs
+    `r_hip-r_knee` and `l_hip-l_knee`; a part that has no other side stays itself."""
+    other = ["-".join(_OTHER_SIDE.get(end[:2], end[:2]) + end[2:] for end in name.split("-")) for name in names]
+    return tuple(names.index(name) if name in names else part for part, name in enumerate(other))
 
 
 _OTHER_SIDE = {"r_": "l_", "l_": "r_"}
@@ -176,3 +169,8 @@ LIMBS_16 |= {(8, 7): _HEAD, (7, 6): _HEAD}
 Limbs = Mapping[tuple[int, int], tuple[int, int, int]]
 # By number of parts; the 16 are joints as stored.
 LIMBS: dict[int, Limbs] = {9: LIMBS_9, 14: LIMBS_14, 16: LIMBS_16, 28: LIMBS_14}
+
+
+def limbs_of(number_of_parts: int, own_names: tuple[str, ...] = ()) -> Limbs:
+    """The limbs to draw; none of parts that are not the release's."""
+    return {} if own_names else LIMBS.get(number_of_parts, {})

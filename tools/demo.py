@@ -253,7 +253,7 @@ def show_pictures(
     from cpm_repro.inference.pictures import good_pictures, with_beliefs
     from cpm_repro.network.stages import stage_blobs
 
-    parts = net.own_parts or part_names(net.blob_shapes[stage_blobs(net)[-1]][1] - 1)
+    parts = part_names(net.blob_shapes[stage_blobs(net)[-1]][1] - 1, net.own_parts)
     shown_parts(arguments, parts)
     pictures = good_pictures(files, reader(arguments, find), arguments.skip_bad)
     shown, poses = 0, []

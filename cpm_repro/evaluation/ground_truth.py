@@ -105,7 +105,7 @@ def observer_order(parts: np.ndarray) -> np.ndarray:
     """
     names = joints.PARTS[len(parts)]
     from_behind = parts[names.index("r_shoulder"), 0] > parts[names.index("l_shoulder"), 0]
-    return np.array(joints.mirrored(len(parts))) if from_behind else np.arange(len(parts))
+    return np.array(joints.mirrored(names)) if from_behind else np.arange(len(parts))
 
 
 def observer_centric(truth: GroundTruth) -> GroundTruth:

@@ -66,15 +66,9 @@ def worst(kinds: np.ndarray, count: int) -> np.ndarray:
 
 
 def _other_side(number_of_parts: int) -> np.ndarray:
-    """(P,) each part's mirror image, by its name, as MPII's 16 stored joints are not among `joints.SWAPS`; -1 for those
-    of the middle."""
-    other = np.full(number_of_parts, -1)
-    names = NAMES[number_of_parts]
-    for part, name in enumerate(names):
-        side, _, rest = name.partition("_")
-        if side in joints.SIDES and rest:
-            other[part] = names.index(f"{'l' if side == 'r' else 'r'}_{rest}")
-    return other
+    """(P,) each part's mirror image; -1 for those of the middle."""
+    other = np.array(joints.mirrored(NAMES[number_of_parts]))
+    return np.where(other == np.arange(number_of_parts), -1, other)
 
 
 def misses_table(found: Mapping[str, Misses]) -> str:

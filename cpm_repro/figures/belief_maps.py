@@ -57,7 +57,7 @@ def stages_sheet(
     background (default: a telling few). own_names: of the parts, if they are not the release's.
     """
     number_of_parts = len(maps[0]) - 1
-    names = (*(own_names or part_names(number_of_parts)), "background")
+    names = (*part_names(number_of_parts, own_names), "background")
     if parts is None:
         few = tuple(range(min(number_of_parts, 6)))
         parts = few if own_names else SHOWN_PARTS.get(number_of_parts, few)

@@ -20,8 +20,7 @@ from PIL import Image
 
 from cpm_repro.inference.beliefs import Beliefs, find_pose
 from cpm_repro.inference.crops import average_maps
-from data_lmdb import joints
-from data_lmdb.joints import spoken
+from data_lmdb.joints import limbs_of, spoken
 from prototxt_import.files import write_text
 
 from .belief_maps import colours
@@ -49,7 +48,7 @@ def _data(image_bgr: Pixels, people: Sequence[Beliefs], min_score: float) -> dic
     """What the page's script reads: see `pose_page.html`."""
     height, width = image_bgr.shape[:2]
     number_of_parts = people[0].stages[0].shape[1] - 1 if people else 0
-    limbs = {} if people and people[0].own_names else joints.LIMBS.get(number_of_parts, {})
+    limbs = limbs_of(number_of_parts, people[0].own_names) if people else {}
     shrink = MAP_SIDE / max(height, width)
     size = max(round(width * shrink), 1), max(round(height * shrink), 1)
     return {

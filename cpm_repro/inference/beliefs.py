@@ -15,8 +15,8 @@ import torch
 
 from cpm_repro.network.stages import stage_blobs
 from data_lmdb.images import MAX_PIXELS
-from data_lmdb.joints import SWAPS, exchanged, part_names
 from data_lmdb.joints import mirrored as mirrored_parts
+from data_lmdb.joints import part_names
 from prototxt_import.cuda_graphs import replayed
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
@@ -42,7 +42,7 @@ class Pose:
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of the parts, in the order of the joints."""
-        return self.own_names or part_names(len(self.joints))
+        return part_names(len(self.joints), self.own_names)
 
     def __getitem__(self, part: str) -> np.ndarray:
         if part not in self.parts:
@@ -68,7 +68,7 @@ class Beliefs:
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of the parts, in the order of the maps."""
-        return self.own_names or part_names(self.stages[0].shape[1] - 1)
+        return part_names(self.stages[0].shape[1] - 1, self.own_names)
 
     def pose(self, stage: int = -1) -> Pose:
         """The peaks of a stage's maps (an index into `stages`; the last), averaged over the scales."""
@@ -109,11 +109,11 @@ def mirrored_maps(maps: np.ndarray, own_names: tuple[str, ...] = ()) -> np.ndarr
     """Belief maps (…, P+1, h, w) of a mirrored crop as the crop itself has them; P is 9, 14 or 28, or own_names, as
     `Net.own_parts`, have r_ and l_ in front."""
     parts = maps.shape[-3] - 1
-    if not exchanged(own_names) and (own_names or parts not in SWAPS):
+    order = mirrored_parts(part_names(parts, own_names))
+    if order == tuple(range(parts)):
         raise InputError(
             f"mirror: expected a network whose left and right are known, of 9, 14 or 28 parts, found {parts}"
         )
-    order = exchanged(own_names) or mirrored_parts(parts)
     return np.ascontiguousarray(maps[..., [*order, parts], :, ::-1])
 
 

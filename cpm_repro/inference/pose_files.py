@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_lmdb.joints import LIMBS, Limbs, part_names
+from data_lmdb.joints import Limbs, limbs_of, part_names
 from prototxt_import.files import replacing, write_text
 
 PERSON_CATEGORY = 1
@@ -56,12 +56,12 @@ class FoundPose:
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of the parts, in the order of the joints."""
-        return self.own_names or part_names(len(self.joints))
+        return part_names(len(self.joints), self.own_names)
 
     @property
     def limbs(self) -> Limbs:
         """Those to draw, and their colours; none of parts that are not the release's."""
-        return {} if self.own_names else LIMBS.get(len(self.joints), {})
+        return limbs_of(len(self.joints), self.own_names)
 
     @property
     def score(self) -> float:

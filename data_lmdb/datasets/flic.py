@@ -86,5 +86,5 @@ def _joints(marked: NDArray[np.float64]) -> NDArray[np.float64]:
     """(9, 3) of the 11 marked columns (2, 11); all count as visible."""
     points = np.delete(marked, EYES, axis=1).T
     if points[PARTS_9.index("r_shoulder"), 0] > points[PARTS_9.index("l_shoulder"), 0]:
-        points = points[list(mirrored(len(PARTS_9)))]
+        points = points[list(mirrored(PARTS_9))]
     return np.column_stack([points, np.ones(len(points))])

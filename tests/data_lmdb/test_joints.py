@@ -29,6 +29,7 @@ def test_swaps_exchange_left_and_right(number_of_parts):
         return "-".join(sides.get(joint[:2], joint[:2]) + joint[2:] for joint in name.split("-"))
 
     assert mirrored == [mirror(name) for name in names]
+    assert [names[part] for part in joints.mirrored(names)] == mirrored
 
 
 @pytest.mark.parametrize("number_of_parts", [9, 14, 28])

@@ -49,11 +49,11 @@ def _channels(a: np.ndarray) -> Iterator[Arrangement]:
 
 def _sides(a: np.ndarray) -> Iterator[Arrangement]:
     """Belief maps, or labels and belief maps, with the parts of the left for those of the right."""
-    for parts in PARTS if a.ndim == 4 else ():
+    for parts, names in PARTS.items() if a.ndim == 4 else ():
         if a.shape[1] not in (parts, parts + 1, 2 * (parts + 1)):
             continue
         maps = parts if a.shape[1] == parts else parts + 1
-        order = [*mirrored(parts), *range(parts, maps)]
+        order = [*mirrored(names), *range(parts, maps)]
         order = [start + part for start in range(0, a.shape[1], maps) for part in order]
         exchanged = a[:, order]
         yield Arrangement("left and right exchanged", "maps of left and right parts exchanged", exchanged)

@@ -210,7 +210,7 @@ def test_unequal_stages_are_refused():
 def test_the_mirrored_picture_is_averaged_in(monkeypatch):
     rng = np.random.default_rng(5)
     weights = rng.standard_normal((15, 3)).astype(np.float32)
-    sides = [*joints.mirrored(14), 14]
+    sides = [*joints.mirrored(joints.PARTS[14]), 14]
 
     def run(net, crops, batch):
         data = np.stack([crop.data for crop in crops])[:, :3, 4::8, 4::8]
