@@ -23,13 +23,13 @@ from prototxt_import.net import Net
 from .beliefs import Pose, estimate_beliefs, estimate_poses
 from .crops import SMALLEST_SIDE, Person, check_picture, read_upright
 from .imresize import imresize
-from .person_detection import RELEASE_THRESHOLD, FoundPeople, find_people, map_peaks, person_map
+from .person_detection import RELEASE_THRESHOLD, FoundPeople, find_people, in_picture, map_peaks, person_map
 from .protocol import BATCH, RELEASE_SCALES, Protocol
 
 LONGER_SIDES = (80, 106, 142, 189, 251, 334, 445)
+"""px of the picture's longer side as the detector sees it; a third more each time."""
 LADDER_SIZE = 0.37
-"""px of the picture's longer side as a detector sees it that believes most in people of 0.37 * 200 px; a third more
-each time. Another detector's are in proportion."""
+"""Of the detector whose ladder that is, the height / 200 px in which it believes most; another's is in proportion."""
 CERTAIN, LEAST = 0.35, 0.05
 """Peaks of the person map above the first are people; where there are none, the highest above the second is one."""
 APART = 0.2
@@ -71,22 +71,20 @@ def find_everybody(
     """
     check_picture(image_bgr, where)
     factor = min(1.0, LARGEST_SIDE / max(image_bgr.shape[:2]))
-    if factor < 1 and round(min(image_bgr.shape[:2]) * factor) >= SMALLEST_SIDE:
-        found = find_everybody(imresize(image_bgr, factor), person_net, person_size, net, protocol, where)
-        return _enlarged(found, image_bgr, factor)
-    longer = max(image_bgr.shape[:2])
-    seen: list[_Sighting] = []
-    best_map = np.zeros((1, 1), np.float32)
-    for side in LONGER_SIDES:
-        factor = side * (person_size / LADDER_SIZE) / longer
-        belief = person_map(image_bgr, person_net, factor)
-        if belief.max() >= max(best_map.max(), LEAST):
-            best_map = belief
-        seen += _sightings(belief, factor, person_size)
-    people = _one_of_each(seen)
+    if factor == 1 or round(min(image_bgr.shape[:2]) * factor) < SMALLEST_SIDE:
+        return _found(image_bgr, person_net, person_size, net, protocol, where)
+    found = _found(imresize(image_bgr, factor), person_net, person_size, net, protocol, where)
+    return _enlarged(found, image_bgr, factor)
+
+
+def _found(
+    image_bgr: np.ndarray, person_net: Net, person_size: float, net: Net, protocol: Protocol, where: str
+) -> FoundPeople:
+    """As `find_everybody`, in the picture at its own size."""
+    people, best_map = _seen(image_bgr, person_net, person_size)
     if not people:
         height, width = image_bgr.shape[:2]
-        people = [_Sighting(0.0, ((width - 1) / 2, (height - 1) / 2), longer / 400)]
+        people = [_Sighting(0.0, ((width - 1) / 2, (height - 1) / 2), max(height, width) / 400)]
     placed = [settled(Person(image_bgr, each.center, each.scale, where), net, protocol) for each in people]
     least = [SOMEBODY if each.belief > CERTAIN else DOUBTED for each in people]
     kept = _each_once(placed, least)
@@ -95,17 +93,31 @@ def find_everybody(
     return FoundPeople([placed[index][0] for index in kept], beliefs, best_map, peaks)
 
 
+def _seen(image_bgr: np.ndarray, person_net: Net, person_size: float) -> tuple[list[_Sighting], NDArray[np.float32]]:
+    """Whom the detector sees on its ladder of sizes, and its map of the size that has the highest belief."""
+    seen: list[_Sighting] = []
+    best_map = np.zeros((1, 1), np.float32)
+    for side in LONGER_SIDES:
+        factor = side * (person_size / LADDER_SIZE) / max(image_bgr.shape[:2])
+        belief = person_map(image_bgr, person_net, factor)
+        if belief.max() >= max(best_map.max(), LEAST):
+            best_map = belief
+        seen += _sightings(belief, factor, person_size)
+    return _one_of_each(seen), best_map
+
+
 def _enlarged(found: FoundPeople, image_bgr: np.ndarray, factor: float) -> FoundPeople:
     """Whom was found in the picture shrunk by `factor`, in the picture itself."""
     people = [
         person._replace(
             image=image_bgr,
-            center=((person.center[0] + 1) / factor - 1, (person.center[1] + 1) / factor - 1),
+            center=in_picture(*person.center, factor),
             scale=person.scale / factor,
         )
         for person in found.people
     ]
-    return replace(found, people=people, peaks=(found.peaks + 1) / factor - 1)
+    peaks = np.array([in_picture(x, y, factor) for x, y in found.peaks.tolist()]).reshape(-1, 2)
+    return replace(found, people=people, peaks=peaks)
 
 
 def settled(person: Person, net: Net, protocol: Protocol) -> tuple[Person, Pose]:
@@ -139,7 +151,7 @@ def _shared(one: tuple[Person, Pose], other: tuple[Person, Pose]) -> float:
 
 def _sightings(belief: NDArray[np.float32], factor: float, person_size: float) -> Iterable[_Sighting]:
     for x, y in map_peaks(belief, LEAST).tolist():
-        yield _Sighting(float(belief[y, x]), ((x + 1) / factor - 1, (y + 1) / factor - 1), person_size / factor)
+        yield _Sighting(float(belief[y, x]), in_picture(x, y, factor), person_size / factor)
 
 
 def _one_of_each(seen: Iterable[_Sighting]) -> list[_Sighting]:

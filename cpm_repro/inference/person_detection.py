@@ -90,6 +90,12 @@ def map_peaks(belief: np.ndarray, threshold: float = RELEASE_THRESHOLD) -> np.nd
     return np.stack([first % belief.shape[1], first // belief.shape[1]], axis=1)
 
 
+def in_picture(x: float, y: float, factor: float) -> tuple[float, float]:
+    """A place of the picture scaled by `factor` in the picture itself. The protocol multiplies 1-based centres by the
+    factor: so each crop lies around its peak to the pixel."""
+    return (x + 1) / factor - 1, (y + 1) / factor - 1
+
+
 def find_people(
     image_bgr: np.ndarray,
     person_net: Net,
@@ -114,10 +120,8 @@ def find_people(
             f"{where}: expected at most {MOST_PEOPLE} people, found {len(peaks)} peaks above {threshold:g}: "
             "are the weights those of a person detector?"
         )
-    # The protocol multiplies 1-based centres by the factor: so each crop lies around its peak to the pixel.
     people = [
-        Person(image_bgr, ((x + 1) / factor - 1, (y + 1) / factor - 1), protocol.target_dist / factor, where)
-        for x, y in peaks.tolist()
+        Person(image_bgr, in_picture(x, y, factor), protocol.target_dist / factor, where) for x, y in peaks.tolist()
     ]
     centers = np.array([person.center for person in people]).reshape(-1, 2)
     return FoundPeople(people, belief[peaks[:, 1], peaks[:, 0]].astype(np.float64), belief, centers)

@@ -116,6 +116,13 @@ def test_a_large_picture_is_shrunk_and_its_people_are_placed_in_it(sizes, monkey
     np.testing.assert_allclose((found.peaks + 1) / 4, small.peaks + 1)
 
 
+def test_a_picture_is_shrunk_once(sizes, monkeypatch):
+    """900 / 1061 * 1061 is a little more than 900 in float64, and resizing rounds up."""
+    monkeypatch.setattr(everybody, "person_map", lambda image, net, factor: np.zeros((9, 12), np.float32))
+    find_everybody(np.zeros((60, 1061, 3), np.uint8), None, everybody.LADDER_SIZE, None, PROTOCOL)
+    assert sizes[0][0].image.shape == (51, 901, 3)
+
+
 def test_in_a_picture_without_people_nobody_is_found():
     net, detector = cpm_repro.load("lsp-small"), cpm_repro.load("person-small")
     assert cpm_repro.estimate_all_poses(np.full((120, 160, 3), 128, np.uint8), net, detector, scales=(1.0,)) == []
