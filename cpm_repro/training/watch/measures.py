@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from cpm_repro.needing import needing
 from prototxt_import.files import InputError
 
 from ..loop import Hook, Step, Training
@@ -56,13 +57,9 @@ def event_file(folder: Path, say: Callable[[str], None]) -> Iterator[Write]:
     InputError if TensorBoard is not installed or the file cannot be begun. Once the disk takes no more of it, `say`
     gets a sentence and nothing else is written: a run of days ends for other reasons.
     """
-    try:
-        from tensorboard.compat.proto.event_pb2 import Event  # an extra
+    with needing("tensorboard", "--tensorboard", "tensorboard"):
+        from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
-    except ImportError:
-        raise InputError(
-            "--tensorboard: expected the package tensorboard (pip install '.[tensorboard]'), found none"
-        ) from None
     now = int(time.time())
     with appended(folder / f"events.out.tfevents.{now}.{os.uname().nodename}.{os.getpid()}") as file:
         record, gone = RecordWriter(_Bytes(file)).write, False
