@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .files import InputError, Note
+from .files import InputError, Note, first_five
 from .formats import schema
 from .formats.prototxt import format_prototxt, parse_net
 from .graph import check_order, filter_net, left_out
@@ -103,12 +103,10 @@ def _say_what_went(before: "list[schema.LayerParameter]", after: "list[schema.La
     """A Note of the layers that are left out though they are no data layers, losses or accuracies."""
     stay = {id(layer) for layer in after}
     gone = [layer for layer in before if id(layer) not in stay and layer.bottom and not is_loss(layer)]
-    if not gone:
-        return
-    names = ", ".join(f"'{layer.name}' ({layer.type})" for layer in gone[:5])
-    more = f" and {len(gone) - 5} more" if gone[5:] else ""
-    why = "which need a blob whose shape is not given, or made only what is given now"
-    warnings.warn(Note(f"input shapes leave out layers {names}{more}, {why}"), stacklevel=3)
+    if gone:
+        names = first_five([f"'{layer.name}' ({layer.type})" for layer in gone])
+        why = "which need a blob whose shape is not given, or made only what is given now"
+        warnings.warn(Note(f"input shapes leave out layers {names}, {why}"), stacklevel=3)
 
 
 def unwritten(layer: Layer, form: str) -> InputError:
