@@ -223,18 +223,20 @@ def typed(expected: str) -> Callable[[Callable[[str], _Value]], Callable[[str], 
 @typed("a whole number")
 def positive_integer(text: str) -> int:
     """An argparse type."""
-    value = int(text)
-    if not 1 <= value < 1 << 31:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1 and below 2147483648, found {text}")
-    return value
+    return _at_least(1, text)
 
 
 @typed("a whole number")
 def index(text: str) -> int:
     """An argparse type: counted from 0."""
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    """The whole number, which an int of C has to hold."""
     value = int(text)
-    if not 0 <= value < 1 << 31:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, found {text}")
+    if not least <= value < 1 << 31:
+        raise argparse.ArgumentTypeError(f"expected a number of at least {least} and below {1 << 31}, found {text}")
     return value
 
 
