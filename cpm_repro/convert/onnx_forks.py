@@ -94,16 +94,20 @@ def upsample(e: LayerExport) -> str:
 
 def _unpooled(e: LayerExport) -> str:
     """Scattered over rows of zeros, a map after the other."""
-    (x, mask), p = e.bottoms, e.layer.spec.upsample_param
-    images = e.node("Shape", x, start=0, end=2)
-    size = e.node("Mul", e.node("Shape", x, start=2, end=4), e.ints(e.layer.scale))
-    if p.pad_out_h or p.pad_out_w:
-        size = e.node("Sub", size, e.ints([p.pad_out_h, p.pad_out_w]))
-    size = e.ints([p.upsample_h, p.upsample_w]) if p.upsample_h else size
+    x, mask = e.bottoms
+    images, size = e.node("Shape", x, start=0, end=2), _unpooled_size(e)
     flat = e.node("ConstantOfShape", e.node("Concat", images, e.node("ReduceProd", size, keepdims=1), axis=0))
     places = e.node("Cast", e.reshape(mask, (0, 0, -1)), to=TensorProto.INT64)
     made = e.node("ScatterElements", flat, places, e.reshape(x, (0, 0, -1)), axis=2)
     return e.node("Reshape", made, e.node("Concat", images, size, axis=0))
+
+
+def _unpooled_size(e: LayerExport) -> str:
+    p = e.layer.spec.upsample_param
+    if p.upsample_h:
+        return e.ints([p.upsample_h, p.upsample_w])
+    size = e.node("Mul", e.node("Shape", e.bottoms[0], start=2, end=4), e.ints(e.layer.scale))
+    return e.node("Sub", size, e.ints([p.pad_out_h, p.pad_out_w])) if p.pad_out_h or p.pad_out_w else size
 
 
 @exports("Interp")

@@ -78,10 +78,9 @@ def reorg(e: Lines) -> str:
 def upsample(e: Lines) -> str:
     (rows, columns), p = e.layer.scale, e.layer.spec.upsample_param
     if len(e.x) == 2:
-        sizes = [f"{e.x[0]}.shape[{axis}] * {scale}" for axis, scale in ((2, rows), (3, columns))]
-        sizes = [f"{n} - 1" if cut else n for n, cut in zip(sizes, (p.pad_out_h, p.pad_out_w), strict=True)]
-        sizes = [str(p.upsample_h), str(p.upsample_w)] if p.upsample_h else sizes
-        return f"unpool({e.x[0]}, {e.x[1]}, {', '.join(sizes)})"
+        height = p.upsample_h or f"{e.x[0]}.shape[2] * {rows}{' - 1' * p.pad_out_h}"
+        width = p.upsample_w or f"{e.x[0]}.shape[3] * {columns}{' - 1' * p.pad_out_w}"
+        return f"unpool({e.x[0]}, {e.x[1]}, {height}, {width})"
     return f"{e.x[0]}.repeat_interleave({rows}, 2).repeat_interleave({columns}, 3)"
 
 
