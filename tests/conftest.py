@@ -1,7 +1,10 @@
-"""Where the golden files (what the original computed), the real photographs and a card are found, if they are there."""
+"""Where the golden files (what the original computed), the real photographs and a card are found, if they are there;
+and what undoes a command's hold on Ctrl-C.
+"""
 
 import ctypes
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +91,11 @@ def kernels_on_host(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDL
 def sample_kernels_on_host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The kernels of sample.cu as host functions."""
     return compile_kernels("samples/sample.cu", tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """What a command does to Ctrl-C is undone."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +15,7 @@ from cpm_repro import command_line
 from prototxt_import.files import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    """What a command does to Ctrl-C is undone."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 
 def exit_code(main, arguments=(), prepare=lambda parser: None):

@@ -25,14 +25,7 @@ sys.meta_path.insert(0, Slow())
 from cpm_repro import __main__
 __main__.main(["plot_log", "nothing.log", "--out", "nothing.png"])
 """
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    """What a command does to Ctrl-C is undone."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
