@@ -49,8 +49,8 @@ class Net(nn.Module):
         data_shapes: by layer, the tops' shapes of data layers whose files say them (see `layer.DATA_TYPES`).
 
     `net.trained` has what is known of its training beside its weights: `target_dist` and `sigma_center` of a pose
-    machine, which testing needs. `net.own_parts` names its belief maps but the
-    background, where a file says others than the release's.
+    machine, which testing needs. `net.own_parts` names its belief maps but the background, where a file says others
+    than the release's.
 
     `net.random` is the one stream of Caffe's process: the fillers draw from it first, then every pass's dropout.
     """
