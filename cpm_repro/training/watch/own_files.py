@@ -5,6 +5,7 @@ Two runs of one prefix, or a run and workers that a killed torchrun left behind,
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,9 +57,13 @@ def _opened(path: Path) -> int:
     check_target(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise InputError(f"{error.filename or path}: cannot be written: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(f"{path}: cannot be written: expected a file or nothing there, found a device or a pipe")
+    return descriptor
 
 
 def _lock(file: LogFile) -> None:
