@@ -21,55 +21,34 @@ struct ProductSteps {
     Index second_right = 0, second_result = 0;
 };
 
-enum Product { COMPLEX, TWO_REAL };
+// Of one block the complex product or two real ones, or of two blocks a real one each.
+enum Product { COMPLEX, TWO_REAL, TWO_BLOCKS };
 
+// Two sums a row: of the block's real and imaginary parts, or of both blocks.
 template <int L, Product P, int R>
 CPM_INLINE void multiply_rows(const LeftFactor& a, const float* right, float* result, const ProductSteps& steps) {
-    Vector<L> re[R] = {}, im[R] = {};
-    const float* left = a.data;
-    for (int first = 0; first < steps.depth; first += BLOCK, left += a.block) {
-        const float* value = left;
-        const int count = steps.depth - first < BLOCK ? steps.depth - first : BLOCK;
-        for (int k = 0; k < count; k++, value += a.step, right += steps.right) {
-            const Vector<L> right_re = load<L>(right), right_im = load<L>(right + BLOCK);
-            repeat<R>([&](auto r) CPM_INLINE_LAMBDA {
-                const float left_re = value[r * a.row], left_im = value[r * a.row + BLOCK];
-                re[r] += right_re * left_re;
-                im[r] += right_im * (P == COMPLEX ? left_re : left_im);
-                if constexpr (P == COMPLEX) re[r] -= right_im * left_im, im[r] += right_re * left_im;
-            });
-        }
-    }
-    repeat<R>([&](auto r) CPM_INLINE_LAMBDA {
-        float* cell = result + r * steps.result;
-        if (steps.accumulate) re[r] += load<L>(cell), im[r] += load<L>(cell + BLOCK);
-        store<L>(cell, re[r]);
-        store<L>(cell + BLOCK, im[r]);
-    });
-}
-
-// Of both blocks' cells L of the floats, which have one value of the left factor in common.
-template <int L, int R>
-CPM_INLINE void multiply_two_blocks(const LeftFactor& a, const float* right, float* result, const ProductSteps& steps) {
+    const Index second_right = P == TWO_BLOCKS ? steps.second_right : BLOCK;
+    const Index second_result = P == TWO_BLOCKS ? steps.second_result : BLOCK;
     Vector<L> one[R] = {}, two[R] = {};
     const float* left = a.data;
     for (int first = 0; first < steps.depth; first += BLOCK, left += a.block) {
         const float* value = left;
         const int count = steps.depth - first < BLOCK ? steps.depth - first : BLOCK;
         for (int k = 0; k < count; k++, value += a.step, right += steps.right) {
-            const Vector<L> right_one = load<L>(right), right_two = load<L>(right + steps.second_right);
+            const Vector<L> right_one = load<L>(right), right_two = load<L>(right + second_right);
             repeat<R>([&](auto r) CPM_INLINE_LAMBDA {
-                const float factor = value[r * a.row];
-                one[r] += right_one * factor;
-                two[r] += right_two * factor;
+                const float* factor = value + r * a.row;
+                one[r] += right_one * factor[0];
+                two[r] += right_two * factor[P == TWO_REAL ? BLOCK : 0];
+                if constexpr (P == COMPLEX) one[r] -= right_two * factor[BLOCK], two[r] += right_one * factor[BLOCK];
             });
         }
     }
     repeat<R>([&](auto r) CPM_INLINE_LAMBDA {
         float* cell = result + r * steps.result;
-        if (steps.accumulate) one[r] += load<L>(cell), two[r] += load<L>(cell + steps.second_result);
+        if (steps.accumulate) one[r] += load<L>(cell), two[r] += load<L>(cell + second_result);
         store<L>(cell, one[r]);
-        store<L>(cell + steps.second_result, two[r]);
+        store<L>(cell + second_result, two[r]);
     });
 }
 
@@ -83,8 +62,8 @@ CPM_INLINE void multiply_lanes(int rows, const LeftFactor& a, const float* right
     if constexpr (R > 0) {
         if (rows == R && P == TWO_REAL && steps.second_right)
             for (int lane = 0; lane < CELL; lane += L)
-                multiply_two_blocks<L, R>({a.data + lane / BLOCK * BLOCK, a.row, a.step, a.block}, right + lane,
-                                          result + lane, steps);
+                multiply_rows<L, TWO_BLOCKS, R>({a.data + lane / BLOCK * BLOCK, a.row, a.step, a.block}, right + lane,
+                                                result + lane, steps);
         else if (rows == R)
             for (int lane = 0; lane < BLOCK; lane += L) multiply_rows<L, P, R>(a, right + lane, result + lane, steps);
         else
