@@ -72,7 +72,7 @@ def by_winograd(convolution: PlainConvolution, results: int) -> Work | None:
 
 
 def planned(convolution: PlainConvolution) -> Work | None:
-    """As the fast engine's cost model would by FFT; None where it convolves directly."""
+    """As the fast engine's cost model would, by FFT or Winograd; None where it convolves directly."""
     plan = fft_plan(convolution)
     if plan is None:
         return None

@@ -85,6 +85,11 @@ class FftPlan(PlainConvolution):
         return max(blocks(self.channels), blocks(self.outputs))
 
     @property
+    def tile_bytes(self) -> int:
+        """Size of a tile's spectra, with the `widest` blocks."""
+        return self.bins * self.widest * CELL_BYTES
+
+    @property
     def in_blocks(self) -> bool:
         """Whether spectra of weights that are used once are best made for a block of outputs at a time, and not kept:
         each block looks through the input's spectra, which must be in memory and about as small as the cache."""
@@ -157,12 +162,12 @@ def _traffic(plan: FftPlan, read: bool) -> int:
     read before)."""
     weights = plan.weight_bytes * (1 if plan.weight_bytes < CACHE else math.ceil(plan.tiles / plan.chunk)) * read
     output = 8 * plan.images * math.prod(plan.out_size) * plan.outputs
-    spectra = plan.tiles * plan.bins * plan.widest * CELL_BYTES
-    return output + weights + (5 * spectra if plan.chunk * plan.bins * plan.widest * CELL_BYTES > CACHE else 0)
+    spectra = 5 * plan.tiles * plan.tile_bytes if plan.chunk * plan.tile_bytes > CACHE else 0
+    return output + weights + spectra
 
 
 def _with_chunks(plan: FftPlan) -> FftPlan:
     """The plan with its chunks: within the cache if the weights are small enough to stay there, too, else as large as
     may be, so that the weights are read as seldom as may be."""
     room = CACHE if plan.weight_bytes < CACHE else WORKSPACE
-    return replace(plan, chunk=max(1, min(plan.tiles, room // (plan.bins * plan.widest * CELL_BYTES))))
+    return replace(plan, chunk=max(1, min(plan.tiles, room // plan.tile_bytes)))
