@@ -42,7 +42,7 @@ def other_weights(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     values = array(getattr(layer, weight[0]).float())
     named = [(new.what, new.values) for new in arrangements(values, values.shape, WEIGHT_AXES)] + list(_moved(values))
     for what, arranged in named:
-        yield Alternative(what, run.top(bottoms, change=_setting(weight[0], arranged)))
+        yield Alternative(what, run.top(bottoms, change=setting(weight[0], arranged)))
 
 
 _NEUTRAL = {("Scale", "factor"): 1.0, ("BatchNorm", "variance"): 1.0, ("BatchNorm", "factor"): 1.0}
@@ -57,20 +57,22 @@ def _neutral(run: LayerRun, bottoms: Bottoms, layer: Layer, name: str) -> Iterat
     if (layer.spec.type, name) == ("BatchNorm", "factor"):
         what = f"the stored sums not divided by their factor, {float(layer.factor):.6g}"
     values = array(getattr(layer, name).float())
-    yield Alternative(what, run.top(bottoms, change=_setting(name, np.full_like(values, value))))
+    yield Alternative(what, run.top(bottoms, change=setting(name, np.full_like(values, value))))
     if name == "mean":
-        yield Alternative("with the mean's sign exchanged", run.top(bottoms, change=_setting(name, -values)))
+        yield Alternative("with the mean's sign exchanged", run.top(bottoms, change=setting(name, -values)))
     if name == "variance":
         with np.errstate(divide="ignore"):
             inverse = np.where(values > 0, 1 / values, 0).astype(np.float32)
         what = "one divided by the variance, the variance's place taken by its inverse"
-        yield Alternative(what, run.top(bottoms, change=_setting(name, inverse)))
+        yield Alternative(what, run.top(bottoms, change=setting(name, inverse)))
     for step in (1, -1) if values.size > 1 else ():
-        moved = run.top(bottoms, change=_setting(name, np.roll(values, step)))
+        moved = run.top(bottoms, change=setting(name, np.roll(values, step)))
         yield Alternative(f"with the {name} moved by one output", moved)
 
 
-def _setting(blob: str, values: np.ndarray) -> Change:
+def setting(blob: str, values: np.ndarray) -> Change:
+    """Gives the layer's blob these values."""
+
     def change(layer: Layer) -> None:
         getattr(layer, blob).copy_(torch.from_numpy(np.array(values, order="C")))
 

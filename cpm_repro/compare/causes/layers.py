@@ -93,7 +93,7 @@ def explain(
     links = list(run.links(bottoms))
     if found := best(_settings(run, bottoms, links, others), wrong, before):
         return [_comes_from(side, *found, before)]
-    return _of_one_part(run, bottoms, own, wrong) or known() or _weights(run, bottoms, links, side, wrong, before)
+    return _of_one_part(run, bottoms, own, wrong) or known() or _weights(run, bottoms, links, side, wrong, own)
 
 
 def _of_one_part(run: LayerRun, bottoms: Bottoms, own: np.ndarray, wrong: np.ndarray) -> list[Cause]:
@@ -131,7 +131,10 @@ def _settings(run: LayerRun, bottoms: Bottoms, links: Links, others: Others | No
             yield from other_fields(*link)
 
 
-def _weights(run: LayerRun, bottoms: Bottoms, links: Links, side: str, wrong: np.ndarray, before: float) -> list[Cause]:
+def _weights(
+    run: LayerRun, bottoms: Bottoms, links: Links, side: str, wrong: np.ndarray, own: np.ndarray
+) -> list[Cause]:
+    before = distance(own, wrong)
     with_blobs = [link for link in links if link[0].has_blobs]
     for link in with_blobs:
         if found := best(other_weights(*link), wrong, before):
@@ -144,7 +147,7 @@ def _weights(run: LayerRun, bottoms: Bottoms, links: Links, side: str, wrong: np
             if found := best(fitted(*link, wrong, per_output), wrong, before):
                 return [_of_weights(link[0].first.name, side, *found, before)]
         if not per_output and (
-            solved := solved_weights(run, bottoms, side, wrong) or changed_outputs(run, bottoms, side, wrong)
+            solved := solved_weights(run, bottoms, side, wrong, own) or changed_outputs(run, bottoms, side, wrong, own)
         ):
             return solved
     return []

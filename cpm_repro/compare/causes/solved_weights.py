@@ -12,13 +12,14 @@ from torch.nn import functional
 
 from prototxt_import.layers.convolution import Convolution
 from prototxt_import.layers.inner_product import InnerProduct
-from prototxt_import.layers.layer import Layer
 from prototxt_import.tensors import array
 
 from .arrangements import WEIGHT_AXES
 from .arrays import recognised
-from .cause import EXPLAINED, Cause, distance
+from .cause import Cause, distance
 from .layer_runs import Bottoms, LayerRun
+from .layer_settings import Alternative
+from .layer_weights import best, setting
 
 _MOST_WEIGHTS, _MOST_OUTPUTS, _MOST_PLACES = 6000, 128, 20000  # what is looked at
 _MOST_SOLVED = 1300  # unknowns of a system that is solved, in seconds
@@ -42,30 +43,32 @@ class _Weights(NamedTuple):
     outputs: np.ndarray
 
 
-def solved_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray) -> list[Cause]:
-    """Which weights made `wrong`; empty if they cannot be known, or if none did."""
+def solved_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray, made: np.ndarray) -> list[Cause]:
+    """Which weights made `wrong`, where the layers' own make `made`; empty if they cannot be known, or if none did."""
     layer = run.net.layer(run.first.name) if run.net else None
     if not isinstance(layer, Convolution) or layer.receptive_window is None or len(bottoms) != 1:
         return []
     weight = array(layer.weight.double())
     bias = np.zeros(len(weight)) if layer.bias is None else array(layer.bias.double())
     own = _Weights(weight, bias, np.arange(len(weight)))
-    theirs = _solved(run, layer, own, bottoms, wrong)
+    theirs = _solved(run, layer, own, bottoms, wrong, made)
     what = [] if theirs is None else list(_described(own, theirs))
     if theirs is None or not what:
         return []
     if unknown := [text for text in what if text.endswith(_UNKNOWN)]:
-        lossy = _lossy(run, bottoms, wrong, own, theirs)
+        lossy = _lossy(run, bottoms, wrong, distance(made, wrong), own, theirs)
         what = [lossy if text in unknown and lossy else text for text in what]
     apart = distance(theirs.weight, own.weight)
     measured = f"{side} is what {run.first.name} makes of these inputs with weights that are {apart:.2g} off"
     return [Cause(f"{side} has other weights of layer {run.first.name}: {' and '.join(what)}", measured)]
 
 
-def _solved(run: LayerRun, layer: Convolution, own: _Weights, bottoms: Bottoms, wrong: np.ndarray) -> _Weights | None:
-    made, after = run.top(bottoms), _after(run, wrong)
+def _solved(
+    run: LayerRun, layer: Convolution, own: _Weights, bottoms: Bottoms, wrong: np.ndarray, made: np.ndarray
+) -> _Weights | None:
+    after = _after(run, wrong)
     outputs, per_output = len(own.weight), own.weight[0].size
-    if made is None or after is None or made.shape != wrong.shape or per_output > _MOST_WEIGHTS:
+    if after is None or made.shape != wrong.shape or per_output > _MOST_WEIGHTS:
         return None
     differing = [c for c in range(outputs) if not np.array_equal(made[:, c], wrong[:, c])]
     if len(differing) > _MOST_OUTPUTS:
@@ -89,22 +92,22 @@ def _solved(run: LayerRun, layer: Convolution, own: _Weights, bottoms: Bottoms, 
     return _Weights(weight[solved], bias[solved], solved) if 2 * len(unknown) <= len(differing) else None
 
 
-def changed_outputs(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray) -> list[Cause]:
+def changed_outputs(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray, made: np.ndarray) -> list[Cause]:
     """Of a fully connected layer, whose images are fewer than its weights: which outputs differ, and whether one weight
     or the bias explains them."""
-    layer, own = run.net.layer(run.first.name) if run.net else None, run.top(bottoms)
-    if not isinstance(layer, InnerProduct) or own is None or own.shape != wrong.shape or own.ndim != 2:
+    layer = run.net.layer(run.first.name) if run.net else None
+    if not isinstance(layer, InnerProduct) or made.shape != wrong.shape or made.ndim != 2:
         return []
-    apart = wrong.astype(np.float64) - own
-    least = 1e-5 * float(np.abs(own).max())
+    apart = wrong.astype(np.float64) - made
+    least = 1e-5 * float(np.abs(made).max())
     outputs = np.flatnonzero((np.abs(apart) > least).any(axis=0))
-    if not 0 < len(outputs) <= own.shape[1] // 4:
+    if not 0 < len(outputs) <= made.shape[1] // 4:
         return []
     first = int(outputs[0])
     what = _one_change(run, bottoms, apart[:, first], wrong[:, first]) if len(outputs) == 1 else ""
     shown = ", ".join(str(output) for output in outputs[:8]) + (", …" if len(outputs) > 8 else "")
     which = f"output {shown}" if len(outputs) == 1 else f"outputs {shown}"
-    measured = f"the other {own.shape[1] - len(outputs)} outputs are what {run.first.name} makes of these inputs"
+    measured = f"the other {made.shape[1] - len(outputs)} outputs are what {run.first.name} makes of these inputs"
     return [Cause(f"{side} has other weights of layer {run.first.name}: those of {which} alone{what}", measured)]
 
 
@@ -230,17 +233,12 @@ def _difference(
     return f"those of {shown}, {apart:.2g} in all{_UNKNOWN}"
 
 
-def _lossy(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray, own: _Weights, theirs: _Weights) -> str:
+def _lossy(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray, before: float, own: _Weights, theirs: _Weights) -> str:
     """What was done to all weights to have fewer of them, or fewer bits, if the layer makes `wrong` with such."""
-    for what, weight in _smaller(own, theirs):
-
-        def change(layer: Layer, weight: np.ndarray = weight) -> None:
-            layer.weight.copy_(torch.from_numpy(weight))
-
-        made = run.top(bottoms, change=change)
-        if made is not None and distance(made, wrong) <= EXPLAINED:
-            return what
-    return ""
+    tried = _smaller(own, theirs)
+    made = (Alternative(what, run.top(bottoms, change=setting("weight", weight))) for what, weight in tried)
+    found = best(made, wrong, before)
+    return found[0] if found else ""
 
 
 def _smaller(own: _Weights, theirs: _Weights) -> Iterator[tuple[str, np.ndarray]]:
