@@ -15,6 +15,7 @@ from torch.nn import functional
 from cpm_kernels.window import Window
 from prototxt_import.formats import schema
 from prototxt_import.layers.pooling import Pooling
+from prototxt_import.tensors import array
 
 from .layer_runs import Bottoms, LayerRun, changed
 
@@ -52,7 +53,7 @@ def bias_behind(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     bias = getattr(run.net.layer(run.first.name), "bias", None)
     made = None if bias is None else run.top(bottoms, change=lambda layer: layer.bias.zero_())
     if made is not None and bias is not None:
-        added = made + bias.detach().cpu().numpy().reshape(-1, *(1,) * (made.ndim - 2))
+        added = made + array(bias).reshape(-1, *(1,) * (made.ndim - 2))
         yield Alternative(f"a bias of layer {run.first.name} that is added behind layer {run.layers[1].name}", added)
 
 
@@ -232,11 +233,8 @@ def _lrn(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
 
 
 def _batch_norm(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
-    layer, p = run.first, run.first.batch_norm_param
-    for eps in (1e-5, 1e-3, 1e-2, 1e-4, 1e-6, 1e-12):
-        if not np.isclose(eps, p.eps, rtol=1e-6, atol=0):
-            what = f"batch normalisation with eps {eps:g}; layer {layer.name} has {p.eps:g}"
-            yield Alternative(what, run.top(bottoms, changed(layer, batch_norm__eps=eps)))
+    layer = run.first
+    yield from _other_eps(run, bottoms, "batch_norm", (1e-5, 1e-3, 1e-2, 1e-4, 1e-6, 1e-12))
     for stored, whose in ((False, "batch's own"), (True, "stored")):
         made = run.top(bottoms, changed(layer, batch_norm__use_global_stats=stored))
         what = f"batch normalisation by the {whose} mean and variance, unlike layer {layer.name}"
@@ -245,11 +243,16 @@ def _batch_norm(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
 
 def _bn(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     """The forks' batch normalisation, which scales and shifts, too."""
-    layer, p = run.first, run.first.bn_param
-    for eps in (1e-3, 1e-2, 1e-4, 1e-6, 1e-5, 1e-10):
-        what = f"batch normalisation with eps {eps:g}; layer {layer.name} has {p.eps:g}"
-        yield Alternative(what, run.top(bottoms, changed(layer, bn__eps=eps)))
+    yield from _other_eps(run, bottoms, "bn", (1e-3, 1e-2, 1e-4, 1e-6, 1e-5, 1e-10))
     yield Alternative("deviations for variances", run.top(bottoms, change=lambda norm: norm.variance.square_()))
+
+
+def _other_eps(run: LayerRun, bottoms: Bottoms, param: str, tried: tuple[float, ...]) -> Iterator[Alternative]:
+    layer, own = run.first, getattr(run.first, f"{param}_param").eps
+    for eps in tried:
+        if not np.isclose(eps, own, rtol=1e-6, atol=0):
+            what = f"batch normalisation with eps {eps:g}; layer {layer.name} has {own:g}"
+            yield Alternative(what, run.top(bottoms, changed(layer, **{f"{param}__eps": eps})))
 
 
 def _eltwise(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:

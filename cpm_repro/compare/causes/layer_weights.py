@@ -112,8 +112,9 @@ def _moved(weight: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def fitted(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray, per_output: bool = False) -> Iterator[Alternative]:
-    """The blob with the factor, the bias or the slope that fit `wrong` best. per_output: with those of each output."""
-    if run.first.type == "BatchNorm":
+    """The blob with the factor, the bias or the slope that fit `wrong` best. per_output: with those of each output,
+    and nothing else."""
+    if run.first.type == "BatchNorm" and not per_output:
         yield from _statistics(run, bottoms, wrong)
     before = run.top(bottoms, alone=True)
     in_place = {layer.type for layer in run.layers[1:]}
@@ -123,7 +124,7 @@ def fitted(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray, per_output: bool 
     relu = next((layer for layer in run.layers if layer.type in ("ReLU", "PReLU")), None)
     if run.first.type in ("ReLU", "PReLU"):
         x = next(iter(bottoms.values())).astype(np.float64)
-    if relu is not None:
+    if relu is not None and not per_output:
         yield from _leaky(x, target, relu)
     if run.first.type in ("Convolution", "Deconvolution", "InnerProduct"):
         active = target > 0 if relu is not None else np.isfinite(target)
@@ -137,18 +138,17 @@ def _statistics(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[
     made = run.top(bottoms, without=relu) if relu is not None else run.top(bottoms)
     if not isinstance(layer, BatchNorm) or made is None or made.shape != wrong.shape or made.ndim < 2:
         return
-    own = layer.statistics()[1].double().cpu().numpy() + layer.spec.batch_norm_param.eps
+    own_eps = layer.spec.batch_norm_param.eps
+    own = array(layer.statistics()[1].double()) + own_eps
     slopes = [_slope(made[:, c], wrong[:, c], relu is not None) for c in range(made.shape[1])]
     known = [c for c, slope in enumerate(slopes) if slope]
     theirs = np.array([own[c] / slopes[c] ** 2 for c in known])
     if not known:
         return
-    eps = float(np.median(theirs - own[known])) + layer.spec.batch_norm_param.eps
-    times = float(
-        np.median((theirs - layer.spec.batch_norm_param.eps) / (own[known] - layer.spec.batch_norm_param.eps))
-    )
+    eps = float(np.median(theirs - own[known])) + own_eps
+    times = float(np.median((theirs - own_eps) / (own[known] - own_eps)))
     with_eps = changed(run.first, batch_norm__eps=max(eps, 0.0))
-    what = f"eps {eps:.3g}, not {layer.spec.batch_norm_param.eps:g} as layer {run.first.name}"
+    what = f"eps {eps:.3g}, not {own_eps:g} as layer {run.first.name}"
     yield Alternative(what, run.top(bottoms, with_eps))
     unbiased = ": of an unbiased estimate, n / (n − 1), or of a biased one" if 0.9 < times < 1.2 else ""
     scaled = run.top(bottoms, change=lambda norm: norm.variance.mul_(times))
