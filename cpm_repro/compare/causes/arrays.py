@@ -24,8 +24,8 @@ from .cause import (
     evidence,
     explains,
 )
-from .pictures import empty_images, of_single_images, other_peak, picture_causes
-from .scales import rearranged_and_scaled, scaled, scaled_per_channel
+from .pictures import empty_images, other_peak, picture_causes
+from .scales import rearranged_and_scaled, scaled, scaled_per_channel, scaled_per_image
 
 _COARSE = 0.05  # relative error that arithmetic of few bits may have after some layers
 _SMALL = 0.35  # negative values relative to the positive ones (root mean square): leaky, rather than not rectified
@@ -89,7 +89,7 @@ def _of_numbers(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input: b
     for suspicion in suspicions:
         if cause := suspicion(x, y):
             return [cause]
-    if is_input and (cause := empty_images(x, y) or of_single_images(x, y)):
+    if is_input and (cause := empty_images(x, y) or scaled_per_image(x, y)):
         return [cause]
     return rearranged_and_scaled(x, y, axes) or (picture_causes(x, y) if is_input else [])
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .cause import EXPLAINED, Cause, distance, equal_bits
+from .cause import Cause, distance, equal_bits
 from .scales import levels_of
 
 _FEW_LEVELS = 16  # grey levels that two decoders or interpolations are apart at most
@@ -41,24 +41,6 @@ def empty_images(a: np.ndarray, b: np.ndarray) -> Cause | None:
         if empty.any() and np.array_equal(one[~empty], other[~empty]):
             which = ", ".join(str(i) for i in np.flatnonzero(empty)[:8])
             return Cause(f"images {which} of {side} are all zero: a batch that was not filled", "the others are equal")
-    return None
-
-
-def of_single_images(a: np.ndarray, b: np.ndarray) -> Cause | None:
-    """Every image with a factor and an offset of its own, or every channel of it."""
-    if a.shape != b.shape or a.ndim != 4 or not np.isfinite(a).all() or not np.isfinite(b).all():
-        return None
-    for axes, each in (((1, 2, 3), "image"), ((2, 3), "image and channel")):
-        mean_a, mean_b = a.mean(axes, keepdims=True), b.mean(axes, keepdims=True)
-        x, y = a - mean_a, b - mean_b
-        sizes = (x * x).sum(axes, keepdims=True)
-        factors = np.divide((x * y).sum(axes, keepdims=True), sizes, out=np.ones_like(sizes), where=sizes > 0)
-        for what, times in (("an offset", np.ones_like(factors)), ("a factor and an offset", factors)):
-            made = times * x + mean_b
-            if distance(made - mean_b, y) <= EXPLAINED:
-                means = " (the mean subtracted of each?)" if np.abs(mean_b).max() < 1e-3 * np.abs(b).max() else ""
-                left = f"with them the relative error is {distance(made, b):.2g}, before {distance(a, b):.2g}"
-                return Cause(f"{what} of each {each} of its own{means}", left)
     return None
 
 

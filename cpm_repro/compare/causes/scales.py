@@ -1,5 +1,5 @@
-"""Another unit: a factor, an offset, or both, of the whole array or of each channel; and which normalisation of a
-picture has just that one."""
+"""Another unit: a factor, an offset, or both, of the whole array, of each channel or of each image; and which
+normalisation of a picture has just that one."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .arrangements import BLOB_AXES, arrangements
-from .cause import EXPLAINED, Cause, evidence, explains
+from .cause import EXPLAINED, Cause, distance, evidence, explains
 
 _NAMED_SCALES = {
     -1.0: "the opposite sign",
@@ -156,13 +156,37 @@ def _channel_fits(a: np.ndarray, b: np.ndarray, axes: tuple[int, ...]) -> Iterat
     yield "a constant per channel, such as a bias or a mean image", ones, mean_b - mean_a
     if a.size // a.shape[1] < _FEWEST:
         return
-    squares, spread = (a * a).sum(axes, keepdims=True), ((a - mean_a) ** 2).sum(axes, keepdims=True)
-    factors = np.divide((a * b).sum(axes, keepdims=True), squares, out=ones.copy(), where=squares > 0)
+    factors = _slopes(a, b, axes)
     yield "a factor per channel, such as another scale of a batch normalisation", factors, 0 * ones
-    covered = ((a - mean_a) * (b - mean_b)).sum(axes, keepdims=True)
-    factors = np.divide(covered, spread, out=ones.copy(), where=spread > 0)
+    factors = _slopes(a - mean_a, b - mean_b, axes)
     what = "a factor and an offset per channel, such as batch normalisation left out or folded otherwise"
     yield what, factors, mean_b - factors * mean_a
+
+
+def _slopes(a: np.ndarray, b: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """The factors, one for all values along the axes, by which A comes nearest to B; 1 where A is 0."""
+    squares = (a * a).sum(axes, keepdims=True)
+    factors: np.ndarray = np.divide(
+        (a * b).sum(axes, keepdims=True), squares, out=np.ones_like(squares), where=squares > 0
+    )
+    return factors
+
+
+def scaled_per_image(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Every image with a factor and an offset of its own, or every channel of it."""
+    if a.shape != b.shape or a.ndim != 4 or not np.isfinite(a).all() or not np.isfinite(b).all():
+        return None
+    for axes, each in (((1, 2, 3), "image"), ((2, 3), "image and channel")):
+        mean_a, mean_b = a.mean(axes, keepdims=True), b.mean(axes, keepdims=True)
+        centred = a - mean_a
+        factors = _slopes(centred, b - mean_b, axes)
+        for what, times in (("an offset", np.ones_like(factors)), ("a factor and an offset", factors)):
+            made = times * centred + mean_b
+            if _follows(made, b, mean_b):
+                means = " (the mean subtracted of each?)" if np.abs(mean_b).max() < 1e-3 * np.abs(b).max() else ""
+                left = f"with them the relative error is {distance(made, b):.2g}, before {distance(a, b):.2g}"
+                return Cause(f"{what} of each {each} of its own{means}", left)
+    return None
 
 
 def _shown(factors: np.ndarray, offsets: np.ndarray) -> str:
