@@ -98,16 +98,14 @@ def explain(
 
 def _of_one_part(run: LayerRun, bottoms: Bottoms, own: np.ndarray, wrong: np.ndarray) -> list[Cause]:
     """What is wrong with one bottom's channels, if all others are joined as they should be."""
-    parts = list(bottoms.values())
-    joined = run.first.type == "Concat" and own.shape == wrong.shape and sum(p.shape[1] for p in parts) == own.shape[1]
-    ends: list[int] = np.cumsum([part.shape[1] for part in parts]).tolist() if joined else []
-    places = [slice(end - part.shape[1], end) for part, end in zip(parts, ends, strict=False)]
-    off = [i for i, place in enumerate(places) if not np.array_equal(own[:, place], wrong[:, place])]
-    if len(off) != 1 or len(parts) == 1:
+    if run.first.type != "Concat" or len(bottoms) == 1 or own.shape != wrong.shape or own.ndim < 2:
         return []
-    part, which = places[off[0]], f"bottom {off[0] + 1}"
-    apart = np.flatnonzero([not np.array_equal(own[:, c], wrong[:, c]) for c in range(part.start, part.stop)])
-    first, last = part.start + int(apart[0]), part.start + int(apart[-1])
+    ends = np.cumsum([part.shape[1] for part in bottoms.values()])
+    apart = [c for c in range(own.shape[1]) if not np.array_equal(own[:, c], wrong[:, c])]
+    off = set(np.searchsorted(ends, apart, side="right").tolist())
+    if ends[-1] != own.shape[1] or len(off) != 1:
+        return []
+    first, last, which = apart[0], apart[-1], f"bottom {off.pop() + 1}"
     channels = f"channel {first}" if first == last else f"channels {first} to {last}"
     a, b = (np.ascontiguousarray(array[:, first : last + 1]) for array in (own, wrong))
     causes = recognised(a, b) or by_size(a, b)
