@@ -76,10 +76,15 @@ def _dropout(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
 
 
 def _interpolation(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
-    own, x = run.top(bottoms, alone=True), inputs[0]
-    if own is None or x.dim() != 4 or own.ndim != 4:
+    own = run.top(bottoms, alone=True)
+    if own is not None:
+        yield from _resized(inputs[0], own.shape[2:])
+
+
+def _resized(x: Tensor, size: tuple[int, ...]) -> Formulas:
+    """A map of another size made by interpolation, or by repeating it."""
+    if x.dim() != 4 or len(size) != 2:
         return
-    size = own.shape[2:]
     for kind in ("bilinear", "bicubic"):
         for aligned, means in ((False, "half-pixel"), (True, "corners aligned")):
             made = functional.interpolate(x, size, mode=kind, align_corners=aligned)
@@ -92,24 +97,26 @@ def _interpolation(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> For
 
 
 def _pooling(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
-    yield from _interpolation(run, bottoms, inputs)
-    built = run.built(bottoms)
-    window = None if built is None else built.receptive_window
+    own, built = run.top(bottoms, alone=True), run.built(bottoms)
+    if own is None or built is None:
+        return
+    yield from _resized(inputs[0], own.shape[2:])
+    window = built.receptive_window
     if window is None:
         return
     rows, columns = window.kernel
     sums = functional.lp_pool2d(inputs[0], 2.0, (rows, columns), window.stride, ceil_mode=window.ceil)
     yield "pooling by L2 norm", sums
-    own = run.top(bottoms, alone=True)
     picked = inputs[0][:, :, :: window.stride[0], :: window.stride[1]]
-    if own is not None:
-        yield "every value of the stride, none of its neighbours,", picked[:, :, : own.shape[2], : own.shape[3]]
+    yield "every value of the stride, none of its neighbours,", picked[:, :, : own.shape[2], : own.shape[3]]
 
 
 def _upsample(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
-    yield from _interpolation(run, bottoms, inputs)
     own, x = run.top(bottoms, alone=True), inputs[0]
-    if own is None or len(inputs) != 2:
+    if own is None:
+        return
+    yield from _resized(x, own.shape[2:])
+    if len(inputs) != 2:
         return
     rows, columns = (-(-n // m) for n, m in zip(own.shape[2:], x.shape[2:], strict=True))
     spread = x.new_zeros((*x.shape[:2], x.shape[2] * rows, x.shape[3] * columns))
