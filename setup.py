@@ -3,7 +3,9 @@
 kernels/ is installed as `cpm_kernels` and tools/ as `cpm_repro.tools`, where the command `cpm` finds them.
 """
 
+import runpy
 from glob import glob
+from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
@@ -23,12 +25,15 @@ class BuildHostLibrary(build_ext):
             ) from None
 
 
+checksum = runpy.run_path("kernels/sources.py")["checksum"]
+
 # Fused multiply-adds and reordering would change bits; the two -fno- flags only let rounding be vectorised.
 host_library = Extension(
     "cpm_kernels._host",
     sorted(glob("kernels/src/*/*.cpp")),
     depends=sorted(glob("kernels/src/*/*.h")),
     include_dirs=["kernels/src"],
+    define_macros=[("CPM_SOURCES", f"{checksum(Path('kernels/src'))}u")],
     language="c++",
     extra_compile_args=["-O3", "-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"],
 )

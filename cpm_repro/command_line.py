@@ -267,7 +267,7 @@ def run(
 ) -> NoReturn:
     """Parse, call `main`, and leave with its exit code (None is 0).
 
-    InputError, CuPy that is missing, and what the system refuses, become one sentence on stderr and exit code 2,
+    InputError, CuPy or the compiled kernels that are missing, and what the system refuses, become one sentence on stderr and exit code 2,
     without traceback; Ctrl-C "interrupted" and 130; a reader that goes away early (`| head`) ends the tool without a
     word, as SIGPIPE does.
     """
@@ -308,9 +308,9 @@ def _code_of(main: Callable[[argparse.Namespace], int | None], parsed: argparse.
         streams.last_words(f"{prog}: {error}")
         return BAD_INPUT
     except ImportError as error:
-        if error.name != "cupy":
+        if error.name not in ("cupy", "cpm_kernels._host"):
             raise
-        streams.last_words(f"{prog}: {error}")  # from cpm_kernels.cuda_module
+        streams.last_words(f"{prog}: {error}")  # from cpm_kernels.cuda_module or cpm_kernels.host
         return BAD_INPUT
     except KeyboardInterrupt:
         ctrl_c.ends_at_once()  # all is tidied up: one more Ctrl-C need not wait for threads

@@ -7,11 +7,16 @@ through ctypes, which releases Python's global lock for the length of a call.
 import ctypes
 import importlib.util
 import os
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
+from .sources import checksum
+
 PROFILES = {"opencv4": 0, "opencv2": 1}
+LIBRARY = "cpm_kernels._host"
 LINE = 16  # floats of a cache line
 
 _POINTER, _INT, _LONG = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
@@ -85,17 +90,33 @@ def available_cores() -> int:
 
 @cache
 def library() -> ctypes.CDLL:
-    """The compiled library with its signatures set; ImportError if it was not built."""
-    spec = importlib.util.find_spec("cpm_kernels._host")
+    """The compiled library with its signatures set; ImportError, whose name is `LIBRARY`, if it was not built or not from
+    the sources beside it."""
+    spec = importlib.util.find_spec(LIBRARY)
     if spec is None or spec.origin is None:
         raise ImportError(
-            "cpm_kernels was installed without its compiled library: run `pip install -e .` with a C++ compiler"
+            "cpm_kernels was installed without its compiled library: run `pip install -e .` with a C++ compiler",
+            name=LIBRARY,
         )
     loaded = ctypes.CDLL(spec.origin)
+    _check_sources(loaded, Path(__file__).with_name("src"))
     for name, (arguments, result) in _SIGNATURES.items():
         function = getattr(loaded, name)
         function.argtypes, function.restype = arguments, result
     return loaded
+
+
+def _check_sources(loaded: ctypes.CDLL, sources: Path) -> None:
+    """ImportError unless the library is of these sources: one of before a `git pull` may take other arguments."""
+    compiled_from = None
+    with suppress(ValueError):  # older than the checksum itself
+        compiled_from = _UNSIGNED.in_dll(loaded, "cpm_sources").value
+    if sources.is_dir() and compiled_from != checksum(sources):
+        raise ImportError(
+            f"{loaded._name}: expected a library of the sources in {sources}, found one of others: compile it again, "
+            "with `make test` or `pip install -e .` in the checkout",
+            name=LIBRARY,
+        )
 
 
 def profile_number(profile: str) -> int:

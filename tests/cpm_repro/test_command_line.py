@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from cpm_kernels import cuda_module
+from cpm_kernels import cuda_module, host
 from cpm_repro import command_line
 from prototxt_import.files import InputError
 
@@ -101,6 +101,13 @@ def test_cuda_without_a_card(monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert exit_code(lambda arguments: 0, ["--device", "cuda"], command_line.add_device) == 2
     assert "--device cuda: expected a CUDA card that torch can use, found none" in capsys.readouterr().err
+
+
+def test_a_library_of_other_sources_is_told_in_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(host, "checksum", lambda folder: -1)
+    assert exit_code(lambda arguments: host.library.__wrapped__() and 0) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("nothing.py: /") and told.count("\n") == 1 and "compile it again" in told
 
 
 def test_a_card_without_cupy_is_told_in_one_sentence(monkeypatch, capsys):

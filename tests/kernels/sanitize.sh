@@ -27,6 +27,7 @@ esac
 
 suffix=$("$python" -c 'import importlib.machinery; print(importlib.machinery.EXTENSION_SUFFIXES[0])')
 flags="-std=c++17 -O1 -g -fPIC -fno-omit-frame-pointer -ffp-contract=off -fno-math-errno -fno-trapping-math"
+flags+=" -DCPM_SOURCES=$("$python" kernels/sources.py)u"
 newest=$(ls -t kernels/src/*/* | head -1)
 objects=()
 for source in kernels/src/*/*.cpp; do

@@ -152,4 +152,15 @@ def test_signatures_are_those_of_the_sources() -> None:
 
 
 def test_signatures_name_all_that_the_library_exports() -> None:
-    assert exported(Path(host.library()._name)) == set(host._SIGNATURES)
+    assert exported(Path(host.library()._name)) == {*host._SIGNATURES, "cpm_sources"}
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_library_of_other_sources_is_refused(tmp_path: Path, older: bool) -> None:
+    loaded = ctypes.CDLL(None) if older else host.library()  # the first has no checksum
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common/sources.cpp").write_text("// another version\n")
+    with pytest.raises(ImportError, match="expected a library of the sources in .*`make test`") as refused:
+        host._check_sources(loaded, tmp_path)
+    assert refused.value.name == host.LIBRARY
+    host._check_sources(loaded, tmp_path / "nothing is beside the library")
