@@ -267,9 +267,9 @@ def run(
 ) -> NoReturn:
     """Parse, call `main`, and leave with its exit code (None is 0).
 
-    InputError, CuPy or the compiled kernels that are missing, and what the system refuses, become one sentence on stderr and exit code 2,
-    without traceback; Ctrl-C "interrupted" and 130; a reader that goes away early (`| head`) ends the tool without a
-    word, as SIGPIPE does.
+    InputError, CuPy or the compiled kernels that are missing, and what the system refuses, become one sentence on
+    stderr and exit code 2, without traceback; Ctrl-C "interrupted" and 130; a reader that goes away early (`| head`)
+    ends the tool without a word, as SIGPIPE does.
     """
     parsed = arguments_parser.parse_args(arguments)
     streams.make_usable()

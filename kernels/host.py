@@ -90,8 +90,8 @@ def available_cores() -> int:
 
 @cache
 def library() -> ctypes.CDLL:
-    """The compiled library with its signatures set; ImportError, whose name is `LIBRARY`, if it was not built or not from
-    the sources beside it."""
+    """The compiled library with its signatures set; ImportError, whose name is `LIBRARY`, if it was not built, or not
+    from the sources beside it."""
     spec = importlib.util.find_spec(LIBRARY)
     if spec is None or spec.origin is None:
         raise ImportError(

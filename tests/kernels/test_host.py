@@ -160,7 +160,7 @@ def test_a_library_of_other_sources_is_refused(tmp_path: Path, older: bool) -> N
     loaded = ctypes.CDLL(None) if older else host.library()  # the first has no checksum
     (tmp_path / "common").mkdir()
     (tmp_path / "common/sources.cpp").write_text("// another version\n")
-    with pytest.raises(ImportError, match="expected a library of the sources in .*`make test`") as refused:
+    with pytest.raises(ImportError, match=r"expected a library of the sources in .*`make test`") as refused:
         host._check_sources(loaded, tmp_path)
     assert refused.value.name == host.LIBRARY
     host._check_sources(loaded, tmp_path / "nothing is beside the library")
