@@ -2,10 +2,10 @@
 bytes at that of a copy, whichever takes longer.
 
 Operations are float32 multiplications and additions. By FFT a tile of t×t has t²/2 + 2 frequencies, each a product of
-complex matrices, 8 operations a pair of channels; a real transform of n values takes 2.5 n log2 n. Winograd's
-F(m×m, 3×3) has (m + 2)² real products for m² results; its transforms, about (m + 2)³ multiplications and additions
-each way along both axes, count 4 (m + 2)³. Bytes are those that must pass once between memory and caches: input,
-output, and the weights as the way keeps them.
+complex matrices, 6 operations a pair of channels (three real products make a complex one); a real transform of n values
+takes 2.5 n log2 n. Winograd's F(m×m, 3×3) has (m + 2)² real products for m² results; its transforms, about (m + 2)³
+multiplications and additions each way along both axes, count 4 (m + 2)³. Bytes are those that must pass once between
+memory and caches: input, output, and the weights as the way keeps them.
 """
 
 import math
@@ -58,7 +58,7 @@ def by_fft(convolution: PlainConvolution, tile: int) -> Work | None:
     plan = FftPlan(**vars(convolution), tile=tile)
     pairs, points = plan.channels * plan.outputs, tile * tile
     transforms = plan.tiles * (plan.channels + plan.outputs) * 2.5 * points * math.log2(points)
-    return Work(plan.tiles * plan.bins * 8 * pairs + transforms, 4 * (_values(plan) + 2 * plan.bins * pairs))
+    return Work(plan.tiles * plan.bins * 6 * pairs + transforms, 4 * (_values(plan) + 2 * plan.bins * pairs))
 
 
 def by_winograd(convolution: PlainConvolution, results: int) -> Work | None:

@@ -116,7 +116,7 @@ def convolve_once(
     weight, steps = _taps(weight, plan, turned)
     x, x_pixel, bias, out, pixel = _operands(x, bias, plan, out)
     of_block = plan.bins * (plan.channels + 1 + plan.tiles + 1) * CELL_BYTES
-    workspace = plan.chunk_bytes(blocks(plan.channels)) + threads * of_block
+    workspace = plan.factor_bytes + threads * of_block
     library().cpm_fft_convolve_once(
         x.ctypes.data, weight.ctypes.data, *steps, int(turned), None if bias is None else bias.ctypes.data,
         ctypes.byref(_sizes(plan, x_pixel, pixel)), int(relu), threads,
@@ -154,7 +154,7 @@ def weight_gradient(
     dy, dy_pixel = _image(dy, (plan.images, *plan.out_size, plan.outputs), "dy")
     gradient = empty((plan.outputs, plan.channels, *plan.window.kernel))
     threads = threads or available_cores()
-    tiles = plan.chunk_bytes(blocks(plan.channels)) + plan.chunk_bytes(blocks(plan.outputs))
+    tiles = plan.factor_bytes + plan.chunk_bytes(blocks(plan.outputs))
     once = in_blocks(plan, threads)
     weights = threads * plan.bins * (plan.channels + 1) * CELL_BYTES if once else plan.weight_bytes
     compute = library().cpm_fft_weight_gradient_once if once else library().cpm_fft_weight_gradient

@@ -80,6 +80,12 @@ class FftPlan(PlainConvolution):
         return self.bins * (self.chunk * row + 1) * CELL_BYTES
 
     @property
+    def factor_bytes(self) -> int:
+        """Size of a chunk's spectra of the input as left factors of products; complex ones have a third value each."""
+        cell = CELL_BYTES if self.tile == WINOGRAD else CELL_BYTES // 2 * 3
+        return self.bins * (self.chunk * blocks(self.channels) + 1) * cell
+
+    @property
     def widest(self) -> int:
         """Blocks of the input's or the output's channels, whichever has more."""
         return max(blocks(self.channels), blocks(self.outputs))

@@ -70,13 +70,23 @@ static unsigned zero_windows(const FftConvolution& v, const float* x, Index tile
     return zeros;
 }
 
+// Where the spectra of tiles lie: floats from a tile to the next and from a bin to the next, and whether with sums.
+struct TileSteps {
+    Index row, bin;
+    bool sums;
+};
+
+// As left factors of products, or to be replaced by y's.
+static TileSteps as_factors(const FftConvolution& v) { return {v.factor_row(), v.factor_bin(), v.sums()}; }
+static TileSteps in_place(const FftConvolution& v) { return {(Index)v.widest() * CELL, v.tiles_bin(v.widest()), false}; }
+
 // zeros: zero_windows of each tile, noted while its pixels are in the cache; or null.
-static Phase forward_phase(const FftConvolution& v, const FftKernels& kernels, const float* x, Index first, int row,
-                           float* spectra, unsigned* zeros) {
+static Phase forward_phase(const FftConvolution& v, const FftKernels& kernels, const float* x, Index first,
+                           const TileSteps& steps, float* spectra, unsigned* zeros) {
     return {std::min<Index>(v.chunk, v.tiles() - first), [=, &v](Index tile) {
-        for (int block = 0; block < v.blocks(v.channels); block++)
-            kernels.forward(input_patch(v, x, first + tile, block),
-                            {spectra + (tile * row + block) * CELL, v.tiles_bin(row), false});
+        Spectrum<float> to = {spectra + tile * steps.row, steps.bin, false, steps.sums};
+        for (int block = 0; block < v.blocks(v.channels); block++, to.cells += to.cell())
+            kernels.forward(input_patch(v, x, first + tile, block), to);
         if (zeros) zeros[first + tile] = zero_windows(v, x, first + tile);
     }};
 }
@@ -84,25 +94,38 @@ static Phase forward_phase(const FftConvolution& v, const FftKernels& kernels, c
 // Bins that a task takes.
 constexpr int BINS_PER_TASK = 4;
 
+// A tile's cells of a bin as a left factor.
+static void copy_factor(const FftConvolution& v, const float* cell, float* to) {
+    const Index count = (Index)v.blocks(v.channels) * CELL;
+    if (!v.sums()) return (void)memcpy(to, cell, sizeof(float) * count);
+    for (Index block = 0; block < count; block += CELL, cell += CELL, to += CELL + BLOCK)
+        for (int i = 0; i < BLOCK; i++) {
+            to[i] = cell[i];
+            to[BLOCK + i] = cell[BLOCK + i];
+            to[2 * BLOCK + i] = cell[i] + cell[BLOCK + i];
+        }
+}
+
 // Replaces x's spectra by y's: a bin's are copied out of the way first, and are then in the cache to be written over.
 static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* weights,
                            float* spectra) {
-    const int row = v.widest();
-    const Index rows = std::min<Index>(v.chunk, v.tiles() - first), in_row = v.blocks(v.channels) * CELL;
-    const Index x_row = (v.blocks(v.channels) | 1) * CELL;  // powers of 2 apart, rows would share the cache's sets
+    const TileSteps steps = in_place(v);
+    const Index rows = std::min<Index>(v.chunk, v.tiles() - first), of_block = (Index)v.channels * CELL;
+    const Index x_row = (v.blocks(v.channels) | 1) * v.factor_cell();  // powers of 2 apart, they'd share the cache's sets
     return {(v.bins() + BINS_PER_TASK - 1) / BINS_PER_TASK, [=, &v](Index task) {
         const Floats x = floats(rows * x_row);
-        for (Index bin = task * BINS_PER_TASK; bin < std::min<Index>(v.bins(), (task + 1) * BINS_PER_TASK); bin++) {
-            float* cells = spectra + bin * v.tiles_bin(row);
-            for (Index tile = 0; tile < rows; tile++)
-                memcpy(x.get() + tile * x_row, cells + tile * row * CELL, sizeof(float) * in_row);
-            const Index of_block = (Index)v.channels * CELL;
+        const Index end = std::min<Index>(v.bins(), (task + 1) * BINS_PER_TASK);
+        for (Index bin = task * BINS_PER_TASK; bin < end; bin++) {
+            float* cells = spectra + bin * steps.bin;
+            for (Index tile = 0; tile < rows; tile++) copy_factor(v, cells + tile * steps.row, x.get() + tile * x_row);
             for (int block = 0, taken; block < v.blocks(v.outputs); block += taken) {
                 taken = v.tile == WINOGRAD && block + 1 < v.blocks(v.outputs) ? 2 : 1;
-                kernels.multiply((int)rows, {x.get(), x_row, 1, CELL}, weights + bin * v.weight_bin() + block * of_block,
-                                 cells + block * CELL,
-                                 {CELL, (Index)row * CELL, v.channels, false, (taken - 1) * of_block,
-                                  (taken - 1) * CELL});
+                const float* right = weights + bin * v.weight_bin() + block * of_block;
+                ProductSteps product = {CELL, steps.row, v.channels, false, (taken - 1) * of_block, (taken - 1) * CELL};
+                product.weights = {right + taken * of_block, taken * of_block};
+                if (block + taken == v.blocks(v.outputs) && bin + 1 < end)
+                    product.tiles = {cells + steps.bin, rows * steps.row};
+                kernels.multiply((int)rows, {x.get(), x_row, 1, v.factor_cell()}, right, cells + block * CELL, product);
             }
         }
     }};
@@ -134,12 +157,13 @@ static Phase gradient_phase(const FftConvolution& v, const FftKernels& kernels, 
 static Phase weight_product_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* x,
                                   const float* dy, float* weights) {
     const int depth = (int)std::min<Index>(v.chunk, v.tiles() - first);
-    const Index in_row = v.blocks(v.channels) * CELL, out_row = v.blocks(v.outputs) * CELL;
+    const Index out_row = v.blocks(v.outputs) * CELL;
     return {v.bins(), [=, &v](Index bin) {
         for (int block = 0; block < v.blocks(v.outputs); block++)
             for (int channel = 0; channel < v.channels; channel += BLOCK)
                 kernels.multiply(std::min(BLOCK, v.channels - channel),
-                                 {x + bin * v.tiles_bin(v.blocks(v.channels)) + 2 * channel, 1, in_row, BLOCK * in_row},
+                                 {x + bin * v.factor_bin() + channel / BLOCK * v.factor_cell(), 1, v.factor_row(),
+                                  BLOCK * v.factor_row()},
                                  dy + bin * v.tiles_bin(v.blocks(v.outputs)) + block * CELL,
                                  weights + bin * v.weight_bin() + ((Index)block * v.channels + channel) * CELL,
                                  {out_row, CELL, depth, first > 0});
@@ -221,7 +245,7 @@ void cpm_fft_convolve(const float* x, const float* spectra, const float* bias, c
     std::vector<unsigned> zeros(v.tiles());
     std::vector<Phase> phases;
     for (Index first = 0; first < v.tiles(); first += v.chunk) {
-        phases.push_back(forward_phase(v, kernels, x, first, v.widest(), workspace, zeros.data()));
+        phases.push_back(forward_phase(v, kernels, x, first, in_place(v), workspace, zeros.data()));
         phases.push_back(product_phase(v, kernels, first, spectra, workspace));
         phases.push_back(inverse_phase(v, kernels, first, workspace, zeros.data(), bias, relu, y));
     }
@@ -234,11 +258,11 @@ void cpm_fft_weight_gradient(const float* x, const float* dy, const FftConvoluti
                              float* workspace, float* gradient) {
     const FftConvolution& v = *sizes;
     const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
-    float* dy_spectra = workspace + v.bins() * v.tiles_bin(v.blocks(v.channels));
+    float* dy_spectra = workspace + v.bins() * v.factor_bin();
     float* products = dy_spectra + v.bins() * v.tiles_bin(v.blocks(v.outputs));
     std::vector<Phase> phases;
     for (Index first = 0; first < v.tiles(); first += v.chunk) {
-        phases.push_back(forward_phase(v, kernels, x, first, v.blocks(v.channels), workspace, nullptr));
+        phases.push_back(forward_phase(v, kernels, x, first, as_factors(v), workspace, nullptr));
         phases.push_back(gradient_phase(v, kernels, dy, first, dy_spectra));
         phases.push_back(weight_product_phase(v, kernels, first, workspace, dy_spectra, products));
     }
@@ -258,18 +282,18 @@ void cpm_fft_convolve_once(const float* x, const float* weight, Index output_ste
     const FftConvolution& v = *sizes;
     const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
     const Taps taps = {weight, output_step, channel_step, turned != 0};
-    const int row = v.blocks(v.channels), tiles = (int)v.tiles();
+    const int tiles = (int)v.tiles();
     std::vector<unsigned> zeros(v.tiles());
     const Index weight_bin = ((Index)v.channels + 1) * CELL, y_bin = ((Index)tiles + 1) * CELL;
-    Slots slots(workspace + v.bins() * v.tiles_bin(row), v.bins() * (weight_bin + y_bin), threads);
-    const Phase forward = forward_phase(v, kernels, x, 0, row, workspace, zeros.data());
+    Slots slots(workspace + v.bins() * v.factor_bin(), v.bins() * (weight_bin + y_bin), threads);
+    const Phase forward = forward_phase(v, kernels, x, 0, as_factors(v), workspace, zeros.data());
     run_phases(threads, {forward, {v.blocks(v.outputs), [&](Index block) {
         slots.borrow([&](float* weights) {
             float* cells = weights + v.bins() * weight_bin;
             for (int channel = 0; channel < v.channels; channel++)
                 transform_taps(v, kernels, taps, (int)block, channel, weights + channel * CELL, weight_bin);
             for (int bin = 0; bin < v.bins(); bin++)
-                kernels.multiply(tiles, {workspace + bin * v.tiles_bin(row), (Index)row * CELL, 1, CELL},
+                kernels.multiply(tiles, {workspace + bin * v.factor_bin(), v.factor_row(), 1, v.factor_cell()},
                                  weights + bin * weight_bin, cells + bin * y_bin, {CELL, CELL, v.channels, false});
             for (int tile = 0; tile < tiles; tile++)
                 kernels.inverse({cells + tile * CELL, y_bin, false}, output_patch(v, y, tile, (int)block),
@@ -285,16 +309,17 @@ void cpm_fft_weight_gradient_once(const float* x, const float* dy, const FftConv
                                   int version, float* workspace, float* gradient) {
     const FftConvolution& v = *sizes;
     const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
-    const int x_row = v.blocks(v.channels), dy_row = v.blocks(v.outputs), tiles = (int)v.tiles();
-    const Index bin_step = ((Index)v.channels + 1) * CELL, in_row = (Index)x_row * CELL;
-    float* dy_spectra = workspace + v.bins() * v.tiles_bin(x_row);
+    const int dy_row = v.blocks(v.outputs), tiles = (int)v.tiles();
+    const Index bin_step = ((Index)v.channels + 1) * CELL;
+    float* dy_spectra = workspace + v.bins() * v.factor_bin();
     Slots slots(dy_spectra + v.bins() * v.tiles_bin(dy_row), v.bins() * bin_step, threads);
     const Phase of_blocks = {dy_row, [&](Index block) {
         slots.borrow([&](float* products) {
             for (int bin = 0; bin < v.bins(); bin++)
                 for (int channel = 0; channel < v.channels; channel += BLOCK)
                     kernels.multiply(std::min(BLOCK, v.channels - channel),
-                                     {workspace + bin * v.tiles_bin(x_row) + 2 * channel, 1, in_row, BLOCK * in_row},
+                                     {workspace + bin * v.factor_bin() + channel / BLOCK * v.factor_cell(), 1,
+                                      v.factor_row(), BLOCK * v.factor_row()},
                                      dy_spectra + bin * v.tiles_bin(dy_row) + block * CELL,
                                      products + bin * bin_step + channel * CELL,
                                      {(Index)dy_row * CELL, CELL, tiles, false});
@@ -302,7 +327,7 @@ void cpm_fft_weight_gradient_once(const float* x, const float* dy, const FftConv
                 gradient_of_taps(v, kernels, products + channel * CELL, bin_step, (int)block, channel, gradient);
         });
     }};
-    run_phases(threads, {forward_phase(v, kernels, x, 0, x_row, workspace, nullptr),
+    run_phases(threads, {forward_phase(v, kernels, x, 0, as_factors(v), workspace, nullptr),
                          gradient_phase(v, kernels, dy, 0, dy_spectra), of_blocks});
 }
 }

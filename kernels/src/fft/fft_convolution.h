@@ -8,7 +8,7 @@
 //   weights  [bin][block of 16 outputs][input channel][cell]      conjugated, so that the product is a correlation
 //   tiles    [bin][tile][block of 16 channels][cell]
 // with a cell of 16 real and 16 imaginary parts (fft_tile.h), and one cell of padding after each bin: bins a power of 2
-// apart would share the cache's sets.
+// apart would share the cache's sets. Where tiles are the left factor of products, their cells have sums, too.
 
 #pragma once
 #include <algorithm>
@@ -31,6 +31,10 @@ struct FftConvolution {
     int taps() const { return kernel[0] * kernel[1]; }
     Index weight_bin() const { return ((Index)blocks(outputs) * channels + 1) * CELL; }
     Index tiles_bin(int row) const { return ((Index)chunk * row + 1) * CELL; }  // row: blocks of a tile
+    bool sums() const { return tile != WINOGRAD; }                              // in the cells of a left factor
+    int factor_cell() const { return sums() ? CELL + BLOCK : CELL; }
+    Index factor_row() const { return (Index)blocks(channels) * factor_cell(); }
+    Index factor_bin() const { return chunk * factor_row() + factor_cell(); }
     int widest() const { return std::max(blocks(channels), blocks(outputs)); }
 
     static int blocks(int channels) { return (channels + BLOCK - 1) / BLOCK; }

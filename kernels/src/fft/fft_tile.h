@@ -29,12 +29,16 @@ struct Patch {
     int top, bottom, left, right, channels;
 };
 
-// The first bin's cell, and floats from a bin to the next.
+// The first bin's cell, and floats from a bin to the next. `sums`: forward, a cell's values are followed by 16 sums of
+// their real and imaginary parts, which products need of a left factor.
 template <class Float>
 struct Spectrum {
     Float* cells;
     Index bin;
     bool conjugate;
+    bool sums = false;
+
+    int cell() const { return sums ? CELL + BLOCK : CELL; }
 };
 
 // What becomes of the inverse's results: value · scale + bias, then, with relu, the larger of it and 0.
@@ -64,9 +68,8 @@ CPM_INLINE void store_some(float* to, const Vector<L>& value, int count) {
 // Asks for the 16 floats beside these, of the next block; beyond the last it asks in vain.
 CPM_INLINE void fetch_next_pixel(const float* block) { __builtin_prefetch(block + BLOCK, 0, 2); }
 
-CPM_INLINE void fetch_next_cell(const float* block) {
-    __builtin_prefetch(block + CELL, 0, 2);
-    __builtin_prefetch(block + CELL + BLOCK, 0, 2);
+CPM_INLINE void fetch_next_cell(const float* block, int cell = CELL) {
+    for (int i = 0; i < cell; i += BLOCK) __builtin_prefetch(block + cell + i, 0, 2);
 }
 
 template <int L>
@@ -103,9 +106,12 @@ CPM_INLINE void forward_lanes(const Patch<const float>& patch, const Spectrum<fl
             },
             [&](int k, const Complex<L>& z) CPM_INLINE_LAMBDA {
                 if (k >= kept) return;
-                fetch_next_cell(cells + k * out.bin);
-                store<L>(cells + k * out.bin, z.re);
-                store<L>(cells + k * out.bin + BLOCK, out.conjugate ? -z.im : z.im);
+                float* cell = cells + k * out.bin;
+                const Vector<L> im = out.conjugate ? -z.im : z.im;
+                fetch_next_cell(cell, out.cell());
+                store<L>(cell, z.re);
+                store<L>(cell + BLOCK, im);
+                if (out.sums) store<L>(cell + 2 * BLOCK, z.re + im);
             });
     }
 }
