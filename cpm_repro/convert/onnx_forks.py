@@ -227,11 +227,17 @@ def _bins(e: LayerExport, corners: str) -> tuple[list[str], list[str]]:
 @exports("DetectionOutput")
 def detection_output(e: LayerExport) -> str:
     """NonMaxSuppression for each label of each image, and of what it keeps the best."""
-    p, (shifts, scores, priors) = e.layer.spec.detection_output_param, e.bottoms
+    p, (shifts, scores, priors, *first) = e.layer.spec.detection_output_param, e.bottoms
     count, labels = _priors(e), [label for label in range(p.num_classes) if label != p.background_label_id]
     e.finds = True
-    boxes = _decoded(e, e.reshape(shifts, (0, count, -1, 4)), e.reshape(priors, (2, count, 1, 4)))
-    scores = e.node("Transpose", e.reshape(scores, (0, count, p.num_classes)), perm=[0, 2, 1])
+    boxes, variances = e.split(e.reshape(priors, (2, count, 1, 4)), [1, 1], 0)
+    for moves in first[1:]:
+        boxes = _decoded(e, e.reshape(moves, (0, count, 1, 4)), boxes, variances)
+    boxes = _decoded(e, e.reshape(shifts, (0, count, -1, 4)), boxes, variances)
+    scores = e.reshape(scores, (0, count, p.num_classes))
+    for sure in first[:1]:
+        scores = _believed(e, scores, e.reshape(sure, (0, count, 2)))
+    scores = e.node("Transpose", scores, perm=[0, 2, 1])
     scores = e.node("Gather", scores, e.ints(labels), axis=1)
     image, place, index = e.split(_suppressed(e, boxes, scores, labels), [1] * 3, 1)
     label = e.node("Gather", e.ints(labels), place)
@@ -249,9 +255,16 @@ def _priors(e: LayerExport) -> int:
     return math.prod(e.shapes[2][1:]) // 8
 
 
-def _decoded(e: LayerExport, shifts: str, priors: str) -> str:
+def _believed(e: LayerExport, scores: str, sure: str) -> str:
+    """Scores of which those are the background's that a first stage does not believe in."""
+    p = e.layer.spec.detection_output_param
+    nothing = np.arange(p.num_classes) == p.background_label_id
+    doubted = e.node("Less", e.split(sure, [1, 1], 2)[1], e.number(p.objectness_score))
+    return e.node("Where", doubted, e.constant(nothing.astype(np.float32)), scores)
+
+
+def _decoded(e: LayerExport, shifts: str, boxes: str, variances: str) -> str:
     """The boxes that the net means, (images, priors, labels or 1, 4)."""
-    boxes, variances = e.split(priors, [1, 1], 0)
     encoded = e.layer.spec.detection_output_param.variance_encoded_in_target
     moved = shifts if encoded else e.node("Mul", shifts, variances)
     if e.layer.code == "CORNER":

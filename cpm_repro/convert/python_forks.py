@@ -150,10 +150,11 @@ def prior_box(e: Lines) -> str:
 @writes("DetectionOutput")
 def detection_output(e: Lines) -> str:
     layer, p = e.layer, e.layer.spec.detection_output_param
-    shifts, scores, priors = e.x
+    shifts, scores, priors, *first = e.x
     if p.variance_encoded_in_target:
         priors = f"torch.cat([{priors}[:, :1], torch.ones_like({priors}[:, 1:])], 1)"
     least, limit, most, eta = layer.suppression()
     suppression = f"({plain(least)}, {plain(limit)}, {most}, {plain(eta)})"
     boxes = f'{p.num_classes}, {p.background_label_id}, {p.share_location}, "{layer.code}"'
-    return f"detections({shifts}, {scores}, {priors}, {boxes}, {suppression}, {p.keep_top_k})"
+    stage = f", ({', '.join(first)},), {plain(p.objectness_score)}" if first else ""
+    return f"detections({shifts}, {scores}, {priors}, {boxes}, {suppression}, {p.keep_top_k}{stage})"

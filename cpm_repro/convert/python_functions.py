@@ -289,16 +289,25 @@ def detections(
     code: str,
     suppression: tuple[float, float, int, float],
     keep: int,
+    first: tuple[Tensor, ...] = (),
+    believed: float = 0.0,
 ) -> Tensor:
     """SSD's DetectionOutput: what is found, (1, 1, found, 7), each as image, label, score and box; -1 for all but the
     image's number where nothing is. suppression: `least`, `limit`, `most` and `eta` of `strongest`; keep: at most so
-    many an image (-1: all); shared: boxes that are the same for all classes; code: of `decoded`."""
+    many an image (-1: all); shared: boxes that are the same for all classes; code: of `decoded`. first: RefineDet's
+    first stage, its probabilities, of which those below `believed` are background, and its shifts of the priors."""
     boxes_of_priors, variances = priors.reshape(2, -1, 1, 4)
     rows = []
     shifts = shifts.reshape(len(shifts), -1, 1 if shared else classes, 4)
     scores = scores.reshape(len(scores), -1, classes)
+    for sure in first[:1]:
+        nothing = (torch.arange(classes, device=scores.device) == background).to(scores.dtype)
+        scores = torch.where(sure.reshape(len(scores), -1, 2)[..., 1:] < believed, nothing, scores)
     for image, (own, score) in enumerate(zip(shifts, scores, strict=True)):
-        boxes = decoded(own, boxes_of_priors, variances, code).expand(-1, classes, 4)
+        boxes = boxes_of_priors
+        for moves in first[1:]:
+            boxes = decoded(moves[image].reshape(-1, 1, 4), boxes, variances, code)
+        boxes = decoded(own, boxes, variances, code).expand(-1, classes, 4)
         found = []
         for label in (label for label in range(classes) if label != background):
             kept = strongest(boxes[:, label], score[:, label], *suppression)

@@ -5,15 +5,15 @@ from difflib import get_close_matches
 from . import schema
 
 _TYPES = {
-    "SSD": ("AnnotatedData", "DetectionEvaluate", "MultiBoxLoss", "SmoothL1LossOHEM", "VideoData"),
+    "SSD": ("AnnotatedData", "DetectionEvaluate", "SmoothL1LossOHEM", "VideoData"),
     "R-FCN": ("BoxAnnotatorOHEM", "SoftmaxWithLossOHEM"),
     "MNC": ("ROIWarping", "ROIWarpingTest", "MaskResize"),
-    "Deformable ConvNets": ("DeformableConvolution", "ModulatedDeformableConvolution", "DeformablePSROIPooling"),
+    "Deformable ConvNets": ("ModulatedDeformableConvolution", "DeformablePSROIPooling"),
     "FlowNet": ("L1Loss", "DataAugmentation", "PFMWriter", "FLOWriter", "ImgWriter", "FloatWriter", "Mean", "Accum"),
     "CRF-as-RNN": ("MultiStageMeanfield",),
     "SqueezeDet": ("SqueezeDetLoss",),
     "Cascade R-CNN": ("DecodeBBox", "BoxGroupOutput", "ProposalTarget"),
-    "DeepLab": ("DenseCRF", "SegAccuracy", "ImageSegData", "MatWrite", "MatRead"),
+    "DeepLab": ("DenseCRF", "ImageSegData", "MatWrite", "MatRead"),
     "PSPNet": ("BNData", "ImageSegData"),
     "YOLO": ("Region", "RegionLoss", "BoxData", "YoloDetectionOutput", "Yolov3", "YoloSeg"),
     "MobileNet": ("ConvolutionDepthwise", "DepthwiseConvolution", "DepthwiseConv"),
@@ -40,7 +40,7 @@ _FIELDS = {
     "BVLC": ("force_color", "force_gray"),
     "SSD": (
         "annotated_data_param", "ap_version", "crop_h", "crop_w", "detection_evaluate_param", "distort_param",
-        "emit_constraint", "eval_type", "expand_param", "multibox_loss_param", "noise_param", "plateau_winsize",
+        "emit_constraint", "eval_type", "expand_param", "noise_param", "plateau_winsize",
         "resize_param", "show_per_class_result", "video_data_param",
     ),
     "NVIDIA": (
@@ -51,7 +51,8 @@ _FIELDS = {
         "img_rand_resize_upper", "local_lr_auto", "local_gw_ratio", "min_lr", "rampup_interval", "rampup_lr",
         "reduce_buckets", "solver_data_type", "use_gpu_transform",
     ),
-    "DeepLab": ("kstride", "label_type", "mat_write_param", "seg_accuracy_param", "strict_dim"),
+    "Deformable ConvNets": ("modulated_deformable_convolution_param",),
+    "DeepLab": ("kstride", "label_type", "mat_write_param", "strict_dim"),
     "CRF-as-RNN": ("multi_stage_meanfield_param",),
     "FlowNet": ("augmentation_param", "coeff_schedule_param", "writer_param"),
     "R-FCN": ("box_annotator_ohem_param", "pre_fixed_normalizer"),

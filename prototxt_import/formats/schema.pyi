@@ -424,6 +424,62 @@ class Datum(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> Datum: ...
 
+class DeformableConvolutionParameter(Message):
+    Engine: ClassVar[_EnumTypeWrapper[Any]]
+    DEFAULT: ClassVar[int]
+    CAFFE: ClassVar[int]
+    CUDNN: ClassVar[int]
+    num_output: int
+    bias_term: bool
+    @property
+    def pad(self) -> RepeatedScalarFieldContainer[int]: ...
+    @property
+    def kernel_size(self) -> RepeatedScalarFieldContainer[int]: ...
+    group: int
+    @property
+    def stride(self) -> RepeatedScalarFieldContainer[int]: ...
+    @property
+    def weight_filler(self) -> FillerParameter: ...
+    @property
+    def bias_filler(self) -> FillerParameter: ...
+    pad_h: int
+    pad_w: int
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    engine: int
+    axis: int
+    force_nd_im2col: bool
+    @property
+    def dilation(self) -> RepeatedScalarFieldContainer[int]: ...
+    deformable_group: int
+    def __init__(
+        self,
+        *,
+        num_output: int | None = ...,
+        bias_term: bool | None = ...,
+        pad: Iterable[int] | None = ...,
+        kernel_size: Iterable[int] | None = ...,
+        group: int | None = ...,
+        stride: Iterable[int] | None = ...,
+        weight_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        pad_h: int | None = ...,
+        pad_w: int | None = ...,
+        kernel_h: int | None = ...,
+        kernel_w: int | None = ...,
+        stride_h: int | None = ...,
+        stride_w: int | None = ...,
+        engine: int | str | None = ...,
+        axis: int | None = ...,
+        force_nd_im2col: bool | None = ...,
+        dilation: Iterable[int] | None = ...,
+        deformable_group: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> DeformableConvolutionParameter: ...
+
 class DetectionOutputParameter(Message):
     num_classes: int
     share_location: bool
@@ -439,6 +495,7 @@ class DetectionOutputParameter(Message):
     visualize: bool
     visualize_threshold: float
     save_file: str
+    objectness_score: float
     def __init__(
         self,
         *,
@@ -454,6 +511,7 @@ class DetectionOutputParameter(Message):
         visualize: bool | None = ...,
         visualize_threshold: float | None = ...,
         save_file: str | None = ...,
+        objectness_score: float | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> DetectionOutputParameter: ...
@@ -922,6 +980,8 @@ class LayerParameter(Message):
     @property
     def clip_param(self) -> ClipParameter: ...
     @property
+    def multibox_loss_param(self) -> MultiBoxLossParameter: ...
+    @property
     def permute_param(self) -> PermuteParameter: ...
     @property
     def prior_box_param(self) -> PriorBoxParameter: ...
@@ -972,6 +1032,10 @@ class LayerParameter(Message):
     def continuation_indicator_param(self) -> ContinuationIndicatorParameter: ...
     @property
     def downsample_param(self) -> DownsampleParameter: ...
+    @property
+    def deformable_convolution_param(self) -> DeformableConvolutionParameter: ...
+    @property
+    def seg_accuracy_param(self) -> SegAccuracyParameter: ...
     @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
@@ -1037,6 +1101,7 @@ class LayerParameter(Message):
         recurrent_param: RecurrentParameter | Mapping[str, Any] | None = ...,
         cpmdata_param: CPMDataParameter | Mapping[str, Any] | None = ...,
         clip_param: ClipParameter | Mapping[str, Any] | None = ...,
+        multibox_loss_param: MultiBoxLossParameter | Mapping[str, Any] | None = ...,
         permute_param: PermuteParameter | Mapping[str, Any] | None = ...,
         prior_box_param: PriorBoxParameter | Mapping[str, Any] | None = ...,
         detection_output_param: DetectionOutputParameter | Mapping[str, Any] | None = ...,
@@ -1063,6 +1128,8 @@ class LayerParameter(Message):
         yolov3_detection_output_param: Yolov3DetectionOutputParameter | Mapping[str, Any] | None = ...,
         continuation_indicator_param: ContinuationIndicatorParameter | Mapping[str, Any] | None = ...,
         downsample_param: DownsampleParameter | Mapping[str, Any] | None = ...,
+        deformable_convolution_param: DeformableConvolutionParameter | Mapping[str, Any] | None = ...,
+        seg_accuracy_param: SegAccuracyParameter | Mapping[str, Any] | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod
@@ -1135,6 +1202,74 @@ class MemoryDataParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> MemoryDataParameter: ...
+
+class MultiBoxLossParameter(Message):
+    LocLossType: ClassVar[_EnumTypeWrapper[Any]]
+    L2: ClassVar[int]
+    SMOOTH_L1: ClassVar[int]
+    ConfLossType: ClassVar[_EnumTypeWrapper[Any]]
+    SOFTMAX: ClassVar[int]
+    LOGISTIC: ClassVar[int]
+    MatchType: ClassVar[_EnumTypeWrapper[Any]]
+    BIPARTITE: ClassVar[int]
+    PER_PREDICTION: ClassVar[int]
+    MiningType: ClassVar[_EnumTypeWrapper[Any]]
+    NONE: ClassVar[int]
+    MAX_NEGATIVE: ClassVar[int]
+    HARD_EXAMPLE: ClassVar[int]
+    loc_loss_type: int
+    conf_loss_type: int
+    loc_weight: float
+    num_classes: int
+    share_location: bool
+    match_type: int
+    overlap_threshold: float
+    use_prior_for_matching: bool
+    background_label_id: int
+    use_difficult_gt: bool
+    do_neg_mining: bool
+    neg_pos_ratio: float
+    neg_overlap: float
+    code_type: int
+    encode_variance_in_target: bool
+    map_object_to_agnostic: bool
+    ignore_cross_boundary_bbox: bool
+    bp_inside: bool
+    mining_type: int
+    @property
+    def nms_param(self) -> NonMaximumSuppressionParameter: ...
+    sample_size: int
+    use_prior_for_nms: bool
+    objectness_score: float
+    def __init__(
+        self,
+        *,
+        loc_loss_type: int | str | None = ...,
+        conf_loss_type: int | str | None = ...,
+        loc_weight: float | None = ...,
+        num_classes: int | None = ...,
+        share_location: bool | None = ...,
+        match_type: int | str | None = ...,
+        overlap_threshold: float | None = ...,
+        use_prior_for_matching: bool | None = ...,
+        background_label_id: int | None = ...,
+        use_difficult_gt: bool | None = ...,
+        do_neg_mining: bool | None = ...,
+        neg_pos_ratio: float | None = ...,
+        neg_overlap: float | None = ...,
+        code_type: int | str | None = ...,
+        encode_variance_in_target: bool | None = ...,
+        map_object_to_agnostic: bool | None = ...,
+        ignore_cross_boundary_bbox: bool | None = ...,
+        bp_inside: bool | None = ...,
+        mining_type: int | str | None = ...,
+        nms_param: NonMaximumSuppressionParameter | Mapping[str, Any] | None = ...,
+        sample_size: int | None = ...,
+        use_prior_for_nms: bool | None = ...,
+        objectness_score: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> MultiBoxLossParameter: ...
 
 class NetParameter(Message):
     name: str
@@ -1682,6 +1817,19 @@ class ScaleParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ScaleParameter: ...
+
+class SegAccuracyParameter(Message):
+    @property
+    def ignore_label(self) -> RepeatedScalarFieldContainer[int]: ...
+    reset: bool
+    def __init__(
+        self,
+        *,
+        ignore_label: Iterable[int] | None = ...,
+        reset: bool | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> SegAccuracyParameter: ...
 
 class ShuffleChannelParameter(Message):
     group: int

@@ -3,8 +3,8 @@
 In reading order: layer (the base, and the registry), own (layers of the reader's own), fillers (first values of blobs);
 data, convolution, pooling, inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape,
 selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy);
-layers of forks: resize, flow, proposals, regions (of interest), detection,
-yolo; description (a net in words).
+layers of forks: deformable (convolution), resize, flow, proposals, regions (of interest), detection, multibox (SSD's
+loss), yolo; description (a net in words).
 """
 
 from . import (
@@ -12,6 +12,7 @@ from . import (
     classification,
     convolution,
     data,
+    deformable,
     detection,
     dropout,
     eltwise,
@@ -19,6 +20,7 @@ from . import (
     flow,
     inner_product,
     loss,
+    multibox,
     normalization,
     parameter,
     pooling,
@@ -39,6 +41,7 @@ __all__ = [
     "classification",
     "convolution",
     "data",
+    "deformable",
     "detection",
     "dropout",
     "eltwise",
@@ -46,6 +49,7 @@ __all__ = [
     "flow",
     "inner_product",
     "loss",
+    "multibox",
     "normalization",
     "parameter",
     "pooling",

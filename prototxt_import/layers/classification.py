@@ -1,6 +1,6 @@
 """Losses of scores or probabilities against labels, and Accuracy (Caffe: softmax_loss_layer.cpp,
 sigmoid_cross_entropy_loss_layer.cpp, hinge_loss_layer.cpp, multinomial_logistic_loss_layer.cpp,
-infogain_loss_layer.cpp, accuracy_layer.cpp).
+infogain_loss_layer.cpp, accuracy_layer.cpp), and DeepLab's SegAccuracy.
 
 Labels are blobs of floats, as all blobs are; a label is the whole part of its float.
 """
@@ -34,7 +34,7 @@ def check_labels(layer: Layer, labels: Tensor, classes: int, ignored: int | None
     return whole
 
 
-class _NormalizedLoss(Loss):
+class NormalizedLoss(Loss):
     """A loss with a `loss_param`: which labels count, and what the sum is divided by."""
 
     default = "VALID"
@@ -56,7 +56,7 @@ class _NormalizedLoss(Loss):
 
 
 @register("SoftmaxWithLoss")
-class SoftmaxWithLoss(_NormalizedLoss):
+class SoftmaxWithLoss(NormalizedLoss):
     """−Σ log softmax(x)[label]; bottoms: scores x, labels of as many values as x has places.
 
     SegNet's `weight_by_label_freqs` multiplies each place by its label's `class_weighting`, which the divisor is not.
@@ -87,7 +87,7 @@ class SoftmaxWithLoss(_NormalizedLoss):
 
 
 @register("SigmoidCrossEntropyLoss")
-class SigmoidCrossEntropyLoss(_NormalizedLoss):
+class SigmoidCrossEntropyLoss(NormalizedLoss):
     """−Σ [y log σ(x) + (1 − y) log(1 − σ(x))]; bottoms: scores x, targets y from 0 to 1 of as many values."""
 
     default = "BATCH_SIZE"
@@ -194,3 +194,46 @@ class Accuracy(Layer):
         )
         of_classes = torch.where(all_of == 0, all_of, found / all_of)
         return (right.sum().float() / counts.sum(), of_classes)[: len(self.top_names)]
+
+
+@register("SegAccuracy")
+class SegAccuracy(Layer):
+    """DeepLab's three measures of a segmentation, (1, 1, 1, 3): the share of pixels that are right, the mean of each
+    class's share, over those that are there, and the mean of all classes' intersections over unions, 1 for a class that
+    is neither there nor found. With `reset: false` all batches so far count. Bottoms: scores (N, K, H, W), labels
+    (N, 1, H, W); of equal scores the last class counts as the highest."""
+
+    of_a_fork = True
+    traceable = False  # it looks at the labels
+    bottoms = range(2, 3)
+    counts: Tensor
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        x, labels = bottom_shapes
+        fits = len(x) == 4 and labels == (x[0], 1, *x[2:])
+        self.require(fits, "bottoms (N, K, H, W) and (N, 1, H, W)", f"{x} and {labels}")
+        self.ignored = list(self.spec.seg_accuracy_param.ignore_label)
+        self.register_buffer("counts", torch.zeros(x[1], x[1], dtype=torch.long), persistent=False)
+
+    @property
+    def repeatable(self) -> bool:
+        return self.spec.seg_accuracy_param.reset
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [(1, 1, 1, 3)]
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        classes = x.shape[1]
+        own = labels.detach().long().reshape(-1)
+        counting = torch.isin(own, torch.tensor(self.ignored, device=own.device), invert=True)
+        wanted = check_labels(self, own[counting], classes, None)
+        best = classes - 1 - x.detach().flip(1).argmax(1).reshape(-1)[counting]
+        found = torch.bincount(wanted * classes + best, minlength=classes**2).reshape(classes, classes)
+        if not self.spec.seg_accuracy_param.reset:
+            found = self.counts = self.counts + found
+        right, there, said = (n.double() for n in (found.diagonal(), found.sum(1), found.sum(0)))
+        share = right.sum() / there.sum().clamp(min=1)
+        of_classes = (right / there.clamp(min=1)).sum() / (there > 0).sum().clamp(min=1)
+        union = there + said - right
+        overlap = torch.where(union == right, 1, right / union.clamp(min=1)).mean()
+        return torch.stack([share, of_classes, overlap]).to(x.dtype).reshape(1, 1, 1, 3)

@@ -9,16 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from cpm_kernels.window import Sizes, Window
+from prototxt_import.formats import schema
 from prototxt_import.im2col import Im2Col
 
 from .layer import ANY, Channels, Layer, Shape, register
 
 
-class _Windowed(Layer):
+class Windowed(Layer):
     """A layer with a `convolution_param`: a window over the axes behind that of the channels."""
 
     image_by_image = True
     recordable = True
+
+    @property
+    def param(self) -> "schema.ConvolutionParameter | schema.DeformableConvolutionParameter":
+        return self.spec.convolution_param
 
     @property
     def receptive_window(self) -> Window | None:
@@ -26,7 +31,7 @@ class _Windowed(Layer):
 
     def set_window(self, shape: Shape) -> None:
         """`window` and `channel_axis` for a bottom of that shape."""
-        p = self.param = self.spec.convolution_param
+        p = self.param
         self.channel_axis = self.axis(p.axis, len(shape))
         self.axes = len(shape) - self.channel_axis - 1
         self.require(1 <= self.axes <= 3, f"1 to 3 axes behind axis {p.axis}, the channels'", f"a bottom {shape}")
@@ -53,7 +58,7 @@ class _Windowed(Layer):
         return tuple(values * self.axes if len(values) == 1 else values)
 
 
-class _Convolutional(_Windowed):
+class _Convolutional(Windowed):
     """What both share: window, groups, filler, and that every bottom gives a top with the same weights."""
 
     weight: nn.Parameter
@@ -198,7 +203,7 @@ class Deconvolution(_Convolutional):
 
 
 @register("Im2col")
-class Im2col(_Windowed):
+class Im2col(Windowed):
     """What each place of a convolution's window sees, as channels: (N, C · kernel, …)."""
 
     def setup(self, bottom_shapes: list[Shape]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prototxt_import.formats import schema
 from prototxt_import.tensors import array, tensor
 
 from .layer import Layer, Shape, register
@@ -105,6 +106,12 @@ def decode(shifts: np.ndarray, priors: np.ndarray, variances: np.ndarray, code: 
     return np.concatenate([centres - halves, centres + halves], 1)
 
 
+def code_of(code_type: int) -> str:
+    """What shifts mean, as `decode` takes it."""
+    codes = schema.DetectionOutputParameter.DESCRIPTOR.fields_by_name["code_type"].enum_type
+    return codes.values_by_number[code_type].name if codes else ""
+
+
 def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Intersection over union of one box with each of boxes (n, 4)."""
     sides = np.maximum(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0)
@@ -141,20 +148,25 @@ def strongest(boxes: np.ndarray, scores: np.ndarray, least: float, limit: float,
 class DetectionOutput(Layer):
     """What is found: (1, 1, found, 7), each as image, label, score and box; −1 for all but the image's number where
     nothing is. How many these are is not known before: the net says one. Bottoms: shifts (N, P · 4), or of each class
-    without `share_location`, scores (N, P · classes), priors (1, 2, P · 4)."""
+    without `share_location`, scores (N, P · classes), priors (1, 2, P · 4). RefineDet's: a first stage's probabilities
+    (N, P · 2), below whose `objectness_score` a box scores nothing, and its shifts (N, P · 4), which move the priors
+    before."""
 
     of_a_fork = True
-    bottoms = range(3, 4)
+    bottoms = range(3, 6)
     traceable = False
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        p, (shifts, scores, priors) = self.spec.detection_output_param, bottom_shapes
+        p, (shifts, scores, priors, *first) = self.spec.detection_output_param, bottom_shapes
         self.require(p.num_classes > 0, "num_classes above 0", str(p.num_classes))
         self.shift_classes = 1 if p.share_location else p.num_classes
         count = priors[-1] // 4 if len(priors) == 3 else int(np.prod(priors[1:])) // 8
         values = (int(np.prod(shifts[1:])), int(np.prod(scores[1:])))
         expected = (count * 4 * self.shift_classes, count * p.num_classes)
         self.require(values == expected, f"{expected} shifts and scores for {count} priors", str(values))
+        of_first, needed = [int(np.prod(shape[1:])) for shape in first], [count * 2, count * 4][: len(first)]
+        self.require(of_first == needed, f"a first stage of {needed} values for {count} priors", str(of_first))
+        self.require(p.share_location or len(first) < 2, "share_location with a first stage's shifts", "none")
         self.require(p.nms_param.nms_threshold >= 0, "an nms_threshold of 0 or more", f"{p.nms_param.nms_threshold:g}")
         self.require(0 < p.nms_param.eta <= 1, "an eta above 0 and up to 1", f"{p.nms_param.eta:g}")
 
@@ -164,9 +176,7 @@ class DetectionOutput(Layer):
     @property
     def code(self) -> str:
         """What shifts mean, as `decode` takes it."""
-        p = self.spec.detection_output_param
-        codes = p.DESCRIPTOR.fields_by_name["code_type"].enum_type
-        return codes.values_by_number[p.code_type].name if codes else ""
+        return code_of(self.spec.detection_output_param.code_type)
 
     def suppression(self) -> tuple[float, float, int, float]:
         """`strongest`'s least score, limit, number of boxes and eta."""
@@ -187,21 +197,30 @@ class DetectionOutput(Layer):
             found = sorted(best, key=lambda one: one[0])
         return found
 
-    def _decoder(self, priors: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        """From an image's shifts (P, shift classes, 4) to boxes of that shape."""
-        p = self.spec.detection_output_param
+    def _boxes(self, shifts: np.ndarray, priors: np.ndarray, moves: list[np.ndarray]) -> np.ndarray:
+        """Those that an image's shifts (P, shift classes, 4) mean, of that shape; moves: the priors' before, if any."""
         boxes, variances = priors.reshape(2, -1, 4)
-        if p.variance_encoded_in_target:
+        if self.spec.detection_output_param.variance_encoded_in_target:
             variances = np.ones_like(variances)
-        return lambda shifts: np.stack([decode(one, boxes, variances, self.code) for one in shifts.swapaxes(0, 1)], 1)
+        for own in moves:
+            boxes = decode(own, boxes, variances, self.code)
+        return np.stack([decode(one, boxes, variances, self.code) for one in shifts.swapaxes(0, 1)], 1)
 
-    def forward(self, shifts: Tensor, scores: Tensor, priors: Tensor) -> Tensor:
+    def _all_scores(self, scores: Tensor, *first: Tensor) -> np.ndarray:
+        """(N, P, classes); what the first stage does not believe in is background."""
+        p = self.spec.detection_output_param
+        rows = array(scores).reshape(len(scores), -1, p.num_classes)
+        for sure in first[:1]:
+            doubted = array(sure).reshape(len(scores), -1, 2)[..., 1] < np.float32(p.objectness_score)
+            rows = np.where(doubted[..., None], np.arange(p.num_classes) == p.background_label_id, rows)
+        return rows
+
+    def forward(self, shifts: Tensor, scores: Tensor, priors: Tensor, *first: Tensor) -> Tensor:
         p, rows = self.spec.detection_output_param, []
-        decoded = self._decoder(array(priors))
         all_shifts = array(shifts).reshape(len(shifts), -1, self.shift_classes, 4)
-        all_scores = array(scores).reshape(len(scores), -1, p.num_classes)
-        for image, (own, score) in enumerate(zip(all_shifts, all_scores, strict=True)):
-            boxes = decoded(own)
+        for image, (own, score) in enumerate(zip(all_shifts, self._all_scores(scores, *first), strict=True)):
+            moves = [array(one)[image].reshape(-1, 4) for one in first[1:]]
+            boxes = self._boxes(own, array(priors), moves)
             for label, index in self._found(boxes, score):
                 box = boxes[index, 0 if p.share_location else label]
                 rows.append([image, label, score[index, label], *box])

@@ -2,13 +2,12 @@
 coordinates, images made smaller, the length of vectors.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from prototxt_import.formats import schema
+from prototxt_import.plain.bilinear import mixed, pixels, within
 
 from .layer import POINT, Layer, Shape, register
 
@@ -81,24 +80,6 @@ class Correlation1D(Correlation):
     rows = False
 
 
-def _pixels(image: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """The pixels of an image (N, C, H, W) at whole places (N, 1, H', W') within it: (N, C, H', W')."""
-    places = (row * image.shape[3] + column).flatten(2).expand(-1, image.shape[1], -1)
-    return image.flatten(2).gather(2, places).reshape(*image.shape[:2], *row.shape[2:])
-
-
-def _mixed(
-    at: Callable[[Tensor, Tensor], Tensor], across: tuple[Tensor, Tensor, Tensor], down: tuple[Tensor, Tensor, Tensor]
-) -> Tensor:
-    """Bilinear between the pixels that `at` gives of a row and a column; across, down: the one before, the one after,
-    and the place between them."""
-    (left, right, x), (top, bottom, y) = across, down
-    alpha, beta = x - left, y - top
-    upper = at(top, left) * (1 - alpha) + at(top, right) * alpha
-    lower = at(bottom, left) * (1 - alpha) + at(bottom, right) * alpha
-    return upper * (1 - beta) + lower * beta
-
-
 @register("FlowWarp")
 class FlowWarp(Layer):
     """An image (N, C, H, W) seen where a flow (N, 2, H, W), x and y in pixels, leads to, bilinear; 0 (or NaN, as
@@ -119,11 +100,7 @@ class FlowWarp(Layer):
         x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, :1]
         y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1:]
         inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-        x, y = torch.where(inside, x, 0), torch.where(inside, y, 0)
-        left, top = x.detach().long(), y.detach().long()
-        right, bottom = (left + 1).clamp(max=width - 1), (top + 1).clamp(max=height - 1)
-        found = _mixed(lambda row, column: _pixels(image, row, column), (left, right, x), (top, bottom, y))
-        return torch.where(inside, found, self.fill_value)
+        return within(image, x, y, inside, self.fill_value)
 
 
 @register("ChannelNorm")
@@ -191,9 +168,9 @@ class Warp(Layer):
         def at(row: Tensor, column: Tensor) -> Tensor:
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
             row, column = (torch.where(inside, place, 0).long() for place in (row, column))
-            return torch.where(inside, _pixels(image, row, column), 0)
+            return torch.where(inside, pixels(image, row, column), 0)
 
-        return _mixed(at, (left, left + 1, x), (top, top + 1, y))
+        return mixed(at, (left, left + 1, x), (top, top + 1, y))
 
 
 @register("Downsample")

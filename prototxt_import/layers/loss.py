@@ -42,6 +42,12 @@ class EuclideanLoss(Loss):
         return self.ops.euclidean_loss(x, y.reshape(x.shape), self.share)
 
 
+def smooth_l1(difference: Tensor, square: float) -> Tensor:
+    """σ² d² / 2 where |d| < 1 / σ², else |d| − 1 / (2 σ²), of each value d; square: σ²."""
+    size = difference.abs()
+    return torch.where(size < 1 / square, difference.square() * (square / 2), size - 0.5 / square)
+
+
 @register("SmoothL1Loss")
 class SmoothL1Loss(Loss):
     """Fast R-CNN's: Σ w₂ · f(w₁ · (x − y)) / N, with f(d) = (σ d)² / 2 where |d| < 1 / σ², else |d| − 1 / (2 σ²); a
@@ -62,8 +68,7 @@ class SmoothL1Loss(Loss):
         within, without = ([w.detach().reshape(x.shape)] for w in weights) if len(weights) == 2 else (weights, ())
         for weight in within:
             difference = difference * weight.detach().reshape(x.shape)
-        size = difference.abs()
-        terms = torch.where(size < 1 / square, difference.square() * (square / 2), size - 0.5 / square)
+        terms = smooth_l1(difference, square)
         for weight in without:
             terms = terms * weight
         return terms.sum() / len(x)

@@ -46,9 +46,16 @@ HARMLESS = {
         f"DetectionOutputParameter.{name}": ASIDE
         for name in ("save_file", "save_output_param", "visualize", "visualize_threshold")
     },
+    "DeformableConvolutionParameter.engine": ENGINE,
+    **{
+        f"DeformableConvolutionParameter.{name}": "read where ConvolutionParameter's is"
+        for name in ("kernel_size", "kernel_h", "kernel_w", "pad_h", "pad_w", "stride_h", "stride_w")
+    },
+    "DeformableConvolutionParameter.force_nd_im2col": "the same sums by another way",
     "LRNParameter.engine": ENGINE,
     "LayerParameter.sigmoid_param": ENGINE,
     "LayerParameter.tanh_param": ENGINE,
+    "MultiBoxLossParameter.use_prior_for_nms": "nms_param is refused",
     "NetParameter.force_backward": "an input that asks for a gradient gets it",
     "PoolingParameter.engine": ENGINE,
     "PythonParameter.param_str": "the class that is registered reads it",

@@ -104,6 +104,12 @@ CASES = {
     "DetectionOutput, a box a class": Case(
         "DetectionOutput", _SSD_EACH, "detection_output_param { num_classes: 3 share_location: false keep_top_k: 7 "
         "code_type: CORNER_SIZE nms_param { nms_threshold: 0.4 top_k: 20 } variance_encoded_in_target: true }"),
+    "DetectionOutput, a first stage": Case(
+        "DetectionOutput", {**_SSD, "c": (2, 2 * 37), "y": (2, 4 * 37)}, "detection_output_param { num_classes: 3 "
+        "code_type: CENTER_SIZE nms_param { nms_threshold: 0.3 } keep_top_k: 9 confidence_threshold: 0.2 }"),
+    "DetectionOutput, a first stage's probabilities": Case(
+        "DetectionOutput", {**_SSD, "c": (2, 2 * 37)}, "detection_output_param { num_classes: 3 nms_param { "
+        "nms_threshold: 0.3 } objectness_score: 0.5 background_label_id: 2 }"),
     "DetectionOutput, nothing found": Case("DetectionOutput", _SSD, "detection_output_param { num_classes: 3 "
                                            "nms_param { nms_threshold: 0.3 } confidence_threshold: 2 }"),
 }  # fmt: skip

@@ -204,3 +204,39 @@ def test_weights_of_classes_that_cannot_be(type_name, said):
     with pytest.raises(InputError, match=said):
         single_layer(type_name, shapes, "loss_param { weight_by_label_freqs: true class_weighting: 1 }")
     single_layer(type_name, shapes, "loss_param { weight_by_label_freqs: false class_weighting: 1 }")
+
+
+def segmentation(x, y, ignored):
+    """DeepLab's three measures by a loop, of scores (N, K, H, W) and labels (N, 1, H, W)."""
+    counts = np.zeros((x.shape[1],) * 2)
+    for n, i, j in np.ndindex(x.shape[0], *x.shape[2:]):
+        if y[n, 0, i, j] not in ignored:
+            best = max(range(x.shape[1]), key=lambda k: (x[n, k, i, j], k))
+            counts[int(y[n, 0, i, j]), best] += 1
+    there, found, right = counts.sum(1), counts.sum(0), counts.diagonal()
+    recalls = [r / t for r, t in zip(right, there, strict=True) if t]
+    unions = [r / (t + f - r) if t + f else 1 for r, t, f in zip(right, there, found, strict=True)]
+    return [right.sum() / counts.sum(), np.mean(recalls), np.mean(unions)], counts
+
+
+def test_deeplabs_measures_of_a_segmentation():
+    random, shapes = np.random.default_rng(2), {"x": (2, 5, 3, 4), "y": (2, 1, 3, 4)}
+    param = "seg_accuracy_param { ignore_label: 255 ignore_label: 3 %s }"
+    each, summed = (single_layer("SegAccuracy", shapes, param % more) for more in ("", "reset: false"))
+    scores, labels = [], []
+    for _ in range(3):
+        x = random.integers(0, 4, shapes["x"]).astype(np.float32)  # with ties
+        x[:, 4] = -1  # found nowhere
+        y = random.choice([0, 1, 2, 3, 255], shapes["y"]).astype(np.float32)  # class 4 is nowhere
+        scores, labels = [*scores, x], [*labels, y]
+        blobs = {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
+        ours = each(blobs)["t"]
+        assert ours.shape == (1, 1, 1, 3)
+        np.testing.assert_allclose(ours[0, 0, 0], segmentation(x, y, (255, 3))[0], rtol=1e-6)
+        of_all = segmentation(np.concatenate(scores), np.concatenate(labels), (255, 3))[0]
+        np.testing.assert_allclose(summed(blobs)["t"][0, 0, 0], of_all, rtol=1e-6)
+    blobs["y"] = torch.full(shapes["y"], 255.0)
+    assert each(blobs)["t"].flatten().tolist() == [0, 0, 1]
+    blobs["y"] = torch.full(shapes["y"], 7.0)
+    with pytest.raises(InputError, match="labels from 0 to 4, found 7"):
+        each(blobs)

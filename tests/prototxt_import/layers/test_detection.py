@@ -105,3 +105,38 @@ def test_the_image_is_as_large_as_the_prototxt_says():
     inputs["image"] = torch.zeros(shapes["image"])
     assert torch.equal(single_layer("PriorBox", shapes, "prior_box_param { min_size: 6 }")(inputs)["t"], said)
     assert said[0, 1].unique().tolist() == [np.float32(0.1)]
+
+
+@pytest.mark.parametrize("code", ["CORNER", "CENTER_SIZE"])
+def test_a_first_stage_moves_the_priors_and_leaves_some_out(code):
+    random, priors = np.random.default_rng(4), 31
+    first = random.uniform(0, 0.7, (priors, 2))
+    boxes = np.concatenate([first, first + random.uniform(0.1, 0.3, (priors, 2))], 1).astype(np.float32)
+    variances = np.tile(np.float32([0.1, 0.1, 0.2, 0.2]), (priors, 1))
+    blobs = {
+        "loc": random.standard_normal((1, priors * 4)),
+        "conf": random.uniform(0, 1, (1, priors * 3)),
+        "prior": np.stack([boxes, variances]).reshape(1, 2, -1),
+        "sure": random.uniform(0, 1, (1, priors * 2)),
+        "moves": random.standard_normal((1, priors * 4)),
+    }
+    blobs = {name: torch.from_numpy(blob.astype(np.float32)) for name, blob in blobs.items()}
+    param = f"detection_output_param {{ num_classes: 3 code_type: {code} nms_param {{ nms_threshold: 0.4 }} "
+    param += "confidence_threshold: 0.3 keep_top_k: 12 %s }"
+    shapes = {name: tuple(blob.shape) for name, blob in blobs.items()}
+    ours = single_layer("DetectionOutput", shapes, param % "objectness_score: 0.4")(blobs)["t"]
+
+    moved = decode(blobs["moves"].numpy().reshape(-1, 4), boxes, variances, code)
+    sure = blobs["sure"].numpy().reshape(-1, 2)[:, 1] >= np.float32(0.4)
+    scores = blobs["conf"].numpy().reshape(-1, 3) * sure[:, None]
+    single = {
+        "loc": blobs["loc"],
+        "conf": torch.from_numpy(scores.reshape(1, -1)),
+        "prior": torch.from_numpy(np.stack([moved, variances]).reshape(1, 2, -1)),
+    }
+    shapes = {name: tuple(blob.shape) for name, blob in single.items()}
+    theirs = single_layer("DetectionOutput", shapes, param % "")(single)["t"]
+    assert 0 < sure.sum() < priors and len(ours[0, 0]) == 12
+    torch.testing.assert_close(ours, theirs)
+    with pytest.raises(InputError, match=r"a first stage of \[62, 124\] values for 31 priors, found \[62, 62\]"):
+        single_layer("DetectionOutput", {**shapes, "sure": (1, 62), "moves": (1, 62)}, param % "")

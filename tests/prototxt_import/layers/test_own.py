@@ -88,7 +88,7 @@ def test_a_cell_run_again_registers_anew_and_another_class_does_not() -> None:
     [
         ('name: "a" type: "Nobodys" nobodys_param { x: 1 }', r"'a': expected a known type, found 'Nobodys' \(a class"),
         ('name: "a" type: "Nobodys"', r'@register\("Nobodys"\): docs/own-layer.md'),
-        ('name: "a" type: "MultiBoxLoss"', "found 'MultiBoxLoss' of the fork SSD"),
+        ('name: "a" type: "DetectionEvaluate"', "found 'DetectionEvaluate' of the fork SSD"),
         ('name: "a" type: "Python" python_param { module: "m" layer: "L" }', r"module 'm', layer 'L' .*\(.m., .L.\)"),
         ('name: "a" type: "ReLU"\n bottom: "x" top: "a"\n rulu_param { }', r"'a' \(ReLU\): .*'rulu_param' in line 4"),
     ],
