@@ -1,20 +1,19 @@
 """What all tools share at the command line: help with an example, common options, errors of one sentence."""
 
 import argparse
+import math
 import os
 import re
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cpm_repro.models import zoo
-from prototxt_import.files import InputError, Note, check_target
+from prototxt_import.files import InputError, check_target, plain
 
-from . import ctrl_c, streams
+from . import ctrl_c, exit_codes, streams
 
 if TYPE_CHECKING:  # argparse's own cannot be subscripted at run time
     from prototxt_import.deployment import Variant
@@ -24,20 +23,25 @@ if TYPE_CHECKING:  # argparse's own cannot be subscripted at run time
 _Value = TypeVar("_Value")
 DATA_SET_NEEDED = "# with the data set's own files:"
 """In an example: what follows works once these are there; what comes before works after `make demo`."""
-BAD_INPUT = 2
-INTERRUPTED = 130
-BROKEN_PIPE = 141  # as shells say of a process that SIGPIPE ended
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:
     """A parser whose --help ends with `example`, one or more command lines that work as they stand after `make demo`
     (but see `DATA_SET_NEEDED`)."""
-    return argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         prog=os.path.basename(sys.argv[0]),
         description=as_typed(description),
         epilog=f"example:\n{_indented(as_typed(example))}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    return _with_plain_numbers(made)
+
+
+def _with_plain_numbers(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Its `type=int` and `type=float` take numbers as C writes them, and no NaN."""
+    parser.register("type", int, whole_number)
+    parser.register("type", float, number)
+    return parser
 
 
 def as_typed(text: str) -> str:
@@ -50,13 +54,14 @@ def as_typed(text: str) -> str:
 
 def add_subparser(to: "Subparsers", name: str, description: str, example: str) -> argparse.ArgumentParser:
     """A subcommand whose --help ends with an example, as `parser`'s does."""
-    return to.add_parser(
+    made = to.add_parser(
         name,
         help=description,
         description=description,
         epilog=f"example:\n{_indented(as_typed(example))}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    return _with_plain_numbers(made)
 
 
 def add_out(to: argparse._ActionsContainer, what: str, required: bool = True) -> None:
@@ -183,7 +188,7 @@ def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """An argparse type."""
     name, _, sizes = text.rpartition("=")
     try:
-        shape = tuple(int(size) for size in sizes.replace("x", ",").split(","))
+        shape = tuple(int(plain(size)) for size in sizes.replace("x", ",").split(","))
     except ValueError:
         shape = ()
     if not name or not shape or min(shape) < 1:
@@ -221,6 +226,12 @@ def typed(expected: str) -> Callable[[Callable[[str], _Value]], Callable[[str], 
 
 
 @typed("a whole number")
+def whole_number(text: str) -> int:
+    """Of any size and sign, as seeds are."""
+    return int(plain(text))
+
+
+@typed("a whole number")
 def positive_integer(text: str) -> int:
     """An argparse type."""
     return _at_least(1, text)
@@ -234,17 +245,26 @@ def index(text: str) -> int:
 
 def _at_least(least: int, text: str) -> int:
     """The whole number, which an int of C has to hold."""
-    value = int(text)
+    value = int(plain(text))
     if not least <= value < 1 << 31:
         raise argparse.ArgumentTypeError(f"expected a number of at least {least} and below {1 << 31}, found {text}")
+    return value
+
+
+@typed("a number, such as 0.5")
+def number(text: str) -> float:
+    """Of any size and sign, but a number."""
+    value = float(plain(text))
+    if not math.isfinite(value):
+        raise ValueError(text)
     return value
 
 
 @typed("a number above 0, such as 0.5")
 def positive_number(text: str) -> float:
     """An argparse type."""
-    value = float(text)
-    if not 0 < value < float("inf"):
+    value = float(plain(text))
+    if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
     return value
 
@@ -276,12 +296,17 @@ def run(
     if hasattr(parsed, "threads"):
         wait_passively()
     ctrl_c.interrupts()
-    code = _code_of(main, parsed, arguments_parser.prog)
+
+    def work() -> int | None:
+        _apply_common(parsed)
+        return main(parsed)
+
+    code = exit_codes.code_of(work, arguments_parser.prog)
     try:
         sys.stdout.flush()
     except OSError as error:
         streams.silence(sys.stdout)
-        code = code or _code_of_output(error, arguments_parser.prog)
+        code = code or exit_codes.code_of_output(error, arguments_parser.prog)
     sys.exit(code)
 
 
@@ -296,78 +321,6 @@ def wait_passively() -> None:
 
 
 _WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
-
-
-def _code_of(main: Callable[[argparse.Namespace], int | None], parsed: argparse.Namespace, prog: str) -> int:
-    """The exit code of `main`, whatever it raised told; other errors than those that a person causes pass."""
-    try:
-        with _saying_notes(prog):
-            _apply_common(parsed)
-            return main(parsed) or 0
-    except InputError as error:
-        streams.last_words(f"{prog}: {error}")
-        return BAD_INPUT
-    except ImportError as error:
-        if error.name not in ("cupy", "cpm_kernels._host"):
-            raise
-        streams.last_words(f"{prog}: {error}")  # from cpm_kernels.cuda_module or cpm_kernels.host
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        ctrl_c.ends_at_once()  # all is tidied up: one more Ctrl-C need not wait for threads
-        streams.last_words(f"{prog}: interrupted")
-        return INTERRUPTED
-    except (MemoryError, RuntimeError) as error:
-        asked = _memory_asked(error)
-        if asked is None:
-            raise
-        streams.last_words(f"{prog}: expected more memory than this machine has free, found it short: {asked}")
-        return BAD_INPUT
-    except OSError as error:
-        if error.filename is None:
-            return _code_of_output(error, prog)
-        streams.last_words(f"{prog}: {InputError(f'{error.filename}: {error.strerror}')}")
-        return BAD_INPUT
-
-
-@contextmanager
-def _saying_notes(prog: str) -> Iterator[None]:
-    """Each Note is a line on stderr once the work is done: before an error, which stands alone, none is. Other warnings
-    stay as they are."""
-    notes: list[str] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", Note)
-        others = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, Note):
-                notes.append(str(message))
-            else:
-                others(message, category, *place, **more)
-
-        warnings.showwarning = show
-        yield
-    for note in dict.fromkeys(notes):
-        streams.last_words(f"{prog}: {note}")
-
-
-def _memory_asked(error: MemoryError | RuntimeError) -> str | None:
-    """What was asked for, of an error that says that there is too little memory, torch's or NumPy's; else None."""
-    if isinstance(error, MemoryError):
-        return str(error) or "Python's own objects"
-    match = _OUT_OF_MEMORY.search(str(error))
-    return match[0] if match else None
-
-
-_OUT_OF_MEMORY = re.compile(r"[Yy]ou tried to allocate \d+ bytes|[Tt]ried to allocate [\d.]+ \w+")
-
-
-def _code_of_output(error: OSError, prog: str) -> int:
-    """An error of stdout's, as it has no name: the reader is gone, or the disk behind it is full."""
-    streams.silence(sys.stdout)
-    if isinstance(error, BrokenPipeError):
-        return BROKEN_PIPE
-    streams.last_words(f"{prog}: stdout: cannot be written: {error.strerror or error}")
-    return BAD_INPUT
 
 
 _PICTURES = ("misses", "plot", "plot_clusters", "poses", "timeline")

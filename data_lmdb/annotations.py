@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_lmdb.joints import PARTS_9, STORED_16
-from prototxt_import.files import InputError, replacing
+from prototxt_import.files import LARGEST, InputError, replacing
 
 JOINT_COUNTS = (len(STORED_16), len(PARTS_9))  # MPII's, FLIC's
 NO_VALUES = '{"_ArrayType_": "double","_ArraySize_": [0,0],"_ArrayData_": null}'  # jsonlab's empty array
@@ -167,6 +167,7 @@ class _FieldReader:
         value = self.record.get(name)
         if not _is_number(value):
             raise self.wrong(name, "a finite number", _shown(value))
+        self.check(abs(value) <= LARGEST, name, f"a number up to {LARGEST}", _shown(value))
         return float(value)
 
     def positive(self, name: str) -> float:
@@ -183,8 +184,7 @@ class _FieldReader:
             wanted in (None, found) for wanted, found in zip(shape, array.shape, strict=True)
         )
         self.check(fits, name, expected, " x ".join(map(str, array.shape)) or "one number")
-        self.check(bool(np.isfinite(array).all()), name, "finite numbers", "NaN or infinity")
-        return array
+        return self.bounded(array, name)
 
     def others(self, name: str, count: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """float64 (count, *shape): jsonlab's forms for no and for one other person undone."""
@@ -196,14 +196,19 @@ class _FieldReader:
             array = array[None]
         found = " x ".join(map(str, array.shape)) or "one number"
         self.check(array.shape == (count, *shape), name, f"{' x '.join(map(str, (count, *shape)))} numbers", found)
+        return self.bounded(array, name)
+
+    def bounded(self, array: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+        """The array; InputError for what no photograph can have."""
         self.check(bool(np.isfinite(array).all()), name, "finite numbers", "NaN or infinity")
+        self.check(bool((np.abs(array) <= LARGEST).all()), name, f"numbers up to {LARGEST}", "a larger one")
         return array
 
     def _converted(self, value: object, name: str, expected: str) -> NDArray[np.float64]:
         self.check(isinstance(value, int | float | list), name, expected, _shown(value))
         try:
             array = np.array(value)
-            self.check(array.dtype.kind in "iuf", name, expected, _shown(value))
+            self.check(array.dtype.kind in "iuf" and not _has_flag(value), name, expected, _shown(value))
             return array.astype(np.float64)
         except ValueError:
             raise InputError(f"{self.where}: {name}: expected {expected}, found lists of unequal length") from None
@@ -212,10 +217,12 @@ class _FieldReader:
 def _is_number(value: object) -> TypeGuard[int | float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer beyond float's range
-        return False
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _has_flag(value: object) -> bool:
+    """Whether JSON's true or false is in it, which NumPy takes for numbers beside others."""
+    return any(map(_has_flag, value)) if isinstance(value, list) else isinstance(value, bool)
 
 
 def _shown(value: object) -> str:

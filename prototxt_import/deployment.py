@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .files import InputError, Note, first_five
+from .files import InputError, Note, first_five, naming
 from .formats import schema
 from .formats.prototxt import format_prototxt, parse_net
 from .graph import check_order, filter_net, left_out
@@ -47,10 +47,8 @@ class Variant:
             net.state.level = self.level
         if not self.input_shapes:
             return net
-        try:
+        with naming(where):
             return deployed(net, self.phase, self.input_shapes)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
 
     def alone(self, text: str, where: str) -> "schema.NetParameter":
         """That net with its own layers only, without rules, so that it is the same in whatever phase it is read."""

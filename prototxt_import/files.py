@@ -5,6 +5,8 @@
 
 import errno
 import fcntl
+import json
+import math
 import os
 import shutil
 import stat
@@ -12,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 _LONGEST_SENTENCE = 2000  # characters
 _UNPACKED, _TIMES_PACKED = 1 << 29, 30
@@ -39,6 +42,58 @@ class Note(UserWarning):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(str(InputError(sentence)))
+
+
+def require(where: object, holds: bool, expected: str, found: object) -> None:
+    """InputError unless it holds: `where` names file and place."""
+    if not holds:
+        raise InputError(f"{where}: expected {expected}, found {found}")
+
+
+@contextmanager
+def naming(where: object, *errors: type[Exception]) -> Iterator[None]:
+    """InputErrors of the body, and `errors`, become one that names `where` first."""
+    caught: tuple[type[Exception], ...] = (InputError, *errors)
+    try:
+        yield
+    except caught as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def plain(text: str) -> str:
+    """The text of a number, as int and float are to take it; ValueError for what other programs would not: digits of
+    other scripts and 1_000."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return text
+
+
+def as_number(value: object) -> float:
+    """A number of JSON's, or such a text; ValueError for JSON's true, for what is not finite, and beyond `LARGEST`."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"expected a number, found {value!r}")
+    try:
+        number = float(plain(value)) if isinstance(value, str) else value
+    except ValueError:
+        number = math.nan
+    if number != number:
+        raise ValueError(f"expected a number, found {value!r}")
+    if abs(number) > LARGEST:
+        raise ValueError(f"expected a number up to {LARGEST}, found {value!r}")
+    return float(number)
+
+
+LARGEST = 1 << 24
+"""Of numbers in people's tables: up to here float32 tells one pixel from the next."""
+
+
+def parse_json(content: str | bytes, where: object, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """What the JSON says; InputError, naming `where`, if it is none."""
+    try:
+        return json.loads(content, object_hook=object_hook)
+    except (ValueError, RecursionError) as error:
+        known = other_kind(content) if isinstance(content, bytes) else ""
+        raise InputError(f"{where}: expected JSON{f', found {known}' if known else f': {error}'}") from None
 
 
 def first_five(differences: Sequence[str]) -> str:

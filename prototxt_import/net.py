@@ -16,7 +16,7 @@ from cpm_kernels.exact.random import CaffeRandom
 from . import layers as _registered_layers  # noqa: F401  importing it registers every layer type
 from .deployment import Variant, shape_hint
 from .engine import make_engine
-from .files import InputError
+from .files import InputError, naming
 from .formats import schema
 from .formats.caffemodel import read_caffemodel
 from .formats.prototxt import read_text
@@ -336,13 +336,11 @@ def load_net(
     engine = make_engine(engine)
     param = Variant(phase, stages, level, input_shapes or {}).of(read_text(prototxt), str(prototxt))
     stored = None if weights is None else read_caffemodel(weights)
-    try:
+    with naming(prototxt):
         net = Net(param, phase, engine, only_shapes=True)
         if stored is not None:
             net.check_weights(stored, str(weights), every_layer=True)
         net.allocate(seed)
-    except InputError as error:
-        raise InputError(f"{prototxt}: {error}") from None
     if stored is not None:
         net.load_weights(stored, str(weights))
     return net

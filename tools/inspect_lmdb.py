@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from cpm_repro import command_line
+from cpm_repro import command_line, exit_codes
 from data_lmdb.records.inspection import Entry, Summary, entry
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
-from prototxt_import.files import InputError, write_text
+from prototxt_import.files import InputError, plain, write_text
 
 EXAMPLE = """
 python tools/inspect_lmdb.py build/demo/lmdb/train
@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
         write_text(arguments.json, json.dumps(whole, indent=1) + "\n")
     if broken:
         print("\n".join(broken), file=sys.stderr)
-        return command_line.BAD_INPUT
+        return exit_codes.BAD_INPUT
     return 0
 
 
@@ -88,7 +88,7 @@ def indices_in(reader: LmdbReader, chosen: list[range]) -> list[int]:
 def ranges(text: str) -> list[range]:
     """An argparse type: 3 or 0-9 or 0-3,7."""
     parts = [part.split("-") for part in text.split(",")]
-    found = [range(int(part[0]), int(part[-1]) + 1) for part in parts]
+    found = [range(int(plain(part[0])), int(plain(part[-1])) + 1) for part in parts]
     if not all(found) or any(len(part) > 2 for part in parts):
         raise argparse.ArgumentTypeError(f"expected records like 3, 0-9 or 0-3,7, found {text}")
     return found

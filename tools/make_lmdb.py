@@ -12,7 +12,7 @@ from data_lmdb.records.conversion import Problem, make_lmdb
 from data_lmdb.records.record import STORAGES
 from data_lmdb.records.shrinking import Shrinking
 from data_lmdb.records.sources import ORDERS, VALIDATION, ordered, read_sources
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, plain
 
 EXAMPLE = f"""
 python tools/make_lmdb.py build/demo/people.json --images build/demo/people/images --storage file --out build/lmdb/train
@@ -58,9 +58,9 @@ def shrinking(arguments: argparse.Namespace) -> Shrinking | None:
 @command_line.typed("1 to 95")
 def quality(text: str) -> int:
     """An argparse type: a WebP file's."""
-    if not 1 <= int(text) <= 95:
+    if not 1 <= int(plain(text)) <= 95:
         raise argparse.ArgumentTypeError(f"expected 1 to 95, found {text}")
-    return int(text)
+    return int(plain(text))
 
 
 def progress_bar(items: Iterable, title: str, total: int, first: int) -> Iterable:

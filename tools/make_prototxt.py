@@ -15,7 +15,7 @@ from cpm_repro import command_line
 from cpm_repro.network import small, specification
 from cpm_repro.network.specification import CPM, PRESETS, Kernels, Widths
 from cpm_repro.network.widths import with_parameters
-from prototxt_import.files import InputError, write_text
+from prototxt_import.files import InputError, plain, write_text
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import format_prototxt
 
@@ -194,7 +194,7 @@ def write(folder: Path, **messages: Message) -> None:
 @command_line.typed("two numbers, such as 0.7,1.3")
 def pair(text: str) -> tuple[float, float]:
     """An argparse type: two numbers, LOW,HIGH."""
-    low, high = (float(part) for part in text.split(","))
+    low, high = (float(plain(part)) for part in text.split(","))
     return low, high
 
 

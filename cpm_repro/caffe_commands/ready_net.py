@@ -14,7 +14,7 @@ from cpm_repro.samples.data_layers import DataLayers, Opening, open_data_layers
 from cpm_repro.training.plan import add_state, in_phase
 from cpm_repro.training.watch.net_log import device_line, net_lines, weights_lines
 from prototxt_import.engine import make_engine
-from prototxt_import.files import InputError
+from prototxt_import.files import naming
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import read_net
 from prototxt_import.net import Net
@@ -52,10 +52,8 @@ def ready_net(
     made = make_engine(engine)
     torch.manual_seed(seed)
     with open_data_layers(spec.layers, opening, spec.where) as data:
-        try:
+        with naming(model):
             net = Net(spec.param, phase, made, seed, data_shapes=data.shapes).to(options.device)
-        except InputError as error:
-            raise InputError(f"{model}: {error}") from None
         data.start(net)
         said = [device_line(options.device, source_line), *net_lines(spec, net, data, set())]
         if weights is not None:

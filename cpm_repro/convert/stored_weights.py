@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from prototxt_import.files import InputError, first_five
+from prototxt_import.files import InputError, first_five, naming
 from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import array_to_blob
 from prototxt_import.formats.caffemodel import read_caffemodel
@@ -76,10 +76,8 @@ class StoredWeights:
         self.check_colours()
         stored = self.load(net)
         if self.channel_order == "rgb":
-            try:
+            with naming(self.path):
                 swap_red_and_blue(net, {layer.name for layer in stored.layer})
-            except InputError as error:
-                raise InputError(f"{self.path}: {error}") from None
         return stored
 
 

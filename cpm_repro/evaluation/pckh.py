@@ -15,7 +15,7 @@ import numpy as np
 
 from data_lmdb.datasets.matlab import read_variables, variable_names
 from data_lmdb.joints import STORED_16, STORED_TO_14
-from prototxt_import.files import InputError, read_bytes
+from prototxt_import.files import InputError, plain, read_bytes
 
 from .ground_truth import GroundTruth
 from .mpii_release import release_heads
@@ -115,7 +115,7 @@ def read_clusters(path: str | os.PathLike[str], count: int) -> np.ndarray:
     clusters = []
     for number, line in enumerate(read_bytes(path).splitlines(), start=1):
         try:
-            clusters.append(int(line))
+            clusters.append(int(plain(line.decode("ascii"))))
         except ValueError:
             found = line[:40].decode("utf-8", "replace")
             raise InputError(f"{path}: line {number}: expected a whole number, found {found!r}") from None

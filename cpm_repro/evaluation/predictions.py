@@ -29,7 +29,7 @@ from cpm_repro.inference.protocol import Protocol
 from cpm_repro.npz import read_npz, write_npz
 from data_lmdb.datasets.matlab import read_variables, variable_names
 from data_lmdb.joints import LSP_14, PARTS_14, STORED_TO_14, places
-from prototxt_import.files import InputError, read_bytes, replacing, write_text
+from prototxt_import.files import InputError, parse_json, read_bytes, replacing, write_text
 from prototxt_import.net import Net
 
 from .ground_truth import NO_PLACE, GroundTruth
@@ -191,10 +191,7 @@ def _of_person(poses: Mapping[tuple[int, int], Found], truth: GroundTruth, path:
 
 
 def _read_coco(path: str | os.PathLike[str], truths: Sequence[GroundTruth]) -> np.ndarray:
-    try:
-        results = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: expected JSON: {error}") from None
+    results = parse_json(read_bytes(path), path)
     if not isinstance(results, list) or not results or not all(isinstance(result, dict) for result in results):
         raise InputError(f"{path}: expected COCO's results, a list of objects with keypoints, found something else")
     poses = [_keypoints(result, f"{path}: result {index}", truths) for index, result in enumerate(results)]

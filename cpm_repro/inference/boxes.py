@@ -8,14 +8,12 @@ folder that the pictures are searched in.
 
 import csv
 import io
-import json
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from prototxt_import.files import InputError, check_file
+from prototxt_import.files import LARGEST, InputError, as_number, check_file, parse_json
 
 COLUMNS = ("x", "y", "width", "height")
 
@@ -66,10 +64,7 @@ def _csv(text: str, where: str) -> Iterator[tuple[str, Box]]:
 
 
 def _json(text: str, where: str) -> Iterator[tuple[str, Box]]:
-    try:
-        people = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: expected JSON: {error}") from None
+    people = parse_json(text, where)
     if not isinstance(people, list):
         raise InputError(f"{where}: expected a list of people, found an object")
     for number, person in enumerate(people):
@@ -82,9 +77,11 @@ def _json(text: str, where: str) -> Iterator[tuple[str, Box]]:
 
 def _box(values: object, where: str) -> Box:
     try:
-        box = Box(*map(float, values))  # type: ignore[call-overload]  # what is no list of numbers is caught
-    except (TypeError, ValueError):
-        raise InputError(f"{where}: expected a box of four numbers x, y, width, height, found {values!r}") from None
-    if not (all(map(math.isfinite, box)) and box.width > 0 and box.height > 0):
+        x, y, width, height = map(as_number, values if isinstance(values, list) else ())
+    except ValueError:
+        expected = f"a box of four numbers x, y, width, height, each up to {LARGEST}"
+        raise InputError(f"{where}: expected {expected}, found {values!r}") from None
+    box = Box(x, y, width, height)
+    if not (box.width > 0 and box.height > 0):
         raise InputError(f"{where}: expected a box with width and height above 0, found {box.width:g} x {box.height:g}")
     return box

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cpm_repro import command_line
 from cpm_repro.command_line import positive_number, typed
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, plain
 
 from .protocol import (
     BATCH,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # torch: imported once a network is wanted, not for --help
 @typed("numbers with commas between them, such as 0.7,1.3")
 def numbers(text: str) -> tuple[float, ...]:
     """An argparse type: numbers with commas between them."""
-    return tuple(float(part) for part in text.split(","))
+    return tuple(float(plain(part)) for part in text.split(","))
 
 
 def multipliers(text: str) -> tuple[float, ...]:

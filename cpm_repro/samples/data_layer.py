@@ -9,6 +9,7 @@ stream of their own, while the net trains.
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,7 +24,7 @@ from data_lmdb.records.leveldb_reader import LevelDbReader
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
 from prototxt_import.deployment import TRAINING, Variant
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, naming, require
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import read_text
 from prototxt_import.graph import filter_net
@@ -68,10 +69,8 @@ def open_database(path: Path, backend: int, where: str) -> Reader:
     """The records of an LMDB or a LevelDB; InputError, named by `where`, if it cannot be used."""
     if backend != LMDB and (path / "data.mdb").is_file():
         raise InputError(f"{where}: expected backend: LMDB for {path}, found LEVELDB (the default)")
-    try:
+    with naming(where):
         return LmdbReader(path) if backend == LMDB else LevelDbReader(path)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
 
 
 def source_of(layer: schema.LayerParameter) -> "schema.CPMDataParameter | schema.DataParameter":
@@ -215,10 +214,8 @@ class CPMData:
                 f"{self._where}: expected a cursor below the LMDB's {len(self._reader)} records, found {cursor}"
             )
         self._discard_pending()
-        try:
+        with naming(self._where, ValueError):
             self._random.restore(state["rand"])
-        except ValueError as error:
-            raise InputError(f"{self._where}: {error}") from None
         self._cursor, self._epoch = cursor, int(state["epoch"])
         self._consumed = self._drawn_state()
 
@@ -242,21 +239,16 @@ class CPMData:
     def _check(self, parameters: "schema.CPMDataParameter | schema.DataParameter") -> None:
         """InputError unless the layer has tops, a batch size, an LMDB and no option that is not built."""
 
-        def require(fits: bool, expected: str, found: object) -> None:
-            if not fits:
-                raise InputError(f"{self._where}: expected {expected}, found {found}")
-
-        require(1 <= len(self._tops) <= 2, "one or two tops", len(self._tops))
-        require(self.batch_size >= 1, "a batch_size of 1 or more", self.batch_size)
-        require(parameters.source != "", "a source", "none")
+        check = partial(require, self._where)
+        check(1 <= len(self._tops) <= 2, "one or two tops", len(self._tops))
+        check(self.batch_size >= 1, "a batch_size of 1 or more", self.batch_size)
+        check(parameters.source != "", "a source", "none")
 
     def _table(self, param: schema.TransformationParameter, phase: str, folder: Path) -> AugmentationTable | None:
         if param.aug_way != "table" or phase != "TRAIN":
             return None
-        try:
+        with naming(self._where):
             return read_table(folder, param.num_total_augs, len(self._reader))
-        except InputError as error:
-            raise InputError(f"{self._where}: {error}") from None
 
     def _drawn_state(self) -> State:
         return {"cursor": self._cursor, "epoch": self._epoch, "rand": self._random.state()}

@@ -3,13 +3,14 @@
 The CPM fork's augmentation is another: see transformer.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cpm_kernels.exact.random import CaffeRandom
-from prototxt_import.files import InputError, read_bytes
+from prototxt_import.files import naming, read_bytes, require
 from prototxt_import.formats import schema
 from prototxt_import.formats.blobs import blob_to_array
 from prototxt_import.formats.messages import parse_message
@@ -23,6 +24,7 @@ class DatumTransformer:
 
     def __init__(self, param: schema.TransformationParameter, phase: str, folder: Path, where: str) -> None:
         self._param, self._training, self._where = param, phase == "TRAIN", where
+        self._require = partial(require, f"{where}: transform_param")
         self._crop, self._scale = int(param.crop_size), np.float32(param.scale)
         self.draws = bool(param.mirror or (self._training and self._crop))
         self._random = CaffeRandom(0)
@@ -63,10 +65,8 @@ class DatumTransformer:
 
     def restore(self, state: list[int]) -> None:
         """Continues from a `state()`; InputError if it is none."""
-        try:
+        with naming(self._where, ValueError, OverflowError):
             self._random.restore(np.array(state, np.uint32))
-        except (ValueError, OverflowError) as error:
-            raise InputError(f"{self._where}: {error}") from None
 
     def _draw(self, below: int) -> int:
         return int(self._random.draws(1)[0]) % below
@@ -83,7 +83,3 @@ class DatumTransformer:
         mean = blob_to_array(parse_message(read_bytes(path), schema.BlobProto, path), str(path))
         self._require(mean.ndim in (3, 4) and (mean.ndim == 3 or len(mean) == 1), "a mean of 3 axes", mean.shape)
         return np.asarray(mean.reshape(mean.shape[-3:]), np.float32)
-
-    def _require(self, fits: bool, expected: str, found: object) -> None:
-        if not fits:
-            raise InputError(f"{self._where}: transform_param: expected {expected}, found {found}")

@@ -6,6 +6,7 @@ std::random_shuffle, which takes numbers of C's rand().
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cpm_kernels.samples.rand import GlibcRand
-from prototxt_import.files import InputError, read_bytes
+from prototxt_import.files import naming, read_bytes, require
 from prototxt_import.formats import schema
 from prototxt_import.formats.hdf5 import reading_hdf5
 
@@ -31,6 +32,7 @@ class HDF5Data:
 
     def __init__(self, layer: schema.LayerParameter, folder: Path, random: GlibcRand) -> None:
         self._where, self._tops, self._random = f"layer {layer.name}", list(layer.top), random
+        self._require = partial(require, self._where)
         param = layer.hdf5_data_param
         self._batch_size, self._shuffles = param.batch_size, param.shuffle
         self._require(self._batch_size > 0, "a batch_size of 1 or more", self._batch_size)
@@ -93,12 +95,10 @@ class HDF5Data:
 
     def _load(self) -> list[str]:
         """Reads the current file; returns the kind of each dataset's numbers, "f" or "i"."""
-        try:
-            with reading_hdf5(self._path) as reader, np.errstate(over="ignore"):  # too large a double is infinite
-                stored = {top: reader.values(reader.dataset(top), "fiu") for top in self._tops}
+        with naming(self._where), reading_hdf5(self._path) as reader:
+            stored = {top: reader.values(reader.dataset(top), "fiu") for top in self._tops}
+            with np.errstate(over="ignore"):  # too large a double is infinite
                 self._blobs = {top: values.astype(np.float32) for top, values in stored.items()}
-        except InputError as error:
-            raise InputError(f"{self._where}: {error}") from None
         counts = {top: len(blob) if blob.ndim else 0 for top, blob in self._blobs.items()}
         alike = len(set(counts.values())) == 1 and 0 not in counts.values()
         self._require(alike, f"datasets of equally many rows in {self._path}", counts)
@@ -129,14 +129,8 @@ class HDF5Data:
         self._require(sorted(rows) == sorted(self._rows), f"an order of {len(self._rows)} rows", rows[:5])
         self._require(0 <= row <= len(rows), f"a row up to {len(rows)}", row)
         self._rows, self._row = rows, row
-        try:
+        with naming(self._where, ValueError):
             self._random.restore(state["rand"])
-        except ValueError as error:
-            raise InputError(f"{self._where}: {error}") from None
 
     def close(self) -> None:
         """No file stays open."""
-
-    def _require(self, fits: bool, expected: str, found: object) -> None:
-        if not fits:
-            raise InputError(f"{self._where}: expected {expected}, found {found}")

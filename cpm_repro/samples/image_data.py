@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from cpm_kernels.exact.random import CaffeRandom
 from data_lmdb.images import read_bgr, read_grey
-from prototxt_import.files import InputError, read_bytes
+from prototxt_import.files import naming, read_bytes, require
 from prototxt_import.formats import schema
 
 from .data_layer import State
@@ -32,6 +33,7 @@ class ImageData:
 
     def __init__(self, layer: schema.LayerParameter, folder: Path, phase: str) -> None:
         self._where, self._tops, self._folder = f"layer {layer.name}", list(layer.top), folder
+        self._require = partial(require, self._where)
         self._param = param = layer.image_data_param
         self._require(param.batch_size > 0, "a batch_size of 1 or more", param.batch_size)
         sides = (param.new_height, param.new_width)
@@ -123,10 +125,8 @@ class ImageData:
     def _image(self, index: int) -> NDArray[np.uint8]:
         """(C, H, W), BGR or grey, resized if that is asked for."""
         path = self._folder / (self._param.root_folder + self._lines[index][0])
-        try:
+        with naming(self._where):
             image = read_bgr(path) if self._param.is_color else read_grey(path)[:, :, None]
-        except InputError as error:
-            raise InputError(f"{self._where}: {error}") from None
         if self._param.new_height:
             image = resized(image, self._param.new_height, self._param.new_width)
         return np.ascontiguousarray(image.transpose(2, 0, 1))
@@ -150,17 +150,11 @@ class ImageData:
         self._require(0 <= place < len(order), f"an image below {len(order)}", place)
         self._order, self._next = order, place
         self._transformer.restore(state["mt19937"])
-        try:
+        with naming(self._where, ValueError, OverflowError):
             self._shuffles.restore(np.array(state["shuffles"], np.uint32))
-        except (ValueError, OverflowError) as error:
-            raise InputError(f"{self._where}: {error}") from None
 
     def close(self) -> None:
         """No file stays open."""
-
-    def _require(self, fits: bool, expected: str, found: object) -> None:
-        if not fits:
-            raise InputError(f"{self._where}: expected {expected}, found {found}")
 
 
 def resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prototxt_import.files import InputError, read_bytes
+from prototxt_import.files import InputError, plain, read_bytes
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _numbers(path: Path, rows: int, columns: int) -> np.ndarray:
     if len(words) != rows * columns:
         raise InputError(f"{path}: expected {rows} x {columns} numbers, found {len(words)}")
     try:
-        numbers = np.array([float(word) for word in words], np.float32)
+        numbers = np.array([float(plain(word.decode("ascii"))) for word in words], np.float32)
     except ValueError as error:
         raise InputError(f"{path}: expected numbers: {error}") from None
     if not np.isfinite(numbers).all():

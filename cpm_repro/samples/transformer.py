@@ -8,6 +8,7 @@ order of the draws stays that of the samples. In the TEST phase nothing is drawn
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from cpm_kernels.samples.rand import GlibcRand
 from cpm_kernels.samples.sample import SAMPLE, SampleGeometry, SampleShape, fill_sample, set_regions, transform_samples
 from data_lmdb.joints import SWAPS
 from data_lmdb.records.record import Record
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, naming, require
 from prototxt_import.formats import schema
 
 from .clahe import clahe, require_opencv
@@ -127,14 +128,12 @@ class CPMTransformer:
         InputError, naming `where`, if the record cannot be scaled or placed.
         """
         poses = {} if poses is None else poses
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):  # nonsense comes to sizes that are refused
-                poses["orig"] = stored_pose(record)
-                if self.param.transform_body_joint:
-                    poses["orig"] = network_pose(poses["orig"], self.shape.parts)
-                geometry = (self._augmented if self.phase == "TRAIN" else self._unchanged)(record, augmentation, poses)
-        except ValueError as error:
-            raise InputError(f"{where}: {error}") from None
+        # nonsense comes to sizes that are refused
+        with naming(where, ValueError), np.errstate(over="ignore", invalid="ignore"):
+            poses["orig"] = stored_pose(record)
+            if self.param.transform_body_joint:
+                poses["orig"] = network_pose(poses["orig"], self.shape.parts)
+            geometry = (self._augmented if self.phase == "TRAIN" else self._unchanged)(record, augmentation, poses)
         image = record.image
         if self.param.do_clahe:
             image = clahe(image, self.param.clahe_clip_limit, int(self.param.clahe_tile_size))
@@ -157,13 +156,11 @@ class CPMTransformer:
         label = np.empty(self.shape.label_shape, np.float32) if label is None else label
         placed = self.place(record, augmentation, where)
         samples = np.zeros(1, SAMPLE)
-        try:
+        with naming(where, ValueError):
             fill_sample(samples[0], placed.image, placed.geometry, len(placed.pose.points))
             set_regions(samples, self.shape)
             people = (placed.pose.joints, np.ascontiguousarray(placed.pose.objpos))
             transform_samples(placed.image, samples, *people, self.shape, data[None], label[None])
-        except ValueError as error:
-            raise InputError(f"{where}: {error}") from None
         return data, label
 
     def steps(self, record: Record, augmentation: Augmentation) -> Steps:
@@ -219,30 +216,26 @@ def _scale(target_dist: float, scale_provided: float, augmentation: Augmentation
 
 def _check_options(param: schema.TransformationParameter, where: str) -> None:
     """InputError unless these are options that the transformer has."""
-
-    def require(fits: bool, expected: str, found: object) -> None:
-        if not fits:
-            raise InputError(f"{where}: expected {expected}, found {found}")
-
+    check = partial(require, where)
     if param.do_clahe:
         require_opencv(where)
-        require(param.clahe_tile_size >= 1, "a clahe_tile_size of 1 or more", param.clahe_tile_size)
-        require(0 <= param.clahe_clip_limit < math.inf, "a clahe_clip_limit", param.clahe_clip_limit)
+        check(param.clahe_tile_size >= 1, "a clahe_tile_size of 1 or more", param.clahe_tile_size)
+        check(0 <= param.clahe_clip_limit < math.inf, "a clahe_clip_limit", param.clahe_clip_limit)
     for name in ("mean_file", "mean_value", "scale", "mirror", "crop_size"):
         value, default = getattr(param, name), getattr(schema.TransformationParameter(), name)
-        require(value == default, f"no {name}, of which CPMData's samples (value / 256 - 0.5) know nothing", value)
-    require(param.aug_way in ("rand", "table"), 'aug_way: "rand" or "table"', f'aug_way: "{param.aug_way}"')
+        check(value == default, f"no {name}, of which CPMData's samples (value / 256 - 0.5) know nothing", value)
+    check(param.aug_way in ("rand", "table"), 'aug_way: "rand" or "table"', f'aug_way: "{param.aug_way}"')
     parts, stored = param.num_parts, param.np_in_lmdb
     known = parts in SWAPS if param.transform_body_joint else 1 <= parts <= 4096
-    require(known, "num_parts 9, 14 or 28 (or as stored, with transform_body_joint: false)", parts)
+    check(known, "num_parts 9, 14 or 28 (or as stored, with transform_body_joint: false)", parts)
     needed = 16 if param.transform_body_joint and parts != 9 else parts
-    require(stored == needed, f"np_in_lmdb {needed} for num_parts {parts}", f"np_in_lmdb {stored}")
-    require(param.stride >= 1, "a stride of 1 or more", f"stride {param.stride}")
+    check(stored == needed, f"np_in_lmdb {needed} for num_parts {parts}", f"np_in_lmdb {stored}")
+    check(param.stride >= 1, "a stride of 1 or more", f"stride {param.stride}")
     smallest = min(param.crop_size_x, param.crop_size_y)
-    require(smallest >= param.stride, "a crop of at least one stride", f"{smallest} pixels")
-    require(max(param.crop_size_x, param.crop_size_y) < 2**15, "a crop below 32768 pixels", "more")
+    check(smallest >= param.stride, "a crop of at least one stride", f"{smallest} pixels")
+    check(max(param.crop_size_x, param.crop_size_y) < 2**15, "a crop below 32768 pixels", "more")
     for name in ("target_dist", "sigma", "sigma_center", "scale_min", "scale_max"):
         value = getattr(param, name)
-        require(0 < value < math.inf, f"a positive {name}", value)
+        check(0 < value < math.inf, f"a positive {name}", value)
     for name in ("scale_prob", "max_rotate_degree", "center_perterb_max"):
-        require(math.isfinite(getattr(param, name)), f"a finite {name}", getattr(param, name))
+        check(math.isfinite(getattr(param, name)), f"a finite {name}", getattr(param, name))

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cpm_repro.samples.data_layer import source_of
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, naming
 from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import checked_net, read_net, read_solver
 from prototxt_import.graph import check_order, filter_net, left_out
@@ -126,11 +126,9 @@ def in_phase(
         doing, found = {"TRAIN": ("training", "TEST"), "TEST": ("testing", "TRAIN")}[phase]
         raise InputError(f"{where}: state: expected the phase {phase} in {doing}, found {found}")
     net.state.CopyFrom(whole)
-    try:
+    with naming(where):
         layers = filter_net(net, phase)
         check_order(layers, partial(left_out, net, phase))
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
     return SolverNet(source, where, folder, phase, net, layers)
 
 

@@ -13,7 +13,7 @@ import torch
 
 from cpm_repro.npz import read_npz, write_npz
 from cpm_repro.samples.data_layers import DataLayers
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, naming
 from prototxt_import.net import Net
 
 from .solver import SGDSolver
@@ -48,17 +48,13 @@ def restore_run_state(
     """
     path = run_state_path(solverstate)
     arrays = _checked(path, solverstate, solver)
-    try:
+    with naming(f"{path}: mt19937", ValueError):
         solver.net.random.restore(arrays["mt19937"])
-    except ValueError as error:
-        raise InputError(f"{path}: mt19937: {error}") from None
-    try:
+    with naming(path):
         for start, layers in data.items():
             own = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
             layers.restore(own)
         smoothed.restore(arrays["losses"])
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
     _restore_torch(solver.net, arrays, path)
 
 

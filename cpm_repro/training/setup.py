@@ -14,7 +14,7 @@ from cpm_repro.samples.data_layer import DataOptions
 from cpm_repro.samples.data_layers import DataLayers, Opening, open_data_layers
 from cpm_repro.samples.timeline import Timeline
 from prototxt_import.engine import make_engine
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, naming
 from prototxt_import.net import Net
 from prototxt_import.operations import Operations
 from prototxt_import.share import WHOLE_BATCH, Share
@@ -130,10 +130,8 @@ def _open_data(net: SolverNet, options: Options, shuffles: GlibcRand, share: Sha
 
 def _build_net(spec: SolverNet, data: DataLayers, engine: Operations, device: str, seed: int | CaffeRandom) -> Net:
     """A net with its fillers' weights; its data layers are ready."""
-    try:
+    with naming(spec.where):
         net = Net(spec.param, spec.phase, engine, seed, data_shapes=data.shapes).to(device)
-    except InputError as error:
-        raise InputError(f"{spec.where}: {error}") from None
     data.start(net)
     return net
 
@@ -145,10 +143,8 @@ def _build_test(
     how = _open_data(spec, options, shuffles, WHOLE_BATCH, Timeline(active=False))
     data = opened.enter_context(how)
     net = _build_net(spec, data, trained.engine, options.device, trained.random)
-    try:
+    with naming(spec.where):
         net.check_trained_layers(trained)
-    except InputError as error:
-        raise InputError(f"{spec.where}: {error}") from None
     return TestNet(spec, net, data, iterations)
 
 

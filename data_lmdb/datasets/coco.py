@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation
 from data_lmdb.joints import COCO_17, STORED_16, TRUNK
-from prototxt_import.files import InputError, read_bytes
+from prototxt_import.files import InputError, parse_json, read_bytes
 
 from .marked_people import (
     PIXELS_PER_SCALE,
@@ -91,10 +91,7 @@ def _people(path: str | os.PathLike[str], validation: bool, skipped: Skipped) ->
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[int, str], list[object]]:
     """File names by image id, and the annotations."""
-    try:
-        content = json.loads(read_bytes(path), object_hook=_without_outline)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: expected JSON: {error}") from None
+    content = parse_json(read_bytes(path), path, _without_outline)
     content = content if isinstance(content, dict) else {}
     images, annotations = content.get("images"), content.get("annotations")
     if not (isinstance(images, list) and images and isinstance(annotations, list) and annotations):

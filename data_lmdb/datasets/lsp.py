@@ -116,7 +116,7 @@ def parse_range(text: str) -> range:
     """FIRST-LAST, as typed, to image numbers, none for an empty text; InputError if it is neither."""
     if not text:
         return range(0)
-    match = re.fullmatch(r"(\d+)-(\d+)", text)
+    match = re.fullmatch(r"([0-9]+)-([0-9]+)", text)
     if match is None or int(match[1]) > int(match[2]):
         raise InputError(f"--validation: expected FIRST-LAST, such as 2001-2500, found {text!r}")
     return range(int(match[1]), int(match[2]) + 1)

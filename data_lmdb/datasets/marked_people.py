@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation
 from data_lmdb.images import image_size
-from prototxt_import.files import InputError
+from prototxt_import.files import LARGEST, InputError
 
 MOST_OTHERS = 255  # the LMDB record counts them in one byte
 PIXELS_PER_SCALE = 200.0  # height of a person of scale 1
@@ -47,11 +47,11 @@ class MarkedPerson:
 
     def fault(self) -> str:
         """Why nothing can be learnt from this person; empty if something can."""
-        if not np.isfinite(self.joints).all() or not np.isfinite(self.objpos).all():
-            return "a joint or the position is not a finite number"
+        if not ((np.abs(self.joints) <= LARGEST).all() and (np.abs(self.objpos) <= LARGEST).all()):
+            return "a joint or the position is no place in a photograph"
         if not self.joints.any():
             return "no joint is marked"
-        return "" if 0 < self.scale < np.inf else "no positive scale"
+        return "" if 0 < self.scale <= LARGEST else "no positive scale"
 
 
 class Skipped:

@@ -28,7 +28,6 @@ hips and of the shoulders, where both are annotated.
 import csv
 import io
 import json
-import math
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ from numpy.typing import NDArray
 from data_lmdb.annotations import Annotation
 from data_lmdb.images import image_size
 from data_lmdb.joints import PARTS_14, STORED_16, TRUNK
-from prototxt_import.files import InputError, other_kind, read_bytes
+from prototxt_import.files import InputError, as_number, naming, other_kind, parse_json, read_bytes
 
 from .marked_people import (
     MOST_OTHERS,
@@ -101,10 +100,8 @@ def _sizes(people: list[_OwnPerson], folder: Path) -> dict[str, tuple[int, int]]
     """(width, height) by image, in the order in which the table first names them."""
     sizes: dict[str, tuple[int, int]] = {}
     for person in people:
-        try:
+        with naming(person.where):
             sizes[person.image] = sizes.get(person.image) or image_size(folder / person.image)
-        except InputError as error:
-            raise InputError(f"{person.where}: {error}") from None
     return sizes
 
 
@@ -189,10 +186,7 @@ def _person_of_row(row: list[str], columns: list[str], where: str) -> _OwnPerson
 
 
 def _read_json(path: Path) -> list[_OwnPerson]:
-    try:
-        people = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: expected JSON: {error}") from None
+    people = parse_json(read_bytes(path), path)
     if not isinstance(people, list):
         raise InputError(f"{path}: expected a list of persons, found {type(people).__name__}")
     return [_person_of_object(person, f"{path}: record {index}") for index, person in enumerate(people)]
@@ -277,13 +271,8 @@ def _numbers(values: object, lengths: tuple[int, ...], where: str, name: str) ->
 
 
 def _number(value: object, where: str, name: str) -> float:
-    try:
-        number = float(value) if isinstance(value, str | int | float) and type(value) is not bool else math.nan
-    except (ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{where}: {name}: expected a number, found {value!r}")
-    return number
+    with naming(f"{where}: {name}", ValueError):
+        return as_number(value)
 
 
 def _flag(value: float, where: str, name: str) -> float:

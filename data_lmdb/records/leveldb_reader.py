@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from prototxt_import.files import InputError, read_bytes
+from prototxt_import.files import InputError, naming, read_bytes
 
 from .leveldb_files import (
     VALUE,
@@ -100,10 +100,9 @@ class LevelDbReader:
     def _entries(self) -> Iterator[tuple[bytes, int, int, _Place]]:
         """All entries of all files alive: key, sequence number, kind and place."""
         manifest = self._manifest()
-        try:
-            files = live_files(read_bytes(manifest))
-        except Broken as error:
-            raise InputError(f"{manifest}: {error}") from None
+        content = read_bytes(manifest)
+        with naming(manifest, Broken):
+            files = live_files(content)
         for number in files.tables:
             yield from self._of_table(self._table_path(number))
         logs = sorted(path for path in self.path.glob("*.log") if path.stem.isdigit())
@@ -126,22 +125,19 @@ class LevelDbReader:
 
     def _of_table(self, path: Path) -> Iterator[tuple[bytes, int, int, _Place]]:
         data = read_bytes(path)
-        try:
+        with naming(path, Broken):
             for block in table_blocks(data):
                 for entry in block_entries(table_block(data, *block)):
                     place = _Place(path, block, b"", entry.offset, entry.length)
                     yield entry.key, entry.sequence, entry.kind, place
-        except Broken as error:
-            raise InputError(f"{path}: {error}") from None
 
     def _of_log(self, path: Path) -> Iterator[tuple[bytes, int, int, _Place]]:
-        try:
-            for record in log_records(read_bytes(path)):
+        data = read_bytes(path)
+        with naming(path, Broken):
+            for record in log_records(data):
                 for entry in batch_entries(record):
                     place = _Place(path, None, record, entry.offset, entry.length)
                     yield entry.key, entry.sequence, entry.kind, place
-        except Broken as error:
-            raise InputError(f"{path}: {error}") from None
 
     def _block(self, path: Path, block: tuple[int, int]) -> bytes:
         """A block of a table, of which some are kept: neighbouring records share one."""

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_lmdb.images import decode_bgr
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, require
 from prototxt_import.formats import schema
 
 from .datum import BrokenDatum, DatumView, view
@@ -137,11 +137,6 @@ def pad_to_minimum_width(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(image, ((0, 0), (0, missing), (0, 0)), constant_values=128)
 
 
-def _require(holds: bool, where: str, expected: str, found: str) -> None:
-    if not holds:
-        raise InputError(f"{where}: expected {expected}, found {found}")
-
-
 def _rows_needed(count: int) -> int:
     """Rows of META for `count` other people: an objpos and three joint rows each, and one row of scales."""
     return FIRST_ROW_OF_OTHERS + (1 + 4 * count if count else 0)
@@ -172,20 +167,20 @@ def _meta_rows(record: Record, where: str) -> list[bytes]:
 
 def _check_fields(record: Record, where: str) -> None:
     image = record.image
-    _require(
-        image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3,
+    require(
         where,
+        image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3,
         "a uint8 image (H, W, 3)",
         f"{image.dtype} {image.shape}",
     )
     count = len(record.others)
-    _require(record.dataset.isascii(), where, "an ASCII data set name", repr(record.dataset))
-    _require("\0" not in record.dataset, where, "a data set name without NUL", repr(record.dataset))
+    require(where, record.dataset.isascii(), "an ASCII data set name", repr(record.dataset))
+    require(where, "\0" not in record.dataset, "a data set name without NUL", repr(record.dataset))
     joints = len(record.self_person.joints)
     for person in record.others:
-        _require(len(person.joints) == joints, where, f"{joints} joints per person", f"{len(person.joints)}")
-    _require(count <= 255, where, "at most 255 other people", f"{count}")
-    _require(0 <= record.people_index <= 255, where, "a people_index of 0 to 255", f"{record.people_index}")
+        require(where, len(person.joints) == joints, f"{joints} joints per person", f"{len(person.joints)}")
+    require(where, count <= 255, "at most 255 other people", f"{count}")
+    require(where, 0 <= record.people_index <= 255, "a people_index of 0 to 255", f"{record.people_index}")
 
 
 def _check_room(rows: list[bytes], record: Record, where: str) -> None:
@@ -193,15 +188,15 @@ def _check_room(rows: list[bytes], record: Record, where: str) -> None:
     count, joints = len(record.others), len(record.self_person.joints)
     longest = max(map(len, rows))
     people = f"for {joints} joints and {count} other people"
-    _require(longest <= width, where, f"an image at least {longest} px wide {people}", f"{width} px")
+    require(where, longest <= width, f"an image at least {longest} px wide {people}", f"{width} px")
     people = f"for {count} other people"
-    _require(len(rows) <= height, where, f"an image at least {len(rows)} px high {people}", f"{height} px")
+    require(where, len(rows) <= height, f"an image at least {len(rows)} px high {people}", f"{height} px")
 
 
 def _float_bytes(values: Sequence[float] | NDArray[np.float32], where: str) -> bytes:
     with np.errstate(over="ignore"):
         stored = np.asarray(values).astype("<f4")
-    _require(bool(np.isfinite(stored).all()), where, "finite numbers", f"{np.asarray(values).tolist()}")
+    require(where, bool(np.isfinite(stored).all()), "finite numbers", f"{np.asarray(values).tolist()}")
     return stored.tobytes()
 
 
@@ -215,14 +210,14 @@ def _datum(value: bytes | memoryview, where: str) -> DatumView:
 def _meta(datum: DatumView, number_of_joints: int, where: str) -> NDArray[np.uint8]:
     """META as a table, uint8 (rows, bytes), large enough for what it says is in it."""
     channels, height, width = datum.channels, datum.height, datum.width
-    _require(height > 0 and width > 0, where, "a positive height and width", f"{height} x {width}")
+    require(where, height > 0 and width > 0, "a positive height and width", f"{height} x {width}")
     if datum.encoded:
         return _spread(bytes(datum.meta), number_of_joints, where)
-    _require(channels == CHANNELS, where, f"a Datum of {CHANNELS} channels", f"{channels}")
+    require(where, channels == CHANNELS, f"a Datum of {CHANNELS} channels", f"{channels}")
     needed = channels * height * width
-    _require(
-        len(datum.data) == needed,
+    require(
         where,
+        len(datum.data) == needed,
         f"{channels} x {height} x {width} = {needed} bytes of data",
         f"{len(datum.data)}",
     )
@@ -237,27 +232,27 @@ def _planes(datum: DatumView) -> NDArray[np.uint8]:
 
 def _check_plane(meta: NDArray[np.uint8], number_of_joints: int, where: str) -> None:
     height, width = meta.shape
-    _require(height >= FIRST_ROW_OF_OTHERS, where, f"at least {FIRST_ROW_OF_OTHERS} rows", f"{height}")
+    require(where, height >= FIRST_ROW_OF_OTHERS, f"at least {FIRST_ROW_OF_OTHERS} rows", f"{height}")
     needed = max(COUNTS_BYTES, 4 * number_of_joints)
-    _require(width >= needed, where, f"rows of at least {needed} bytes for {number_of_joints} joints", f"{width}")
+    require(where, width >= needed, f"rows of at least {needed} bytes for {number_of_joints} joints", f"{width}")
     count = int(meta[2, 1])
     last_row = _rows_needed(count)
-    _require(last_row <= height, where, f"{last_row} rows for {count} other people", f"{height} rows")
-    _require(4 * count <= width, where, f"rows of {4 * count} bytes for {count} other people", f"{width} bytes")
+    require(where, last_row <= height, f"{last_row} rows for {count} other people", f"{height} rows")
+    require(where, 4 * count <= width, f"rows of {4 * count} bytes for {count} other people", f"{width} bytes")
 
 
 def _spread(meta: bytes, number_of_joints: int, where: str) -> NDArray[np.uint8]:
     """The rows of the field `meta` as a table like the plane's."""
     name = meta.find(b"\0") + 1
     expected = "a field meta that begins with a data set name"
-    _require(0 < name < len(meta) - 9, where, expected, f"{len(meta)} bytes of something else")
+    require(where, 0 < name < len(meta) - 9, expected, f"{len(meta)} bytes of something else")
     count = meta[name + 9]
     joints = [4 * number_of_joints] * 3
     lengths = [name, 8, COUNTS_BYTES, 8, 4, *joints]
     if count:
         lengths += [8] * count + [4 * count] + joints * count
     people = f"{number_of_joints} joints and {count} other people"
-    _require(sum(lengths) == len(meta), where, f"{sum(lengths)} bytes of meta for {people}", f"{len(meta)}")
+    require(where, sum(lengths) == len(meta), f"{sum(lengths)} bytes of meta for {people}", f"{len(meta)}")
     table = np.zeros((len(lengths), max(lengths)), np.uint8)
     place = 0
     for row, length in zip(table, lengths, strict=True):
@@ -269,7 +264,7 @@ def _spread(meta: bytes, number_of_joints: int, where: str) -> NDArray[np.uint8]
 def _image_of_file(datum: DatumView, record: Record, where: str) -> NDArray[np.uint8]:
     width, height = record.img_width, record.img_height
     expected, found = (max(width, MINIMUM_WIDTH), height), (datum.width, datum.height)
-    _require(expected == found, where, f"a Datum of {expected[0]:g} x {height:g} px", f"{found[0]} x {found[1]} px")
+    require(where, expected == found, f"a Datum of {expected[0]:g} x {height:g} px", f"{found[0]} x {found[1]} px")
     return pad_to_minimum_width(decode_bgr(datum.data, where, (width, height)))
 
 
@@ -277,7 +272,7 @@ def _annotations(meta: NDArray[np.uint8], number_of_joints: int, where: str) -> 
     """Everything in META's table; the image is left empty."""
     is_validation, count, people_index = (int(byte) for byte in meta[2, :3])
     img_height, img_width = _numbers(meta[1, :8], where, 1)
-    _require(min(img_height, img_width) > 0, where, "a positive image size", f"{img_width} x {img_height}")
+    require(where, min(img_height, img_width) > 0, "a positive image size", f"{img_width} x {img_height}")
     annolist_index, write_count, total = _numbers(meta[2, 3:COUNTS_BYTES], where, 2)
     return Record(
         dataset=_name(meta[0], where),
@@ -296,7 +291,7 @@ def _annotations(meta: NDArray[np.uint8], number_of_joints: int, where: str) -> 
 
 def _name(row: NDArray[np.uint8], where: str) -> str:
     name = row.tobytes().split(b"\0", 1)[0]
-    _require(name.isascii(), where, "an ASCII data set name in META row 0", repr(name[:20]))
+    require(where, name.isascii(), "an ASCII data set name in META row 0", repr(name[:20]))
     return name.decode("ascii")
 
 
@@ -324,7 +319,7 @@ def _floats(meta: NDArray[np.uint8], first_row: int, rows: int, count: int, wher
 
 def _self_person(meta: NDArray[np.uint8], number_of_joints: int, where: str) -> Person:
     (scale,) = _numbers(meta[4, :4], where, 4)
-    _require(scale > 0, where, "a positive scale in META row 4", f"{scale}")
+    require(where, scale > 0, "a positive scale in META row 4", f"{scale}")
     joints = _floats(meta, 5, 3, number_of_joints, where)
     objpos = np.array(_numbers(meta[3, :8], where, 3), np.float32)
     return Person(objpos, scale, np.ascontiguousarray(joints.T))

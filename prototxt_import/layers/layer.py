@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, require
 from prototxt_import.formats import schema
 from prototxt_import.formats.own_fields import values
 from prototxt_import.operations import Operations
@@ -282,8 +282,7 @@ class Layer(nn.Module):
 
     def require(self, condition: bool, expected: str, found: str) -> None:
         """InputError naming this layer unless `condition` holds."""
-        if not condition:
-            raise InputError(f"{self.where}: expected {expected}, found {found}")
+        require(self.where, condition, expected, found)
 
     def require_window(self, window: Window) -> None:
         """InputError unless kernel, stride and dilation are above 0 and everything fits in Caffe's int."""

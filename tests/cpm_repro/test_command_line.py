@@ -175,6 +175,8 @@ def test_too_little_memory_is_a_sentence_with_what_was_asked_for(capsys, allocat
     ("convert", "text", "said"),
     [
         (command_line.positive_integer, "two", "expected a whole number, found 'two'"),
+        (command_line.positive_integer, "1_0", "expected a whole number, found '1_0'"),
+        (command_line.positive_integer, "٣", "expected a whole number, found '٣'"),
         (command_line.positive_number, "0,5", "expected a number above 0, such as 0.5, found '0,5'"),
         (command_line.positive_number, "nan", "expected a number above 0, found nan"),
     ],
@@ -182,6 +184,18 @@ def test_too_little_memory_is_a_sentence_with_what_was_asked_for(capsys, allocat
 def test_what_is_no_number_is_told_what_one_is(convert, text, said):
     with pytest.raises(argparse.ArgumentTypeError, match=f"^{said}$"):
         convert(text)
+
+
+@pytest.mark.parametrize("given", [["--seed", "1_0"], ["inner", "--rate", "nan"], ["inner", "--rate", "٣"]])
+def test_numbers_of_options_are_plain(given, capsys):
+    parser = command_line.parser("Does nothing.", "python tools/nothing.py")
+    parser.add_argument_group("more").add_argument("--seed", type=int)
+    inner = command_line.add_subparser(parser.add_subparsers(), "inner", "Does less.", "python a.py inner")
+    inner.add_argument("--rate", type=float)
+    with pytest.raises(SystemExit):
+        parser.parse_args(given)
+    assert f"expected a {'whole number' if given[0] == '--seed' else 'number'}" in capsys.readouterr().err
+    assert vars(parser.parse_args(["--seed", "-3"])) == {"seed": -3}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from prototxt_import import files
-from prototxt_import.files import InputError, read_bytes, replacing, write_text
+from prototxt_import.files import InputError, as_number, naming, parse_json, read_bytes, replacing, require, write_text
 
 
 def fail_at(monkeypatch, name, number):
@@ -160,3 +160,37 @@ def test_a_name_that_no_file_can_have_is_told():
         read_bytes("a\0b")
     with pytest.raises(InputError, match="found one with a null byte"), replacing("a\0b"):
         pass
+
+
+def test_where_stands_before_what_is_wrong():
+    with pytest.raises(InputError, match=r"^a.json: record 3: expected joints, found none$"), naming("a.json"):
+        require("record 3", True, "anything", "nothing")
+        require("record 3", False, "joints", "none")
+    with pytest.raises(InputError, match=r"^a.json: bad$"), naming("a.json", KeyError, ValueError):
+        raise ValueError("bad")
+    with pytest.raises(KeyError), naming("a.json"):
+        raise KeyError("another")
+
+
+def test_json_is_read_or_told(tmp_path):
+    assert parse_json(b'[1, {"a": 2}]', "a.json", lambda found: None) == [1, None]
+    for content, said in [
+        (b"", "an empty file"),
+        (b"<html>", "a page of the web"),
+        ("{", "Expecting"),
+        (b"\xff", "utf"),
+    ]:
+        with pytest.raises(InputError, match=f"^a.json: expected JSON.*{said}"):
+            parse_json(content, "a.json")
+    with pytest.raises(InputError, match="expected JSON"):
+        parse_json("[" * 100_000, "a.json")
+
+
+def test_numbers_are_plain():
+    assert [as_number(value) for value in (3, -2.5, " 1e3", "7")] == [3, -2.5, 1000, 7]
+    for value in (True, None, [], "", "1_0", "٣", "nan", float("nan")):
+        with pytest.raises(ValueError, match=r"^expected a number, found "):
+            as_number(value)
+    for value in (10**400, 1e30, "inf", -(2.0**25)):
+        with pytest.raises(ValueError, match=r"^expected a number up to 16777216, found "):
+            as_number(value)

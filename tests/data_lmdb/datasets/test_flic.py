@@ -106,7 +106,7 @@ def test_persons_that_are_skipped(folder):
         "not 11 joints are marked": 3,
         "no torso box": 1,
         "no positive scale": 2,
-        "a joint or the position is not a finite number": 1,
+        "a joint or the position is no place in a photograph": 1,
         f"the image is not in {folder}": 1,
     }
 

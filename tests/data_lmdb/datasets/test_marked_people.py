@@ -77,8 +77,9 @@ def test_the_record_counts_up_to_255_others(others):
     [
         ({}, ""),
         ({"joints": np.zeros((9, 3))}, "no joint is marked"),
-        ({"joints": np.full((9, 3), np.nan)}, "a joint or the position is not a finite number"),
-        ({"objpos": np.array([1, np.inf])}, "a joint or the position is not a finite number"),
+        ({"joints": np.full((9, 3), np.nan)}, "a joint or the position is no place in a photograph"),
+        ({"objpos": np.array([1, np.inf])}, "a joint or the position is no place in a photograph"),
+        ({"objpos": np.array([1, 1e30])}, "a joint or the position is no place in a photograph"),
         ({"scale": 0.0}, "no positive scale"),
         ({"scale": -2.0}, "no positive scale"),
         ({"scale": np.nan}, "no positive scale"),

@@ -189,15 +189,15 @@ def test_structs_with_missing_and_empty_fields(tmp_path):
     assert skipped.counts == {
         "no joint is marked": 2,
         "no positive scale": 1,
-        "a joint or the position is not a finite number": 2,
+        "a joint or the position is no place in a photograph": 2,
     }
 
 
 @pytest.mark.parametrize(
     "bad, reason",
     [
-        (person([point(3, np.nan)]), "a joint or the position is not a finite number"),
-        (person([point(3)], objpos=struct(x=1.0, y=np.inf)), "a joint or the position is not a finite number"),
+        (person([point(3, np.nan)]), "a joint or the position is no place in a photograph"),
+        (person([point(3)], objpos=struct(x=1.0, y=np.inf)), "a joint or the position is no place in a photograph"),
         (person([point(3)], scale=-1.0), "no positive scale"),
         (person([point(3)], scale=0.0), "no positive scale"),
         (person([point(3)], scale=np.inf), "no positive scale"),
