@@ -38,7 +38,7 @@ STEPS = {
     "weights' spectra": ("fast/convolution.py", "_spectra"),
     "nets run (with plans and spectra)": ("prototxt_import/net.py", "forward"),
     "backward": ("torch/_tensor.py", "backward"),
-    "maps averaged": ("inference/crops.py", "average_maps"),
+    "maps averaged": ("inference/averages.py", "peaks"),
     "samples waited for": ("samples/data_layer.py", "next_batch"),
     "maps drawn": ("figures/belief_maps.py", "stages_sheet"),
     "poses drawn": ("figures/drawing.py", "draw_poses"),

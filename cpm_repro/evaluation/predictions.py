@@ -73,7 +73,7 @@ def estimate_people(
         if len(poses[0].joints) != len(truths[0].parts):
             raise InputError(
                 f"the network: expected belief maps of {len(truths[0].parts)} parts and the background, "
-                f"found {len(poses[0].maps)} maps"
+                f"found {len(poses[0].joints) + 1} maps"
             )
         if poses[0].own_names:
             names = f"{', '.join(poses[0].own_names[:3])}, …"
@@ -86,7 +86,7 @@ def estimate_people(
 
 
 def collect_poses(found: Iterable[list[Pose]]) -> list[Predictions]:
-    """What `beliefs.estimate_poses` gives person by person, stage by stage, without the maps."""
+    """What `beliefs.estimate_poses` gives person by person, stage by stage, without what the maps are made of."""
     kept = [[(pose.joints, pose.scores) for pose in poses] for poses in found]
     return [Predictions(*map(np.stack, zip(*stage, strict=True))) for stage in zip(*kept, strict=True)]
 

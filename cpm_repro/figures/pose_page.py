@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cpm_repro.inference.beliefs import Beliefs, find_pose
-from cpm_repro.inference.crops import average_maps
+from cpm_repro.inference.averages import Averaged
+from cpm_repro.inference.beliefs import Beliefs
 from data_lmdb.joints import limbs_of, spoken
 from prototxt_import.files import write_text
 
@@ -28,6 +28,8 @@ from .drawing import Pixels, strengths
 
 MAP_SIDE = 128
 """px of a map's longer side on the page."""
+SAMPLES = 4
+"""Of the averaged maps along each axis, to a pixel of the page's maps, at most."""
 PHOTOGRAPH_SIDE = 2000
 """px of the photograph's longer side on the page, at most."""
 
@@ -67,18 +69,28 @@ def _data(image_bgr: Pixels, people: Sequence[Beliefs], min_score: float) -> dic
 def _person(beliefs: Beliefs, size: tuple[int, int], min_score: float, side: int) -> dict[str, Any]:
     """Per stage: x, y, strength of drawing and score of each joint, and all maps below one another as a grey PNG."""
     places, maps = [], []
-    for stage in beliefs.stages:
-        pose = find_pose(average_maps(stage, beliefs.crops), beliefs.own_names)
+    for stage in range(len(beliefs.stages)):
+        pose = beliefs.pose(stage)
         rows = np.column_stack([pose.joints, strengths(pose.scores, min_score), pose.scores])
         places.append([[round(float(value), 3) for value in row] for row in rows])
-        maps.append(_sprite(pose.maps, size))
+        maps.append(_sprite(pose.averaged, size))
     thickness = float(np.clip(np.ptp(pose.joints, axis=0).max() / side, 0.2, 1))
     return {"joints": places, "maps": maps, "thickness": thickness}
 
 
-def _sprite(maps: NDArray[np.float32], size: tuple[int, int]) -> str:
+def _sprite(averaged: Averaged, size: tuple[int, int]) -> str:
+    """The maps of some of a large picture's pixels, for they are as smooth as they are at their own stride."""
+    height, width = averaged.image_size
+    rows, columns = _some(height, SAMPLES * size[1]), _some(width, SAMPLES * size[0])
+    maps = averaged.at(rows, columns)
     small = [np.asarray(Image.fromarray(belief).resize(size, Image.Resampling.BILINEAR)) for belief in maps]
     return _png(Image.fromarray(np.rint(255 * np.clip(np.concatenate(small), 0, 1)).astype(np.uint8)))
+
+
+def _some(length: int, most: int) -> NDArray[np.int64]:
+    """So many of an axis' pixels, at most, at equal distances."""
+    count = min(length, most)
+    return (np.arange(count) * 2 + 1) * length // (2 * count)
 
 
 def _photograph(image_bgr: Pixels) -> str:

@@ -7,6 +7,7 @@ picture to the network and back; `person_detection` finds the people in a pictur
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -21,14 +22,15 @@ from prototxt_import.cuda_graphs import replayed
 from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
-from .crops import Crop, Person, average_maps, check_picture, middle, person_crops, read_upright
+from .averages import Averaged
+from .crops import Crop, Person, check_picture, middle, person_crops, read_upright
 from .protocol import BATCH, RELEASE_SCALES, Protocol
 
 
 @dataclass(frozen=True, repr=False)
 class Pose:
     """joints float64 (P, 2): x, y of each part in 0-based picture pixels; scores (P,): the map's value there;
-    maps float32 (P+1, H, W): the averaged belief maps at the picture's size, background last.
+    averaged: the maps that they are the peaks of.
 
     `pose["r_wrist"]` is a part's x and y, (2,), by its name in `parts`; KeyError names them all. own_names: as
     `Net.own_parts`.
@@ -36,13 +38,18 @@ class Pose:
 
     joints: np.ndarray
     scores: np.ndarray
-    maps: np.ndarray
+    averaged: Averaged
     own_names: tuple[str, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of the parts, in the order of the joints."""
         return part_names(len(self.joints), self.own_names)
+
+    @cached_property
+    def maps(self) -> np.ndarray:
+        """float32 (P+1, H, W): the averaged belief maps at the picture's size, background last; made when asked for."""
+        return self.averaged.at()
 
     def __getitem__(self, part: str) -> np.ndarray:
         if part not in self.parts:
@@ -51,7 +58,7 @@ class Pose:
         return joint
 
     def __repr__(self) -> str:
-        height, width = self.maps.shape[1:]
+        height, width = self.averaged.image_size
         scores = f"{self.scores.min():.2f} to {self.scores.max():.2f}" if len(self.scores) else "none"
         return f"Pose({len(self.joints)} parts on {width} x {height} px, scores {scores})"
 
@@ -72,7 +79,11 @@ class Beliefs:
 
     def pose(self, stage: int = -1) -> Pose:
         """The peaks of a stage's maps (an index into `stages`; the last), averaged over the scales."""
-        return find_pose(average_maps(self.stages[stage], self.crops), self.own_names)
+        return find_pose(self.averaged(stage), self.own_names)
+
+    def averaged(self, stage: int = -1) -> Averaged:
+        """A stage's maps (an index into `stages`; the last), averaged over the scales."""
+        return Averaged(self.stages[stage], self.crops)
 
 
 def forward(net: Net, blob: str, data: np.ndarray, wanted: Sequence[str]) -> dict[str, torch.Tensor]:
@@ -117,14 +128,9 @@ def mirrored_maps(maps: np.ndarray, own_names: tuple[str, ...] = ()) -> np.ndarr
     return np.ascontiguousarray(maps[..., [*order, parts], :, ::-1])
 
 
-def find_pose(maps: np.ndarray, own_names: tuple[str, ...] = ()) -> Pose:
-    """The peak of each part's averaged map (P+1, H, W); of equal peaks the first in row order. own_names: as
-    `Net.own_parts`."""
-    parts, _, width = maps[:-1].shape
-    flat = maps[:-1].reshape(parts, -1)
-    peak = flat.argmax(axis=1)
-    joints = np.stack([peak % width, peak // width], axis=1).astype(np.float64)
-    return Pose(joints, flat[np.arange(parts), peak].astype(np.float64), maps, own_names)
+def find_pose(averaged: Averaged, own_names: tuple[str, ...] = ()) -> Pose:
+    """The peak of each part's averaged map; own_names: as `Net.own_parts`."""
+    return Pose(*averaged.peaks(), averaged, own_names)
 
 
 def estimate_beliefs(people: Iterable[Person], net: Net, protocol: Protocol | None = None) -> Iterator[Beliefs]:

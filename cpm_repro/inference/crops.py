@@ -1,33 +1,27 @@
-"""A person's crops, and the way back from a crop's belief maps to the picture (the release's testing protocol).
+"""A person's crops (the release's testing protocol).
 
 The picture is scaled so that the person has the training's size, and cut (or padded with 128) around the person's
-centre to the network's input; belief maps go back the same way. Coordinates in this interface are 0-based pixels,
-x right, y down; inside, MATLAB's 1-based ones are rounded as it did. Networks see BGR, as Caffe's do.
+centre to the network's input; `averages` has the way back of belief maps. Coordinates in this interface are 0-based
+pixels, x right, y down; inside, MATLAB's 1-based ones are rounded as it did. Networks see BGR, as Caffe's do.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from data_lmdb.images import read_bgr
 from prototxt_import.files import InputError
 
-from .imresize import imresize_window, scaled_length, weight_matrix
+from .imresize import imresize_window, scaled_length
 from .protocol import Protocol
 
 PAD_VALUE = 128
 SMALLEST_SIDE = 8  # px of a picture: less than one unit of the belief maps
 # A picture is resized by no factor beyond these: a scale that asks for it is a slip in the annotation.
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.001, 100.0
-
-
-BLOCK = 1 << 19
-"""px of the picture to which maps are resized at a time: what fits a core's cache is not paged in anew each time."""
 
 
 class Person(NamedTuple):
@@ -104,8 +98,8 @@ def crop_person(person: Person, factor: float, protocol: Protocol) -> Crop:
     # The rounded centre, 1-based, lies at 1-based boxsize/2 of the crop.
     left = _matlab_round((x + 1) * factor) - boxsize // 2
     top = _matlab_round((y + 1) * factor) - boxsize // 2
-    rows, inside_rows = _overlap(top, boxsize, scaled_length(height, factor))
-    columns, inside_columns = _overlap(left, boxsize, scaled_length(width, factor))
+    rows, inside_rows = overlap(top, boxsize, scaled_length(height, factor))
+    columns, inside_columns = overlap(left, boxsize, scaled_length(width, factor))
     pixels = np.full((boxsize, boxsize, 3), PAD_VALUE, np.uint8)
     if rows.stop > rows.start and columns.stop > columns.start:
         pixels[inside_rows, inside_columns] = imresize_window(image, factor, rows, columns)
@@ -115,7 +109,7 @@ def crop_person(person: Person, factor: float, protocol: Protocol) -> Crop:
     return Crop(data, factor, left, top, (height, width))
 
 
-def _overlap(start: int, box: int, length: int) -> tuple[slice, slice]:
+def overlap(start: int, box: int, length: int) -> tuple[slice, slice]:
     """Where the window [start, start + box) meets [0, length): slices of the picture and of the window."""
     first = min(max(start, 0), length)
     last = max(min(start + box, length), first)
@@ -140,54 +134,3 @@ def person_crops(person: Person, protocol: Protocol) -> list[Crop]:
             f"to {max(factors):g} times"
         )
     return [crop_person(person, factor, protocol) for factor in factors]
-
-
-def _way_back(map_length: int, boxsize: int, start: int, factor: float, length: int) -> sparse.csr_array:
-    """One axis' matrix (length, map_length): belief map -> crop -> un-padded scaled picture -> picture."""
-    scaled = scaled_length(length, factor)
-    inside, window = _overlap(start, boxsize, scaled)
-    if inside.start == inside.stop:
-        return sparse.csr_array((length, map_length))
-    upsample = weight_matrix(map_length, boxsize, boxsize / map_length)
-    return weight_matrix(scaled, length, length / scaled)[:, inside] @ upsample[window]
-
-
-def _touched(matrix: sparse.csr_array) -> slice:
-    """The rows of the matrix from the first to the last that is not empty."""
-    rows = np.flatnonzero(np.diff(matrix.indptr))
-    return slice(rows[0], rows[-1] + 1) if rows.size else slice(0, 0)
-
-
-def maps_on_picture(maps: np.ndarray, crop: Crop) -> np.ndarray:
-    """Belief maps (P+1, h, w) of a crop as float32 (P+1, H, W) on the picture; outside the crop the parts'
-    maps are 0 and the background's is 1."""
-    return average_maps(maps[None], [crop])
-
-
-def average_maps(maps: np.ndarray, crops: Sequence[Crop]) -> np.ndarray:
-    """The mean over the scales, float32 (P+1, H, W) on the picture, of maps (number of scales, P+1, h, w); see
-    `maps_on_picture`."""
-    total = np.zeros((maps.shape[1], *crops[0].image_size), np.float32)
-    for one, crop in zip(maps, crops, strict=True):
-        _add_to_picture(total, one, crop)
-    total /= np.float32(len(crops))
-    return total
-
-
-def _add_to_picture(total: np.ndarray, maps: np.ndarray, crop: Crop) -> None:
-    (height, width), boxsize = crop.image_size, crop.data.shape[1]
-    vertical = _way_back(maps.shape[1], boxsize, crop.top, crop.factor, height)
-    horizontal = _way_back(maps.shape[2], boxsize, crop.left, crop.factor, width)
-    rows, columns = _touched(vertical), _touched(horizontal)
-    vertical, horizontal = vertical[rows], horizontal[columns]
-    block = max(1, BLOCK // max(1, horizontal.shape[0]))
-    # Resizing is linear and leaves constants alone: the 1 outside is put around the background less 1.
-    outside = [0.0] * (len(maps) - 1) + [1.0]
-    for own, belief, beyond in zip(total, maps, outside, strict=True):
-        wide = (horizontal @ (belief.T.astype(np.float64) - beyond)).T  # (h, columns)
-        touched = own[rows, columns].copy() if beyond else own[rows, columns]
-        for start in range(0, len(touched), block):
-            touched[start : start + block] += (vertical[start : start + block] @ wide + beyond).astype(np.float32)
-        if beyond:
-            own += np.float32(beyond)
-            own[rows, columns] = touched

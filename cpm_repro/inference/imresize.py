@@ -12,6 +12,8 @@ import numpy as np
 from scipy import sparse
 
 KERNEL_WIDTH = 4.0
+PIECE = 1 << 19
+"""Numbers that are resized at a time: what fits a core's cache is not paged in anew each time."""
 
 
 def cubic(x: np.ndarray) -> np.ndarray:
@@ -55,9 +57,13 @@ def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _along_axis(array: np.ndarray, matrix: sparse.csr_array, axis: int) -> np.ndarray:
     moved = np.ascontiguousarray(np.moveaxis(array, axis, 0))
-    flat = matrix @ moved.reshape(moved.shape[0], -1).astype(np.float64)
-    result = _as_type(flat, array.dtype).reshape(matrix.shape[0], *moved.shape[1:])
-    return np.moveaxis(result, 0, axis)
+    flat = moved.reshape(moved.shape[0], -1)
+    result = np.empty((matrix.shape[0], flat.shape[1]), array.dtype)
+    piece = max(1, PIECE // max(matrix.shape))
+    for start in range(0, flat.shape[1], piece):
+        resized = matrix @ flat[:, start : start + piece].astype(np.float64)
+        result[:, start : start + piece] = _as_type(resized, array.dtype)
+    return np.moveaxis(result.reshape(matrix.shape[0], *moved.shape[1:]), 0, axis)
 
 
 def apply_matrices(

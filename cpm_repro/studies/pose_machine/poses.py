@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cpm_repro.inference.beliefs import find_pose
-from cpm_repro.inference.crops import average_maps
+from cpm_repro.inference.averages import Averaged
 from cpm_repro.inference.protocol import Protocol
 from cpm_repro.npz import read_npz, write_npz
 from prototxt_import.formats import schema
@@ -74,7 +73,7 @@ def _found(asked: Asked, folder: Path, jobs: int) -> dict[int, np.ndarray]:
         stages = machine.stage_maps()
     return {
         stage: np.stack(
-            [find_pose(average_maps(own[None], [crop])).joints for own, crop in zip(maps, held_out.crops, strict=True)]
+            [Averaged(own[None], [crop]).peaks()[0] for own, crop in zip(maps, held_out.crops, strict=True)]
         )
         for stage, maps in enumerate(stages, 1)
     }

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from cpm_repro.inference import beliefs
+from cpm_repro.inference.averages import Averaged
 from cpm_repro.inference.beliefs import Pose, estimate_beliefs, estimate_pose, estimate_poses, find_pose, run_crops
-from cpm_repro.inference.crops import Person, maps_on_picture, person_crops
+from cpm_repro.inference.crops import Person, person_crops
 from cpm_repro.inference.imresize import imresize
 from cpm_repro.inference.protocol import RELEASE_SCALES, Protocol, target_dist_for
 from data_lmdb import joints
@@ -153,7 +154,7 @@ def test_beliefs_hold_crops_and_maps_of_every_stage_and_scale():
     assert pixels.shape == (BOX, BOX, 3) and pixels.dtype == np.uint8
     assert_same_bits(pixels[:60, :60], picture[14:74, 14:74])
     assert [maps.shape for maps in beliefs.stages] == [(2, 4, 8, 8)] * 2
-    one = find_pose(maps_on_picture(beliefs.stages[0][0], beliefs.crops[0]))
+    one = find_pose(Averaged(beliefs.stages[0][:1], beliefs.crops[:1]))
     (single,) = estimate_poses([person], DotNet(), Protocol(BOX, 0.5, scales=(1.0,)), stages=(1,))
     assert_same_bits(one.maps, single[0].maps)
 
@@ -234,12 +235,13 @@ def test_a_network_without_known_sides_is_not_mirrored():
 
 def test_a_pose_knows_its_parts_and_is_short():
     joints = np.arange(28.0).reshape(14, 2)
-    pose = Pose(joints, np.linspace(0.1, 0.9, 14), np.zeros((15, 40, 60), np.float32))
+    crops = person_crops(Person(np.zeros((40, 60, 3), np.uint8), (30, 20), 0.2), Protocol(BOX, 0.3, 5, (1.0,)))
+    pose = Pose(joints, np.linspace(0.1, 0.9, 14), Averaged(np.zeros((1, 15, 8, 8), np.float32), crops))
     assert pose.parts[4] == "r_wrist" and pose["r_wrist"].tolist() == [8, 9]
     assert repr(pose) == "Pose(14 parts on 60 x 40 px, scores 0.10 to 0.90)"
     with pytest.raises(KeyError, match=r"expected one of head, .*, found 'wrist'"):
         pose["wrist"]
-    assert Pose(joints[:3], pose.scores[:3], pose.maps).parts == ("part_0", "part_1", "part_2")
+    assert Pose(joints[:3], pose.scores[:3], pose.averaged).parts == ("part_0", "part_1", "part_2")
 
 
 def test_a_pose_in_a_file_in_its_middle(tmp_path):

@@ -1,8 +1,8 @@
-"""The network's input to the bit, and belief maps on their way back to the picture."""
+"""The network's input to the bit."""
 
 import numpy as np
 
-from cpm_repro.inference.crops import Person, crop_person, maps_on_picture
+from cpm_repro.inference.crops import Person, crop_person
 from cpm_repro.inference.protocol import Protocol
 from tests.bits import assert_same_bits
 
@@ -18,9 +18,3 @@ def test_the_input_is_what_caffe_was_given():
     padded = crop_person(Person(picture, (0.0, 183.0), 1.0), 1.0, Protocol(368, 1.0))
     assert not padded.data[:3, :, :183].any()  # 128 / 256 - 0.5
     assert_same_bits(padded.data[:3, :, 183:], crop.data[:3, :, :185])
-
-
-def test_maps_on_picture_of_ones_are_ones_inside():
-    crop = crop_person(Person(np.zeros((30, 30, 3), np.uint8), (15, 15), 1.0), 1.3, Protocol(64, 1.0, 4.0))
-    maps = maps_on_picture(np.ones((3, 8, 8), np.float32), crop)
-    np.testing.assert_allclose(maps, 1.0, rtol=0, atol=1e-6)
