@@ -39,6 +39,7 @@ _SIGNATURES = {
     "cpm_centre_element": ([_INT, _INT, _POINTER, _INT, _FLOAT], _FLOAT),
     "cpm_label_element": ([_POINTER] + [_INT] * 6 + [_FLOAT], _FLOAT),
     "cpm_cpu_version": ([], _INT),
+    "cpm_cpu_bfloat16": ([], _INT),
     "cpm_gemm_block": ([_INT, _INT, _LONG, _LONG, _LONG, _INT, _INT], _INT),
     "cpm_gemm_places": ([_INT, _LONG, _LONG, _LONG, _INT, _INT, _POINTER, _POINTER], _INT),
     "cpm_gemm": ([_POINTER, _LONG, _LONG, _POINTER, _LONG, _LONG] + [_INT] * 9 + [_POINTER], None),

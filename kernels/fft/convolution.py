@@ -3,7 +3,8 @@ at a tenth of the multiplications for the large kernels of the paper's network.
 
 Images are float32 (N, H, W, C), channels last, C contiguous. The bits do not depend on the number of threads.
 A value that is not finite spoils its whole tile, not only the results it belongs to; results below two millionths of
-their tile's root mean square are 0 before the bias.
+their tile's root mean square are 0 before the bias. Plans that round to bfloat16 do so with the spectra, of the images
+and of the weights; gradients by the weights stay float32.
 """
 
 import ctypes
@@ -24,7 +25,7 @@ class _Sizes(ctypes.Structure):
         *((name, ctypes.c_int) for name in ("images", "channels", "height", "width")),
         *((name, ctypes.c_int) for name in ("outputs", "out_height", "out_width")),
         *((name, ctypes.c_int * 2) for name in ("kernel", "pad")),
-        *((name, ctypes.c_int) for name in ("tile", "chunk")),
+        *((name, ctypes.c_int) for name in ("tile", "chunk", "bfloat16")),
         *((name, ctypes.c_longlong) for name in ("x_pixel", "y_pixel")),
     ]
 
@@ -46,6 +47,19 @@ _workspace = _Workspace()
 def _aligned(count: int) -> np.ndarray:
     """Floats from a cache line's boundary on."""
     return from_cache_line(empty((count + LINE,)), count)
+
+
+BFLOAT16_NONE, _, BFLOAT16_FAST = range(3)  # bfloat16_product.h's
+
+
+def bfloat16_is_fast() -> bool:
+    """Whether this CPU multiplies bfloat16 values at a higher rate than float32 values (without AMX)."""
+    return bool(library().cpm_cpu_bfloat16() == BFLOAT16_FAST)
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU can follow plans that round to bfloat16."""
+    return bool(library().cpm_cpu_bfloat16() != BFLOAT16_NONE)
 
 
 def transform_weights(
@@ -156,7 +170,7 @@ def weight_gradient(
     threads = threads or available_cores()
     tiles = plan.factor_bytes + plan.chunk_bytes(blocks(plan.outputs))
     once = in_blocks(plan, threads)
-    weights = threads * plan.bins * (plan.channels + 1) * CELL_BYTES if once else plan.weight_bytes
+    weights = threads * plan.bins * (plan.channels + 1) * CELL_BYTES if once else plan.weight_cells * CELL_BYTES
     compute = library().cpm_fft_weight_gradient_once if once else library().cpm_fft_weight_gradient
     compute(
         x.ctypes.data, dy.ctypes.data, ctypes.byref(_sizes(plan, x_pixel, dy_pixel)), threads,
@@ -167,10 +181,12 @@ def weight_gradient(
 
 
 def _sizes(plan: FftPlan, x_pixel: int = 0, y_pixel: int = 0) -> _Sizes:
+    if plan.rounds and not has_bfloat16():
+        raise ValueError("this CPU has no products of bfloat16 values")
     pairs = ((ctypes.c_int * 2)(*pair) for pair in (plan.window.kernel, plan.window.pad))
     return _Sizes(
         plan.images, plan.channels, *plan.size, plan.outputs, *plan.out_size, *pairs, plan.tile, plan.chunk,
-        x_pixel, y_pixel,
+        plan.rounds, x_pixel, y_pixel,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ but little against each other, and nothing depends on them but speed.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from cpm_kernels.window import Pair, Window
@@ -22,6 +22,7 @@ WORKSPACE = 64 << 20  # bytes a chunk's spectra may take
 
 PLANNED_IMAGES = {False: 1, True: 4}  # for inference, for training
 MULTIPLY = 9e-9  # ms per floating-point operation
+BFLOAT16 = 0.5  # of that, where factors are rounded to it
 TRANSFORM = 5e-6  # ms per pixel of a tile of 16 channels
 MEMORY = 5e-8  # ms per byte to or from memory
 KEEPING = 2e-7  # ms that a byte of weights' spectra must save to be worth keeping in memory
@@ -29,13 +30,15 @@ KEEPING = 2e-7  # ms that a byte of weights' spectra must save to be worth keepi
 
 @dataclass(frozen=True)
 class PlainConvolution:
-    """A convolution of stride 1 without dilation and groups, over images of `size` (height, width)."""
+    """A convolution of stride 1 without dilation and groups, over images of `size` (height, width). `bfloat16`: its
+    factors may be rounded to that."""
 
     channels: int
     outputs: int
     window: Window
     size: Pair
     images: int
+    bfloat16: bool = field(default=False, kw_only=True)
 
     @property
     def out_size(self) -> Pair:
@@ -71,9 +74,19 @@ class FftPlan(PlainConvolution):
         return self.tile * self.tile // 2 + 2 * (self.tile != WINOGRAD)
 
     @property
+    def rounds(self) -> bool:
+        """Whether factors of products are rounded to bfloat16; Winograd's would lose too much."""
+        return self.bfloat16 and self.tile != WINOGRAD
+
+    @property
+    def weight_cells(self) -> int:
+        """Cells of the weights' spectra."""
+        return self.bins * (blocks(self.outputs) * self.channels + 1)
+
+    @property
     def weight_bytes(self) -> int:
-        """Size of the weights' spectra."""
-        return self.bins * (blocks(self.outputs) * self.channels + 1) * CELL_BYTES
+        """Size of the weights' spectra as products take them."""
+        return self.weight_cells * (CELL_BYTES // 2 if self.rounds else CELL_BYTES)
 
     def chunk_bytes(self, row: int) -> int:
         """Size of a chunk's spectra with `row` blocks of channels."""
@@ -99,7 +112,8 @@ class FftPlan(PlainConvolution):
     def in_blocks(self) -> bool:
         """Whether spectra of weights that are used once are best made for a block of outputs at a time, and not kept:
         each block looks through the input's spectra, which must be in memory and about as small as the cache."""
-        return self.tiles <= self.chunk and self.chunk_bytes(blocks(self.channels)) <= 2 * CACHE
+        small = self.tiles <= self.chunk and not self.rounds
+        return small and self.chunk_bytes(blocks(self.channels)) <= 2 * CACHE
 
     def input_gradient(self) -> "FftPlan":
         """The plan of `turned`."""
@@ -146,7 +160,8 @@ def plans_of(convolution: PlainConvolution) -> list[FftPlan]:
 def direct_cost(plan: FftPlan) -> float:
     """Of the direct convolution; few input channels leave its vectors partly empty."""
     results = plan.images * math.prod(plan.out_size) * plan.outputs
-    return results * 2 * max(plan.channels, 4) * math.prod(plan.window.kernel) * MULTIPLY
+    multiply = MULTIPLY * BFLOAT16 if plan.bfloat16 else MULTIPLY
+    return results * 2 * max(plan.channels, 4) * math.prod(plan.window.kernel) * multiply
 
 
 def cost(plan: FftPlan, training: bool = False) -> float:
@@ -154,12 +169,13 @@ def cost(plan: FftPlan, training: bool = False) -> float:
     lanes, points = blocks(plan.channels) + blocks(plan.outputs), plan.tile**2
     of_bin = 4 if plan.tile == WINOGRAD else 8  # two real products of a pair of channels, or a complex one
     products = plan.tiles * plan.bins * max(plan.channels, 8) * blocks(plan.outputs) * BLOCK * of_bin
+    multiply = MULTIPLY * BFLOAT16 if plan.rounds else MULTIPLY
     weights = plan.weight_bytes * KEEPING
     if training:
         written = 0 if plan.in_blocks else 3 * plan.weight_bytes
         weights = plan.channels * blocks(plan.outputs) * points * TRANSFORM + written * MEMORY
     traffic = _traffic(plan, read=not (training and plan.in_blocks)) * MEMORY
-    return plan.tiles * lanes * points * TRANSFORM + products * MULTIPLY / 0.9 + traffic + weights
+    return plan.tiles * lanes * points * TRANSFORM + products * multiply / 0.9 + traffic + weights
 
 
 def _traffic(plan: FftPlan, read: bool) -> int:

@@ -37,11 +37,14 @@ OfOperands = tuple[Tensor | None, Tensor | None, Tensor | None]
 class Convolutions:
     """The convolutions of one engine, and what it keeps for them: plans, spectra of weights, memory of results.
 
-    tf32: whether a card's products may round to it. measured: plans to go by instead of the cost model's.
+    tf32: whether a card's products may round to it. bfloat16: whether the CPU's products round float32 factors to it.
+    measured: plans to go by instead of the cost model's.
     """
 
-    def __init__(self, tf32: bool, measured: MeasuredPlans[Plan] | None, memory: Recycled) -> None:
-        self.tf32, self.measured, self.memory = tf32, measured, memory
+    def __init__(
+        self, tf32: bool, measured: MeasuredPlans[Plan] | None, memory: Recycled, bfloat16: bool = False
+    ) -> None:
+        self.tf32, self.measured, self.memory, self.bfloat16 = tf32, measured, memory, bfloat16
         self.number = next(_numbers)
         _by_number[self.number] = self
         self.kept_spectra = WeakTensorKeyDictionary()  # weight -> (its state and the tile size, spectra)
@@ -70,11 +73,15 @@ class Convolutions:
             return None  # tensor cores are faster still
         outputs, channels = weight.shape[:2]
         images, _, height, width = x.shape
-        convolution = PlainConvolution(channels, outputs, window, (height, width), images)
+        convolution = PlainConvolution(channels, outputs, window, (height, width), images, bfloat16=self._rounds(x))
         case = convolution, trained, x.device
         if case not in self._plans:
             self._plans[case] = self._plan(*case)
         return self._plans[case]
+
+    def _rounds(self, x: Tensor) -> bool:
+        """Whether products of this x round its values to bfloat16 here."""
+        return self.bfloat16 and x.device.type == "cpu" and x.dtype == torch.float32
 
     def _plan(self, convolution: PlainConvolution, training: bool, device: torch.device) -> Plan | None:
         planning = cuda_fft if device.type == "cuda" else cpu_plan
@@ -121,7 +128,12 @@ class Convolutions:
             self.kept_spectra.pop(weight, None)
         if plan is not None:
             return self._by_fft(x, weight, bias, plan, relu=rectified, once=trained)
-        y = product.convolution(x, weight, bias).contiguous(memory_format=_order(x))
+        if self._rounds(x):
+            biases = None if bias is None else bias.bfloat16()
+            y = product.convolution(x.bfloat16(), weight.bfloat16(), biases).to(x.dtype)
+        else:
+            y = product.convolution(x, weight, bias)
+        y = y.contiguous(memory_format=_order(x))
         return y.relu_() if rectified else y
 
     def backward(
@@ -129,7 +141,11 @@ class Convolutions:
     ) -> OfOperands:
         """The gradients by x, weight and bias, those that are wanted, by the plan of `forward`."""
         if plan is None:
-            return product.gradients(dy, x, weight, wanted)
+            if not self._rounds(x):
+                return product.gradients(dy, x, weight, wanted)
+            made = product.gradients(dy.bfloat16(), x.bfloat16(), weight.bfloat16(), wanted)
+            of_x, of_weight, of_bias = (None if gradient is None else gradient.to(x.dtype) for gradient in made)
+            return of_x, of_weight, of_bias
         dx = dweight = None
         fft = _by(plan)
         if wanted[0]:
@@ -173,7 +189,7 @@ class Convolutions:
 
 def _name(convolution: PlainConvolution, training: bool) -> str:
     """In the file of measured plans."""
-    window, how = convolution.window, ", training" if training else ""
+    window, how = convolution.window, ", training" * training + ", bfloat16" * convolution.bfloat16
     kernel, size, pad = (f"{rows} x {columns}" for rows, columns in (window.kernel, convolution.size, window.pad))
     blobs = f"{convolution.channels} -> {convolution.outputs}"
     return f"{blobs}, {kernel} on {size}, pad {pad}, images {convolution.images}{how}"

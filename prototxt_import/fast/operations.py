@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cpm_kernels.exact.pooling import max_pool_channels_last
+from cpm_kernels.fft.convolution import bfloat16_is_fast
 from cpm_kernels.window import Window
 from prototxt_import.plain.operations import Plain
 from prototxt_import.tensors import channels_last_array, channels_last_tensor
@@ -28,8 +29,10 @@ class Fast(Plain):
     """The plain engine, with convolution by FFT and pooling of its own.
 
     dtype: of products and what follows them: float32, bfloat16 (7 bits of mantissa, float32's range) or float16 (10
-    bits; gradients would need scaling). tf32: the factors of products rounded to TF32 on a card that has it, 10 bits of
-    mantissa instead of 23. plans: how it convolves, as was measured; without them a cost model says how.
+    bits; gradients would need scaling). Where the CPU multiplies bfloat16 values fast, convolutions round no more than
+    their factors, or the spectra of these, and results are float32. tf32: the factors of products rounded to TF32 on a
+    card that has it, 10 bits of mantissa instead of 23. plans: how it convolves, as was measured; without them a cost
+    model says how.
     """
 
     dtype: torch.dtype = torch.float32
@@ -58,7 +61,17 @@ class Fast(Plain):
     @cached_property
     def convolutions(self) -> Convolutions:
         """How it convolves, with what is kept for that."""
-        return Convolutions(self.tf32, self.plans, self._memory)
+        return Convolutions(self.tf32, self.plans, self._memory, self._rounds_by_itself)
+
+    @cached_property
+    def _rounds_by_itself(self) -> bool:
+        return self.dtype == torch.bfloat16 and bfloat16_is_fast()
+
+    def _convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The operands of a convolution as it is to have them."""
+        if self._rounds_by_itself and x.device.type == "cpu":
+            return x.float(), weight, bias
+        return self._factors(x, weight, bias)
 
     def _factors(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """The operands of a product in the engine's precision."""
@@ -68,11 +81,11 @@ class Fast(Plain):
         self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, rectified: bool = False
     ) -> Tensor:
         product = Product(window, group, tf32=self.tf32)
-        return self.convolutions(*self._factors(x, weight, bias), product, rectified)
+        return self.convolutions(*self._convolved(x, weight, bias), product, rectified)
 
     def deconvolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
         product = Product(window, group, transposed=True, tf32=self.tf32)
-        return self.convolutions(*self._factors(x, weight, bias), product)
+        return self.convolutions(*self._convolved(x, weight, bias), product)
 
     def inner_product(self, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
         return InnerProduct.apply(*self._factors(x, weight, bias), transposed, self.tf32)

@@ -131,6 +131,31 @@ static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, I
     }};
 }
 
+// The same with factors rounded to bfloat16.
+static Phase pair_product_phase(const FftConvolution& v, Index first, const Pair* weights, float* spectra) {
+    const TileSteps steps = in_place(v);
+    const Index rows = std::min<Index>(v.chunk, v.tiles() - first), of_block = (Index)v.channels * BLOCK;
+    const Index x_row = (v.blocks(v.channels) | 1) * BLOCK;
+    return {(v.bins() + BINS_PER_TASK - 1) / BINS_PER_TASK, [=, &v](Index task) {
+        const Floats memory = floats(rows * x_row);
+        Pair* x = (Pair*)memory.get();
+        const Index end = std::min<Index>(v.bins(), (task + 1) * BINS_PER_TASK);
+        for (Index bin = task * BINS_PER_TASK; bin < end; bin++) {
+            float* cells = spectra + bin * steps.bin;
+            for (Index tile = 0; tile < rows; tile++)
+                for (int block = 0; block < v.blocks(v.channels); block++)
+                    round_cell(cells + tile * steps.row + block * CELL, false, x + tile * x_row + block * BLOCK);
+            for (int block = 0; block < v.blocks(v.outputs); block++) {
+                const Pair* right = weights + bin * v.weight_cells() * BLOCK + block * of_block;
+                PairSteps product = {x_row, steps.row, v.channels, {(const float*)right + of_block, of_block}};
+                if (block + 1 == v.blocks(v.outputs) && bin + 1 < end)
+                    product.tiles = {cells + steps.bin, rows * steps.row};
+                multiply_pairs((int)rows, x, right, cells + block * CELL, product);
+            }
+        }
+    }};
+}
+
 static Phase inverse_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* spectra,
                            const unsigned* zeros, const float* bias, bool relu, float* y) {
     const int row = v.widest();
@@ -191,6 +216,14 @@ static void transform_taps(const FftConvolution& v, const FftKernels& kernels, c
                     {spectrum, bin, true});
 }
 
+// The same rounded to bfloat16, bins `bin` pairs apart.
+static void transform_taps_to_pairs(const FftConvolution& v, const FftKernels& kernels, const Taps& from, int block,
+                                    int channel, Pair* pairs, Index bin) {
+    std::vector<float> spectrum((size_t)v.bins() * CELL);
+    transform_taps(v, kernels, from, block, channel, spectrum.data(), CELL);
+    for (int i = 0; i < v.bins(); i++) round_cell(spectrum.data() + i * CELL, true, pairs + i * bin);
+}
+
 // gradient's taps of a block and one channel, from their spectrum.
 static void gradient_of_taps(const FftConvolution& v, const FftKernels& kernels, const float* spectrum, Index bin,
                              int block, int channel, float* gradient) {
@@ -223,16 +256,22 @@ struct Slots {
 
 extern "C" {
 
-// spectra from weight (outputs, channels, taps), whose first two axes are the given steps apart; `turned` takes the
-// taps in reverse, which makes the convolution the gradient by its input.
+int cpm_cpu_bfloat16() { return cpu_bfloat16(); }
+
+// spectra (with `bfloat16` pairs) from weight (outputs, channels, taps), whose first two axes are the given steps apart;
+// `turned` takes the taps in reverse, which makes the convolution the gradient by its input.
 void cpm_fft_transform_weights(const float* weight, Index output_step, Index channel_step, int turned,
                                const FftConvolution* sizes, int threads, int version, float* spectra) {
     const FftConvolution& v = *sizes;
     const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
     const Taps taps = {weight, output_step, channel_step, turned != 0};
     run_phases(threads, {{(Index)v.blocks(v.outputs) * v.channels, [&](Index i) {
-        transform_taps(v, kernels, taps, (int)(i / v.channels), (int)(i % v.channels), spectra + i * CELL,
-                       v.weight_bin());
+        const int block = (int)(i / v.channels), channel = (int)(i % v.channels);
+        if (v.bfloat16)
+            transform_taps_to_pairs(v, kernels, taps, block, channel, (Pair*)spectra + i * BLOCK,
+                                    v.weight_cells() * BLOCK);
+        else
+            transform_taps(v, kernels, taps, block, channel, spectra + i * CELL, v.weight_bin());
     }}});
 }
 
@@ -246,7 +285,8 @@ void cpm_fft_convolve(const float* x, const float* spectra, const float* bias, c
     std::vector<Phase> phases;
     for (Index first = 0; first < v.tiles(); first += v.chunk) {
         phases.push_back(forward_phase(v, kernels, x, first, in_place(v), workspace, zeros.data()));
-        phases.push_back(product_phase(v, kernels, first, spectra, workspace));
+        phases.push_back(v.bfloat16 ? pair_product_phase(v, first, (const Pair*)spectra, workspace)
+                                    : product_phase(v, kernels, first, spectra, workspace));
         phases.push_back(inverse_phase(v, kernels, first, workspace, zeros.data(), bias, relu, y));
     }
     run_phases(threads, phases);

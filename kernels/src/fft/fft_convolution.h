@@ -9,10 +9,12 @@
 //   tiles    [bin][tile][block of 16 channels][cell]
 // with a cell of 16 real and 16 imaginary parts (fft_tile.h), and one cell of padding after each bin: bins a power of 2
 // apart would share the cache's sets. Where tiles are the left factor of products, their cells have sums, too.
+// Weights rounded to bfloat16 have cells of 16 pairs (bfloat16_product.h).
 
 #pragma once
 #include <algorithm>
 
+#include "fft/bfloat16_product.h"
 #include "fft/fft_versions.h"
 
 struct FftConvolution {
@@ -21,6 +23,7 @@ struct FftConvolution {
     int kernel[2], pad[2];  // height, width
     int tile;               // N, one of FFT_SIZES, or WINOGRAD
     int chunk;              // tiles whose spectra are in memory at a time
+    int bfloat16;           // whether forward products round their factors to it
     Index x_pixel, y_pixel;
 
     int kept(int axis) const { return tile - kernel[axis] + 1; }
@@ -29,7 +32,8 @@ struct FftConvolution {
     Index tiles() const { return (Index)images * tile_rows() * tile_columns(); }
     int bins() const { return bins_of(tile); }
     int taps() const { return kernel[0] * kernel[1]; }
-    Index weight_bin() const { return ((Index)blocks(outputs) * channels + 1) * CELL; }
+    Index weight_bin() const { return weight_cells() * CELL; }
+    Index weight_cells() const { return (Index)blocks(outputs) * channels + 1; }  // of a bin
     Index tiles_bin(int row) const { return ((Index)chunk * row + 1) * CELL; }  // row: blocks of a tile
     bool sums() const { return tile != WINOGRAD; }                              // in the cells of a left factor
     int factor_cell() const { return sums() ? CELL + BLOCK : CELL; }

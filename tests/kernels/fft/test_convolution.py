@@ -126,6 +126,56 @@ def test_bits_do_not_depend_on_the_threads_nor_outputs_on_the_chunks():
     assert_same_bits(convolve(x, spectra, bias, whole), y, "output in one chunk")
 
 
+def rounded(spectrum):
+    """Complex values with real and imaginary parts rounded to bfloat16."""
+    parts = torch.view_as_real(torch.from_numpy(spectrum))
+    return torch.view_as_complex(parts.bfloat16().double()).numpy()
+
+
+NO_BFLOAT16 = pytest.mark.skipif(not convolution.has_bfloat16(), reason="this CPU has no products of bfloat16 values")
+
+
+@NO_BFLOAT16
+def test_bfloat16_rounds_the_spectra_and_nothing_else():
+    """One tile of 16 x 16, in float64 from rounded spectra; values near a tie may be rounded the other way."""
+    x, weight, bias, _ = random_case(1, 37, (14, 14), 21, (3, 3), (1, 1))
+    plan = FftPlan(37, 21, Window((3, 3), pad=(1, 1)), (14, 14), images=1, tile=16, chunk=1, bfloat16=True)
+    image = rounded(np.fft.fft2(np.pad(x[0].astype(np.float64), ((1, 1), (1, 1), (0, 0))), axes=(0, 1)))
+    taps = np.fft.fft2(weight.astype(np.float64), (16, 16))
+    products = np.einsum("hwc,ochw->hwo", image, rounded(taps.conj()))
+    wanted = np.fft.ifft2(products, axes=(0, 1)).real[:14, :14] + bias
+    y = convolve(x, transform_weights(weight, plan), bias, plan)[0]
+    assert np.abs(y - wanted).max() < 2e-4 * np.abs(wanted).max()
+    exact, *_ = expected(x, weight, bias, np.zeros((1, 14, 14, 21), np.float32), 1)
+    assert 1e-4 < np.abs(y - exact).max() / np.abs(exact).max() < 5e-3
+
+
+@NO_BFLOAT16
+@pytest.mark.parametrize("case", CASES)
+def test_bfloat16_at_every_size(case):
+    images, channels, size, outputs, kernel, pad = CASES[case]
+    x, weight, bias, dy = random_case(*CASES[case])
+    y, dx, dweight = expected(x, weight, bias, dy, pad)
+    for plan in plans_of(PlainConvolution(channels, outputs, Window(kernel, pad=pad), size, images, bfloat16=True)):
+        assert plan.rounds == (plan.tile != WINOGRAD)
+        spectra, turned = transform_weights(weight, plan), plan.input_gradient()
+        got = convolve(x, spectra, bias, plan)
+        dx_got = convolve_once(dy, weight, None, turned, True)
+        for made, right in ((got, y), (dx_got, dx)):
+            assert np.abs(made - right).max() < 0.02 * np.abs(right).max(), plan
+        assert_close(weight_gradient(x, dy, plan), dweight, "gradient by the weight")
+        for threads in (1, 3):
+            assert_same_bits(convolve(x, spectra, bias, plan, threads=threads), got, "threads")
+            assert_same_bits(convolve_once(x, weight, bias, plan, threads=threads), got, "once")
+
+
+def test_cpus_without_bfloat16_refuse_its_plans(monkeypatch):
+    monkeypatch.setattr(convolution, "has_bfloat16", lambda: False)
+    plan = FftPlan(2, 3, Window((3, 3), pad=(1, 1)), (14, 14), images=1, tile=16, chunk=1, bfloat16=True)
+    with pytest.raises(ValueError, match="no products of bfloat16"):
+        transform_weights(np.zeros((3, 2, 3, 3), np.float32), plan)
+
+
 WITHOUT_TORCH = """
 import sys
 import numpy as np
