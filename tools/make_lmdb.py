@@ -12,6 +12,7 @@ from data_lmdb.records.conversion import Problem, make_lmdb
 from data_lmdb.records.record import STORAGES
 from data_lmdb.records.shrinking import Shrinking
 from data_lmdb.records.sources import ORDERS, VALIDATION, ordered, read_sources
+from data_lmdb.records.unpacking import unpack
 from prototxt_import.files import InputError, plain
 
 EXAMPLE = f"""
@@ -20,15 +21,42 @@ python tools/make_lmdb.py build/demo/people.json --images build/demo/people/imag
     --validation only --order sequential
 python tools/make_lmdb.py build/demo/people.json --images build/demo/people/images --storage file \\
     --person-height 100 --quality 60 --out build/lmdb/small
+python tools/make_lmdb.py build/lmdb/small --out build/lmdb/raw
 {command_line.DATA_SET_NEEDED}
 python tools/make_lmdb.py mpii.json lspet.json --images mpii/images --images lspet/images --out lmdb/both
 """
 
 
 def main(arguments: argparse.Namespace) -> int:
+    problems: Sequence[Problem] = ()
+    if any(path.is_dir() for path in arguments.json):
+        count = unpacked(arguments)
+    else:
+        count, problems = written(arguments)
+    size = (Path(arguments.out) / "data.mdb").stat().st_size
+    print(f"{arguments.out}: {count} records, {size / 1e6:.1f} MB")
+    print_skipped(problems)
+    return 0
+
+
+def unpacked(arguments: argparse.Namespace) -> int:
+    """The records of an LMDB of image files, raw; their number."""
+    default = arguments_parser().get_default
+    of_its_own = ("json", "out", "jobs", "storage")
+    given = [name for name in vars(arguments) if name not in of_its_own and getattr(arguments, name) != default(name)]
+    if len(arguments.json) > 1 or arguments.storage != "raw" or given:
+        found = f"--{given[0].replace('_', '-')}" if given else "more"
+        raise InputError(f"{arguments.json[0]}: expected one LMDB, whose records become raw, alone, found {found}")
+    return unpack(arguments.json[0], arguments.out, arguments.jobs, progress_bar)
+
+
+def written(arguments: argparse.Namespace) -> tuple[int, Sequence[Problem]]:
+    """The records of annotations; their number, and who was left out."""
+    if not arguments.images:
+        raise InputError("--images: expected the folder of the annotations' images, found none")
     sources = read_sources(arguments.json, arguments.validation)
     sources = ordered(sources, arguments.order, arguments.seed)
-    count, problems = make_lmdb(
+    return make_lmdb(
         arguments.out,
         sources,
         arguments.images,
@@ -40,10 +68,6 @@ def main(arguments: argparse.Namespace) -> int:
         outside=arguments.allow_outside,
         shrinking=shrinking(arguments),
     )
-    size = (Path(arguments.out) / "data.mdb").stat().st_size
-    print(f"{arguments.out}: {count} records, {size / 1e6:.1f} MB")
-    print_skipped(problems)
-    return 0
 
 
 def shrinking(arguments: argparse.Namespace) -> Shrinking | None:
@@ -77,13 +101,13 @@ def print_skipped(problems: Sequence[Problem]) -> None:
 
 def arguments_parser() -> argparse.ArgumentParser:
     parser = command_line.parser(__doc__, EXAMPLE)
-    parser.add_argument("json", nargs="+", type=Path, help="annotations")
+    parser.add_argument("json", nargs="+", type=Path, help="annotations; or an LMDB of image files, to be made raw")
     parser.add_argument(
         "--images",
         metavar="DIR",
         type=Path,
         action="append",
-        required=True,
+        default=[],
         help="folder of images; repeatable",
     )
     parser.add_argument(

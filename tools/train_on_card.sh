@@ -52,7 +52,7 @@ train() {
     mkdir -p "$out"
     local before=$out/weights.caffemodel
     [ ! -e "$before" ] || { train+=(--weights "$before") && rate=1e-3; }
-    "$PYTHON" -m data_lmdb.records.unpacking "$packed/train" "$out/raw"  # decoded once, by all cores
+    "$PYTHON" tools/make_lmdb.py "$packed/train" --out "$out/raw"  # decoded once, by all cores
     local seconds=$((minutes * 60))
     local iterations
     iterations=$(affordable $((seconds * 8 / 10 - 60)) "$out")

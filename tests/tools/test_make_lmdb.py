@@ -17,7 +17,7 @@ from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
 from tests.annotated_people import PEOPLE, annotation, pixels, values_in, write_many_people, write_people
 from tests.bits import assert_same_bits
-from tests.tool import ROOT, run_tool
+from tests.tool import ROOT, assert_refused, run_tool
 
 TOOL = ROOT / "tools" / "make_lmdb.py"
 COMMAND = [sys.executable, str(TOOL)]
@@ -95,13 +95,6 @@ def test_the_golden_lmdb_from_the_golden_json(golden, lspet, tmp_path):
     assert result.returncode == 0, result.stderr
     with LmdbReader(tmp_path / "lmdb") as ours, LmdbReader(golden / "transform" / "mpi16_lmdb") as theirs:
         assert list(zip(ours.keys(), ours, strict=True)) == list(zip(theirs.keys(), theirs, strict=True))
-
-
-def assert_refused(result, *parts):
-    assert result.returncode == 2 and "Traceback" not in result.stderr, result.stderr
-    assert result.stderr.startswith("make_lmdb.py: ") and result.stderr.count("\n") == 1
-    for part in parts:
-        assert part in result.stderr
 
 
 def assert_old_lmdb(folder):
@@ -259,3 +252,26 @@ def test_images_outside_of_the_folders_need_a_word(folder, absolute):
     (folder / "first/inside").mkdir()
     result = run_tool("make_lmdb", *command, "--allow-outside")
     assert result.returncode == 0 and len(records_in(folder / "lmdb")) == 1, result.stderr
+
+
+def test_an_lmdb_of_image_files_becomes_raw(folder):
+    options = "--validation", "include", "--order", "sequential"
+    for storage in ("file", "raw"):
+        made = run_tool(
+            "make_lmdb",
+            folder / "x.json",
+            *images_of(folder),
+            *options,
+            "--storage",
+            storage,
+            "--out",
+            folder / storage,
+        )
+        assert made.returncode == 0, made.stderr
+    result = run_tool("make_lmdb", folder / "file", "--out", folder / "unpacked")
+    assert result.returncode == 0 and result.stdout.startswith(f"{folder / 'unpacked'}: {PEOPLE} records, ")
+    assert values_in(folder / "unpacked") == values_in(folder / "raw")
+    for more in (["--storage", "file"], images_of(folder), ["--skip-bad"], [folder / "x.json"]):
+        refused = run_tool("make_lmdb", folder / "file", *more, "--out", folder / "unpacked")
+        assert_refused(refused, "expected one LMDB, whose records become raw, alone, found ")
+    assert_refused(run_tool("make_lmdb", folder / "x.json", "--out", folder / "o"), "--images: expected the folder of")
