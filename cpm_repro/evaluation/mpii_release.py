@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from cpm_repro.inference.crops import Person
-from data_lmdb.datasets.matlab import field, number, numbers, read_variables, structs, text
+from data_lmdb.datasets.matlab import field, number, numbers, structs
+from data_lmdb.datasets.mpii import image_name, objpos_of, read_release
 from data_lmdb.images import read_bgr
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, require
 
 
 class AskedPerson(NamedTuple):
@@ -29,18 +30,10 @@ class AskedPerson(NamedTuple):
     scale: float
 
 
-def _release(path: str | os.PathLike[str]) -> tuple[np.void, list[np.void]]:
-    release = structs(read_variables(path, "RELEASE")[0])
-    annolist = structs(field(release[0], "annolist")) if release else []
-    if not annolist:
-        raise InputError(f"{path}: expected RELEASE.annolist, a struct array, found none")
-    return release[0], annolist
-
-
 def release_heads(path: str | os.PathLike[str]) -> dict[tuple[int, int], float]:
     """The diagonal of each head box in px, by (annolist_index, people_index); people without a box have none."""
     diagonals = {}
-    for i, image in enumerate(_release(path)[1], start=1):
+    for i, image in enumerate(read_release(path)[1], start=1):
         for p, person in enumerate(structs(field(image, "annorect")), start=1):
             x1, y1, x2, y2 = (number(person, name) for name in ("x1", "y1", "x2", "y2"))
             if np.isfinite(diagonal := np.hypot(x2 - x1, y2 - y1)):
@@ -53,7 +46,7 @@ def read_asked_people(path: str | os.PathLike[str]) -> tuple[list[AskedPerson], 
 
     InputError if the file has no such people, or one of them without position and scale.
     """
-    release, annolist = _release(path)
+    release, annolist = read_release(path)
     is_train = numbers(field(release, "img_train"))
     single = field(release, "single_person").ravel()
     if not len(annolist) == len(is_train) == len(single):
@@ -72,19 +65,15 @@ def read_asked_people(path: str | os.PathLike[str]) -> tuple[list[AskedPerson], 
 
 
 def _asked_person(image: np.void, place: tuple[int, int], path: str | os.PathLike[str]) -> AskedPerson:
-    name = next((text(file, "name") for file in structs(field(image, "image"))), "")
-    people = structs(field(image, "annorect"))
-    person = people[place[1] - 1] if 1 <= place[1] <= len(people) else None
-    given = structs(field(person, "objpos")) if person is not None else []
-    known = (
-        [number(given[0], "x"), number(given[0], "y"), number(person, "scale")]
-        if person is not None and given
-        else [np.nan]
-    )
-    if not name or not np.isfinite(known).all():
-        where = f"RELEASE.annolist({place[0]}).annorect({place[1]})"
-        raise InputError(f"{path}: {where}: expected an image name, objpos and scale of a single person, found none")
-    x, y, scale = known
+    name, people = image_name(image), structs(field(image, "annorect"))
+    known = np.full(3, np.nan)
+    if 1 <= place[1] <= len(people):
+        person = people[place[1] - 1]
+        known[:] = *objpos_of(person), number(person, "scale")
+    where = f"{path}: RELEASE.annolist({place[0]}).annorect({place[1]})"
+    whole = name != "" and bool(np.isfinite(known).all())
+    require(where, whole, "an image name, objpos and scale of a single person", "none")
+    x, y, scale = map(float, known)
     return AskedPerson(name, place, (x - 1, y - 1), scale)
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation
 from data_lmdb.joints import STORED_16
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, require
 
 from .marked_people import MarkedPerson, Progress, Skipped, annotations_of, image_sizes, usable
 from .matlab import field, number, numbers, read_variables, structs, text
@@ -58,25 +58,41 @@ def validation_pairs(path: str | os.PathLike[str]) -> set[tuple[float, float]]:
     return set(zip(image_indices.tolist(), people_indices.tolist(), strict=True))
 
 
-def _people(path: str | os.PathLike[str], validation: set[tuple[float, float]]) -> Iterator[MarkedPerson]:
+def read_release(path: str | os.PathLike[str]) -> tuple[np.void, list[np.void]]:
+    """RELEASE and its annolist, an element for each image; InputError if there is none."""
     release = structs(read_variables(path, "RELEASE")[0])
     annolist = structs(field(release[0], "annolist")) if release else []
-    img_train = numbers(field(release[0], "img_train")) if release else np.zeros(0)
-    if not annolist or len(annolist) != len(img_train):
-        found = f"{len(annolist)} and {len(img_train)}"
-        raise InputError(f"{path}: expected RELEASE.annolist and as many RELEASE.img_train, found {found}")
+    require(path, bool(annolist), "RELEASE.annolist, a struct array", "none")
+    return release[0], annolist
+
+
+def image_name(image: np.void) -> str:
+    """Of an element of annolist; empty if it has none."""
+    return next((text(file, "name") for file in structs(field(image, "image"))), "")
+
+
+def objpos_of(person: np.void) -> NDArray[np.float64]:
+    """(2,) of an element of annorect, 1-based; NaN if it is not given."""
+    given = structs(field(person, "objpos"))
+    return np.array([number(given[0], "x"), number(given[0], "y")] if given else [np.nan, np.nan])
+
+
+def _people(path: str | os.PathLike[str], validation: set[tuple[float, float]]) -> Iterator[MarkedPerson]:
+    release, annolist = read_release(path)
+    img_train = numbers(field(release, "img_train"))
+    found = f"{len(annolist)} and {len(img_train)}"
+    require(path, len(annolist) == len(img_train), "RELEASE.annolist and as many RELEASE.img_train", found)
     validation_images = {i for i, _ in validation}
     for i, image in enumerate(annolist, start=1):
         if img_train[i - 1] != 1:
             continue
-        name = next((text(file, "name") for file in structs(field(image, "image"))), "")
-        if not name:
-            raise InputError(f"{path}: RELEASE.annolist({i}): expected an image name, found none")
+        name = image_name(image)
+        require(f"{path}: RELEASE.annolist({i})", name != "", "an image name", "none")
         for p, person in enumerate(structs(field(image, "annorect")), start=1):
             yield MarkedPerson(
                 image=name,
                 joints=_joints(person, f"{path}: RELEASE.annolist({i}).annorect({p})"),
-                objpos=_objpos(person),
+                objpos=objpos_of(person),
                 scale=number(person, "scale"),
                 annolist_index=i,
                 people_index=p,
@@ -95,9 +111,3 @@ def _joints(person: np.void, where: str) -> NDArray[np.float64]:
                 raise InputError(f"{where}: expected joint ids 0 to {len(joints) - 1}, found {joint:g}")
             joints[int(joint)] = number(point, "x"), number(point, "y"), number(point, "is_visible") != 0
     return joints
-
-
-def _objpos(person: np.void) -> NDArray[np.float64]:
-    """(2,), NaN if it is not given."""
-    given = structs(field(person, "objpos"))
-    return np.array([number(given[0], "x"), number(given[0], "y")] if given else [np.nan, np.nan])

@@ -221,9 +221,9 @@ def test_zero_persons(tmp_path):
     "variables, message",
     [
         ({"other": 1.0}, "expected a variable RELEASE, found no variable of that name"),
-        ({"RELEASE": 1.0}, "expected RELEASE.annolist and as many RELEASE.img_train, found 0 and 0"),
-        ({"RELEASE": "text"}, "found 0 and 0"),
-        ({"RELEASE": struct(annolist=EMPTY, img_train=EMPTY)}, "found 0 and 0"),
+        ({"RELEASE": 1.0}, "expected RELEASE.annolist, a struct array, found none"),
+        ({"RELEASE": "text"}, "expected RELEASE.annolist, a struct array, found none"),
+        ({"RELEASE": struct(annolist=EMPTY, img_train=EMPTY)}, "expected RELEASE.annolist, a struct array, found none"),
         ({"RELEASE": struct(annolist=struct_array([{}, {}], ["image"]), img_train=1.0)}, "found 2 and 1"),
         ({"RELEASE": struct(annolist=struct(image=EMPTY), img_train=1.0)}, r"annolist\(1\): expected an image name"),
         ({"RELEASE": struct(annolist=struct(image=struct(name=3.0)), img_train=1.0)}, "expected an image name"),
@@ -261,7 +261,7 @@ def test_validation_lists(tmp_path):
         unequal = save(tmp_path / "d.mat", RELEASE_img_index=np.ones((1, 3)), RELEASE_person_index=people)
         with pytest.raises(InputError, match=r"d\.mat: expected as many numbers in RELEASE_img_index as in"):
             validation_pairs(unequal)
-    with pytest.raises(InputError, match="found 0 and 0"):
+    with pytest.raises(InputError, match="expected RELEASE.annolist, a struct array, found none"):
         validation_pairs(save_pairs(tmp_path / "d.mat", []))
 
 
