@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from prototxt_import.files import InputError
 from prototxt_import.net import Net
 
 from .averages import Averaged
-from .crops import Crop, Person, check_picture, middle, person_crops, read_upright
+from .crops import Crop, Person, check_picture, middle, person_crops, pixels_of
 from .protocol import BATCH, RELEASE_SCALES, Protocol
 
 
@@ -189,9 +188,9 @@ def estimate_pose(
     else the release's share of the input, and 21, with a warning where the input is none of 368 px.
     where: names the person in errors.
     """
-    if not isinstance(image, np.ndarray):
-        where = str(image) if where == "the person" else where
-        image = read_upright(Path(image), MAX_PIXELS)
+    if where == "the person" and isinstance(image, str | os.PathLike):
+        where = str(image)
+    image = pixels_of(image, MAX_PIXELS)
     check_picture(image, where)
     protocol = Protocol.for_net(net, target_dist, sigma_center, scales)
     person = Person(image, center or middle(image), image.shape[0] / 200 if scale is None else scale, where)

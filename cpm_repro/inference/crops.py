@@ -6,6 +6,7 @@ pixels, x right, y down; inside, MATLAB's 1-based ones are rounded as it did. Ne
 """
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -72,6 +73,16 @@ def read_upright(path: Path, max_pixels: int) -> np.ndarray:
     pixels = read_bgr(path, max_pixels, upright=True)
     check_picture(pixels, str(path))
     return pixels
+
+
+def pixels_of(image: np.ndarray | str | os.PathLike[str], max_pixels: int) -> np.ndarray:
+    """A picture that is given, or read as `read_upright` does; InputError if it is neither pixels nor a file's name."""
+    if isinstance(image, np.ndarray):
+        return image
+    if not isinstance(image, str | os.PathLike):
+        expected = "a file's name or an array uint8 H x W x 3 in the order B, G, R"
+        raise InputError(f"the picture: expected {expected}, found {type(image).__name__}")
+    return read_upright(Path(image), max_pixels)
 
 
 def middle(image: np.ndarray) -> tuple[float, float]:

@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from data_lmdb.images import MAX_PIXELS
 from prototxt_import.net import Net
 
 from .beliefs import Pose, estimate_beliefs, estimate_poses
-from .crops import SMALLEST_SIDE, Person, check_picture, read_upright
+from .crops import SMALLEST_SIDE, Person, check_picture, pixels_of
 from .imresize import imresize
 from .person_detection import RELEASE_THRESHOLD, FoundPeople, find_people, in_picture, map_peaks, person_map
 from .protocol import BATCH, RELEASE_SCALES, Protocol
@@ -210,6 +209,6 @@ def estimate_all_poses(
     person_net: such as the package's ("person-small"); see `people_finder`. For the other arguments see
     `person_detection.find_people` and `beliefs.estimate_pose`; the release's demo has `scales=(1.0,)`."""
     protocol = Protocol.for_net(net, target_dist, sigma_center, scales, batch_size)
-    pixels = image if isinstance(image, np.ndarray) else read_upright(Path(image), MAX_PIXELS)
+    pixels = pixels_of(image, MAX_PIXELS)
     found = people_finder(person_net, net, protocol, scale, threshold)(pixels)
     return [poses[0] for poses in estimate_poses(found.people, net, protocol)]

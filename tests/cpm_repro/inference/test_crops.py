@@ -1,9 +1,17 @@
 """The network's input to the bit."""
 
-import numpy as np
+from functools import partial
 
+import numpy as np
+import pytest
+import torch
+
+from cpm_repro import load
+from cpm_repro.inference.beliefs import estimate_pose
 from cpm_repro.inference.crops import Person, crop_person
+from cpm_repro.inference.everybody import estimate_all_poses
 from cpm_repro.inference.protocol import Protocol
+from prototxt_import.files import InputError
 from tests.bits import assert_same_bits
 
 
@@ -18,3 +26,10 @@ def test_the_input_is_what_caffe_was_given():
     padded = crop_person(Person(picture, (0.0, 183.0), 1.0), 1.0, Protocol(368, 1.0))
     assert not padded.data[:3, :, :183].any()  # 128 / 256 - 0.5
     assert_same_bits(padded.data[:3, :, 183:], crop.data[:3, :, :185])
+
+
+@pytest.mark.parametrize("estimate", [estimate_pose, partial(estimate_all_poses, person_net=None)])
+def test_what_is_no_picture_is_named(estimate):
+    for other in (object(), torch.zeros(3, 4, 4)):  # a net in the picture's place, or a picture as torch has it
+        with pytest.raises(InputError, match=f"the picture: expected a file's name .* found {type(other).__name__}"):
+            estimate(other, net=load("lsp-small"))
