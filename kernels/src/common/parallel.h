@@ -2,6 +2,8 @@
 
 #pragma once
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -16,3 +18,25 @@ void parallel_for(int threads, long long tasks, const Task& task) {
     work();
     for (auto& other : others) other.join();
 }
+
+// Lets what threads have made at once be used in order: take() waits until the turns before of the same queue are over.
+class InOrder {
+  public:
+    explicit InOrder(long long queues) : next_(queues, 0) {}
+
+    template <class Work>
+    void take(long long queue, long long turn, const Work& work) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        over_.wait(lock, [&] { return next_[queue] == turn; });
+        lock.unlock();
+        work();
+        lock.lock();
+        next_[queue]++;
+        over_.notify_all();
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable over_;
+    std::vector<long long> next_;
+};

@@ -60,18 +60,15 @@ static void columns_to_plane(const Convolution& v, const float* columns, float* 
 
 // All of B in panels, block by block, as gemm_packed packs them one at a time.
 static Floats pack_all_columns(const OffsetMatrix& b, Index columns, int depth, const GemmPlan& plan) {
-    const GemmRule rule = plan.rule;
     const GemmSettings& settings = plan.settings;
     const int panels = panels_of(columns, TILE_COLUMNS);
     Floats packed = floats((size_t)panels * TILE_COLUMNS * depth);
     parallel_for(settings.threads, panels, [&](Index panel) {
         const Index first = panel * TILE_COLUMNS;
         const int count = (int)(columns - first < TILE_COLUMNS ? columns - first : TILE_COLUMNS);
-        for (int start = 0, length; start < depth; start += length) {
-            length = gemm_block(depth - start, rule);
+        for (const auto [start, length] : gemm_blocks(depth, plan.rule))
             pack_columns(b, start, length, first, count, settings.version,
                          packed.get() + ((size_t)start * panels + panel * length) * TILE_COLUMNS);
-        }
     });
     return packed;
 }
@@ -81,8 +78,7 @@ static void multiply_panels(const float* packed_a, const float* packed_b, Index 
                             int depth, const GemmPlan& plan, float* c) {
     const GemmRule rule = plan.rule;
     const int row_panels = panels_of(rows, TILE_ROWS), column_panels = panels_of(columns, TILE_COLUMNS);
-    for (int start = 0, length; start < depth; start += length) {
-        length = gemm_block(depth - start, rule);
+    for (const auto [start, length] : gemm_blocks(depth, rule)) {
         const float *a = packed_a + (size_t)start * row_panels * TILE_ROWS,
                     *b = packed_b + (size_t)start * column_panels * TILE_COLUMNS;
         for (int j = 0; j < column_panels; j++)

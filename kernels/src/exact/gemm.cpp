@@ -1,5 +1,7 @@
 // Matrix products on the host (see gemm_host.h), and the C function for one product.
 
+#include <algorithm>
+
 #include "exact/gemm_host.h"
 
 template <bool FUSED>
@@ -85,8 +87,7 @@ Floats pack_rows(const StridedMatrix& a, int rows, int depth, GemmRule rule, int
     Floats packed = floats((size_t)panels * TILE_ROWS * depth);
     parallel_for(threads, panels, [&](Index panel) {
         const int first = (int)panel * TILE_ROWS, count = rows - first < TILE_ROWS ? rows - first : TILE_ROWS;
-        for (int start = 0, length; start < depth; start += length) {
-            length = gemm_block(depth - start, rule);
+        for (const auto [start, length] : gemm_blocks(depth, rule)) {
             float* out = packed.get() + ((size_t)start * panels + panel * length) * TILE_ROWS;
             const float* in = a.data + first * a.row + start * a.column;
             for (int k = 0; k < length; k++, in += a.column, out += TILE_ROWS)
@@ -120,33 +121,95 @@ void pack_columns(const OffsetMatrix& b, Index start, int depth, Index first, in
         memset(panel + k * TILE_COLUMNS + count, 0, sizeof(float) * (TILE_COLUMNS - count));
 }
 
-// Panels of B that one task takes, so that a block of A stays in the cache for all of them.
-constexpr int PANELS_PER_TASK = 6;
+// B's panels in equal shares of at most `MOST`: a block of A stays in the cache for all of a share.
+struct PanelShares {
+    static constexpr Index MOST = 6;
+    Index panels, count;
+
+    PanelShares(Index panels, Index least)
+        : panels(panels), count(std::min(panels, std::max<Index>(least, panels_of(panels, MOST)))) {}
+
+    Index begin(Index share) const { return share * panels / count; }
+};
+
+// A by pack_rows times B, which is packed as it is read, in shares of its columns.
+struct PackedProduct {
+    const float* a;
+    const OffsetMatrix& b;
+    int rows;
+    Index columns;
+    const GemmPlan& plan;
+    PanelShares shares;
+
+    Index first_column(Index share) const { return std::min(shares.begin(share) * TILE_COLUMNS, columns); }
+    Index width(Index share) const { return first_column(share + 1) - first_column(share); }
+
+    // One block's part of a share; `c` is where the share begins.
+    void multiply(GemmBlock block, Index share, float* c, Index stride, TileUse use) const {
+        const int row_panels = panels_of(rows, TILE_ROWS);
+        const Floats panel = floats((size_t)block.length * TILE_COLUMNS);
+        const float* block_a = a + (size_t)block.start * row_panels * TILE_ROWS;
+        const Index last = first_column(share + 1);
+        for (Index first = first_column(share); first < last; first += TILE_COLUMNS, c += TILE_COLUMNS) {
+            const int count = smaller(last - first, TILE_COLUMNS);
+            pack_columns(b, block.start, block.length, first, count, plan.settings.version, panel.get());
+            for (int i = 0; i < row_panels; i++) {
+                const int top = i * TILE_ROWS;
+                run_tile(plan, top, first, block.length, block_a + (size_t)i * block.length * TILE_ROWS, panel.get(),
+                         Tile{c + top * stride, stride, smaller(rows - top, TILE_ROWS), count, use});
+            }
+        }
+    }
+};
+
+static void add_chains(const float* chains, int rows, Index columns, TileUse use, float* c, Index stride) {
+    for (int row = 0; row < rows; row++, chains += columns, c += stride)
+        for (Index i = 0; i < columns; i++) c[i] = tile_result(chains[i], c[i], use);
+}
+
+// Floats of the blocks that a thread computes before they are added: about what its cache holds.
+constexpr Index CHAINS_OF_THREAD = 1 << 17;
+
+// Several blocks at once, each into memory of its own, and added in their order. A block's chains start at 0 wherever
+// they are kept, so these are the additions that blocks one after the other would make.
+static void multiply_at_once(const PackedProduct& product, const std::vector<GemmBlock>& blocks, bool accumulate,
+                             float* c, Index stride) {
+    const int threads = product.plan.settings.threads;
+    const Index shares = product.shares.count, count = (Index)blocks.size();
+    const Index size = product.rows * std::min(product.columns, PanelShares::MOST * TILE_COLUMNS);
+    const Index run = std::clamp<Index>(CHAINS_OF_THREAD / size, 1, panels_of(count * shares, 4 * threads));
+    std::atomic<Index> next{0};
+    InOrder sums(shares);
+    parallel_for(threads, threads, [&](Index) {
+        const Floats chains = floats(size * run);
+        for (Index task = next++; task < panels_of(count, run) * shares; task = next++) {
+            const Index turn = task / shares, share = task % shares, width = product.width(share);
+            const Index first = turn * run, last = std::min(first + run, count);
+            for (Index n = first; n < last; n++)
+                product.multiply(blocks[n], share, chains.get() + (n - first) * size, width, TILE_STORE);
+            sums.take(share, turn, [&] {
+                for (Index n = first; n < last; n++) {
+                    const TileUse use = tile_use(n == 0, accumulate, product.plan.rule);
+                    add_chains(chains.get() + (n - first) * size, product.rows, width, use,
+                               c + product.first_column(share), stride);
+                }
+            });
+        }
+    });
+}
 
 void gemm_packed(const float* packed_a, const OffsetMatrix& b, int rows, Index columns, int depth,
                  const GemmPlan& plan, bool accumulate, float* c, Index stride) {
-    const GemmRule rule = plan.rule;
-    const GemmSettings& settings = plan.settings;
-    const int row_panels = panels_of(rows, TILE_ROWS), column_panels = panels_of(columns, TILE_COLUMNS);
-    const int longest = rule.q && depth > rule.q ? rule.q + rule.unit : depth;
-    parallel_for(settings.threads, panels_of(column_panels, PANELS_PER_TASK), [&](Index task) {
-        Floats panel = floats((size_t)longest * TILE_COLUMNS);
-        const Index last = (task + 1) * PANELS_PER_TASK < column_panels ? (task + 1) * PANELS_PER_TASK : column_panels;
-        for (int start = 0, length; start < depth; start += length) {
-            length = gemm_block(depth - start, rule);
-            for (Index j = task * PANELS_PER_TASK; j < last; j++) {
-                const Index first = j * TILE_COLUMNS;
-                const int count = (int)(columns - first < TILE_COLUMNS ? columns - first : TILE_COLUMNS);
-                pack_columns(b, start, length, first, count, settings.version, panel.get());
-                for (int i = 0; i < row_panels; i++) {
-                    const int top = i * TILE_ROWS, height = rows - top < TILE_ROWS ? rows - top : TILE_ROWS;
-                    const float* a = packed_a + ((size_t)start * row_panels + (size_t)i * length) * TILE_ROWS;
-                    run_tile(plan, top, first, length, a, panel.get(),
-                             Tile{c + top * stride + first, stride, height, count,
-                                  tile_use(start == 0, accumulate, rule)});
-                }
-            }
-        }
+    const int threads = plan.settings.threads;
+    const std::vector<GemmBlock> blocks = gemm_blocks(depth, plan.rule);
+    const PanelShares shares(panels_of(columns, TILE_COLUMNS), blocks.size() > 1 ? 1 : threads);
+    const PackedProduct product{packed_a, b, rows, columns, plan, shares};
+    const bool some_idle = shares.count < 2 * threads && shares.count % threads;
+    if (some_idle && blocks.size() > 1) return multiply_at_once(product, blocks, accumulate, c, stride);
+    parallel_for(threads, shares.count, [&](Index share) {
+        for (const GemmBlock& block : blocks)
+            product.multiply(block, share, c + product.first_column(share), stride,
+                             tile_use(block.start == 0, accumulate, plan.rule));
     });
 }
 

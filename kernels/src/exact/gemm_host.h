@@ -54,7 +54,19 @@ struct GemmPlan {
     GemmPlan(GemmForm form, Index m, Index n, Index k, const GemmSettings& settings);
 };
 
-inline int panels_of(Index size, int width) { return (int)((size + width - 1) / width); }
+inline int panels_of(Index size, Index width) { return (int)((size + width - 1) / width); }
+
+// k in [start, start + length).
+struct GemmBlock {
+    int start, length;
+};
+
+inline std::vector<GemmBlock> gemm_blocks(int depth, GemmRule rule) {
+    std::vector<GemmBlock> blocks;
+    for (int start = 0; start < depth; start += blocks.back().length)
+        blocks.push_back({start, gemm_block(depth - start, rule)});
+    return blocks;
+}
 
 // One tile of C by the plan; `row` and `column` say where it lies in the product.
 void run_tile(const GemmPlan& plan, Index row, Index column, int depth, const float* a, const float* b,

@@ -12,9 +12,11 @@ from tests.bits import assert_same_bits
 
 PROFILES = [Profile(family, threads) for family in FAMILIES for threads in (1, 2, 5)]
 FORMS = [(False, False), (True, False), (False, True)]
-# rows, columns, depth: single values, tails of 8, 16 and 48, small and large products, cuts in halves and in whole Q
+# rows, columns, depth: single values, tails of 8, 16 and 48, small and large products, cuts in halves and in whole Q,
+# many blocks of few columns (computed at once)
 SHAPES = [(1, 1, 1), (5, 7, 40), (13, 21, 60), (9, 49, 700), (33, 50, 33), (40, 31, 500), (61, 53, 320), (50, 70, 330),
-          (37, 97, 650), (66, 49, 1500), (3, 1200, 400), (129, 100, 100)]  # fmt: skip
+          (37, 97, 650), (66, 49, 1500), (3, 1200, 400), (129, 100, 100),
+          (3, 30, 12000)]  # fmt: skip
 
 
 VALUES = {
