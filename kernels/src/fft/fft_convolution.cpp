@@ -3,6 +3,7 @@
 #include "fft/fft_convolution.h"
 
 #include "exact/gemm_host.h"
+#include "fft/transpose.h"
 #include "common/phases.h"
 
 // Where a tile lies: its image and the first of the outputs it keeps.
@@ -203,17 +204,30 @@ struct Taps {
     bool turned;
 };
 
+// A block's taps for one channel as pixels.
+struct TapsImage {
+    static constexpr int MOST = FFT_SIZES[FFT_SIZE_COUNT - 1];
+    alignas(64) float values[MOST * MOST * BLOCK];
+
+    template <class Float>
+    Patch<Float> patch(const FftConvolution& v) {
+        return {values, v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK};
+    }
+};
+
 // The spectrum of a block's taps for one channel, bins `bin` floats apart.
 static void transform_taps(const FftConvolution& v, const FftKernels& kernels, const Taps& from, int block, int channel,
                            float* spectrum, Index bin) {
     const int taps = v.taps(), count = block_channels(v.outputs, block);
-    std::vector<float> image((size_t)taps * BLOCK);
-    for (int lane = 0; lane < count; lane++) {
-        const float* lane_taps = from.weight + (block * BLOCK + lane) * from.output_step + channel * from.channel_step;
-        for (int tap = 0; tap < taps; tap++) image[(from.turned ? taps - 1 - tap : tap) * BLOCK + lane] = lane_taps[tap];
-    }
-    kernels.forward_kernel({image.data(), v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK},
-                    {spectrum, bin, true});
+    TapsImage image;
+    if (count < BLOCK) memset(image.values, 0, sizeof(float) * taps * BLOCK);
+    const Rows<const float> lanes{from.weight + block * BLOCK * from.output_step + channel * from.channel_step,
+                                  from.output_step};
+    transpose(lanes, count, taps,
+              from.turned ? Rows<float>{image.values + (taps - 1) * BLOCK, -BLOCK} : Rows<float>{image.values, BLOCK});
+    for (int lane = 0; lane < count; lane++)
+        for (int tap = 0; tap < taps; tap += BLOCK) __builtin_prefetch(lanes.row(lane) + from.channel_step + tap, 0, 2);
+    kernels.forward_kernel(image.patch<const float>(v), {spectrum, bin, true});
 }
 
 // The same rounded to bfloat16, bins `bin` pairs apart.
@@ -228,13 +242,10 @@ static void transform_taps_to_pairs(const FftConvolution& v, const FftKernels& k
 static void gradient_of_taps(const FftConvolution& v, const FftKernels& kernels, const float* spectrum, Index bin,
                              int block, int channel, float* gradient) {
     const int taps = v.taps(), count = block_channels(v.outputs, block);
-    std::vector<float> image((size_t)taps * BLOCK);
-    kernels.inverse_kernel({spectrum, bin, false},
-                    {image.data(), v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK},
-                    {transforms_scale(v), nullptr, false});
+    TapsImage image;
+    kernels.inverse_kernel({spectrum, bin, false}, image.patch<float>(v), {transforms_scale(v), nullptr, false});
     float* to = gradient + ((Index)block * BLOCK * v.channels + channel) * taps;
-    for (int lane = 0; lane < count; lane++)
-        for (int tap = 0; tap < taps; tap++) to[(Index)lane * v.channels * taps + tap] = image[tap * BLOCK + lane];
+    transpose({image.values, BLOCK}, taps, count, {to, (Index)v.channels * taps});
 }
 
 // Parts of a workspace, one for each of the threads: a task borrows one while it runs.

@@ -90,12 +90,17 @@ template <int N, int L>
 CPM_INLINE void forward_lanes(const Patch<const float>& patch, const Spectrum<float>& out, int lane) {
     // One cell more per row: rows a power of 2 apart would share the cache's sets.
     alignas(64) Complex<L> rows[N / 2][N + 1];
-    for (int pair = 0; pair < N / 2; pair++)
+    for (int pair = 0; pair < N / 2; pair++) {
+        if (2 * pair + 2 <= patch.top || 2 * pair >= patch.bottom) {  // nothing there, as beside a kernel's taps
+            memset(rows[pair], 0, sizeof(rows[pair]));
+            continue;
+        }
         fft<N, L>(
             [&](int n) CPM_INLINE_LAMBDA {
                 return Complex<L>{pixel<L>(patch, 2 * pair, n, lane), pixel<L>(patch, 2 * pair + 1, n, lane)};
             },
             [&](int k, const Complex<L>& z) CPM_INLINE_LAMBDA { rows[pair][k] = z; });
+    }
     for (int column = 0; column <= N / 2; column++) {
         const int mirrored = (N - column) % N, kept = column % (N / 2) ? N : N / 2 + 1;
         float* cells = out.cells + first_bin<N>(column) * out.bin + lane;
