@@ -1,8 +1,9 @@
 """Whether a convolution is worth doing by FFT or Winograd, and with which tiles: a cost model of
 `src/fft/fft_convolution.h`.
 
-Costs are in milliseconds of one thread of the CPU they were measured on (Zen 4, AVX-512). Elsewhere all of them change,
-but little against each other, and nothing depends on them but speed.
+Costs are in milliseconds of one thread of the CPU they were measured on (an AMD EPYC, Zen 4 with AVX-512, 1 MiB of L2
+a core, on 2026-11-28). Elsewhere all of them change, but little against each other, and nothing depends on them but
+speed.
 """
 
 import math
@@ -13,7 +14,7 @@ from cpm_kernels.window import Pair, Window
 
 Plan = TypeVar("Plan", bound="PlainConvolution")
 
-TILE_SIZES = (8, 12, 16, 20, 24, 28, 32)  # the transforms compiled in, FFT_SIZES of src/fft/fft_versions.h
+TILE_SIZES = (8, 12, 16, 18, 20, 24, 28, 32)  # the transforms compiled in, FFT_SIZES of src/fft/fft_versions.h
 WINOGRAD = 6  # the tile that means Winograd's F(4x4, 3x3), of src/fft/winograd_tile.h
 BLOCK = 16  # channels
 CELL_BYTES = 2 * BLOCK * 4
@@ -23,9 +24,12 @@ WORKSPACE = 64 << 20  # bytes a chunk's spectra may take
 PLANNED_IMAGES = {False: 1, True: 4}  # for inference, for training
 MULTIPLY = 9e-9  # ms per floating-point operation
 BFLOAT16 = 0.5  # of that, where factors are rounded to it
-TRANSFORM = 5e-6  # ms per pixel of a tile of 16 channels
+TRANSFORM = 5.5e-6  # ms per pixel of a tile of 16 channels
+WINOGRAD_TRANSFORM = 3.5e-6
 MEMORY = 5e-8  # ms per byte to or from memory
-KEEPING = 2e-7  # ms that a byte of weights' spectra must save to be worth keeping in memory
+FRESH = 4e-7  # ms per byte that the system must give first
+FROM_SYSTEM = 32 << 20  # bytes of a result beyond which torch's memory is fresh every time
+KEEPING = 1e-7  # ms that a byte of weights' spectra must save to be worth keeping in memory
 
 
 @dataclass(frozen=True)
@@ -158,33 +162,35 @@ def plans_of(convolution: PlainConvolution) -> list[FftPlan]:
 
 
 def direct_cost(plan: FftPlan) -> float:
-    """Of the direct convolution; few input channels leave its vectors partly empty."""
+    """Of the direct convolution, by torch; few input channels leave its vectors partly empty."""
     results = plan.images * math.prod(plan.out_size) * plan.outputs
+    fresh = 4 * results if 4 * results > FROM_SYSTEM else 0
     multiply = MULTIPLY * BFLOAT16 if plan.bfloat16 else MULTIPLY
-    return results * 2 * max(plan.channels, 4) * math.prod(plan.window.kernel) * multiply
+    return results * 2 * max(plan.channels, 4) * math.prod(plan.window.kernel) * multiply + fresh * FRESH
 
 
 def cost(plan: FftPlan, training: bool = False) -> float:
     """Of a plan: transforms, products (at nine tenths of the full rate) and traffic to memory."""
     lanes, points = blocks(plan.channels) + blocks(plan.outputs), plan.tile**2
-    of_bin = 4 if plan.tile == WINOGRAD else 8  # two real products of a pair of channels, or a complex one
+    transform, of_bin = TRANSFORM, 8 if plan.rounds else 6  # three real products make a complex one, with bfloat16 four
+    if plan.tile == WINOGRAD:
+        transform, of_bin = WINOGRAD_TRANSFORM, 4
     products = plan.tiles * plan.bins * max(plan.channels, 8) * blocks(plan.outputs) * BLOCK * of_bin
     multiply = MULTIPLY * BFLOAT16 if plan.rounds else MULTIPLY
     weights = plan.weight_bytes * KEEPING
     if training:
         written = 0 if plan.in_blocks else 3 * plan.weight_bytes
-        weights = plan.channels * blocks(plan.outputs) * points * TRANSFORM + written * MEMORY
+        weights = plan.channels * blocks(plan.outputs) * points * transform + written * MEMORY
     traffic = _traffic(plan, read=not (training and plan.in_blocks)) * MEMORY
-    return plan.tiles * lanes * points * TRANSFORM + products * multiply / 0.9 + traffic + weights
+    return plan.tiles * lanes * points * transform + products * multiply / 0.9 + traffic + weights
 
 
 def _traffic(plan: FftPlan, read: bool) -> int:
     """Bytes between cache and memory: the output, the weights for every chunk if they are `read` from there, and
-    spectra of a chunk too large for the cache, which are written, read, written and read again (and what is written is
-    read before)."""
+    spectra of a chunk too large for the cache: four times, of which every other one is hidden by fetching ahead."""
     weights = plan.weight_bytes * (1 if plan.weight_bytes < CACHE else math.ceil(plan.tiles / plan.chunk)) * read
     output = 8 * plan.images * math.prod(plan.out_size) * plan.outputs
-    spectra = 5 * plan.tiles * plan.tile_bytes if plan.chunk * plan.tile_bytes > CACHE else 0
+    spectra = 2 * plan.tiles * plan.tile_bytes if plan.chunk * plan.tile_bytes > CACHE else 0
     return output + weights + spectra
 
 

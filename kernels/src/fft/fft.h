@@ -154,7 +154,7 @@ struct Dft<7, L> : OddDft<7, L> {};
 // N = outer · inner, both small enough for registers.
 template <int N>
 struct Factors {
-    static constexpr int outer = N == 8 ? 2 : N == 12 || N == 24 ? 3 : 4, inner = N / outer;
+    static constexpr int outer = N == 8 ? 2 : N % 3 == 0 ? 3 : 4, inner = N / outer;
     static_assert(inner * outer == N && inner <= 8, "no transform of this size");
 };
 

@@ -54,20 +54,26 @@ static bool all_zero(const float* values, int count) {
     return true;
 }
 
+// The results of a Winograd tile that the pixel (i, j) takes part in, a bit each, row by row.
+constexpr unsigned results_of_pixel(int i, int j) {
+    unsigned results = 0;
+    for (int y = std::max(0, i - 2); y <= std::min(3, i); y++)
+        for (int x = std::max(0, j - 2); x <= std::min(3, j); x++) results |= 1u << (y * 4 + x);
+    return results;
+}
+
 // Which of a Winograd tile's results have no input but zeros: there a direct convolution gives exactly 0, and ReLU's
 // gradient depends on it. (Fourier's transforms leave so little that fft_tile.h's `finished` can tell.)
 static unsigned zero_windows(const FftConvolution& v, const float* x, Index tile) {
     if (v.tile != WINOGRAD) return 0;
     const Patch<const float> patch = input_patch(v, x, tile, 0);
     unsigned zeros = 0xffff;
-    for (int i = 0; i < WINOGRAD; i++)
-        for (int j = 0; j < WINOGRAD; j++) {
-            if (i < patch.top || i >= patch.bottom || j < patch.left || j >= patch.right) continue;
-            if (all_zero(patch.origin + i * patch.row + j * patch.pixel, v.channels)) continue;
-            for (int y = std::max(0, i - 2); y <= std::min(3, i); y++)
-                for (int column = std::max(0, j - 2); column <= std::min(3, j); column++)
-                    zeros &= ~(1u << (y * 4 + column));
-        }
+    for (int place = 0; place < WINOGRAD * WINOGRAD && zeros; place++) {
+        const int i = (place / WINOGRAD + 2) % WINOGRAD, j = (place % WINOGRAD + 2) % WINOGRAD;  // the middle tells most
+        if (i < patch.top || i >= patch.bottom || j < patch.left || j >= patch.right) continue;
+        const unsigned results = results_of_pixel(i, j);
+        if (zeros & results && !all_zero(patch.origin + i * patch.row + j * patch.pixel, v.channels)) zeros &= ~results;
+    }
     return zeros;
 }
 

@@ -5,7 +5,7 @@
 #include "fft/fft_product.h"
 #include "fft/winograd_tile.h"
 
-constexpr int FFT_SIZES[] = {8, 12, 16, 20, 24, 28, 32};
+constexpr int FFT_SIZES[] = {8, 12, 16, 18, 20, 24, 28, 32};
 constexpr int FFT_SIZE_COUNT = sizeof(FFT_SIZES) / sizeof(int);
 
 // One size's transforms of one block (fft_tile.h, winograd_tile.h) and the product (fft_product.h): forward of tiles of
