@@ -12,7 +12,7 @@ from .files import InputError, Note, first_five, naming
 from .formats import schema
 from .formats.prototxt import format_prototxt, parse_net
 from .graph import check_order, filter_net, left_out
-from .layers.layer import CONVERTERS, DATA_TYPES, Layer, Shape
+from .layers.layer import CONVERTERS, DATA_TYPES, Layer, Shape, is_known
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,8 @@ def shape_hint(spec: "schema.LayerParameter", inputs: Mapping[str, Shape]) -> st
     inputs: the shapes of the net's input blobs."""
     if (_is_data(spec) or spec.type == "Input") and spec.top:
         return f" (to deploy the net: --input-shape {spec.top[0]}=N,C,H,W makes an input of it)"
+    if not is_known(spec):
+        return ""
     placeholders = (name for name, shape in inputs.items() if len(shape) == 4 and shape[2:] == (1, 1))
     if (name := next(placeholders, None)) is None:
         return ""

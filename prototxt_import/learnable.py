@@ -1,7 +1,7 @@
 """A net's learnable blobs, and what the solver may do with each (Caffe: Net::AppendParam).
 
 `param { name: … }` makes layers share a blob: the first layer that names it owns it. Its multipliers come from
-whichever layer gives them.
+whichever layer gives them. A Caffe for GANs has `param_propagate_down: false` besides: no gradient.
 """
 
 from collections.abc import Iterable
@@ -35,11 +35,14 @@ def learnable_blobs(layers: Iterable[Layer]) -> list[LearnableBlob]:
     shared: dict[str, int] = {}
     given: dict[str, set[str]] = {}
     blobs: list[LearnableBlob] = []
+    without_gradient = []
     for layer in layers:
         count = len(layer.blob_names)
         layer.require(len(layer.spec.param) <= count, f"at most {count} `param`, one for each blob", _count(layer))
         for index, name in enumerate(layer.blob_names):
             spec = layer.spec.param[index] if index < len(layer.spec.param) else schema.ParamSpec()
+            stops = spec.HasField("param_propagate_down") and not spec.param_propagate_down
+            layer.require(not (stops and spec.name), "no param_propagate_down: false of a shared param", "it")
             if spec.name in shared:
                 owner = shared[spec.name]
                 layer.take(name, _owned(layer, spec, name, blobs[owner]))
@@ -49,8 +52,12 @@ def learnable_blobs(layers: Iterable[Layer]) -> list[LearnableBlob]:
                 shared[spec.name] = len(blobs)
                 given[spec.name] = {field for field in _MULTIPLIERS if spec.HasField(field)}
             parameter = layer.owner(name)
+            without_gradient += [parameter] * stops
             blobs.append(LearnableBlob(layer.own_name, index, parameter, spec.lr_mult, spec.decay_mult))
-    return [_frozen(blob) for blob in blobs]
+    frozen = [_frozen(blob) for blob in blobs]
+    for parameter in without_gradient:  # it still decays
+        parameter.requires_grad_(False)
+    return frozen
 
 
 def _count(layer: Layer) -> str:

@@ -99,6 +99,7 @@ def plain_pooling(layer: Pooling) -> Step:
     window = layer.window
     if window is None:
         raise InputError(f"{layer.where}: expected a window, as in pose machines, found global_pooling")
+    layer.require(not layer.is_min, "pool MAX or AVE, as in pose machines", "MIN")
     pool: type[nn.MaxPool2d | nn.AvgPool2d] = nn.MaxPool2d if layer.is_max else nn.AvgPool2d
     return pool(_pair(window.kernel), _pair(window.stride), _pair(window.pad), ceil_mode=window.ceil)
 

@@ -24,6 +24,13 @@ def pooling(e: LayerExport) -> str | list[str]:
     e.layer.require(e.layer.axes == 2, "a map of two axes, for an ONNX export", str(e.layer.axes))
     if len(e.top_shapes) == 2:
         return _with_mask(e)
+    if e.layer.is_min:
+        e.bottoms = [e.node("Neg", e.bottoms[0])]
+        return e.node("Neg", _pooling(e))
+    return _pooling(e)
+
+
+def _pooling(e: LayerExport) -> str:
     if e.dynamic:
         return _pooling_of_any_size(e)
     size, out = e.shapes[0][2:], e.top_shapes[0][2:]

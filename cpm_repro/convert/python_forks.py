@@ -135,6 +135,11 @@ def psroi_pooling(e: Lines) -> str:
     return f"position_sensitive_pool({', '.join(e.x)}, {p.group_size}, {plain(p.spatial_scale)})"
 
 
+@writes("Permute")
+def permute(e: Lines) -> str:
+    return f"{e.x[0]}.permute({', '.join(map(str, e.layer.order))})"
+
+
 @writes("PriorBox")
 def prior_box(e: Lines) -> str:
     layer, p, (x, image) = e.layer, e.layer.spec.prior_box_param, e.x

@@ -111,13 +111,14 @@ def inner_product(e: Lines) -> str:
 
 @writes("Pooling")
 def pooling(e: Lines) -> str:
-    window, x, masked = e.layer.window, e.x[0], len(e.layer.spec.top) == 2
+    window, sign, masked = e.layer.window, "-" if e.layer.is_min else "", len(e.layer.spec.top) == 2
     e.layer.require(e.layer.axes == 2, "a map of two axes, for a file of Python", str(e.layer.axes))
+    x = f"(-{e.x[0]})" if sign else e.x[0]
     if window is None and not masked:
-        return f"{x}.amax((2, 3), keepdim=True)" if e.layer.is_max else f"{x}.mean((2, 3), keepdim=True)"
+        return f"{sign}{x}.amax((2, 3), keepdim=True)" if e.layer.is_max else f"{x}.mean((2, 3), keepdim=True)"
     kernel, stride, pad = (window.kernel, window.stride, window.pad) if window else (f"{x}.shape[2:]", (1, 1), (0, 0))
     name = "max_pool_with_mask" if masked else "max_pool" if e.layer.is_max else "ave_pool"
-    return f"{name}({x}, {kernel}, {stride}, {pad}{'' if window is None or window.ceil else ', ceil=False'})"
+    return f"{sign}{name}({x}, {kernel}, {stride}, {pad}{'' if window is None or window.ceil else ', ceil=False'})"
 
 
 @writes("SPP")
@@ -365,11 +366,6 @@ def reshape(e: Lines) -> str:
     before = [f"{e.x[0]}.shape[{axis}]" for axis in range(first)]
     behind = [f"*{e.x[0]}.shape[{after}:]"]
     return f"{e.x[0]}.reshape({', '.join([*before, *dims, *behind])})"
-
-
-@writes("Permute")
-def permute(e: Lines) -> str:
-    return f"{e.x[0]}.permute({', '.join(map(str, e.layer.order))})"
 
 
 @writes("Tile")

@@ -30,7 +30,7 @@ def exchange_gradients(net: Net, share: Share, passes: int) -> "list[Relay] | li
     """
     if share.count == 1:
         return []
-    learning = [blob.parameter for blob in net.learnable if blob.lr_mult]
+    learning = [blob.parameter for blob in net.learnable if blob.parameter.requires_grad]
     if net.engine.adds_parameter_gradients:
         return [Relay(parameter, share, tag) for tag, parameter in enumerate(learning)]
     return [Bucket(parameters, passes) for parameters in in_buckets(learning)]

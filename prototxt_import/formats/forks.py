@@ -22,7 +22,7 @@ _TYPES = {
     "OpenPose": ("OPData", "CPMAnnotatedData"),
     "center loss": ("CenterLoss", "MarginInnerProduct"),
     "spatial transformers": ("SpatialTransformer", "AffineTransform"),
-    "triplet loss": ("TripletLoss",),
+    "triplet loss": ("TripletLoss", "QuartetLoss"),
     "Ristretto": ("ConvolutionRistretto", "DeconvolutionRistretto", "FcRistretto", "LRNRistretto"),
     "multi-person pose": ("ImResize", "Nms"),
     "compact bilinear pooling": ("CompactBilinear",),
@@ -30,6 +30,7 @@ _TYPES = {
 """Types that public nets use."""
 _MODULES = {
     "caffe.layers.detectnet": "NVIDIA",
+    "layers.text_proposal_layer": "CTPN",
     "rpn": "py-faster-rcnn",
     "roi_data_layer": "py-faster-rcnn",
     "voc_layers": "FCN",
@@ -64,6 +65,7 @@ _FIELDS = {
     "center loss": ("center_loss_param",),
     "spatial transformers": ("st_param",),
     "triplet loss": ("triplet_loss_param",),
+    "TextBoxes++": ("denser_prior_boxes", "use_polygon"),
 }  # fmt: skip
 """Fields that public nets and solvers use."""
 

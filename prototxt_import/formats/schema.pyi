@@ -81,6 +81,18 @@ class BNParameter(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> BNParameter: ...
 
+class BReLUParameter(Message):
+    minval: float
+    maxval: float
+    def __init__(
+        self,
+        *,
+        minval: float | None = ...,
+        maxval: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> BReLUParameter: ...
+
 class BatchNormParameter(Message):
     use_global_stats: bool
     moving_average_fraction: float
@@ -1037,6 +1049,12 @@ class LayerParameter(Message):
     @property
     def seg_accuracy_param(self) -> SegAccuracyParameter: ...
     @property
+    def brelu_param(self) -> BReLUParameter: ...
+    @property
+    def transpose_param(self) -> TransposeParameter: ...
+    @property
+    def lstm_param(self) -> LstmParameter: ...
+    @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
@@ -1130,6 +1148,9 @@ class LayerParameter(Message):
         downsample_param: DownsampleParameter | Mapping[str, Any] | None = ...,
         deformable_convolution_param: DeformableConvolutionParameter | Mapping[str, Any] | None = ...,
         seg_accuracy_param: SegAccuracyParameter | Mapping[str, Any] | None = ...,
+        brelu_param: BReLUParameter | Mapping[str, Any] | None = ...,
+        transpose_param: TransposeParameter | Mapping[str, Any] | None = ...,
+        lstm_param: LstmParameter | Mapping[str, Any] | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod
@@ -1172,6 +1193,26 @@ class LossParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> LossParameter: ...
+
+class LstmParameter(Message):
+    num_output: int
+    clipping_threshold: float
+    @property
+    def weight_filler(self) -> FillerParameter: ...
+    @property
+    def bias_filler(self) -> FillerParameter: ...
+    batch_size: int
+    def __init__(
+        self,
+        *,
+        num_output: int | None = ...,
+        clipping_threshold: float | None = ...,
+        weight_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        batch_size: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> LstmParameter: ...
 
 class MVNParameter(Message):
     normalize_variance: bool
@@ -1420,6 +1461,7 @@ class ParamSpec(Message):
     share_mode: int
     lr_mult: float
     decay_mult: float
+    param_propagate_down: bool
     def __init__(
         self,
         *,
@@ -1427,6 +1469,7 @@ class ParamSpec(Message):
         share_mode: int | str | None = ...,
         lr_mult: float | None = ...,
         decay_mult: float | None = ...,
+        param_propagate_down: bool | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ParamSpec: ...
@@ -1458,6 +1501,7 @@ class PoolingParameter(Message):
     MAX: ClassVar[int]
     AVE: ClassVar[int]
     STOCHASTIC: ClassVar[int]
+    MIN: ClassVar[int]
     RoundMode: ClassVar[_EnumTypeWrapper[Any]]
     CEIL: ClassVar[int]
     FLOOR: ClassVar[int]
@@ -2167,6 +2211,17 @@ class TransformationParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> TransformationParameter: ...
+
+class TransposeParameter(Message):
+    @property
+    def dim(self) -> RepeatedScalarFieldContainer[int]: ...
+    def __init__(
+        self,
+        *,
+        dim: Iterable[int] | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> TransposeParameter: ...
 
 class UpsampleParameter(Message):
     scale: int

@@ -230,6 +230,19 @@ class Clip(NeuronLayer):
         return x.clamp(*self.limits)
 
 
+@register("BReLU")
+class BReLU(Clip):
+    """x limited to [minval, maxval] (DehazeNet's)."""
+
+    of_a_fork = True
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.brelu_param
+        both = p.HasField("minval") and p.HasField("maxval") and p.minval <= p.maxval
+        self.require(both, "brelu_param with a minval and a maxval not below it", "another")
+        self.limits = (p.minval, p.maxval)
+
+
 @register("ReLU6")
 class ReLU6(Clip):
     """x limited to [0, 6]."""

@@ -72,12 +72,21 @@ def make_layer(spec: "schema.LayerParameter", bottom_shapes: list[Shape], ops: O
             f"layer '{spec.name}': expected a net whose inputs have shapes (a deploy prototxt with `input` or an Input "
             f"layer), found the data layer type '{spec.type}'"
         )
-    python = (spec.python_param.module, spec.python_param.layer)
-    layer_class = PYTHON_LAYERS.get(python) if spec.type == "Python" else CONVERTERS.get(spec.type)
+    layer_class = _class_of(spec)
     if layer_class is None:
         raise unknown_type(spec)
     check_own_fields(spec, taken=layer_class.takes_own_fields)
     return layer_class(spec, bottom_shapes, ops)
+
+
+def _class_of(spec: "schema.LayerParameter") -> type["Layer"] | None:
+    python = (spec.python_param.module, spec.python_param.layer)
+    return PYTHON_LAYERS.get(python) if spec.type == "Python" else CONVERTERS.get(spec.type)
+
+
+def is_known(spec: "schema.LayerParameter") -> bool:
+    """Whether there is a class for the layer."""
+    return _class_of(spec) is not None
 
 
 def automatic_tops(type_name: str) -> int:

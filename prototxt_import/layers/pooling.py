@@ -17,7 +17,8 @@ from .layer import Layer, Shape, register
 @register("Pooling")
 class Pooling(Layer):
     """MAX or AVE over windows, or over the whole map with `global_pooling`. A second top of MAX says where in its plane
-    each maximum is. Caffe's own pools over two axes only; forks have one and three, too."""
+    each maximum is. Caffe's own pools over two axes only; forks have one and three, too, and MIN, which is MAX of what
+    has the other sign."""
 
     tops = range(1, 3)
     image_by_image = True
@@ -34,10 +35,10 @@ class Pooling(Layer):
         p = self.spec.pooling_param
         self.axes = len(bottom_shapes[0]) - 2
         self.require(1 <= self.axes <= 3, "a bottom (N, C, …) with 1 to 3 axes more", str(bottom_shapes[0]))
-        self.require(p.pool in (p.MAX, p.AVE), "pool MAX or AVE", p.PoolMethod.Name(p.pool))
-        self.is_max = p.pool == p.MAX
+        self.require(p.pool in (p.MAX, p.AVE, p.MIN), "pool MAX, AVE or MIN", p.PoolMethod.Name(p.pool))
+        self.is_max, self.is_min = p.pool in (p.MAX, p.MIN), p.pool == p.MIN
         masks = len(self.spec.top) == 2
-        self.require(self.is_max or not masks, "a second top, the mask, for MAX only", "AVE")
+        self.require(p.pool == p.MAX or not masks, "a second top, the mask, for MAX only", p.PoolMethod.Name(p.pool))
         self.require(self.axes == 2 or not masks, "a second top, the mask, for two axes only", f"{self.axes} axes")
         self.window = None if p.global_pooling else self._window()
 
@@ -81,6 +82,9 @@ class Pooling(Layer):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         window = self._window_for(x.shape[2:])
+        if self.is_min:
+            y = self.ops.max_pool(-x, window) if self.axes == 2 else pool_over_axes(-x, window, largest=True)
+            return -y
         if self.axes != 2:
             return pool_over_axes(x, window, self.is_max)
         if len(self.top_names) == 2:

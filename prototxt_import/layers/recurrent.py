@@ -1,5 +1,5 @@
 """LSTM and RNN: a sequence, unrolled in time into the layers that Caffe unrolls it into (Caffe: recurrent_layer.cpp,
-lstm_layer.cpp, lstm_unit_layer.cpp, rnn_layer.cpp).
+lstm_layer.cpp, lstm_unit_layer.cpp, rnn_layer.cpp), and the Lstm that public nets had before Caffe did.
 
 Bottoms: x (T, N, …), T steps of N sequences; carries_on (T, N), 0 where a sequence begins, else 1; and, if there is a
 third, what stays the same for all steps, (N, …). The state is carried on from batch to batch.
@@ -138,3 +138,65 @@ class RNN(_Recurrent):
             outputs.append(self.ops.tanh(output[None]))
         self.end([hidden])
         return torch.cat(outputs)
+
+
+@register("Lstm")
+class Lstm(Layer):
+    """The LSTM of forks, CTPN's among them: the same cell, with gates and blobs in another order and no bias between.
+    Blobs: input_weight (4 D, …), hidden_weight (4 D, D), bias (4 D,).
+
+    Bottoms: x (T, N, I), or (T · N, …) for `batch_size` N, one unless it is said; and, if there is a second, 0 where a
+    sequence begins, else 1, for each row: without it every batch begins one. `clipping_threshold` limits the gradients
+    of what drives the gates.
+    """
+
+    of_a_fork = True
+    bottoms = range(1, 3)
+    repeatable = False  # forward moves the state
+    traceable = False
+    input_weight: Tensor
+    hidden_weight: Tensor
+    bias: Tensor
+    hidden: Tensor
+    cell: Tensor
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, (x, *going) = self.spec.lstm_param, bottom_shapes
+        self.require(p.num_output > 0, "num_output above 0", str(p.num_output))
+        self.by_steps = len(x) == 3 and not p.HasField("batch_size")
+        self.sequences = x[1] if self.by_steps else p.batch_size
+        rows = math.prod(x[:2]) if self.by_steps else x[0]
+        self.require(
+            self.sequences > 0 and rows % self.sequences == 0, f"a batch_size that divides {rows}", str(self.sequences)
+        )
+        self.require(all(math.prod(s) == rows for s in going), f"a second bottom of {rows} values", str(going))
+        self.add_blob("input_weight", (4 * p.num_output, math.prod(x) // rows), p.weight_filler)
+        self.add_blob("hidden_weight", (4 * p.num_output, p.num_output), p.weight_filler)
+        self.add_blob("bias", (4 * p.num_output,), p.bias_filler)
+        for state in ("hidden", "cell"):
+            self.register_buffer(state, torch.zeros(1, self.sequences, p.num_output), persistent=False)
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        x, outputs = bottom_shapes[0], self.spec.lstm_param.num_output
+        return [(*x[:2], outputs) if self.by_steps else (x[0], outputs)]
+
+    def forward(self, x: Tensor, going: Tensor | None = None) -> Tensor:
+        p, steps = self.spec.lstm_param, x.numel() // self.input_weight.shape[1] // self.sequences
+        driven = self.ops.inner_product(x.reshape(steps * self.sequences, -1), self.input_weight, self.bias, False)
+        goes_on = x.new_ones(steps, self.sequences) if going is None else going.detach().reshape(steps, self.sequences)
+        begun = going is not None and self.hidden.device == x.device
+        hidden, cell = (
+            state if begun else state.new_zeros(state.shape, device=x.device) for state in (self.hidden, self.cell)
+        )
+        outputs = []
+        for drive, on in zip(driven.reshape(steps, self.sequences, -1).split(1), goes_on.split(1), strict=True):
+            kept = self.ops.scale(hidden, on, 1)[0]
+            gates = self.ops.eltwise_sum(
+                [self.ops.inner_product(kept, self.hidden_weight, None, False)[None], drive], [1.0, 1.0]
+            )
+            if p.clipping_threshold > 0 and gates.requires_grad:
+                gates.register_hook(lambda g: g.clamp(-p.clipping_threshold, p.clipping_threshold))
+            cell, hidden = self.ops.lstm_unit(cell, gates, on)
+            outputs.append(hidden)
+        self.hidden, self.cell = hidden.detach(), cell.detach()
+        return torch.cat(outputs).reshape(self.top_shapes([tuple(x.shape)])[0])

@@ -1,5 +1,5 @@
 """Layers that only move values: Slice, Concat, Split, Silence, Flatten, Reshape, Permute, Tile, Crop
-(Caffe: slice_layer.cpp, …; Permute is SSD's, ShuffleChannel ShuffleNet's, Reorg YOLO's)."""
+(Caffe: slice_layer.cpp, …; Permute is SSD's, Transpose CTPN's, ShuffleChannel ShuffleNet's, Reorg YOLO's)."""
 
 import math
 from itertools import accumulate, pairwise
@@ -194,8 +194,13 @@ class Permute(Layer):
 
     of_a_fork = True
 
+    @property
+    def given(self) -> list[int]:
+        """The order as the prototxt has it."""
+        return list(self.spec.permute_param.order)
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        given, dims = list(self.spec.permute_param.order), len(bottom_shapes[0])
+        given, dims = self.given, len(bottom_shapes[0])
         self.order = given + [axis for axis in range(dims) if axis not in given]
         self.require(sorted(self.order) == list(range(dims)), f"each axis of {dims} once", str(given))
 
@@ -204,6 +209,15 @@ class Permute(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(self.order)
+
+
+@register("Transpose")
+class Transpose(Permute):
+    """CTPN's: the axes in the order `dim`."""
+
+    @property
+    def given(self) -> list[int]:
+        return list(self.spec.transpose_param.dim)
 
 
 @register("Reverse")

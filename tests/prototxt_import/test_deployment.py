@@ -226,3 +226,10 @@ def test_layers_left_out_are_named_but_for_losses() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Variant(input_shapes={"data": (1, 3, 4, 4)}).of(LABELLED_INPUT, "n")
+
+
+def test_a_type_that_is_not_known_is_not_answered_with_advice_about_sizes():
+    unknown = PLACEHOLDER + 'layer { name: "n" type: "Nobodys" bottom: "image" top: "n" }'
+    with pytest.raises(InputError) as refusal:
+        Net(parse_net(unknown.replace("kernel_size: 2", "kernel_size: 1"), "n"))
+    assert "'Nobodys'" in str(refusal.value) and "--input-shape" not in str(refusal.value)

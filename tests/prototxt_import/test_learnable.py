@@ -1,6 +1,7 @@
 """Shared blobs and their multipliers."""
 
 import pytest
+import torch
 
 from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
@@ -56,3 +57,21 @@ def test_batch_norms_do_not_share_their_statistics():
     ] * 2
     with pytest.raises(InputError, match=r"layer 'a' \(BatchNorm\): expected lr_mult 0 in param 0, .* found 1"):
         Net(parse_net(X + 'layer { name: "a" type: "BatchNorm" bottom: "x" top: "a" param { lr_mult: 1 } }', "n"))
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_param_propagate_down_ends_a_gradient_and_the_blob_keeps_its_rate(engine):
+    fill = 'weight_filler { type: "gaussian" std: 1 }'
+    text = (
+        'input: "x" input_shape { dim: 2 dim: 3 } layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" '
+        f"param {{ param_propagate_down: false decay_mult: 3 }} param {{ param_propagate_down: true }} "
+        f"inner_product_param {{ num_output: 2 {fill} }} }}"
+    )
+    net = Net(parse_net(text, "n"), "TRAIN", engine, seed=1)
+    net({"x": torch.ones(2, 3)})["ip"].sum().backward()
+    weight, bias = net.learnable
+    assert (weight.lr_mult, weight.decay_mult, bias.lr_mult) == (1, 3, 1)
+    assert weight.parameter.grad is None and bias.parameter.grad.tolist() == [2, 2]
+    shared = text.replace("param_propagate_down: false", 'name: "w" param_propagate_down: false')
+    with pytest.raises(InputError, match=r"'ip' .*: expected no param_propagate_down: false of a shared param"):
+        Net(parse_net(shared, "n"))

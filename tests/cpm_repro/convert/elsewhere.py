@@ -54,6 +54,10 @@ CHAINS = {
         'type: "Flatten"', 'type: "Reduction" reduction_param { operation: SUMSQ axis: 1 coeff: 0.5 }',
     ],
     "forks": [
+        'type: "BReLU" brelu_param { minval: -1 maxval: 2 }',
+        'type: "Transpose" transpose_param { dim: 0 dim: 1 dim: 3 dim: 2 }',
+        'type: "Transpose" transpose_param { dim: 0 dim: 1 dim: 3 dim: 2 }',
+        'type: "Pooling" pooling_param { pool: MIN kernel_size: 3 pad: 1 }',
         'type: "Eltwise" eltwise_param { coeff: 0.5 }', 'type: "NegReLU" relu_param { negative_slope: 0.5 }',
         'type: "Reverse" reverse_param { axis: 3 }', 'type: "Mish"',
         'type: "HardSwish"', 'type: "HardSigmoid" hard_sigmoid_param { alpha: 0.3 }',

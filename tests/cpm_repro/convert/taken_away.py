@@ -84,6 +84,10 @@ CASES = {
     "Pooling with its mask and padding": Case(
         "Pooling", {"x": (2, 3, 10, 7)}, "pooling_param { kernel_size: 3 stride: 2 pad_h: 1 pad_w: 2 }", 2),
     "Pooling of all with its mask": Case("Pooling", {"x": (2, 3, 5, 7)}, "pooling_param { global_pooling: true }", 2),
+    "Pooling, the smallest": Case("Pooling", {"x": (2, 3, 10, 7)}, "pooling_param { pool: MIN kernel_size: 3 stride: 2 "
+                                  "pad_h: 1 pad_w: 2 }"),
+    "Pooling, the smallest of all": Case("Pooling", {"x": (2, 3, 5, 7)}, "pooling_param { pool: MIN global_pooling: "
+                                         "true }"),
     "Normalize of vectors": Case("Normalize", {"x": (3, 5)}, "norm_param { across_spatial: false channel_shared: false "
                                  'scale_filler { type: "uniform" min: 1 max: 9 } }'),
     "Normalize of vectors as a whole": Case("Normalize", {"x": (3, 5)}, ""),

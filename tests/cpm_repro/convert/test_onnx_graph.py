@@ -26,7 +26,7 @@ from cpm_repro.convert.onnx_graph import exports, onnx_converter  # noqa: E402
 NO_EXPORT = {
     *("DummyData", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
     *("SigmoidCrossEntropyLoss", "MultinomialLogisticLoss", "InfogainLoss"),
-    *("MultiBoxLoss", "SegAccuracy", "DeformableConvolution"),
+    *("MultiBoxLoss", "SegAccuracy", "DeformableConvolution", "Lstm"),
     *("SmoothL1Loss", "Proposal", "Yolov3DetectionOutput", "Correlation", "Correlation1D", "FlowWarp"),
     *("Grid", "Warp", "Downsample", "ContinuationIndicator"),
 }

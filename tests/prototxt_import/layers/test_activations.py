@@ -55,3 +55,13 @@ def test_mish_against_opencv(tmp_path):
 def test_two_names_of_one_message():
     with pytest.raises(InputError, match="hard_sigmoid_param or hardsigmoid_param, as forks call it, found both"):
         single_layer("HardSigmoid", {"x": (2,)}, "hard_sigmoid_param { beta: 1 } hardsigmoid_param { beta: 1 }")
+
+
+def test_brelu():
+    x = torch.linspace(-2, 2, 9).requires_grad_()
+    y = single_layer("BReLU", {"x": (9,)}, "brelu_param { minval: 0 maxval: 1 }")({"x": x})["t"]
+    y.sum().backward()
+    assert y.tolist() == [0, 0, 0, 0, 0, 0.5, 1, 1, 1]
+    assert x.grad[[0, 5, 8]].tolist() == [0, 1, 0]
+    with pytest.raises(InputError, match="a minval and a maxval not below it"):
+        single_layer("BReLU", {"x": (9,)}, "brelu_param { minval: 1 maxval: 0 }")

@@ -110,3 +110,20 @@ def test_a_size_for_each_axis(engine, pool):
     assert torch.equal(*tops)
     with pytest.raises(InputError, match="expected 1 or 3 values of stride, found 2"):
         single_layer("Pooling", {"x": x.shape}, "pooling_param { kernel_size: 1 stride: [ 1, 2 ] }", engine)
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+@pytest.mark.parametrize(
+    "param", ["kernel_size: 3 stride: 2 pad: 1", "kernel_h: 2 kernel_w: 3 ceil_mode: false", "global_pooling: true"]
+)
+def test_the_smallest_of_each_window(engine, param):
+    net = single_layer("Pooling", {"x": (2, 3, 6, 5)}, f"pooling_param {{ pool: MIN {param} }}", engine)
+    largest = single_layer("Pooling", {"x": (2, 3, 6, 5)}, f"pooling_param {{ {param} }}", engine)
+    values = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(2))
+    x, opposite = values.clone().requires_grad_(), (-values).requires_grad_()
+    y, z = net({"x": x})["t"], largest({"x": opposite})["t"]
+    (y.square().sum() + z.square().sum()).backward()
+    assert torch.equal(y, -z) and torch.equal(x.grad, -opposite.grad)
+    assert float(y.detach().min()) == float(values.min())
+    with pytest.raises(InputError, match="the mask, for MAX only, found MIN"):
+        single_layer("Pooling", {"x": (2, 3, 6, 5)}, f"pooling_param {{ pool: MIN {param} }}", tops=("t", "m"))

@@ -103,3 +103,79 @@ def test_wrong_ones_are_named():
         recurrent("LSTM", "fast", {"x": (5, 3, 4), "c": (3, 5)})
     with pytest.raises(InputError, match="num_output above 0"):
         recurrent("RNN", "fast", outputs=0)
+
+
+LSTM_OF_FORKS = f"num_output: 6 {FILLERS}"
+
+
+@ENGINES
+@pytest.mark.parametrize("by_steps", [True, False])
+def test_the_lstm_of_forks_is_torchs(engine, by_steps):
+    shape = (5, 3, 4) if by_steps else (15, 2, 2)
+    more = "" if by_steps else "batch_size: 3"
+    net = single_layer("Lstm", {"x": shape}, f"lstm_param {{ {LSTM_OF_FORKS} {more} }}", engine, seed=2)
+    layer = net.layer("l")
+    layer.input_bias = layer.bias
+    reference, order = torch_lstm(layer)
+    random = torch.Generator().manual_seed(3)
+    for _ in range(2):  # without a second bottom every batch begins anew
+        x, weight = torch.randn(5, 3, 4, generator=random), torch.randn(5, 3, 6, generator=random)
+        ours, theirs = x.reshape(shape).requires_grad_(), x.clone().requires_grad_()
+        net.zero_grad()
+        reference.zero_grad()
+        y, (wanted, _) = net({"x": ours})["t"], reference(theirs)
+        assert y.shape == ((5, 3, 6) if by_steps else (15, 6))
+        (y * weight.reshape(y.shape)).sum().backward()
+        (wanted * weight).sum().backward()
+        torch.testing.assert_close(y.reshape(wanted.shape), wanted, rtol=1e-5, atol=1e-6)
+        for a, b in (
+            (ours.grad.reshape(x.shape), theirs.grad),
+            (layer.input_weight.grad[order], reference.weight_ih_l0.grad),
+            (layer.hidden_weight.grad[order], reference.weight_hh_l0.grad),
+            (layer.bias.grad[order], reference.bias_ih_l0.grad),
+        ):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@ENGINES
+def test_the_lstm_of_forks_goes_on_where_its_second_bottom_says_so(engine):
+    whole, parts, caffes = (
+        single_layer(kind, {"x": (steps, 3, 4), "c": (steps, 3)}, f"{param} {{ {LSTM_OF_FORKS} }}", engine, seed=2)
+        for kind, steps, param in (
+            ("Lstm", 4, "lstm_param"), ("Lstm", 2, "lstm_param"), ("LSTM", 4, "recurrent_param"))
+    )  # fmt: skip
+    layer, other = whole.layer("l"), caffes.layer("l")
+    parts.load_state_dict(whole.state_dict())
+    with torch.no_grad():
+        for name, blob in (
+            ("input_weight", layer.input_weight),
+            ("input_bias", layer.bias),
+            ("hidden_weight", layer.hidden_weight),
+        ):
+            getattr(other, name).copy_(blob)
+        x = torch.randn(4, 3, 4, generator=torch.Generator().manual_seed(1))
+        going = torch.tensor([[0, 0, 0], [1, 1, 1], [1, 0, 1], [1, 1, 0]]).float()
+        y = whole({"x": x, "c": going})["t"]
+        again = torch.cat([parts({"x": x[at], "c": going[at]})["t"] for at in (slice(0, 2), slice(2, 4))])
+        torch.testing.assert_close(y, again, rtol=0, atol=0)
+        torch.testing.assert_close(y, caffes({"x": x, "c": going})["t"], rtol=1e-6, atol=1e-6)
+
+
+@ENGINES
+def test_gradients_of_gates_are_limited(engine):
+    """What drives the gates of the last step is known: their gradient, limited, is the bias's of a sequence of one."""
+    grads = []
+    for limit in (0, 0.01):
+        param = f"lstm_param {{ {LSTM_OF_FORKS} clipping_threshold: {limit} }}"
+        net = single_layer("Lstm", {"x": (1, 1, 4)}, param, engine, seed=2)
+        net({"x": torch.linspace(-1, 1, 4).reshape(1, 1, 4)})["t"].sum().backward()
+        grads.append(net.layer("l").bias.grad)
+    assert grads[0].abs().max() > 0.02
+    torch.testing.assert_close(grads[1], grads[0].clamp(-0.01, 0.01), rtol=0, atol=0)
+
+
+def test_wrong_lstms_of_forks_are_named():
+    with pytest.raises(InputError, match=r"'l' \(Lstm\): expected a batch_size that divides 15, found 2"):
+        single_layer("Lstm", {"x": (15, 4)}, "lstm_param { num_output: 3 batch_size: 2 }")
+    with pytest.raises(InputError, match="a second bottom of 15 values"):
+        single_layer("Lstm", {"x": (5, 3, 4), "c": (5, 2)}, "lstm_param { num_output: 3 }")

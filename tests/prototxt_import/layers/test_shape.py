@@ -85,3 +85,11 @@ def test_gather_of_one_process_is_each_bottom(engine):
     assert torch.equal(a.grad, torch.full((2, 3), 3.0))
     with pytest.raises(InputError, match="as many tops as bottoms, 2, found 1"):
         single_layer("Gather", {"a": (2, 3), "b": (4,)}, "", engine)
+
+
+def test_ctpns_transpose():
+    x = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(1))
+    net = single_layer("Transpose", {"x": (2, 3, 4, 5)}, "transpose_param { dim: 3 dim: 2 dim: 0 dim: 1 }")
+    assert torch.equal(net({"x": x})["t"], x.permute(3, 2, 0, 1))
+    with pytest.raises(InputError, match=r"each axis of 4 once, found \[3, 3\]"):
+        single_layer("Transpose", {"x": (2, 3, 4, 5)}, "transpose_param { dim: 3 dim: 3 }")
