@@ -70,13 +70,16 @@ class Log(Hook):
             self.append(self._file, [caffe_log.glog_line(sentence, severity="E")])
 
     def append(self, file: LogFile, lines: list[str]) -> None:
-        """The lines at the end of one of the run's files; if they cannot be written the run stops."""
+        """The lines at the end of one of the run's files; if they cannot be written the run stops. InputError if the
+        file was removed, and another run's is there now: nothing may be written beside it."""
         if self._failure is not None:
             return
         try:
             file.write(lines)
         except InputError as failure:
             self._failure, self.stops = failure, True
+            if file.taken:
+                raise
             streams.last_words(f"{failure}: the run stops after this iteration, with a snapshot")
 
     def before_training(self, training: Training) -> None:

@@ -17,7 +17,7 @@ from .watch.finite_loss import FiniteLoss
 from .watch.held_out import HeldOutPeople, Scores
 from .watch.measures import CsvTable, Measures, Write, event_file
 from .watch.output import LogFile
-from .watch.own_files import appended, own_log
+from .watch.own_files import own_log
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _measures(training: Training, watching: Watching, log: Log, file: LogFile | 
     if file is None:
         yield Measures([])
         return
-    with appended(file.path.with_name(f"{file.path.name.removesuffix('.log')}.csv")) as table:
+    with closing(LogFile(file.path.with_name(f"{file.path.name.removesuffix('.log')}.csv"))) as table:
         writes: list[Write] = [CsvTable(table, log.append, Measures.columns(training)).write]
         if watching.tensorboard is None:
             yield Measures(writes)

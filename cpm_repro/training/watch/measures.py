@@ -9,7 +9,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from prototxt_import.files import InputError
 
 from ..loop import Hook, Step, Training
 from .output import LogFile
-from .own_files import appended
 from .speed import Speed
 
 SCORE = "PCK@0.2"
@@ -40,8 +39,10 @@ class CsvTable:
         self._file, self._append = file, append
         self._columns = ["run", "iteration", *columns]
         self._run = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+        header = _line(self._columns)
         if _last_header(file.path) != self._columns:
-            append(file, [_line(self._columns)])
+            append(file, [header])
+        file.heading = f"{header}\n".encode("utf-8", "surrogateescape")
 
     def write(self, iteration: int, values: Mapping[str, float]) -> None:
         """A row; columns without a value stay empty."""
@@ -61,9 +62,11 @@ def event_file(folder: Path, say: Callable[[str], None]) -> Iterator[Write]:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
     now = int(time.time())
-    with appended(folder / f"events.out.tfevents.{now}.{os.uname().nodename}.{os.getpid()}") as file:
+    path = folder / f"events.out.tfevents.{now}.{os.uname().nodename}.{os.getpid()}"
+    with closing(LogFile(path)) as file:
         record, gone = RecordWriter(_Bytes(file)).write, False
         record(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+        file.heading = path.read_bytes()
 
         def write(iteration: int, values: Mapping[str, float]) -> None:
             nonlocal gone

@@ -3,14 +3,12 @@
 Two runs of one prefix, or a run and workers that a killed torchrun left behind, would write over each other.
 """
 
-import os
 import re
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from prototxt_import.files import InputError, check_target, first_five, try_lock
+from prototxt_import.files import InputError, first_five
 
 from .output import LogFile
 
@@ -25,21 +23,11 @@ def own_log(path: Path, going_on: Path | None, overwrite: bool) -> Iterator[LogF
     InputError if another run has it or if snapshots of another run are there, unless `overwrite`; those that
     `going_on`, the solver state to continue from, is one of are this run's.
     """
-    with appended(path) as file:
-        _lock(file)
+    with closing(LogFile(path)) as file:
+        file.lock()
         if not overwrite:
             _check_nobody_elses(file, going_on)
         yield file
-
-
-@contextmanager
-def appended(path: Path) -> Iterator[LogFile]:
-    """A file to append to, made with its folder if need be; InputError if it cannot be written."""
-    descriptor = _opened(path)
-    try:
-        yield LogFile(path, descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def snapshots_beside(log: Path) -> list[Path]:
@@ -51,24 +39,6 @@ def snapshots_beside(log: Path) -> list[Path]:
         if match:
             found.append((int(match[1]), path))
     return [path for _, path in sorted(found)] if len(found) > 1 else []
-
-
-def _opened(path: Path) -> int:
-    check_target(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        raise InputError(f"{error.filename or path}: cannot be written: {error.strerror}") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise InputError(f"{path}: cannot be written: expected a file or nothing there, found a device or a pipe")
-    return descriptor
-
-
-def _lock(file: LogFile) -> None:
-    if try_lock(file.descriptor) is False:
-        raise InputError(f"{file.path}: expected to be the only run with this snapshot_prefix, found another one at it")
 
 
 def _check_nobody_elses(file: LogFile, going_on: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 from cpm_repro.samples.timeline import Timeline
 from cpm_repro.training.hooks import Interruption, Log, Snapshots, TimelineReport
 from cpm_repro.training.loop import Step
+from cpm_repro.training.watch import output
 from cpm_repro.training.watch.output import LogFile
 from cpm_repro.training.watch.own_files import own_log
 from prototxt_import.files import InputError
@@ -99,7 +101,7 @@ def test_sighup_asks_for_one_snapshot():
         assert not interruption.stops and interruption.takes_snapshot() and not interruption.takes_snapshot()
 
 
-def test_a_run_outlives_stdout_but_not_its_log(tmp_path, capfd):
+def test_a_run_outlives_stdout_but_not_its_log(tmp_path, capfd, monkeypatch):
     """Without stdout it goes on and says so; without its log it stops, snapshots, and ends with the reason."""
     with own_log(tmp_path / "s.log", None, overwrite=False) as file, open("/dev/full", "w") as full:
         log = Log(file, "fast", "cpu", resumed=False, skip_bad=False)
@@ -110,12 +112,44 @@ def test_a_run_outlives_stdout_but_not_its_log(tmp_path, capfd):
         gone = f"stdout takes no more lines (No space left on device): the run goes on, its log is {file.path}"
         assert lines[0] == "one" and lines[1].endswith(f"] {gone}") and lines[2:] == ["two"] and not log.stops
         assert capfd.readouterr().err == f"{gone}\n"
-    with open("/dev/full", "wb", buffering=0) as full:
-        log = Log(LogFile(tmp_path / "s.log", full.fileno()), "fast", "cpu", resumed=False, skip_bad=False)
-        log.say(["one"])
+    with contextlib.closing(LogFile(tmp_path / "s.log")) as file, open("/dev/full", "wb", buffering=0) as full:
+        log = Log(file, "fast", "cpu", resumed=False, skip_bad=False)
+        with monkeypatch.context() as patched:
+            patched.setattr(output.os, "write", lambda _, rest: full.write(rest))
+            log.say(["one"])
         assert log.stops and "the run stops after this iteration, with a snapshot" in capfd.readouterr().err
         with pytest.raises(InputError, match=r"s\.log: cannot be written: No space left on device"):
             log.after_training(training(), stopped=True)
+
+
+def test_a_log_whose_folder_is_removed_goes_on_there(tmp_path, capfd):
+    with own_log(tmp_path / "run" / "s.log", None, overwrite=False) as file:
+        log = Log(file, "fast", "cpu", resumed=False, skip_bad=False)
+        log.say(["one"])
+        shutil.rmtree(tmp_path / "run")
+        log.say([])
+        assert not file.path.exists()
+        log.say(["two"])
+        log.say(["three"])
+        assert file.path.read_text() == "two\nthree\n"
+        said = f"{file.path}: was removed or moved while the run wrote to it: it goes on in a new one\n"
+        assert capfd.readouterr().err == said and not log.stops
+        with pytest.raises(InputError, match="expected to be the only run"), own_log(file.path, None, overwrite=False):
+            pass
+
+
+def test_a_log_in_whose_place_another_run_began_ends_the_run(tmp_path):
+    path = tmp_path / "s.log"
+    with own_log(path, None, overwrite=False) as file:
+        log = Log(file, "fast", "cpu", resumed=False, skip_bad=False)
+        log.say(["one"])
+        path.unlink()
+        with own_log(path, None, overwrite=False) as other:
+            other.write(["another run"])
+            with pytest.raises(InputError, match="expected to be the only run with this"):
+                log.say(["two"])
+            log.fail("why it ended")
+        assert path.read_text() == "another run\n"
 
 
 @pytest.mark.parametrize(("rank", "drawn"), [(0, 1), (1, 0)])

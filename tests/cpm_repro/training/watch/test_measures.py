@@ -3,13 +3,14 @@
 import csv
 import errno
 import os
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
 
 from cpm_repro.training.loop import Step
 from cpm_repro.training.watch.measures import CsvTable, Measures, event_file
-from cpm_repro.training.watch.own_files import appended
+from cpm_repro.training.watch.output import LogFile
 from prototxt_import.files import InputError
 
 COLUMNS = ["loss", "learning_rate", "iterations_per_second", "loss_stage1", "PCK@0.2"]
@@ -35,7 +36,7 @@ def rows(path):
 
 def test_displayed_iterations_and_scores_are_rows(tmp_path):
     assert Measures.columns(training()) == COLUMNS
-    with appended(tmp_path / "s.csv") as file:
+    with closing(LogFile(tmp_path / "s.csv")) as file:
         measures = Measures([CsvTable(file, append, COLUMNS).write])
         for iteration in range(12):
             measures.after_step(training(), Step(iteration, 1e-4, 3.0, {"loss_stage1": 3.5}), stopped=False)
@@ -64,11 +65,20 @@ def test_an_output_called_loss_is_not_the_displayed_one():
 
 def test_a_run_that_goes_on_appends_under_the_same_header(tmp_path):
     for columns, headers in [(["loss"], 1), (["loss"], 1), (["loss", "a, b"], 2)]:
-        with appended(tmp_path / "s.csv") as file:
+        with closing(LogFile(tmp_path / "s.csv")) as file:
             CsvTable(file, append, columns).write(3, {"loss": 1.0})
         lines = (tmp_path / "s.csv").read_text().splitlines()
         assert sum(line.startswith("run,iteration,loss") for line in lines) == headers
     assert len(lines) == 5 and lines[3] == 'run,iteration,loss,"a, b"'
+
+
+def test_a_table_that_is_removed_begins_anew(tmp_path):
+    with closing(LogFile(tmp_path / "s.csv")) as file:
+        table = CsvTable(file, append, ["loss"])
+        table.write(3, {"loss": 1.0})
+        (tmp_path / "s.csv").unlink()
+        table.write(4, {"loss": 2.0})
+    assert [(row["iteration"], row["loss"]) for row in rows(tmp_path / "s.csv")] == [("4", "2")]
 
 
 def test_only_the_first_process_measures():
