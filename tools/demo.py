@@ -118,7 +118,7 @@ def finder(arguments: argparse.Namespace, net: "Net", asked: "Protocol") -> "Cal
             raise InputError(
                 "--center: expected no person detector beside it, which finds the centres itself, found one"
             )
-        return people_finder(detector, net, asked, arguments.scale)
+        return people_finder(detector, net, asked, arguments.scale, person_size=arguments.person_size)
     if not arguments.model or arguments.center or arguments.scale or arguments.boxes:
         return None
     return people_finder(cpm_repro.load(zoo.DETECTOR, engine=arguments.engine).to(arguments.device), net, asked)

@@ -222,7 +222,8 @@ def find_annotated_people(arguments: argparse.Namespace) -> None:
         arguments.model = zoo.DEFAULT
     net, detector = network(arguments), person_detector(arguments)
     detector = detector or cpm_repro.load(zoo.DETECTOR, engine=arguments.engine).to(arguments.device)
-    find = people_finder(detector, net, protocol(arguments, net), arguments.scale)
+    asked = protocol(arguments, net)
+    find = people_finder(detector, net, asked, arguments.scale, person_size=arguments.person_size)
     counts = detection.Detection(0, 0, 0, 0)
     with LmdbReader(arguments.lmdb) as reader:
         count = min(len(reader), arguments.limit or len(reader))
@@ -390,7 +391,7 @@ def add_people_parser(benchmarks: "argparse._SubParsersAction[argparse.ArgumentP
         "--scale",
         metavar="S",
         type=command_line.positive_number,
-        help="everybody's height / 200 px (default: any; of a detector without --person-size as in demo)",
+        help="everybody's height / 200 px (default: any; of a detector for one size as in demo)",
     )
     add_testing_options(people, "--net-stage")
 

@@ -23,7 +23,7 @@ from .beliefs import Pose, estimate_beliefs, estimate_poses
 from .crops import SMALLEST_SIDE, Person, check_picture, pixels_of
 from .imresize import imresize
 from .person_detection import RELEASE_THRESHOLD, FoundPeople, find_people, in_picture, map_peaks, person_map
-from .protocol import BATCH, RELEASE_SCALES, Protocol
+from .protocol import BATCH, RELEASE_SCALES, RELEASE_TARGET_DIST, Protocol, trained_target_dist
 
 LONGER_SIDES = (80, 106, 142, 189, 251, 334, 445)
 """px of the picture's longer side as the detector sees it; a third more each time."""
@@ -181,13 +181,17 @@ def people_finder(
     protocol: Protocol,
     scale: float | None = None,
     threshold: float = RELEASE_THRESHOLD,
+    person_size: float | None = None,
 ) -> Callable[..., FoundPeople]:
     """A function of a picture, and of `where`, its name in errors: who is in it by this detector.
 
-    One of which it is known how large people were in its training (`Net.trained`) finds people of any size, unless
-    `scale` says how large all are; another one is asked as the release's is, at one size (`find_people`)."""
-    size = getattr(person_net, "trained", {}).get("target_dist") if scale is None else None
-    if size is None:
+    One of which `person_size` says how large people are in its input where it believes most (the height / 200 px;
+    default: as in its training, `Net.trained`) finds people of any size, unless `scale` says how large all are. One
+    that was trained at the release's size, or of which nothing is known, is asked as the release's is, at one size
+    (`find_people`)."""
+    trained = trained_target_dist(getattr(person_net, "trained", {}))
+    size = person_size or (None if trained == RELEASE_TARGET_DIST else trained)
+    if size is None or scale is not None:
         return partial(find_people, person_net=person_net, protocol=protocol, scale=scale, threshold=threshold)
     return partial(find_everybody, person_net=person_net, person_size=size, net=net, protocol=protocol)
 
@@ -202,13 +206,14 @@ def estimate_all_poses(
     sigma_center: float | None = None,
     threshold: float = RELEASE_THRESHOLD,
     batch_size: int = BATCH,
+    person_size: float | None = None,
 ) -> list[Pose]:
     """The pose of everybody whom the person detector finds, most certain first. image: a file's name, or uint8
     (H, W, 3) in the order B, G, R.
 
-    person_net: such as the package's ("person-small"); see `people_finder`. For the other arguments see
-    `person_detection.find_people` and `beliefs.estimate_pose`; the release's demo has `scales=(1.0,)`."""
+    person_net: such as the package's ("person-small"); for it, scale and person_size see `people_finder`. For the other
+    arguments see `person_detection.find_people` and `beliefs.estimate_pose`; the release's demo has `scales=(1.0,)`."""
     protocol = Protocol.for_net(net, target_dist, sigma_center, scales, batch_size)
     pixels = pixels_of(image, MAX_PIXELS)
-    found = people_finder(person_net, net, protocol, scale, threshold)(pixels)
+    found = people_finder(person_net, net, protocol, scale, threshold, person_size)(pixels)
     return [poses[0] for poses in estimate_poses(found.people, net, protocol)]

@@ -93,7 +93,7 @@ def add_person_options(to: argparse.ArgumentParser, default: str) -> None:
         metavar="S",
         type=positive_number,
         help="it finds people of any size, and believes most in those of this height / 200 px in its input, such as "
-        "0.37 (default: it finds people of one size)",
+        "0.37 (default: the target_dist of its training; not known, or the release's: it finds people of one size)",
     )
 
 
@@ -115,7 +115,6 @@ def person_detector(arguments: argparse.Namespace) -> "Net | None":
         )
     detector = net_of(weights, arguments.person_prototxt, engine=arguments.engine).eval()
     detector_stride(detector, str(arguments.person_prototxt or weights))
-    detector.trained = {"target_dist": arguments.person_size} if arguments.person_size else {}
     return detector.to(arguments.device)
 
 

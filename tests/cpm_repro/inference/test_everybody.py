@@ -8,7 +8,16 @@ import cpm_repro
 from cpm_repro.inference import everybody
 from cpm_repro.inference.beliefs import Pose
 from cpm_repro.inference.crops import Person
-from cpm_repro.inference.everybody import _each_once, _one_of_each, _Sighting, find_everybody, middle, settled
+from cpm_repro.inference.everybody import (
+    _each_once,
+    _one_of_each,
+    _Sighting,
+    find_everybody,
+    middle,
+    people_finder,
+    settled,
+)
+from cpm_repro.inference.person_detection import find_people
 from cpm_repro.inference.protocol import Protocol
 from cpm_repro.synthetic.pictures import draw_picture
 
@@ -121,6 +130,24 @@ def test_a_picture_is_shrunk_once(sizes, monkeypatch):
     monkeypatch.setattr(everybody, "person_map", lambda image, net, factor: np.zeros((9, 12), np.float32))
     find_everybody(np.zeros((60, 1061, 3), np.uint8), None, everybody.LADDER_SIZE, None, PROTOCOL)
     assert sizes[0][0].image.shape == (51, 901, 3)
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "size"),
+    [
+        ({"target_dist": 0.65}, {}, 0.65),  # of its training
+        ({"target_dist": 0.65}, {"person_size": 0.37}, 0.37),
+        ({}, {"person_size": 0.37}, 0.37),
+        ({"target_dist": 0.65}, {"scale": 0.9}, None),
+        ({"target_dist": 1.171}, {}, None),  # the release's
+        ({}, {}, None),
+    ],
+)
+def test_a_detector_finds_people_of_any_size_where_its_own_is_known(trained, asked, size):
+    detector = type("Detector", (), {"trained": trained})()
+    find = people_finder(detector, None, PROTOCOL, **asked)
+    assert find.func is (find_people if size is None else find_everybody)
+    assert find.keywords.get("person_size") == size
 
 
 def test_in_a_picture_without_people_nobody_is_found():
