@@ -4,9 +4,10 @@ In the order of the work: synthetic/ (drawn people to try everything on), networ
 samples/ (records to training batches), training/, caffe_commands/ (`caffe test`, `caffe time`), models/ (trained ones
 that come with the package), inference/ (the testing protocol, poses), evaluation/ (PCK, PCKh), convert/ (weights to
 PyTorch, ONNX and back), compare/ (two programs' numbers), figures/ (all pictures), studies/ (the paper's experiments),
-benchmarks/ (how fast); `__main__` is the command `cpm`, command_line what its jobs share, exit_codes what they
-leave with, ctrl_c what interrupts them, streams stdout and stderr whatever a shell made of them, npz the arrays they
-write, needing the optional packages, array_comparison the one way to hold two arrays against each other.
+benchmarks/ (how fast); `__main__` is the command `cpm`, jobs the tools behind it, command_line what they share,
+exit_codes what they leave with, ctrl_c what interrupts them, streams stdout and stderr whatever a shell made of them,
+npz the arrays they write, needing the optional packages, array_comparison the one way to hold two arrays against each
+other.
 """
 
 import importlib

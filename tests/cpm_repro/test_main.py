@@ -10,7 +10,8 @@ from unittest import mock
 import pytest
 
 import cpm_repro
-from cpm_repro import __main__ as cpm
+from cpm_repro import jobs
+from cpm_repro.__main__ import main
 from tests.tool import ROOT, TOOLS, run_tool
 
 INTERRUPTED = """
@@ -22,8 +23,9 @@ class Slow:
         if name == module:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Slow())
+sys.argv = ["cpm", "plot_log", "nothing.log", "--out", "nothing.png"]
 from cpm_repro import __main__
-__main__.main(["plot_log", "nothing.log", "--out", "nothing.png"])
+__main__.main()
 """
 pytestmark = pytest.mark.usefixtures("ctrl_c")
 
@@ -31,30 +33,30 @@ pytestmark = pytest.mark.usefixtures("ctrl_c")
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
     """`cpm <arguments>`: exit code, stdout and stderr."""
     with mock.patch.object(sys, "argv", ["cpm", *arguments]), pytest.raises(SystemExit) as ended:
-        cpm.main()
+        main()
     return ended.value.code or 0, *capsys.readouterr()
 
 
 def test_every_tool_is_a_job():
-    assert sorted(cpm.tools()) == TOOLS
-    assert all(path.samefile(ROOT / "tools" / path.name) for path in cpm.tools().values())
+    assert sorted(jobs.tools()) == TOOLS
+    assert all(path.samefile(ROOT / "tools" / path.name) for path in jobs.tools().values())
 
 
 def test_help_lists_the_jobs_with_a_line_each(capsys):
     code, shown, _ = run(capsys, "--help")
     assert code == 0
-    for name, path in cpm.tools().items():
+    for name, path in jobs.tools().items():
         (line,) = [line for line in shown.splitlines() if line.startswith(f"  {name} ")]
-        assert line.removeprefix(f"  {name} ").strip() == cpm.first_line(path)
+        assert line.removeprefix(f"  {name} ").strip() == jobs.first_line(path)
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_tools_first_line_is_a_sentence(tool):
-    line = cpm.first_line(ROOT / "tools" / f"{tool}.py")
+    line = jobs.first_line(ROOT / "tools" / f"{tool}.py")
     assert line.endswith(".") and len(line) <= 120, line
 
 
-@pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool != cpm.CAFFE_DUMP])
+@pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool != jobs.CAFFE_DUMP])
 def test_a_jobs_help_is_the_tools_own(tool, capsys):
     code, shown, _ = run(capsys, tool, "--help")
     own = run_tool(tool, "--help").stdout
@@ -100,7 +102,7 @@ def test_as_a_module():
 
 
 def test_ctrl_c_while_something_is_imported_ends_the_command_without_a_word():
-    for module in ("cpm_repro.tools.plot_log", "cpm_repro.figures"):
+    for module in ("cpm_repro.command_line", "cpm_repro.tools.plot_log", "cpm_repro.figures"):
         command = [sys.executable, "-c", INTERRUPTED, module]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", ""), module
