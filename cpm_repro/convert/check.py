@@ -73,12 +73,13 @@ def _random(shapes: Mapping[str, Shape], seed: int) -> dict[str, np.ndarray]:
 
 
 def _other_shapes(net: Net) -> list[dict[str, Shape]]:
-    """Other numbers of images and other sizes of the inputs; the sizes stay where layers have learned for one."""
+    """Other numbers of images and other sizes of the inputs; the sizes stay where layers have learned for one, or
+    their fields are for one."""
     tried = [{name: _larger(shape, by) for name, shape in net.input_shapes.items()} for by in (8, 13)]
     try:
         for shapes in tried:
             _run(net, _random(shapes, 1))
-    except RuntimeError:  # torch's, of a layer for one size only
+    except (RuntimeError, InputError):  # torch's, or a layer's own
         return [{name: (shape[0] + 2, *shape[1:]) for name, shape in net.input_shapes.items()}]
     return tried
 

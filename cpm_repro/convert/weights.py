@@ -33,11 +33,11 @@ from .stored_weights import StoredWeights, read_weights
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """InputErrors of the body that know layers only name the file too."""
+    """InputErrors of the body that know layers only name the file too; those of the weights beside it name them."""
     try:
         yield
     except InputError as error:
-        named = str(error).startswith(f"{path}: ")
+        named = str(error).startswith((f"{path}: ", f"{Path(path).with_suffix('.safetensors')}: "))
         raise InputError(str(error) if named else f"{path}: {error}") from None
 
 

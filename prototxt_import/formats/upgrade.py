@@ -154,7 +154,12 @@ def _upgrade_input(net: schema.NetParameter, where: str) -> None:
     """`input` with `input_shape` or four `input_dim` each becomes one Input layer named "input", at the front."""
     shapes = [list(shape.dim) for shape in net.input_shape]
     shapes += [list(net.input_dim[first : first + 4]) for first in range(0, len(net.input_dim), 4)]
-    if len(shapes) != len(net.input) or any(len(shape) < 1 for shape in shapes) or len(net.input_dim) % 4:
+    if empty := [name for name, shape in zip(net.input, shapes, strict=False) if not shape]:
+        raise InputError(
+            f"{where}: expected `input_shape` with the dimensions of input '{empty[0]}', found an empty one "
+            f"(--input-shape {empty[0]}=N,C,H,W says it)"
+        )
+    if len(shapes) != len(net.input) or len(net.input_dim) % 4:
         raise InputError(
             f"{where}: expected one `input_shape` or 4 `input_dim` for each of {len(net.input)} inputs, "
             f"found {len(net.input_shape)} `input_shape` and {len(net.input_dim)} `input_dim` "

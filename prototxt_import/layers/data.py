@@ -32,7 +32,7 @@ class Input(Source):
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         shapes = [tuple(shape.dim) for shape in self.spec.input_param.shape]
         count = len(self.spec.top)
-        self.require(len(shapes) in (1, count), f"one shape or {count}", str(len(shapes)))
+        self.require(len(shapes) in (1, count), "one shape" + f" or {count}" * (count > 1), str(len(shapes) or "none"))
         return shapes * count if len(shapes) == 1 else shapes
 
 
@@ -140,7 +140,9 @@ class DummyData(Layer):
             )
             sides = [list(sizes) * count if len(sizes) == 1 else list(sizes) for sizes in old]
             return [(n, c, h, w) for n, c, h, w in zip(*sides, strict=True)]
-        self.require(len(p.shape) in (1, count), f"one shape or {count}", str(len(p.shape)))
+        self.require(
+            len(p.shape) in (1, count), "one shape" + f" or {count}" * (count > 1), str(len(p.shape) or "none")
+        )
         shapes = [tuple(shape.dim) for shape in p.shape]
         return shapes * count if len(shapes) == 1 else shapes
 

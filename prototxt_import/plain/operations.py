@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Sizes, Window
+from prototxt_import.function import Context, Function
 from prototxt_import.operations import Normalization, Operations
 from prototxt_import.share import Share
 
@@ -185,8 +186,23 @@ class Plain(Operations):
 
     def lstm_unit(self, cell: Tensor, gates: Tensor, carries_on: Tensor) -> tuple[Tensor, Tensor]:
         i, f, o, g = gates.chunk(4, -1)
-        cell = carries_on[..., None] * f.sigmoid() * cell + i.sigmoid() * g.tanh()
+        cell = _Kept.apply(f, carries_on[..., None]) * cell + i.sigmoid() * g.tanh()
         return cell, o.sigmoid() * cell.tanh()
+
+
+class _Kept(Function[Tensor]):
+    """(x, going) -> going · σ(x), whose gradient is Caffe's: as if that were a σ itself."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Tensor, going: Tensor) -> Tensor:
+        kept = going * x.sigmoid()
+        ctx.save_for_backward(kept)
+        return kept
+
+    @staticmethod
+    def backward(ctx: Context, d_kept: Tensor) -> tuple[Tensor, None]:
+        (kept,) = ctx.saved_tensors
+        return d_kept * kept * (1 - kept), None
 
 
 def _how(window: Window, transposed: bool, group: int) -> tuple[Sizes, Sizes, Sizes, bool, Sizes, int]:

@@ -120,3 +120,25 @@ def test_opencv_is_believed_where_it_ignores_nothing(tmp_path):
     with torch.no_grad():
         net.layer("l").bias[1] += 1
     assert not any(made.fits for made in check(net, text, tmp_path / "n.caffemodel"))
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "pt2"])
+def test_a_net_with_a_size_in_its_fields_is_checked_at_that_size(tmp_path, suffix):
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed (extra `convert`)")
+    text = (
+        'input: "x" input_shape { dim: 1 dim: 2 dim: 4 dim: 5 } '
+        'layer { name: "p" type: "Pooling" bottom: "x" top: "p" top: "m" '
+        "pooling_param { kernel_size: 2 stride: 2 } } "
+        'layer { name: "u" type: "Upsample" bottom: "p" bottom: "m" top: "u" '
+        "upsample_param { upsample_h: 4 upsample_w: 5 } } "
+        'layer { name: "c" type: "Convolution" bottom: "u" top: "c" '
+        "convolution_param { num_output: 2 kernel_size: 1 } }"
+    )
+    (tmp_path / "n.prototxt").write_text(text)
+    net = Net(parse_net(text, "n"), seed=1)
+    write_caffemodel(tmp_path / "n.caffemodel", net.to_caffemodel())
+    convert(tmp_path / "n.caffemodel", tmp_path / f"n.{suffix}", tmp_path / "n.prototxt", dynamic=True)
+    first, more = check(net, text, tmp_path / f"n.{suffix}", dynamic=True)
+    assert first.fits and more.fits
+    assert more.blobs[0].shapes == ((3, 2, 4, 5),) * 2

@@ -323,3 +323,8 @@ def test_a_sentence_names_its_file_once():
     for said in ("layer 'a': expected b, found c", "n.py: layer 'a': expected b, found c"):
         with pytest.raises(InputError, match=r"^n\.py: layer 'a': expected b, found c$"), naming("n.py"):
             raise InputError(said)
+
+
+def test_the_weights_beside_a_python_file_are_named_alone():
+    with pytest.raises(InputError, match=r"^a/n\.safetensors: cannot be written$"), naming("a/n.py"):
+        raise InputError("a/n.safetensors: cannot be written")

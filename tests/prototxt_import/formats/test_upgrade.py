@@ -85,3 +85,11 @@ def test_sizes_over_time_are_c3d_s_only():
     text = "layer { name: 'c' type: 'Pooling3D' pooling_param { kernel_size: [ 3, 2 ] } }"
     with pytest.raises(InputError, match=r"layer 'c': expected one size for rows and columns, found \[3, 2\]"):
         parse_net(text, "net")
+
+
+def test_an_input_without_dimensions_is_named():
+    text = 'input: "a" input_shape { dim: 1 } input: "b" input_shape { } layer { name: "r" type: "ReLU" }'
+    with pytest.raises(
+        InputError, match=r"^n: expected `input_shape` with the dimensions of input 'b', found an empty"
+    ):
+        parse_net(text, "n")

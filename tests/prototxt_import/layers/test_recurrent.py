@@ -179,3 +179,17 @@ def test_wrong_lstms_of_forks_are_named():
         single_layer("Lstm", {"x": (15, 4)}, "lstm_param { num_output: 3 batch_size: 2 }")
     with pytest.raises(InputError, match="a second bottom of 15 values"):
         single_layer("Lstm", {"x": (5, 3, 4), "c": (5, 2)}, "lstm_param { num_output: 3 }")
+
+
+@pytest.mark.parametrize("going", [0.0, 0.3, 1.0])
+def test_engines_agree_where_a_sequence_goes_on_in_part(going):
+    """Caffe's gradient of the forget gate is that of a sigmoid times what goes on, as if it were a sigmoid itself."""
+    grads = []
+    for engine in ("fast", "exact"):
+        net = recurrent("LSTM", engine)
+        x = torch.randn(SHAPES["x"], generator=torch.Generator().manual_seed(1)).requires_grad_()
+        net({"x": x, "c": torch.full((5, 3), going)})["t"].square().sum().backward()
+        layer = net.layer("l")
+        grads.append([x.grad, layer.input_weight.grad, layer.hidden_weight.grad, layer.input_bias.grad])
+    for fast, exact in zip(*grads, strict=True):
+        torch.testing.assert_close(fast, exact, rtol=1e-5, atol=1e-6)
