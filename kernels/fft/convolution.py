@@ -102,11 +102,16 @@ def convolve(
     """
     spectra = checked(spectra, np.float32, (plan.weight_bytes // FLOAT,), "spectra")
     x, x_pixel, bias, out, pixel = _operands(x, bias, plan, out)
-    library().cpm_fft_convolve(
+    threads = threads or available_cores()
+    compute, workspace = library().cpm_fft_convolve, plan.chunk_bytes(plan.widest)
+    if plan.few_channels:
+        plan = plan.of_one_core()
+        compute, workspace = library().cpm_fft_convolve_few, threads * (plan.factor_bytes + plan.chunk_bytes(1))
+    compute(
         x.ctypes.data, spectra.ctypes.data, None if bias is None else bias.ctypes.data,
-        ctypes.byref(_sizes(plan, x_pixel, pixel)), int(relu), threads or available_cores(),
+        ctypes.byref(_sizes(plan, x_pixel, pixel)), int(relu), threads,
         best_version() if version is None else version,
-        _workspace.floats(plan.chunk_bytes(plan.widest) // FLOAT).ctypes.data, out.ctypes.data,
+        _workspace.floats(workspace // FLOAT).ctypes.data, out.ctypes.data,
     )  # fmt: skip
     return out
 

@@ -19,6 +19,7 @@ WINOGRAD = 6  # the tile that means Winograd's F(4x4, 3x3), of src/fft/winograd_
 BLOCK = 16  # channels
 CELL_BYTES = 2 * BLOCK * 4
 CACHE = 4 << 20  # bytes that stay near the cores while a chunk is worked on
+CORE_CACHE = 3 << 18  # bytes that stay in a core's own
 WORKSPACE = 64 << 20  # bytes a chunk's spectra may take
 
 PLANNED_IMAGES = {False: 1, True: 4}  # for inference, for training
@@ -111,6 +112,15 @@ class FftPlan(PlainConvolution):
     def tile_bytes(self) -> int:
         """Size of a tile's spectra, with the `widest` blocks."""
         return self.bins * self.widest * CELL_BYTES
+
+    @property
+    def few_channels(self) -> bool:
+        """Whether products are so short that tiles had better stay in a core's cache from the image to the outputs."""
+        return self.channels <= BLOCK and not self.bfloat16
+
+    def of_one_core(self) -> "FftPlan":
+        """The plan with chunks of tiles whose spectra, of a block of channels and of one of outputs, a core holds."""
+        return replace(self, chunk=max(1, CORE_CACHE // (self.bins * (3 * CELL_BYTES // 2 + CELL_BYTES))))
 
     @property
     def in_blocks(self) -> bool:

@@ -69,7 +69,7 @@ static unsigned zero_windows(const FftConvolution& v, const float* x, Index tile
     const Patch<const float> patch = input_patch(v, x, tile, 0);
     unsigned zeros = 0xffff;
     for (int place = 0; place < WINOGRAD * WINOGRAD && zeros; place++) {
-        const int i = (place / WINOGRAD + 2) % WINOGRAD, j = (place % WINOGRAD + 2) % WINOGRAD;  // the middle tells most
+        const int i = (place / WINOGRAD + 2) % WINOGRAD, j = (place % WINOGRAD + 2) % WINOGRAD;  // the middle first
         if (i < patch.top || i >= patch.bottom || j < patch.left || j >= patch.right) continue;
         const unsigned results = results_of_pixel(i, j);
         if (zeros & results && !all_zero(patch.origin + i * patch.row + j * patch.pixel, v.channels)) zeros &= ~results;
@@ -85,7 +85,9 @@ struct TileSteps {
 
 // As left factors of products, or to be replaced by y's.
 static TileSteps as_factors(const FftConvolution& v) { return {v.factor_row(), v.factor_bin(), v.sums()}; }
-static TileSteps in_place(const FftConvolution& v) { return {(Index)v.widest() * CELL, v.tiles_bin(v.widest()), false}; }
+static TileSteps in_place(const FftConvolution& v) {
+    return {(Index)v.widest() * CELL, v.tiles_bin(v.widest()), false};
+}
 
 // zeros: zero_windows of each tile, noted while its pixels are in the cache; or null.
 static Phase forward_phase(const FftConvolution& v, const FftKernels& kernels, const float* x, Index first,
@@ -118,7 +120,7 @@ static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, I
                            float* spectra) {
     const TileSteps steps = in_place(v);
     const Index rows = std::min<Index>(v.chunk, v.tiles() - first), of_block = (Index)v.channels * CELL;
-    const Index x_row = (v.blocks(v.channels) | 1) * v.factor_cell();  // powers of 2 apart, they'd share the cache's sets
+    const Index x_row = (v.blocks(v.channels) | 1) * v.factor_cell();  // not a power of 2: the cache's sets
     return {(v.bins() + BINS_PER_TASK - 1) / BINS_PER_TASK, [=, &v](Index task) {
         const Floats x = floats(rows * x_row);
         const Index end = std::min<Index>(v.bins(), (task + 1) * BINS_PER_TASK);
@@ -172,6 +174,42 @@ static Phase inverse_phase(const FftConvolution& v, const FftKernels& kernels, I
                             output_patch(v, y, first + tile, block),
                             {transforms_scale(v), bias ? bias + block * BLOCK : nullptr, relu, zeros[first + tile]});
     }};
+}
+
+struct TileRange {
+    Index first;
+    int count;
+};
+
+// A block's weights, floats from a bin to the next, and whether they must be fetched from memory.
+struct BlockWeights {
+    const float* spectra;
+    Index bin;
+    bool far;
+};
+
+// What becomes of all outputs.
+struct Outputs {
+    const float* bias;
+    int relu;
+    const unsigned* zeros;
+};
+
+// Bins that weights are asked for ahead, where few channels make products short.
+constexpr int BINS_AHEAD = 8;
+
+// A block of y from the tiles' spectra as left factors. cells: memory for its spectra.
+static void block_of_outputs(const FftConvolution& v, const FftKernels& kernels, const TileRange& tiles, int block,
+                             const float* factors, const BlockWeights& weights, float* cells, const Outputs& outputs,
+                             float* y) {
+    ProductSteps steps = {CELL, CELL, v.channels, false};
+    steps.bins = {v.bins(), v.factor_bin(), weights.bin, v.block_bin()};
+    if (weights.far) steps.weights = {weights.spectra + BINS_AHEAD * weights.bin, (Index)v.channels * CELL};
+    kernels.multiply(tiles.count, {factors, v.factor_row(), 1, v.factor_cell()}, weights.spectra, cells, steps);
+    for (int tile = 0; tile < tiles.count; tile++)
+        kernels.inverse({cells + tile * CELL, v.block_bin(), false}, output_patch(v, y, tiles.first + tile, block),
+                        {transforms_scale(v), outputs.bias ? outputs.bias + block * BLOCK : nullptr, outputs.relu != 0,
+                         outputs.zeros[tiles.first + tile]});
 }
 
 // Spectra of dy's tiles, conjugated.
@@ -330,6 +368,28 @@ void cpm_fft_weight_gradient(const float* x, const float* dy, const FftConvoluti
     run_phases(threads, phases);
 }
 
+// cpm_fft_convolve for few channels, where a core's cache holds all that a chunk of tiles needs but the weights: a thread
+// takes a chunk from the image to the outputs, a block of them at a time. The same bits.
+// workspace: for each thread a chunk's spectra of x and of a block of y.
+void cpm_fft_convolve_few(const float* x, const float* spectra, const float* bias, const FftConvolution* sizes,
+                          int relu, int threads, int version, float* workspace, float* y) {
+    const FftConvolution& v = *sizes;
+    const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
+    std::vector<unsigned> zeros(v.tiles());
+    Slots slots(workspace, v.bins() * (v.factor_bin() + v.block_bin()), threads);
+    run_phases(threads, {{(v.tiles() + v.chunk - 1) / v.chunk, [&](Index chunk) {
+        slots.borrow([&](float* factors) {
+            const TileRange tiles = {chunk * v.chunk, (int)std::min<Index>(v.chunk, v.tiles() - chunk * v.chunk)};
+            const Phase forward = forward_phase(v, kernels, x, tiles.first, as_factors(v), factors, zeros.data());
+            for (Index tile = 0; tile < forward.tasks; tile++) forward.run(tile);
+            for (int block = 0; block < v.blocks(v.outputs); block++)
+                block_of_outputs(v, kernels, tiles, block, factors,
+                                 {spectra + block * v.channels * CELL, v.weight_bin(), true},
+                                 factors + v.bins() * v.factor_bin(), {bias, relu, zeros.data()}, y);
+        });
+    }}});
+}
+
 // cpm_fft_transform_weights and cpm_fft_convolve in one, for weights that are used once and tiles of a single chunk: a
 // block's weights are transformed, multiplied with and forgotten, while they are in a core's cache. The same bits.
 // workspace: x's spectra, then for each thread a block's of the weights and of y.
@@ -341,21 +401,17 @@ void cpm_fft_convolve_once(const float* x, const float* weight, Index output_ste
     const Taps taps = {weight, output_step, channel_step, turned != 0};
     const int tiles = (int)v.tiles();
     std::vector<unsigned> zeros(v.tiles());
-    const Index weight_bin = ((Index)v.channels + 1) * CELL, y_bin = ((Index)tiles + 1) * CELL;
-    Slots slots(workspace + v.bins() * v.factor_bin(), v.bins() * (weight_bin + y_bin), threads);
+    const Index weight_bin = ((Index)v.channels + 1) * CELL;
+    Slots slots(workspace + v.bins() * v.factor_bin(), v.bins() * (weight_bin + v.block_bin()), threads);
     const Phase forward = forward_phase(v, kernels, x, 0, as_factors(v), workspace, zeros.data());
     run_phases(threads, {forward, {v.blocks(v.outputs), [&](Index block) {
         slots.borrow([&](float* weights) {
             float* cells = weights + v.bins() * weight_bin;
             for (int channel = 0; channel < v.channels; channel++)
                 transform_taps(v, kernels, taps, (int)block, channel, weights + channel * CELL, weight_bin);
-            for (int bin = 0; bin < v.bins(); bin++)
-                kernels.multiply(tiles, {workspace + bin * v.factor_bin(), v.factor_row(), 1, v.factor_cell()},
-                                 weights + bin * weight_bin, cells + bin * y_bin, {CELL, CELL, v.channels, false});
-            for (int tile = 0; tile < tiles; tile++)
-                kernels.inverse({cells + tile * CELL, y_bin, false}, output_patch(v, y, tile, (int)block),
-                                {transforms_scale(v), bias ? bias + block * BLOCK : nullptr, relu != 0,
-                                 zeros[tile]});
+            const BlockWeights of_block = {weights, weight_bin, false};
+            block_of_outputs(v, kernels, {0, tiles}, (int)block, workspace, of_block, cells,
+                             {bias, relu, zeros.data()}, y);
         });
     }}});
 }

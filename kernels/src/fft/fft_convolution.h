@@ -38,6 +38,7 @@ struct FftConvolution {
     bool sums() const { return tile != WINOGRAD; }                              // in the cells of a left factor
     int factor_cell() const { return sums() ? CELL + BLOCK : CELL; }
     Index factor_row() const { return (Index)blocks(channels) * factor_cell(); }
+    Index block_bin() const { return ((Index)chunk + 1) * CELL; }  // of one block of a chunk's tiles
     Index factor_bin() const { return chunk * factor_row() + factor_cell(); }
     int widest() const { return std::max(blocks(channels), blocks(outputs)); }
 

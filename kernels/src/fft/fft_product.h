@@ -19,7 +19,7 @@ struct Ahead {
     const float* next = nullptr;
     Index count = 0, burst = 0;
 
-    CPM_INLINE void spread(int times) { burst = (count / times / BLOCK + 1) * BLOCK; }
+    CPM_INLINE void spread(int times) { burst = count ? (count / times / BLOCK + 1) * BLOCK : 0; }
 
     CPM_INLINE void fetch() {
         const Index some = count < burst ? count : burst;
@@ -29,14 +29,22 @@ struct Ahead {
     }
 };
 
+// So many bins, one after the other, and floats from one to the next of each factor and of the result.
+struct BinSteps {
+    int count = 1;
+    Index left = 0, right = 0, result = 0;
+};
+
 // Right factor: cell k, and result: cell r, at multiples of these. Real products may take two blocks of columns at once,
 // for which each value of the left factor is loaded once: the second block is these floats further on, or 0 if none is.
+// Ahead are the first bin's; the weights' moves on with each.
 struct ProductSteps {
     Index right, result;
     int depth;
     bool accumulate;
     Index second_right = 0, second_result = 0;
     Ahead weights = {}, tiles = {};
+    BinSteps bins = {};
 };
 
 // Of one block the complex product or two real ones, or of two blocks a real one each.
@@ -142,7 +150,7 @@ CPM_INLINE void multiply_groups(int rows, LeftFactor a, const float* right, floa
 constexpr int CHAIN = 128;
 
 template <int L, Product P>
-CPM_INLINE void multiply_block(int rows, LeftFactor a, const float* right, float* result, ProductSteps steps) {
+CPM_INLINE void multiply_bin(int rows, LeftFactor a, const float* right, float* result, ProductSteps steps) {
     const int lanes = (steps.second_right ? CELL : BLOCK) / L;
     const int loops = groups_of<L, P>(rows) * ((steps.depth + BLOCK - 1) / BLOCK) * lanes;
     steps.weights.spread(loops);
@@ -157,4 +165,16 @@ CPM_INLINE void multiply_block(int rows, LeftFactor a, const float* right, float
     }
     steps.depth = left;
     multiply_groups<L, P>(rows, a, right, result, steps);
+}
+
+template <int L, Product P>
+CPM_INLINE void multiply_block(int rows, LeftFactor a, const float* right, float* result, ProductSteps steps) {
+    const BinSteps bins = steps.bins;
+    for (int bin = 0; bin < bins.count; bin++) {
+        multiply_bin<L, P>(rows, a, right, result, steps);
+        a.data += bins.left;
+        right += bins.right;
+        result += bins.result;
+        steps.weights.next += bins.right;
+    }
 }

@@ -52,7 +52,7 @@ struct Finish {
 template <int L>
 CPM_INLINE Vector<L> load_some(const float* from, int count) {
     if (count >= L) return load<L>(from);
-    if (count == 3) return Vector<L>{from[0], from[1], from[2]};  // an image's: values through memory would be waited for
+    if (count == 3) return Vector<L>{from[0], from[1], from[2]};  // an image's: not through memory
     float lanes[L] = {};
     for (int i = 0; i < count; i++) lanes[i] = from[i];
     return load<L>(lanes);

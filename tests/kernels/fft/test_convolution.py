@@ -112,11 +112,13 @@ def test_cpm_layers(layer):
     assert_close(y[..., some], wanted.permute(0, 2, 3, 1).numpy(), layer)
 
 
-def test_bits_do_not_depend_on_the_threads_nor_outputs_on_the_chunks():
-    case = (2, 20, (40, 33), 18, (5, 5), (2, 2))
+@pytest.mark.parametrize("channels", [20, 3])
+def test_bits_do_not_depend_on_the_threads_nor_outputs_on_the_chunks(channels):
+    case = (2, channels, (40, 33), 18, (5, 5), (2, 2))
     x, weight, bias, dy = random_case(*case)
-    plan = FftPlan(20, 18, Window((5, 5), pad=(2, 2)), (40, 33), images=2, tile=12, chunk=7)
-    whole = FftPlan(20, 18, Window((5, 5), pad=(2, 2)), (40, 33), images=2, tile=12, chunk=1000)
+    plan = FftPlan(channels, 18, Window((5, 5), pad=(2, 2)), (40, 33), images=2, tile=12, chunk=7)
+    whole = FftPlan(channels, 18, Window((5, 5), pad=(2, 2)), (40, 33), images=2, tile=12, chunk=1000)
+    assert plan.few_channels == (channels < 16) and plan.of_one_core().chunk < plan.tiles
     spectra = transform_weights(weight, plan, threads=1)
     y, dweight = convolve(x, spectra, bias, plan, threads=1), weight_gradient(x, dy, plan, threads=1)
     for threads in (2, 3, 7):
@@ -272,7 +274,10 @@ def test_plans():
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
-@pytest.mark.parametrize("case", [(2, 35, (13, 11), 70, (5, 3), (2, 1)), (1, 200, (9, 9), 70, (3, 3), (1, 1))])
+@pytest.mark.parametrize(
+    "case",
+    [(2, 35, (13, 11), 70, (5, 3), (2, 1)), (1, 200, (9, 9), 70, (3, 3), (1, 1)), (1, 3, (29, 40), 40, (5, 5), (2, 2))],
+)
 def test_weights_used_once_give_the_bits_of_kept_ones(case, threads):
     images, channels, size, outputs, kernel, pad = case
     x, weight, bias, dy = random_case(*case)
