@@ -83,8 +83,11 @@ class Log(Hook):
             streams.last_words(f"{failure}: the run stops after this iteration, with a snapshot")
 
     def before_training(self, training: Training) -> None:
+        header = caffe_log.header_lines()
         if self._file is not None and not self._file.begun:
-            self.say(caffe_log.header_lines())
+            self.say(header)
+        if self._file is not None:
+            self._file.heading = "".join(f"{line}\n" for line in header).encode("utf-8", "surrogateescape")
         if self._file is not None and training.plan is not None:
             self.append(self._file, self._setup_lines(training, training.plan))
         self.say(caffe_log.solving_lines(training.net_name, training.param.lr_policy))

@@ -8,6 +8,7 @@ import ctypes
 import os
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -96,6 +97,7 @@ def joined(device: str) -> Iterator[Share]:
         yield WHOLE_BATCH
         return
     _end_with_parent()
+    _check_parent()
     if device == "cuda":
         _take_card(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo", timeout=_PATIENCE)
@@ -108,6 +110,16 @@ def joined(device: str) -> Iterator[Share]:
 def _end_with_parent() -> None:
     """torchrun's death, however it comes, is to this process what Ctrl-C is: it snapshots and stops."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _check_parent() -> None:
+    """InputError if torchrun ended before that: who waits for the others would wait for `_PATIENCE`."""
+    where = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":  # it was listening when it started this process
+        try:
+            socket.create_connection(where, _PATIENCE.total_seconds()).close()
+        except ConnectionRefusedError:
+            raise InputError(f"{where[0]}:{where[1]}: expected torchrun there, found nobody: it has ended") from None
 
 
 def _take_card(number: int) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from google.protobuf import text_format
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.npz import read_npz
 from cpm_repro.samples.data_layer import CPMData, DataOptions
+from cpm_repro.training import processes
 from cpm_repro.training.processes import check_shareable, in_touch
 from cpm_repro.training.run import train
 from cpm_repro.training.setup import Options
@@ -150,6 +152,16 @@ def test_a_lost_connection_is_told_in_a_sentence(alone, error):
 def test_other_errors_keep_their_words(alone):
     with pytest.raises(RuntimeError, match="negative dimension"), in_touch():
         torch.empty(-1)
+
+
+def test_a_torchrun_that_ended_before_its_process_began_is_told(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    with socket.create_server(("localhost", 0)) as torchrun:
+        monkeypatch.setenv("MASTER_PORT", str(torchrun.getsockname()[1]))
+        processes._check_parent()
+    with pytest.raises(InputError, match=r"^localhost:\d+: expected torchrun there, found nobody: it has ended$"):
+        processes._check_parent()
 
 
 def part(rank: int, count: int) -> Share:
