@@ -1,15 +1,15 @@
-"""How fast the data path makes training samples: beside OpenCV, over threads, image and crop sizes, and on a card.
+"""How fast the data path makes training samples: beside what else makes them, from records of raw pixels and of image
+files, over threads, image and crop sizes, and on a card.
 
 The transform is the release's. Whatever is compared makes the same samples: same records, same dice. Where one thread
 does all the work, a second is one of that thread's CPU time.
 """
 
-import importlib.util
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import thread_time
@@ -17,27 +17,30 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from cpm_kernels.samples.image import resize_cubic
 from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.network.specification import release_transform
 from cpm_repro.samples.data_layer import CPMData, DataOptions
-from cpm_repro.samples.transformer import Augmentation, CPMTransformer
+from cpm_repro.samples.transformer import CPMTransformer
 from cpm_repro.synthetic.pictures import SyntheticPerson, draw_picture
-from data_lmdb.joints import STORED_16, STORED_TO_14
+from data_lmdb.joints import STORED_TO_14
 from data_lmdb.records.reader import LmdbReader
-from data_lmdb.records.record import Person, Record, decode, encode
+from data_lmdb.records.record import Person, Record, decode, encode, encode_file, storage
 from data_lmdb.records.writer import write_lmdb
 from prototxt_import.formats import schema
 
 from . import tables
-from .measure import Rates, alternate, counts, peak_memory, ratio
+from .measure import alternate, counts, peak_memory, ratio
+from .samples.makers import FILE_PEERS, JOINTS, OURS, PEERS, Maker, Peer, opened
 
-JOINTS = len(STORED_16)  # what the release's transform reads
 DRAWN_PICTURES = 24
 LEAST_SAMPLES = 48  # of a round: shorter ones measure the clock
 SWEPT_RECORDS = 8  # looked at in other sizes
 MOST_MEGAPIXELS = 8.0  # of an enlarged image
+SWEPT_PEERS = ("OpenCV",)
+JPEG_QUALITY = 95
 BATCH_SIZE = 16  # the release's
 IMAGE_FACTORS = (1, 2, 4)
 CROP_SIZES = (184, 368, 552, 736)
@@ -45,20 +48,6 @@ CARD_BATCH = 256
 
 Values = Sequence[bytes]
 Pipeline = Callable[[], int]
-
-
-def opencv_version() -> str | None:
-    """The installed OpenCV's version; None without OpenCV."""
-    try:
-        import cv2
-    except ImportError:
-        return None
-    return cv2.__version__
-
-
-def kornia_is_installed() -> bool:
-    """Whether samples can be made by kornia too."""
-    return importlib.util.find_spec("kornia") is not None
 
 
 @contextmanager
@@ -131,13 +120,12 @@ def measure(
     nothing over threads and sizes."""
     with lmdb_of(path) as lmdb:
         values = read_values(lmdb)
-        rates, memory = one_thread(values, rounds)
+        files = [as_jpeg(value) for value in values]
         report: dict[str, Any] = {
             "lmdb": "drawn people" if path is None else str(path),
-            "opencv": opencv_version(),
-            "one_thread": rates,
-            "memory": memory,
+            **one_thread(values, rounds, PEERS),
             "bytes_per_sample": bytes_per_sample(values),
+            "files": {**one_thread(files, rounds, FILE_PEERS), "bytes_per_sample": bytes_per_sample(files)},
         }
         if not short:
             report["threads"] = over_threads(lmdb, counts(threads), rounds, BATCH_SIZE)
@@ -156,48 +144,57 @@ def on_card(lmdb: Path, values: Values, threads: int, rounds: int) -> dict[str, 
 
     transformer = transformer_for()
     (layer,) = over_threads(lmdb, [threads], rounds, CARD_BATCH, "cuda")
-    pipeline = layer["rates"]["cpm-repro"].median
+    pipeline = layer["rates"][OURS].median
     return measure_card(transformer, values, CudaSamples(transformer.shape), pipeline, threads, CARD_BATCH)
 
 
+def as_jpeg(value: bytes) -> bytes:
+    """The record as one that holds an image file: its own, or a JPEG of its pixels."""
+    if storage(value, "record") == "file":
+        return value
+    record = decode(value, JOINTS, "record")
+    unpadded = record.image[: int(record.img_height), : int(record.img_width)]
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(unpadded[..., ::-1])).save(file, "JPEG", quality=JPEG_QUALITY)
+    return encode_file(record, file.getvalue())
+
+
+def pipeline(maker: Maker, transformer: CPMTransformer, values: Values, samples: int) -> Pipeline:
+    """Makes the same `samples` of the records as any other maker, decoding included, in this thread."""
+
+    def run() -> int:
+        random = GlibcRand()
+        for number in range(samples):
+            record = maker.decode(values[number % len(values)])
+            maker.make(record, transformer.draw(random))
+        return samples
+
+    return run
+
+
 @contextmanager
-def pipelines(transformer: CPMTransformer, values: Values, samples: int) -> Iterator[dict[str, Pipeline]]:
-    """This project's and, if they are installed, OpenCV's and kornia's: each makes the same `samples`, decoding
-    included, in this thread."""
-    data = np.empty(transformer.shape.data_shape, np.float32)
-    label = np.empty(transformer.shape.label_shape, np.float32)
-
-    def pipeline(make: Callable[[Record, Augmentation], object]) -> Pipeline:
-        def run() -> int:
-            random = GlibcRand()
-            for number in range(samples):
-                record = decode(values[number % len(values)], JOINTS, "record")
-                make(record, transformer.draw(random))
-            return samples
-
-        return run
-
+def pipelines(
+    transformer: CPMTransformer, values: Values, samples: int, peers: dict[str, Peer]
+) -> Iterator[tuple[dict[str, Pipeline], dict[str, str]]]:
+    """This project's pipeline and those of the peers that are there; for the others why not."""
     with ExitStack() as stack:
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(1)
-        made = {"cpm-repro": pipeline(partial(transformer.apply, data=data, label=label))}
-        if opencv_version():
-            from .opencv_samples import OpenCvSamples
-
-            opencv = stack.enter_context(OpenCvSamples(transformer.shape))
-            made["OpenCV"] = pipeline(lambda *sample: opencv(transformer.place(*sample), data, label))
-        if kornia_is_installed():
-            from .kornia_samples import kornia_sample
-
-            made["kornia"] = pipeline(lambda *sample: kornia_sample(transformer.place(*sample), data, label))
-        yield made
+        makers, missing = opened(transformer, peers, stack)
+        yield {name: pipeline(maker, transformer, values, samples) for name, maker in makers.items()}, missing
 
 
-def one_thread(values: Values, rounds: int) -> tuple[dict[str, Rates], dict[str, int | None]]:
-    """Rates of the pipelines, and the memory each needs beyond what was there before, in bytes."""
-    with pipelines(transformer_for(), values, max(LEAST_SAMPLES, len(values))) as made:
+def one_thread(values: Values, rounds: int, peers: dict[str, Peer]) -> dict[str, Any]:
+    """ "one_thread": rates of the pipelines; "memory": what each needs beyond what was there before, in bytes;
+    "missing": peers, and why."""
+    with pipelines(transformer_for(), values, max(LEAST_SAMPLES, len(values)), peers) as (made, missing):
         memory = {name: peak_memory(run) for name, run in made.items()}
-        return alternate(made, rounds, thread_time), memory
+        return {"one_thread": alternate(made, rounds, thread_time), "memory": memory, "missing": missing}
+
+
+def swept_peers() -> dict[str, Peer]:
+    """Those that are measured in all sizes."""
+    return {name: PEERS[name] for name in SWEPT_PEERS}
 
 
 def over_image_sizes(values: Values, factors: Sequence[float], rounds: int) -> list[dict[str, Any]]:
@@ -209,7 +206,8 @@ def over_image_sizes(values: Values, factors: Sequence[float], rounds: int) -> l
         if results and size > MOST_MEGAPIXELS:
             break
         records = [enlarged(record, factor) for record in originals]
-        with pipelines(transformer_for(), [encode(record) for record in records], len(records)) as made:
+        encoded = [encode(record) for record in records]
+        with pipelines(transformer_for(), encoded, len(records), swept_peers()) as (made, _):
             results.append({"megapixels": size, "rates": alternate(made, rounds, thread_time)})
     return results
 
@@ -218,7 +216,7 @@ def over_crop_sizes(values: Values, crops: Sequence[int], rounds: int) -> list[d
     """{"crop": pixels of its side, "rates"} of crops that show the same, larger or smaller."""
     results = []
     for crop in crops:
-        with pipelines(transformer_for(crop), values, min(SWEPT_RECORDS, len(values))) as made:
+        with pipelines(transformer_for(crop), values, min(SWEPT_RECORDS, len(values)), swept_peers()) as (made, _):
             results.append({"crop": crop, "rates": alternate(made, rounds, thread_time)})
     return results
 
@@ -240,7 +238,7 @@ def over_threads(
                 return batches * batch_size
 
             memory = peak_memory(run)
-            results.append({"threads": count, "rates": alternate({"cpm-repro": run}, rounds), "memory": memory})
+            results.append({"threads": count, "rates": alternate({OURS: run}, rounds), "memory": memory})
     return results
 
 
@@ -267,35 +265,37 @@ KEYS = {"threads": "threads", "image_sizes": "megapixels", "crop_sizes": "crop"}
 
 def text(report: dict[str, Any]) -> str:
     """The report as Markdown."""
-    ours, *others = rates = report["one_thread"]
-    rows = [
-        (
-            name,
-            tables.per_second(rates[name]),
-            f"{ratio(rates[ours], rates[name]):.2f} ×" if name in others else "",
-            tables.mebibytes(report["memory"][name]),
-        )
-        for name in rates
-    ]
-    record, sample = (report["bytes_per_sample"][name] / 2**10 for name in ("record", "sample"))
     parts = [
-        f"**Training samples of {report['lmdb']}, 368 x 368, one thread, decoding included**",
-        tables.table(("way", "samples/s (range)", f"{ours} is", "memory, MiB"), rows),
-        f"A sample reads {record:.0f} KiB of record and writes {sample:.0f} KiB.",
+        comparison(report, f"Training samples of {report['lmdb']}", PEERS),
+        comparison(report["files"], "The same from records that hold JPEGs", FILE_PEERS),
     ]
-    if report["opencv"] is None:
-        parts.append('Not measured: OpenCV is not installed (pip install -e ".[bench]").')
-    if "kornia" in rates:
-        parts.append(
-            "kornia resamples once, in floating point, where the original does so twice and rounds each time: its "
-            "images come close, but not to the bit."
-        )
     for what, label in swept(report).items():
         layer = "Samples/s of the data layer" if what == "threads" else "Samples/s of one thread"
         parts.append(f"{layer}\n\n{tables.sweep(report[what], KEYS[what], label, tables.median_rate)}")
     if "card" in report:
         parts.append(card_text(report["card"]))
     return "\n\n".join(parts)
+
+
+def comparison(report: dict[str, Any], what: str, peers: dict[str, Peer]) -> str:
+    """The table of `one_thread`, under a heading, and what peers do otherwise or are missing for."""
+    rates, memory = report["one_thread"], report["memory"]
+    rows = [
+        (
+            name,
+            tables.per_second(rates[name]),
+            "" if name == OURS else f"{ratio(rates[OURS], rates[name]):.2f} ×",
+            tables.mebibytes(memory[name]),
+        )
+        for name in rates
+    ]
+    record, sample = (report["bytes_per_sample"][name] / 2**10 for name in ("record", "sample"))
+    remarks = [f"A sample reads {record:.0f} KiB of record and writes {sample:.0f} KiB."]
+    remarks += [f"{name} {peers[name].remark}." for name in rates if name in peers and peers[name].remark]
+    remarks += [f"Not measured: {name}: {reason}." for name, reason in report["missing"].items()]
+    heading = f"**{what}, 368 x 368, one thread, decoding included**"
+    table = tables.table(("way", "samples/s (range)", f"{OURS} is", "memory, MiB"), rows)
+    return "\n\n".join((heading, table, "\n".join(remarks)))
 
 
 def card_text(card: dict[str, Any]) -> str:

@@ -35,6 +35,8 @@ _PACKAGES = {
     "ONNX Runtime": ["onnxruntime", "onnxruntime-gpu"],
     "OpenVINO": ["openvino"],
     "kornia": ["kornia"],
+    "albumentations": ["albumentations"],
+    "simplejpeg": ["simplejpeg"],
 }
 
 

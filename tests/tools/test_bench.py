@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cpm_repro.benchmarks import data, infer, labels, measure, networks, tables
+from cpm_repro.benchmarks.samples import makers
 from cpm_repro.network.specification import Widths
 from data_lmdb.records.record import encode
 from data_lmdb.records.writer import write_lmdb
@@ -55,17 +56,22 @@ def test_data(tmp_path, monkeypatch):
     assert len(report["one_thread"]["cpm-repro"]["rounds"]) == 2
     assert [row["threads"] for row in report["threads"]] == [1, 2, 3]
     assert report["bytes_per_sample"]["record"] > 4 * 400 * 400
-    assert ("OpenCV" in report["one_thread"]) == (report["opencv"] is not None)
+    assert {*report["one_thread"], *report["missing"]} == {"cpm-repro", *makers.PEERS}
     median = report["one_thread"]["cpm-repro"]["median"]
     assert f" {tables.number(median)} (" in result.stdout
     assert "side of the crop" in result.stdout
 
 
-def test_without_opencv_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "opencv_version", lambda: None)
+def test_data_says_which_peers_are_missing(tmp_path, monkeypatch):
+    def absent(transformer, stack):
+        raise ImportError("none", name="cv2")
+
+    for peers in (makers.PEERS, makers.FILE_PEERS):
+        for name in peers:
+            monkeypatch.setitem(peers, name, makers.Peer(absent))
     result = run_data(tmp_path, monkeypatch, "--threads", 1)
     assert result.returncode == 0, result.stderr
-    assert "OpenCV is not installed" in result.stdout and "| OpenCV" not in result.stdout
+    assert "Not measured: OpenCV: cv2 is not installed." in result.stdout and "| OpenCV" not in result.stdout
 
 
 def test_infer_says_which_peers_are_missing(tmp_path, monkeypatch):

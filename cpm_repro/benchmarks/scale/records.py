@@ -17,7 +17,7 @@ from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Person, Record, encode_file
 from data_lmdb.records.writer import write_lmdb
 
-from ..data import JOINTS
+from ..samples.makers import JOINTS
 from .growth import Series, grow
 from .images import samples
 
