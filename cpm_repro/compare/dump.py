@@ -18,7 +18,7 @@ from cpm_kernels.samples.rand import GlibcRand
 from cpm_repro.samples.data_layer import DEFAULT_OPTIONS, CPMData, DataOptions, read_data_layer, source_of
 from cpm_repro.training.trace import BlobRecorder
 from prototxt_import.deployment import TRAINING, Variant
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, require
 from prototxt_import.formats import schema
 from prototxt_import.net import Net
 
@@ -26,8 +26,9 @@ from prototxt_import.net import Net
 def dump_net(net: Net, inputs: dict[str, np.ndarray], gradients: bool, where: str = "input") -> dict[str, np.ndarray]:
     """Every blob of one forward pass and, if asked, every gradient of one backward pass.
 
-    `inputs` holds an array for each input blob and, for gradients, `<blob>.diff` for outputs whose incoming gradient
-    is given; losses start from their loss_weight. `where` names the inputs in an InputError.
+    `inputs` holds an array for each input blob (float64 is rounded to float32, as pycaffe does) and, for gradients,
+    `<blob>.diff` for outputs whose incoming gradient is given; losses start from their loss_weight. `where` names the
+    inputs in an InputError.
     """
     blobs = {name: _input(net, inputs, name, gradients, where) for name in net.input_shapes}
     with torch.set_grad_enabled(gradients), BlobRecorder(net) as recorder:
@@ -51,7 +52,11 @@ def _input(net: Net, inputs: dict[str, np.ndarray], name: str, gradients: bool, 
     if array.dtype.kind not in "fiu" or array.ndim != len(shape) or 0 in array.shape:
         raise InputError(f"{where}: {name}: expected numbers of shape {shape}, found {array.dtype} {array.shape}")
     device = next((blob.parameter.device for blob in net.learnable), torch.device("cpu"))
-    return torch.from_numpy(array.astype(np.float32)).to(device).requires_grad_(gradients)
+    with np.errstate(over="ignore"):
+        rounded = array.astype(np.float32)
+    fits = np.array_equal(np.isfinite(rounded), np.isfinite(array))
+    require(f"{where}: {name}", fits, "numbers of float32's range", "larger ones")
+    return torch.from_numpy(rounded).to(device).requires_grad_(gradients)
 
 
 def _backward(net: Net, blobs: dict[str, Tensor], inputs: dict[str, np.ndarray], where: str) -> None:

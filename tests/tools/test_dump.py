@@ -74,6 +74,11 @@ def test_gradients_start_from_losses(golden, tmp_path):
     ("inputs", "gradients", "said"),
     [
         ({}, False, "input: expected the input blob 'x', found none"),
+        (
+            {"x": np.full((1, 2, 3, 3), 1e300)},
+            False,
+            "input: x: expected numbers of float32's range, found larger ones",
+        ),
         ({"x": np.zeros((2, 3))}, False, r"input: x: expected numbers of shape \(1, 2, 3, 3\), found float64 \(2, 3\)"),
         (
             {"x": np.zeros((1, 2, 3, 3), np.float32)},
