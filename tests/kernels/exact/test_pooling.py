@@ -81,6 +81,16 @@ def test_channels_last_keeps_nan_and_infinity():
     assert max_pool_channels_last(x[:0], window).shape == (0, *window.pooled(size), 3)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4, 7, 8, 31, 32, 75])
+def test_channels_last_of_any_number(channels):
+    window, size = CASES[1]
+    x = np.random.default_rng(channels).standard_normal((2, *size, channels)).astype(np.float32)
+    x[1, 4, 4, -1] = np.nan
+    y = max_pool_channels_last(x, window)
+    for row, column, rows, columns, _ in windows(window, size):
+        assert_same_bits(y[:, row, column], x[:, rows, columns].max(axis=(1, 2)), f"row {row}, column {column}")
+
+
 @pytest.mark.parametrize("slope", [0.0, 0.1])
 def test_relu(slope):
     x = np.float32([-2, -0.0, 0, 3, np.nan, np.inf, -1e-45])
