@@ -228,6 +228,9 @@ class Layer(nn.Module):
         those of its threads, its shuffling and its cropping."""
         return 0
 
+    def forget(self) -> None:
+        """Puts back the state that forward carries on from batch to batch, if there is one, to that of a new net."""
+
     def fold(self, after: "Layer") -> None:
         """Takes over, where no gradient is wanted, what the layer after it does in place on its tops, if it can."""
 

@@ -81,6 +81,9 @@ class _Recurrent(Layer):
         first, second = self.ops.split(hidden, 2)
         return first, second
 
+    def forget(self) -> None:
+        self.end([torch.zeros_like(state) for state in self.begin(0)])
+
     def begin(self, images: int) -> list[Tensor]:
         """The states that the last batch left; zeros for a batch of another size."""
         states = [getattr(self, name) for name in self.states]
@@ -175,6 +178,9 @@ class Lstm(Layer):
         self.add_blob("bias", (4 * p.num_output,), p.bias_filler)
         for state in ("hidden", "cell"):
             self.register_buffer(state, torch.zeros(1, self.sequences, p.num_output), persistent=False)
+
+    def forget(self) -> None:
+        self.hidden, self.cell = torch.zeros_like(self.hidden), torch.zeros_like(self.cell)
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         x, outputs = bottom_shapes[0], self.spec.lstm_param.num_output

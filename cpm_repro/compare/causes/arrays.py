@@ -25,7 +25,7 @@ from .cause import (
     explains,
 )
 from .pictures import empty_images, other_peak, picture_causes
-from .scales import rearranged_and_scaled, scaled, scaled_per_channel, scaled_per_image
+from .scales import rearranged_and_scaled, said_of_regions, scaled, scaled_per_channel, scaled_per_image
 
 _COARSE = 0.05  # relative error that arithmetic of few bits may have after some layers
 _SMALL = 0.35  # negative values relative to the positive ones (root mean square): leaky, rather than not rectified
@@ -76,6 +76,7 @@ def _of_numbers(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input: b
         lambda a, b: rearranged(a, b, axes),
         lambda a, b: part(a, b, axes),
         shifted,
+        said_of_regions,
         _rectified,
         scaled,
         scaled_per_channel,
@@ -275,6 +276,8 @@ def _other_constant(a: np.ndarray, b: np.ndarray) -> Cause | None:
     one, other = a[differs], b[differs]
     if not 1 < one.size < a.size or np.ptp(one) or np.ptp(other):
         return None
+    if np.isin(a[~differs], (one[0], other[0])).all():  # they have two values everywhere, as a threshold's
+        return None
     return Cause(
         "another constant where there is nothing, as padding has",
         f"all {one.size:,} differences are {one[0]:.6g} in A and {other[0]:.6g} in B, the other {a.size - one.size:,} "
@@ -322,6 +325,8 @@ def by_size(a: np.ndarray, b: np.ndarray) -> list[Cause]:
 
 def localised(a: np.ndarray, b: np.ndarray) -> list[Cause]:
     """One index of an axis that holds all differences, such as one channel."""
+    if a.shape != b.shape:
+        return []
     differs = a != b
     names = {0: "image", 1: "channel"} if a.ndim == 4 else {}
     for axis in range(a.ndim):

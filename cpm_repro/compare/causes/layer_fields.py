@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 
 from prototxt_import.formats import schema
@@ -17,6 +18,8 @@ from .layer_settings import Alternative
 
 _OF_ALL_LAYERS = ("transform_param", "loss_param", "own_param")
 _NO_NUMBERS = ("engine", "num_output", "num_axes", "bias_term")  # say nothing of values, or are the weights'
+_USUAL = (*(2.0**-i for i in range(6, 0, -1)), *(i / 10 for i in range(1, 10)), 0.01, 0.05, 0.25, 0.75, 2, 10)
+"""What fractions often are: shares, and one pixel of a map against the picture's."""
 _FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
 
@@ -85,11 +88,12 @@ def _other_numbers(field: FieldDescriptor, own: float, numbers: list[float]) -> 
     ]
     if field.cpp_type in _FLOATS:
         tried += [v for n in numbers for v in (own * n, own / n)]
+        tried += [] if field.is_repeated else _USUAL
     else:
         tried = [*(v for v in tried if v == int(v)), own - 1, own + 1, own - 2, own + 2, 2]
         unsigned = field.cpp_type in (FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64)
         tried = [int(v) for v in tried if v >= 0 or not unsigned]
-    yield from (value for value in dict.fromkeys(tried) if value != own)
+    yield from (value for value in dict.fromkeys(tried) if value != own and float(np.float32(value)) != own)
 
 
 def _other_lists(field: FieldDescriptor, own: list[float]) -> Iterator[list[float]]:

@@ -214,6 +214,17 @@ def _arg_max(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
         yield "the first place of the largest value", x.argmax(p.axis, keepdim=True).float()
 
 
+def _scale(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
+    p = run.first.scale_param
+    if len(inputs) == 2:
+        x, factor = inputs
+        along = p.axis % x.dim()
+        shape = (*(1,) * along, *factor.shape, *(1,) * (x.dim() - along - factor.dim()))
+        yield "x · (1 + factor)", x * (1 + factor.reshape(shape))
+        yield "x + factor", x + factor.reshape(shape)
+        yield "x · sigmoid(factor)", x * factor.reshape(shape).sigmoid()
+
+
 def _flow_warp(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
     image, flow = bottoms
     arrays = bottoms[flow]
@@ -248,6 +259,7 @@ _FORMULAS: dict[str, Callable[[LayerRun, Bottoms, list[Tensor]], Formulas]] = {
     "ArgMax": _arg_max,
     "FlowWarp": _flow_warp,
     "ROIPooling": _roi_pooling,
+    "Scale": _scale,
     "Pooling": _pooling,
     "Dropout": _dropout,
     **dict.fromkeys(("Deconvolution", "Interp", "Resample"), _interpolation),

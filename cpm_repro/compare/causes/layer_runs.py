@@ -110,6 +110,7 @@ class LayerRun:
         """With the net's own layers, whose blobs are put back."""
         first, *others = [net.layer(layer.name) for layer in self.layers]
         before = {name: getattr(first, name).detach().clone() for name in first.blob_names if change}
+        first.forget()
         with torch.no_grad():
             try:
                 if change is not None:

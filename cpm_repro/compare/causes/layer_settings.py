@@ -14,10 +14,11 @@ from torch.nn import functional
 
 from cpm_kernels.window import Window
 from prototxt_import.formats import schema
+from prototxt_import.layers.layer import Layer
 from prototxt_import.layers.pooling import Pooling
 from prototxt_import.tensors import array
 
-from .layer_runs import Bottoms, LayerRun, changed
+from .layer_runs import Bottoms, Change, LayerRun, changed
 
 Pads = tuple[tuple[int, int], ...]
 """Before and behind the map on each axis."""
@@ -264,6 +265,14 @@ def _eltwise(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     if p.coeff:
         what = f"the sum of the bottoms without the coeff of layer {layer.name}"
         yield Alternative(what, run.top(bottoms, changed(layer, eltwise__coeff=None)))
+    elif p.operation == p.SUM:
+        count = len(layer.bottom)
+        for left_out in range(count):
+            others = changed(layer, eltwise__coeff=[float(i != left_out) for i in range(count)])
+            what = f"the sum of layer {layer.name} without its bottom {left_out + 1}"
+            yield Alternative(what, run.top(bottoms, others))
+        what = f"the mean of the bottoms; layer {layer.name} takes their sum"
+        yield Alternative(what, run.top(bottoms, changed(layer, eltwise__coeff=[1 / count] * count)))
 
 
 def _concat(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
@@ -282,6 +291,62 @@ def _inner_product(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         flat = np.ascontiguousarray(array.transpose(0, 2, 3, 1)).reshape(array.shape)
         what = f"layer {run.first.name} of its bottom flattened channels last (H, W, C)"
         yield Alternative(what, run.top({name: flat}))
+        images, channels, *size = array.shape
+        back = np.ascontiguousarray(array.reshape(images, *size, channels).transpose(0, 3, 1, 2))
+        what = f"layer {run.first.name} with weights for a bottom flattened channels last (H, W, C)"
+        yield Alternative(what, run.top({name: back}))
+
+
+def _embed(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    name = run.first.name
+
+    def rolled(by: int) -> Change:
+        def change(embed: Layer) -> None:
+            embed.weight.copy_(embed.weight.roll(by, 0))
+
+        return change
+
+    for step, what in ((1, "the row before the one"), (-1, "the row behind the one")):
+        made = run.top(bottoms, change=rolled(step))
+        yield Alternative(f"{what} that each index of layer {name} says: rows counted from another number", made)
+
+
+def _crop(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    layer, (array, like) = run.first, (array.shape for array in bottoms.values())
+    first = layer.crop_param.axis % len(array)
+    beyond = [n - m for n, m in zip(array[first:], like[first:], strict=True)]
+    for more in (0, 1):
+        centred = changed(layer, crop__offset=[(n + more) // 2 for n in beyond])
+        yield Alternative(f"the middle of the map; layer {layer.name} has offsets", run.top(bottoms, centred))
+
+
+def _lstm(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
+    """Gates in another order, another forget gate's bias, no bias."""
+    layer, gates = run.first.name, ("input", "forget", "output", "candidate")
+
+    def reordered(order: tuple[int, ...]) -> Change:
+        def change(lstm: Layer) -> None:
+            for name in lstm.blob_names:
+                blob = getattr(lstm, name)
+                blob.copy_(torch.cat([blob.chunk(4)[i] for i in order]))
+
+        return change
+
+    def biased(by: float, times: float = 1) -> Change:
+        def change(lstm: Layer) -> None:
+            lstm.input_bias.mul_(times).chunk(4)[1].add_(by)
+
+        return change
+
+    for order in itertools.islice(itertools.permutations(range(4)), 1, 24):
+        what = ", ".join(gates[i] for i in order)
+        yield Alternative(
+            f"layer {layer} with its gates in the order {what}", run.top(bottoms, change=reordered(order))
+        )
+    for by in (1, -1):
+        what = f"layer {layer} with {by:+} in the forget gate's bias"
+        yield Alternative(what, run.top(bottoms, change=biased(by)))
+    yield Alternative(f"layer {layer} without its bias", run.top(bottoms, change=biased(0, 0)))
 
 
 def _softmax(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
@@ -301,5 +366,8 @@ _SETTINGS: dict[str, Callable[[LayerRun, Bottoms], Iterator[Alternative]]] = {
     "Concat": _concat,
     "InnerProduct": _inner_product,
     "BN": _bn,
+    "Embed": _embed,
+    "Crop": _crop,
+    "LSTM": _lstm,
     "Softmax": _softmax,
 }

@@ -93,7 +93,8 @@ def explain(
     links = list(run.links(bottoms))
     if found := best(_settings(run, bottoms, links, others), wrong, before):
         return [_comes_from(side, *found, before)]
-    return _of_one_part(run, bottoms, own, wrong) or known() or _weights(run, bottoms, links, side, wrong, own)
+    known_part = _of_one_part(run, bottoms, own, wrong) or _of_slice(run, bottoms, side, wrong)
+    return known_part or known() or _weights(run, bottoms, links, side, wrong, own)
 
 
 def _of_one_part(run: LayerRun, bottoms: Bottoms, own: np.ndarray, wrong: np.ndarray) -> list[Cause]:
@@ -113,6 +114,24 @@ def _of_one_part(run: LayerRun, bottoms: Bottoms, own: np.ndarray, wrong: np.nda
         Cause(f"only {channels}, of {which}, {'differs' if first == last else 'differ'}: {cause.what}", cause.evidence)
         for cause in causes
     ]
+
+
+def _of_slice(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray) -> list[Cause]:
+    """Which other part of its bottom a top of a Slice has."""
+    if run.first.type != "Slice" or len(run.layers) > 1:
+        return []
+    (bottom,) = bottoms.values()
+    p = run.first.slice_param
+    along = (p.slice_dim if p.HasField("slice_dim") else p.axis) % bottom.ndim
+    shape = (*bottom.shape[:along], wrong.shape[along], *bottom.shape[along + 1 :]) if wrong.ndim == bottom.ndim else ()
+    if wrong.shape != shape:
+        return []
+    count = wrong.shape[along]
+    for first in range(bottom.shape[along] - count + 1):
+        if np.array_equal(bottom.take(range(first, first + count), along), wrong):
+            what = f"{side} holds {first} to {first + count - 1} along axis {along} of the bottom of layer"
+            return [Cause(f"{what} {run.first.name}: other slice points", "every value is that")]
+    return []
 
 
 def _settings(run: LayerRun, bottoms: Bottoms, links: Links, others: Others | None) -> Iterator[Alternative]:

@@ -1,5 +1,5 @@
-"""Another unit: a factor, an offset, or both, of the whole array, of each channel or of each image; and which
-normalisation of a picture has just that one."""
+"""Another unit: a factor, an offset, or both, of the whole array, of each channel or of each image; which normalisation
+of a picture has just that one; and corners of regions that are counted, scaled or said in another way."""
 
 import itertools
 from collections.abc import Iterator
@@ -221,3 +221,43 @@ def _may_be_scaled(a: np.ndarray, b: np.ndarray, sample: tuple[np.ndarray, ...])
         slope = float(x @ y / (x @ x)) if x.any() else 0.0
         left += float(((y - slope * x) ** 2).sum())
     return left <= (10 * EXPLAINED) ** 2 * float((b**2).sum())
+
+
+def said_of_regions(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """How B's regions say what A's say, rows (image, x1, y1, x2, y2) as Fast R-CNN and its heirs hand them on."""
+    if a.shape != b.shape or a.ndim < 2 or np.prod(a.shape[1:]) != 5 or not np.isfinite(a - b).all():
+        return None
+    one, other = (table.reshape(-1, 5) for table in (a, b))
+    if not np.array_equal(one[:, 0], other[:, 0]) or not (one[:, 3:] >= one[:, 1:3]).all():
+        return None
+    for what, corners in (*_said_otherwise(one[:, 1:]), *_sized_otherwise(one[:, 1:], other[:, 1:])):
+        made = np.concatenate([one[:, :1], corners], 1)
+        if explains(made, one, other):
+            return Cause(f"regions: {what}", evidence("with A's like that", made, one, other))
+    return None
+
+
+def _said_otherwise(corners: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    first, last = corners[:, :2], corners[:, 2:]
+    yield "B's corners are counted from 1, A's from 0", corners + 1
+    yield "B's corners are counted from 0, A's from 1", corners - 1
+    for step, what in ((1, "one behind the last pixel"), (-1, "the last pixel itself, A's one behind it")):
+        yield f"B's second corner is {what}", np.concatenate([first, last + step], 1)
+    for more in (0, 1):
+        size = last - first + more
+        yield "B has width and height in place of the second corner", np.concatenate([first, size], 1)
+        yield "B has the second corner in place of width and height", np.concatenate([first, last + first - more], 1)
+        for half in (size / 2, (size - 1) / 2):
+            yield "B has the centre, width and height in place of corners", np.concatenate([first + half, size], 1)
+
+
+def _sized_otherwise(corners: np.ndarray, other: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """One factor for both axes, or one for each."""
+    x, y = corners[:, ::2], corners[:, 1::2]
+    if not (x.any() and y.any()):
+        return
+    both = float((corners * other).sum() / (corners * corners).sum())
+    yield f"B's corners are {both:.6g} times A's: of a picture of another size", both * corners
+    each = [float((part * other[:, axis::2]).sum() / (part * part).sum()) for axis, part in enumerate((x, y))]
+    what = f"B's corners are {each[0]:.6g} times A's across and {each[1]:.6g} times down: shares, or another shape"
+    yield what, corners * np.array([*each, *each])

@@ -330,3 +330,22 @@ def test_parameters_that_part_between_two_records():
     assert origin.made_by == "layer ip" and "between iterations 5 and 14" in origin.causes[0].what
     b = {**a, "iter0/ip/0": a["iter0/ip/0"][::-1].copy()}
     assert trace_origins(a, b)[0].causes[0].what == "mirrored"
+
+
+def test_two_values_everywhere_are_no_padding():
+    a = (values() > 0.3).astype(np.float32)
+    b = np.where(RANDOM.random(SHAPE) > 0.9, 0, a).astype(np.float32)
+    assert not any("padding" in cause.what for cause in recognised(a, b))
+
+
+def test_a_part_of_another_length_is_no_error():
+    text = (
+        'input: "x" input_shape { dim: 1 dim: 6 dim: 4 dim: 5 } layer { name: "s" type: "Slice" bottom: "x" top: "t" '
+    )
+    text += 'top: "u" slice_param { slice_point: 2 } }'
+    a = dump_net(Net(parse_net(text, "net")), {"x": values(1, 6, 4, 5)}, False)
+    b = {**a, "t": values(1, 3, 4, 5)}
+    a, b = dump_of("A", a), dump_of("B", b)
+    order = NetworkOrder(a.names, b.names, Net(parse_net(text, "net")).param)
+    (origin,) = Diagnosis(compare_dumps(a, b, order, EQUAL_BITS), a, b, order).origins()
+    assert origin.name == "t" and origin.causes

@@ -1,7 +1,8 @@
-"""Which of a Concat's bottoms differs, and why."""
+"""Layers run again as others would have run them: which mistake is named, and which bottom of a Concat differs."""
 
 import numpy as np
 import pytest
+import torch
 
 from cpm_repro.compare.causes.layer_runs import LayerRun
 from cpm_repro.compare.causes.layers import explain, layer_causes
@@ -46,3 +47,74 @@ def test_vectors_that_are_joined():
     right = run.top(bottoms)
     wrong = right + np.array([0, 2, 6, 7, 0], np.float32)
     assert layer_causes(run, bottoms, right, wrong) == []
+
+
+def values(*shape):
+    return GENERATOR.standard_normal(shape).astype(np.float32)
+
+
+MAP, SMALL, LIKE = values(2, 6, 13, 11), values(2, 6), values(2, 6, 5, 4)
+ROIS = np.float32([[0, 3, 5, 40, 61], [1, 0, 0, 79, 33], [1, 20, 8, 70, 90]])
+FILLERS = 'weight_filler { type: "uniform" min: -0.5 max: 0.5 } bias_filler { type: "uniform" min: -0.3 max: 0.3 }'
+MISTAKES = {
+    "a mean for a sum": ("Eltwise", {"x": MAP, "y": MAP[::-1]}, "", lambda y, x: y / 2, "the mean of the bottoms"),
+    "no shortcut": (
+        "Eltwise", {"x": MAP, "y": MAP[::-1]}, "", lambda y, x: x["x"], "the sum of layer l without its bottom 2"),
+    "the middle": (
+        "Crop", {"x": MAP, "y": LIKE}, "crop_param { axis: 2 offset: 1 }", lambda y, x: x["x"][:, :, 4:9, 3:7],
+        "the middle of the map; layer l has offsets"),
+    "one more": (
+        "Scale", {"x": MAP, "s": SMALL}, "scale_param { axis: 0 }",
+        lambda y, x: x["x"] * (1 + x["s"][:, :, None, None]), "x · (1 + factor) in place of layer l"),
+    "another base": ("Exp", {"x": MAP}, "", lambda y, x: np.float32(10) ** x["x"], "Exp with base 10; layer l has -1"),
+    "another threshold": (
+        "Threshold", {"x": MAP}, "threshold_param { threshold: 0.3 }", lambda y, x: (x["x"] > 0.5).astype(np.float32),
+        "Threshold with threshold 0.5; layer l has 0.3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_a_layer_computes_instead(name):
+    type_name, bottoms, param, mistake, said = MISTAKES[name]
+    net = single_layer(type_name, {name: array.shape for name, array in bottoms.items()}, param)
+    run = LayerRun([net.layer("l").spec], net)
+    right = run.top(bottoms)
+    (cause,) = layer_causes(run, bottoms, right, np.ascontiguousarray(mistake(right, bottoms)))
+    assert said in cause.what
+
+
+@pytest.mark.parametrize(
+    ("type_name", "shape", "param", "mistake", "said"),
+    [
+        ("Embed", (7, 3), f"embed_param {{ num_output: 5 input_dim: 9 {FILLERS} }}",
+         lambda layer: layer.weight.copy_(layer.weight.roll(1, 0)), "the row before the one that each index"),
+        ("LSTM", (5, 3, 4), f"recurrent_param {{ num_output: 6 {FILLERS} }}",
+         lambda layer: [blob.copy_(torch.cat([blob.chunk(4)[i] for i in (0, 1, 3, 2)])) for blob in layer.parameters()],
+         "its gates in the order input, forget, candidate, output"),
+        ("LSTM", (5, 3, 4), f"recurrent_param {{ num_output: 6 {FILLERS} }}",
+         lambda layer: layer.input_bias[6:12].add_(1), "layer l with +1 in the forget gate's bias"),
+        ("LSTM", (5, 3, 4), f"recurrent_param {{ num_output: 6 {FILLERS} }}",
+         lambda layer: layer.input_bias.zero_(), "layer l without its bias"),
+        ("InnerProduct", (2, 3, 4, 5), f"inner_product_param {{ num_output: 7 {FILLERS} }}",
+         lambda layer: layer.weight.copy_(layer.weight.reshape(7, 3, 4, 5).permute(0, 2, 3, 1).reshape(7, -1).clone()),
+         "layer l with weights for a bottom flattened channels last (H, W, C)"),
+    ],
+)  # fmt: skip
+def test_what_is_done_to_weights(type_name, shape, param, mistake, said):
+    shapes = {"x": shape, **({"c": shape[:2]} if type_name == "LSTM" else {})}
+    net, other = (single_layer(type_name, shapes, param, seed=2) for _ in range(2))
+    bottoms = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    bottoms["x"] = GENERATOR.integers(0, 8, shape).astype(np.float32) if type_name == "Embed" else values(*shape)
+    with torch.no_grad():
+        net({name: torch.from_numpy(array) for name, array in bottoms.items()})  # a state is left behind
+        mistake(other.layer("l"))
+    run, wrong = (LayerRun([each.layer("l").spec], each) for each in (net, other))
+    (cause,) = layer_causes(run, bottoms, run.top(bottoms), wrong.top(bottoms))
+    assert said in cause.what
+
+
+def test_another_part_of_a_slice():
+    net = single_layer("Slice", {"x": (2, 6, 13, 11)}, "", tops=("t", "u", "v"))
+    run, bottoms = LayerRun([net.layer("l").spec], net), {"x": MAP}
+    (cause,) = layer_causes(run, bottoms, MAP[:, :2], np.ascontiguousarray(MAP[:, 3:5]))
+    assert cause.what == "B holds 3 to 4 along axis 1 of the bottom of layer l: other slice points"
