@@ -68,12 +68,15 @@ def _draw_losses(axes: Axes, log: Log, smooth: int) -> None:
 
 
 def _draw_rate_changes(axes: Axes, log: Log) -> list[Line2D]:
-    """The first 20 as dotted lines; the one of them that the legend shows."""
+    """Steps as dotted lines, but not of a rate that falls all the time; the one of them that the legend shows."""
     changed = np.flatnonzero(np.diff(log.rates) != 0) + 1
-    changed = changed[np.isfinite(log.rates[changed]) & np.isfinite(log.rates[changed - 1])][:20]
+    changed = changed[np.isfinite(log.rates[changed]) & np.isfinite(log.rates[changed - 1])]
     label = "learning rate\nchanges"
-    places = log.iterations[changed]
+    places = log.iterations[changed] if len(changed) <= _MOST_STEPS else ()
     return [axes.axvline(at, color="#888888", linestyle=":", linewidth=0.9, label=label) for at in places][:1]
+
+
+_MOST_STEPS = 20  # of a learning rate, in one log
 
 
 def _draw_scores(axes: Axes, log: Log) -> list[Line2D]:

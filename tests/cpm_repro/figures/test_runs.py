@@ -18,6 +18,14 @@ def test_loss_figure_has_a_curve_per_stage(tmp_path):
     sheet.save(figure, tmp_path / "loss.png")
 
 
+def test_a_rate_that_falls_all_the_time_has_no_steps():
+    log = a_log()
+    falling = dataclasses.replace(log, rates=np.linspace(1, 0.5, len(log.iterations)))
+    assert len(log.iterations) > 21
+    labels = [text.get_text() for text in runs.loss_figure(falling).axes[0].get_legend().get_texts()]
+    assert labels == [f"stage {stage}" for stage in range(1, 7)]
+
+
 def test_scores_are_drawn_beside_the_losses(tmp_path):
     log = dataclasses.replace(a_log(), scores={"PCK@0.2": {10: 12.5, 20: 40.0}})
     figure = runs.loss_figure(log)
