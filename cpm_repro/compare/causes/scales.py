@@ -228,7 +228,7 @@ def said_of_regions(a: np.ndarray, b: np.ndarray) -> Cause | None:
     if a.shape != b.shape or a.ndim < 2 or np.prod(a.shape[1:]) != 5 or not np.isfinite(a - b).all():
         return None
     one, other = (table.reshape(-1, 5) for table in (a, b))
-    if not np.array_equal(one[:, 0], other[:, 0]) or not (one[:, 3:] >= one[:, 1:3]).all():
+    if not np.array_equal(one[:, 0], other[:, 0]):
         return None
     for what, corners in (*_said_otherwise(one[:, 1:]), *_sized_otherwise(one[:, 1:], other[:, 1:])):
         made = np.concatenate([one[:, :1], corners], 1)

@@ -32,6 +32,12 @@ def test_what_became_of_regions(other, said, axes):
     assert said in cause.what
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_regions_that_were_sizes(more):
+    (cause,) = recognised(sized(more), ROIS, is_input=True)
+    assert "B has the second corner in place of width and height" in cause.what
+
+
 def test_tables_that_are_no_regions():
     random = np.random.default_rng(1)
     assert recognised(ROIS, (ROIS + random.normal(0, 1, ROIS.shape)).astype(np.float32), is_input=True) == []
