@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from cpm_repro.figures import runs, sheet
+from cpm_repro.training.log import Log
 from tests.cpm_repro.figures.test_poses import a_log
 
 RATE_CHANGES = ["learning rate\nchanges"]
@@ -19,11 +20,13 @@ def test_loss_figure_has_a_curve_per_stage(tmp_path):
 
 
 def test_a_rate_that_falls_all_the_time_has_no_steps():
-    log = a_log()
-    falling = dataclasses.replace(log, rates=np.linspace(1, 0.5, len(log.iterations)))
-    assert len(log.iterations) > 21
+    iterations = np.arange(30)
+    falling = Log(iterations, 1.0 / (1 + iterations), {}, np.linspace(1, 0.5, 30))
     labels = [text.get_text() for text in runs.loss_figure(falling).axes[0].get_legend().get_texts()]
-    assert labels == [f"stage {stage}" for stage in range(1, 7)]
+    assert labels == ["loss"]
+    stepping = dataclasses.replace(falling, rates=np.repeat([1, 0.5], 15))
+    labels = [text.get_text() for text in runs.loss_figure(stepping).axes[0].get_legend().get_texts()]
+    assert labels == ["loss", *RATE_CHANGES]
 
 
 def test_scores_are_drawn_beside_the_losses(tmp_path):
