@@ -27,6 +27,7 @@ bench: $(VENV)/bench.stamp
 	$(call bench_one,data,data)
 	$(call bench_one,infer --net cpm,infer_cpm)
 	$(call bench_one,infer --net vgg,infer_vgg)
+	$(call bench_one,poses,poses)
 	$(call bench_one,train,train)
 	$(call bench_one,exact,exact)
 	$(call bench_one,labels,labels)

@@ -20,6 +20,7 @@ EXAMPLE = "python tools/bench.py infer --json infer.json --plot infer.png --mark
 EXAMPLES = {
     "data": "python tools/bench.py data\npython tools/bench.py data --lmdb build/demo/lmdb/train --json data.json",
     "infer": "python tools/bench.py infer\npython tools/bench.py infer --net vgg --size 184 --threads 1",
+    "poses": "python tools/bench.py poses --pictures 4\npython tools/bench.py poses --net vgg --stages 2",
     "train": "python tools/bench.py train --batch-size 2 --stages 3 --json train.json\n"
     "python tools/bench.py train --net vgg --stages 2 --size 88",
     "exact": "python tools/bench.py exact --net vgg --plot exact.png",
@@ -80,6 +81,13 @@ def bench_infer(arguments: argparse.Namespace) -> Outcome:
     report = infer.measure(workload(arguments), arguments.engine, arguments.rounds, arguments.short)
     what, curves = report["workload"], infer.curves(report)
     return Outcome.of_rates(report, infer.text(report), report["pipelines"], what, "images/s", curves)
+
+
+def bench_poses(arguments: argparse.Namespace) -> Outcome:
+    from cpm_repro.benchmarks import poses
+
+    report = poses.measure(workload(arguments), arguments.engine, arguments.pictures, arguments.rounds, arguments.short)
+    return Outcome.of_rates(report, poses.text(report), report["pipelines"], report["workload"], "pictures/s")
 
 
 def bench_train(arguments: argparse.Namespace) -> Outcome:
@@ -167,6 +175,7 @@ FED = {
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
     "data": bench_data,
     "infer": bench_infer,
+    "poses": bench_poses,
     "train": bench_train,
     "exact": bench_exact,
     "labels": bench_labels,
@@ -181,7 +190,7 @@ def workload(arguments: argparse.Namespace, phase: str = "TEST") -> Any:
     from cpm_repro.benchmarks.networks import Workload
 
     given = {name: getattr(arguments, name) for name in ("size", "batch", "stages")}
-    asked = command_line.variant(arguments) if phase == "TEST" else None
+    asked = command_line.variant(arguments) if "state_stages" in arguments else None
     return Workload.of(arguments.net, arguments.threads, arguments.device, phase, asked, **given)
 
 
@@ -218,6 +227,14 @@ def arguments_parser() -> argparse.ArgumentParser:
     infer = _add(benchmarks, "infer", "a network's forward pass", rounds=3)
     _add_workload(infer, "368")
     command_line.add_engine(infer)
+    poses = _add(benchmarks, "poses", "a folder of pictures, a person in each at seven scales", rounds=3)
+    poses.add_argument("--net", choices=("cpm", "vgg"), default="cpm", help="(default: cpm)")
+    poses.add_argument("--stages", metavar="N", type=command_line.positive_integer, help="of it (default: 6)")
+    poses.add_argument(
+        "--pictures", metavar="N", type=command_line.positive_integer, default=2, help="in the folder (default: 2)"
+    )
+    command_line.add_engine(poses)
+    poses.set_defaults(device="cpu", size=None, batch=None)
     train = _add(benchmarks, "train", "a training iteration", rounds=3)
     train.add_argument("--net", choices=("cpm", "vgg"), default="cpm", help="whose losses there are (default: cpm)")
     _add_workload(train, "184", net=False)

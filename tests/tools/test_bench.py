@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from cpm_repro.benchmarks import data, infer, labels, measure, networks, tables
+from cpm_repro.benchmarks import data, infer, labels, measure, networks, poses, tables
 from cpm_repro.benchmarks.samples import makers
 from cpm_repro.network.specification import Widths
 from data_lmdb.records.record import encode
@@ -72,6 +72,14 @@ def test_data_says_which_peers_are_missing(tmp_path, monkeypatch):
     result = run_data(tmp_path, monkeypatch, "--threads", 1)
     assert result.returncode == 0, result.stderr
     assert "Not measured: OpenCV: cv2 is not installed." in result.stdout and "| OpenCV" not in result.stdout
+
+
+@pytest.mark.slow
+def test_poses(tmp_path):
+    options = ["--stages", 1, "--pictures", 1, "--rounds", 1, "--threads", 1, "--short"]
+    report = assert_written(tmp_path, run_tool("bench", "poses", *options, *outputs(tmp_path)))
+    assert list(report["pipelines"]) == ["fast engine", *poses.PEERS]
+    assert set(report["ratios"]) == set(report["pixels"]) == set(poses.PEERS)
 
 
 def test_infer_says_which_peers_are_missing(tmp_path, monkeypatch):

@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from prototxt_import.files import InputError
+
 from .. import networks, tables
 from ..data import lmdb_of
 from ..networks import Workload
@@ -22,6 +24,8 @@ SHORT_IMAGES, SHORT_RECORDS = (1, 10, 100), (100, 1000, 10_000)
 THREADS, PROCESSES, SHORT_PROCESSES = (1, 2), (1, 2, 4), (1, 2)
 LIMIT, SHORT_LIMIT = 40.0, 1.5
 """Seconds: longer than that no point of a series is measured, but for the one that it began with."""
+COMMAND_LIMIT = 600.0
+"""Seconds of a training that is a command of its own."""
 
 
 def measure(threads: int, rounds: int, short: bool = False) -> dict[str, Any]:
@@ -36,9 +40,17 @@ def measure(threads: int, rounds: int, short: bool = False) -> dict[str, Any]:
         }
         with ExitStack() as stack:
             workers = over_workers(_jobs(stack, lmdb, short), THREADS, SHORT_PROCESSES if short else PROCESSES, rounds)
-        trained = torchrun.measure(folder, lmdb, 1 if short else 2, 120.0, short)
+        trained = _trainings(folder, lmdb, short)
     report: dict[str, Any] = {key: [_as_json(one) for one in found] for key, found in series.items()}
-    return {"threads": threads, **report, "workers": workers, "torchrun": trained}
+    return {"threads": threads, **report, "workers": workers, **trained}
+
+
+def _trainings(folder: Path, lmdb: Path, short: bool) -> dict[str, Any]:
+    """ "torchrun": its rows; none where a command failed, which "missing" says: what was measured before is kept."""
+    try:
+        return {"torchrun": torchrun.measure(folder, lmdb, 1 if short else 2, COMMAND_LIMIT, short), "missing": ""}
+    except InputError as error:
+        return {"torchrun": [], "missing": str(error)}
 
 
 def _jobs(stack: ExitStack, lmdb: Path, short: bool) -> dict[str, Job]:
@@ -72,7 +84,7 @@ def text(report: dict[str, Any]) -> str:
     cores = len(os.sched_getaffinity(0))
     parts += [f"**Threads, and processes of one thread each, on {cores} cores**: per second (efficiency)"]
     parts += [_workers_table(report["workers"])]
-    parts += [f"**`cpm train`, batches of {torchrun.BATCH} crops of {torchrun.CROP} px**", _trained(report["torchrun"])]
+    parts += [f"**`cpm train`, batches of {torchrun.BATCH} crops of {torchrun.CROP} px**", _trained(report)]
     return "\n\n".join(parts)
 
 
@@ -102,13 +114,15 @@ def _where(processes: int, threads: int) -> str:
     return f"{threads} thread" + "s" * (threads > 1) if processes == 1 else f"{processes} processes"
 
 
-def _trained(rows: Sequence[dict[str, Any]]) -> str:
+def _trained(report: dict[str, Any]) -> str:
+    if report["missing"]:
+        return f"Not measured: {report['missing']}."
     cells = [
         [
             "torchrun, " * (row["processes"] > 1) + _where(row["processes"], row["threads"]),
             tables.per_second(row["rates"]),
             f"{row['efficiency']:.0%}",
         ]
-        for row in rows
+        for row in report["torchrun"]
     ]
     return tables.table(["way", "images/s (range)", "efficiency"], cells)

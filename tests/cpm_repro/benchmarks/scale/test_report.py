@@ -9,6 +9,7 @@ from cpm_repro.benchmarks.charts import scale_figure
 from cpm_repro.benchmarks.measure import Rates
 from cpm_repro.benchmarks.scale import report
 from cpm_repro.benchmarks.scale.growth import Point, Series
+from prototxt_import.files import InputError
 
 
 @pytest.fixture
@@ -32,6 +33,20 @@ def test_words(measured):
     assert "| data path | 111 ms | 1 s |" in " ".join(text.split()).replace("| :", "")
     assert "* opening: slope 0.95" in text and "| torchrun, 2 processes |" in text
     assert "4.5 (90%)" in text
+
+
+def test_a_training_that_fails_is_told_beside_what_was_measured(monkeypatch, tmp_path):
+    said = "cpm train: expected to end within 600 s, found it at work"
+
+    def late(*_):
+        raise InputError(said)
+
+    monkeypatch.setattr(report.torchrun, "measure", late)
+    trained = report._trainings(tmp_path, tmp_path, short=True)
+    told = report._trained(trained)
+    assert (
+        trained["torchrun"] == [] and told == "Not measured: cpm train: expected to end within 600 s, found it at work."
+    )
 
 
 def test_numbers(measured):
