@@ -3,8 +3,8 @@
 The release's detector (`person_detection`) expects everybody at one size. Here the detector sees the picture in a
 ladder of sizes: where one person is seen in several, the most certain size counts. Then the pose network settles each
 person's place: its belief maps are highest where the person has the training's size in the crop, and the joints that
-it finds say where the middle is. Whoever then shares a more certain person's joints, or has hardly any that the network
-believes in, is left out. All this needs no more pixels than the ladder's last rung: a larger picture is shrunk first.
+it finds say where the middle is. Whoever then shares a more certain person's joints, or is not believed in by both
+networks, is left out. All this needs no more pixels than the ladder's last rung: a larger picture is shrunk first.
 Coordinates are 0-based pixels, x right, y down.
 """
 
@@ -37,10 +37,8 @@ STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
 """Multiples of a person's size among which the pose network chooses."""
 NEAR, SHARED = 0.06, 0.4
 """Joints nearer than the first part of a person's height are in one place; people share at most the second of them."""
-BELIEVED = 0.5
-"""Of the best person's mean score: who has less is nobody."""
-SOMEBODY, DOUBTED = 0.18, 0.25
-"""Mean scores below the first are nobody's, and below the second nobody's whose peak is not certain."""
+SOMEBODY = 0.12
+"""Who has less of both networks' beliefs, the peak of the person map times the mean score of the joints, is nobody."""
 LARGEST_SIDE = 900
 """px of the longer side in which people are looked for: the pose network sees no larger picture of one whom the last
 rung of the ladder shows, at the smallest of STEPS."""
@@ -65,8 +63,8 @@ def find_everybody(
 ) -> FoundPeople:
     """The people in a picture, uint8 (H, W, 3) BGR, most certain first, placed for `net`, which is asked by `protocol`.
 
-    person_size: the height / 200 px in the detector's input at which `person_net` believes most. Where it sees nobody,
-    the pose network looks for a person in the middle, half as tall as the picture. where: names the picture in errors.
+    person_size: the height / 200 px in the detector's input at which `person_net` believes most. where: names the
+    picture in errors.
     """
     check_picture(image_bgr, where)
     factor = min(1.0, LARGEST_SIDE / max(image_bgr.shape[:2]))
@@ -81,12 +79,8 @@ def _found(
 ) -> FoundPeople:
     """As `find_everybody`, in the picture at its own size."""
     people, best_map = _seen(image_bgr, person_net, person_size)
-    if not people:
-        height, width = image_bgr.shape[:2]
-        people = [_Sighting(0.0, ((width - 1) / 2, (height - 1) / 2), max(height, width) / 400)]
     placed = [settled(Person(image_bgr, each.center, each.scale, where), net, protocol) for each in people]
-    least = [SOMEBODY if each.belief > CERTAIN else DOUBTED for each in people]
-    kept = _each_once(placed, least)
+    kept = _each_once(placed, [each.belief for each in people])
     beliefs = np.array([people[index].belief for index in kept])
     peaks = np.array([people[index].center for index in kept]).reshape(-1, 2)
     return FoundPeople([placed[index][0] for index in kept], beliefs, best_map, peaks)
@@ -129,14 +123,14 @@ def settled(person: Person, net: Net, protocol: Protocol) -> tuple[Person, Pose]
     return sizes[best]._replace(center=middle(poses[best])), poses[best]
 
 
-def _each_once(placed: Sequence[tuple[Person, Pose]], least: Sequence[float]) -> list[int]:
-    """The indices of people who are somebody: of those who share joints the one that the pose network believes in most,
-    and nobody whom it believes in much less than in the best, or less than in the least of such people."""
+def _each_once(placed: Sequence[tuple[Person, Pose]], beliefs: Sequence[float]) -> list[int]:
+    """The indices of people who are somebody: whom the detector, whose beliefs these are, and the pose network believe
+    in, and of those who share joints the one that the latter believes in most."""
     scores = [float(pose.scores.mean()) for _, pose in placed]
     kept: list[int] = []
     for index in sorted(range(len(placed)), key=lambda index: -scores[index]):
         same = (_shared(placed[index], placed[other]) > SHARED for other in kept)
-        if scores[index] >= max(BELIEVED * max(scores), least[index]) and not any(same):
+        if scores[index] * beliefs[index] >= SOMEBODY and not any(same):
             kept.append(index)
     return sorted(kept)
 

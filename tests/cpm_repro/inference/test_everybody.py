@@ -73,11 +73,15 @@ def placed(x, score, scale=0.5):
 
 def test_who_shares_a_better_persons_joints_is_nobody():
     better, same, beside, faint = placed(10.0, 0.6), placed(15.0, 0.5), placed(17.0, 0.5), placed(90.0, 0.2)
-    assert _each_once([same, better], [0.2, 0.2]) == [1]
-    assert _each_once([better, beside], [0.2, 0.2]) == [0, 1]
-    assert _each_once([faint, better], [0.2, 0.2]) == [1]
-    assert _each_once([faint], [0.2]) == [0]
-    assert _each_once([faint, beside], [0.3, 0.2]) == [1] and _each_once([faint], [0.25]) == []
+    assert _each_once([same, better], [0.5, 0.5]) == [1]
+    assert _each_once([better, beside], [0.5, 0.5]) == [0, 1]
+    assert _each_once([faint, better], [0.5, 0.5]) == [1]
+
+
+def test_somebody_is_whom_both_networks_believe_in():
+    faint, beside = placed(90.0, 0.2), placed(17.0, 0.5)
+    assert _each_once([faint], [0.7]) == [0] and _each_once([faint], [0.5]) == []
+    assert _each_once([beside], [0.3]) == [0] and _each_once([beside, faint], [0.2, 0.7]) == [1]
 
 
 def test_peaks_of_all_sizes_become_people(sizes, monkeypatch):
@@ -99,10 +103,10 @@ def test_peaks_of_all_sizes_become_people(sizes, monkeypatch):
     assert found.person_map.max() == np.float32(0.7)
 
 
-def test_where_nobody_is_seen_the_middle_is_looked_at(sizes, monkeypatch):
+def test_where_nobody_is_seen_nobody_is_found(sizes, monkeypatch):
     monkeypatch.setattr(everybody, "person_map", lambda image, net, factor: np.zeros((9, 12), np.float32))
     found = find_everybody(PICTURE, None, everybody.LADDER_SIZE, None, PROTOCOL)
-    assert len(found.people) == 1 and sizes[3][0].center == (59.5, 44.5) and sizes[3][0].scale == 0.3
+    assert not found.people and not sizes and found.peaks.shape == (0, 2) and found.person_map.shape == (1, 1)
 
 
 def test_a_large_picture_is_shrunk_and_its_people_are_placed_in_it(sizes, monkeypatch):
@@ -127,7 +131,8 @@ def test_a_large_picture_is_shrunk_and_its_people_are_placed_in_it(sizes, monkey
 
 def test_a_picture_is_shrunk_once(sizes, monkeypatch):
     """900 / 1061 * 1061 is a little more than 900 in float64, and resizing rounds up."""
-    monkeypatch.setattr(everybody, "person_map", lambda image, net, factor: np.zeros((9, 12), np.float32))
+    seen = np.pad(np.full((1, 1), 0.7, np.float32), 4)
+    monkeypatch.setattr(everybody, "person_map", lambda image, net, factor: seen)
     find_everybody(np.zeros((60, 1061, 3), np.uint8), None, everybody.LADDER_SIZE, None, PROTOCOL)
     assert sizes[0][0].image.shape == (51, 901, 3)
 
