@@ -132,7 +132,7 @@ def _single(a: np.ndarray, b: np.ndarray) -> list[Cause]:
     bits = np.dtype(f"u{a.dtype.itemsize}")
     x, y = (np.ascontiguousarray(array).reshape(-1).view(bits) for array in (a, b))
     differing = np.flatnonzero(x != y)
-    if differing.size != 1:
+    if differing.size != 1 or a.size == 1:  # a loss is not damaged for being another
         return []
     place = int(differing[0])
     index = tuple(int(i) for i in np.unravel_index(place, a.shape))

@@ -4,8 +4,9 @@
 layer but its message, so that every type has these.
 """
 
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,26 +27,48 @@ _FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 def other_fields(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     """The blob as the first layer makes it with another value in one field."""
     layer = run.first
-    for name in _messages(layer):
-        message = getattr(layer, name)
-        for field in message.DESCRIPTOR.fields:
+    for path in _messages(layer):
+        message = _at(layer, path)
+        for field in sorted(message.DESCRIPTOR.fields, key=_is_number):
             if field.name.endswith(("_h", "_w")) and not message.HasField(field.name):
                 continue  # another way to say what is said
             own = getattr(message, field.name)
-            for value in _others(field, own, _numbers(message)):
+            for value in (*_absent(field, message), *_others(field, own, _numbers(message))):
                 changed = schema.LayerParameter()
                 changed.CopyFrom(layer)
-                _set(getattr(changed, name), field.name, value)
-                what = f"{layer.type} with {field.name} {_shown(field, value)}; layer {layer.name} has "
-                yield Alternative(what + _shown(field, own), run.top(bottoms, changed))
+                _set(_at(changed, path), field.name, value)
+                with_it = f"without {field.name}" if value is None else f"with {field.name} {_shown(field, value)}"
+                what = f"{layer.type} {with_it}; layer {layer.name} has {_shown(field, own)}"
+                yield Alternative(what, run.top(bottoms, changed))
 
 
-def _messages(layer: "schema.LayerParameter") -> list[str]:
-    """The names of the messages in which the layer's settings are: those that are set, or that of its type."""
+def _at(layer: "schema.LayerParameter", path: Sequence[str]) -> Any:
+    """The message that lies there, one in the other."""
+    return functools.reduce(getattr, path, layer)
+
+
+def _absent(field: FieldDescriptor, message: Any) -> Iterator[None]:
+    """None, if it can be left out and means something else then than any value."""
+    single = not field.is_repeated and field.message_type is None and not field.has_default_value
+    if single and message.HasField(field.name) and field.name not in _NO_NUMBERS:
+        yield None
+
+
+def _is_number(field: FieldDescriptor) -> bool:
+    """Those that are one of few values come first: they explain more."""
+    return field.cpp_type in (*_FLOATS, *_INTEGERS)
+
+
+def _messages(layer: "schema.LayerParameter") -> list[tuple[str, ...]]:
+    """The messages in which the layer's settings are: those that are set, or that of its type, and those that are set
+    inside of these; of a loss what it is divided by, too."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", layer.type).lower() + "_param"
     known = {field.name for field in layer.DESCRIPTOR.fields if field.message_type and not field.is_repeated}
     found = [field.name for field, _ in layer.ListFields() if field.name in known and field.name.endswith("_param")]
-    return [n for n in dict.fromkeys((*found, *({name} & known))) if n not in _OF_ALL_LAYERS]
+    names = [n for n in dict.fromkeys((*found, *({name} & known))) if n not in _OF_ALL_LAYERS]
+    names += ["loss_param"] * layer.type.endswith("Loss")
+    inside = [(n, f.name) for n in names for f, _ in getattr(layer, n).ListFields() if f.name.endswith("_param")]
+    return [*((n,) for n in names), *inside]
 
 
 def _numbers(message: Any) -> list[float]:
@@ -112,7 +135,7 @@ def _set(message: Any, name: str, value: Any) -> None:
         del getattr(message, name)[:]
         getattr(message, name).extend(value)
     else:
-        setattr(message, name, value)
+        message.ClearField(name) if value is None else setattr(message, name, value)
 
 
 def _shown(field: FieldDescriptor, value: Any) -> str:

@@ -214,6 +214,32 @@ def _arg_max(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
         yield "the first place of the largest value", x.argmax(p.axis, keepdim=True).float()
 
 
+def _deformed(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
+    image, offsets = bottoms
+    moves = bottoms[offsets]
+    exchanged = moves.reshape(len(moves), -1, 2, *moves.shape[2:])[:, :, ::-1].reshape(moves.shape)
+    apart = moves.reshape(len(moves), 2, -1, *moves.shape[2:]).swapaxes(1, 2).reshape(moves.shape)
+    for what, other in (
+        ("deformable convolution whose offsets have x before y", exchanged),
+        ("deformable convolution whose offsets have all y before all x", apart),
+        ("a convolution without offsets", 0 * moves),
+        ("deformable convolution with the opposite offsets", -moves),
+    ):
+        made = run.top({image: bottoms[image], offsets: np.ascontiguousarray(other)}, alone=True)
+        yield what, None if made is None else torch.from_numpy(made)
+
+
+def _detections(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
+    own = run.top(bottoms, alone=True)
+    if own is None:
+        return
+    rows = torch.from_numpy(own)[0, 0]
+    by_score = (-rows[:, 2]).argsort(stable=True)
+    yield "detections by score, whatever their label,", rows[by_score][None, None]
+    yield "detections with y before x", rows[:, [0, 1, 2, 4, 3, 6, 5]][None, None]
+    yield "labels counted without the background", (rows - rows.new_tensor([0, 1, *[0] * 5]))[None, None]
+
+
 def _scale(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
     p = run.first.scale_param
     if len(inputs) == 2:
@@ -260,6 +286,8 @@ _FORMULAS: dict[str, Callable[[LayerRun, Bottoms, list[Tensor]], Formulas]] = {
     "FlowWarp": _flow_warp,
     "ROIPooling": _roi_pooling,
     "Scale": _scale,
+    "DeformableConvolution": _deformed,
+    "DetectionOutput": _detections,
     "Pooling": _pooling,
     "Dropout": _dropout,
     **dict.fromkeys(("Deconvolution", "Interp", "Resample"), _interpolation),

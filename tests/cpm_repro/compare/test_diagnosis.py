@@ -349,3 +349,7 @@ def test_a_part_of_another_length_is_no_error():
     order = NetworkOrder(a.names, b.names, Net(parse_net(text, "net")).param)
     (origin,) = Diagnosis(compare_dumps(a, b, order, EQUAL_BITS), a, b, order).origins()
     assert origin.name == "t" and origin.causes
+
+
+def test_a_loss_is_no_damaged_element():
+    assert recognised(np.float32(2.5), np.float32(2.75)) == []

@@ -83,6 +83,61 @@ def test_what_a_layer_computes_instead(name):
     assert said in cause.what
 
 
+LABELS = GENERATOR.integers(0, 6, (2, 13, 11)).astype(np.float32)
+OFFSETS = values(2, 18, 13, 11)
+PRIORS = np.stack([np.tile(np.float32([0.1, 0.2, 0.5, 0.6]), 31), np.tile(np.float32([0.1, 0.1, 0.2, 0.2]), 31)])[None]
+BOXES = {"x": values(1, 124), "s": np.abs(values(1, 93)), "p": PRIORS}
+DEFORMED = f"deformable_convolution_param {{ num_output: 4 kernel_size: 3 pad: 1 {FILLERS} }}"
+DETECTED = "detection_output_param { num_classes: 3 nms_param { nms_threshold: 0.4 top_k: 20 } }"
+OTHERS = {
+    "all labels count": (
+        "SoftmaxWithLoss", {"x": MAP, "y": LABELS}, "loss_param { ignore_label: 5 }", "loss_param { }",
+        "SoftmaxWithLoss without ignore_label; layer l has 5"),
+    "another divisor": (
+        "SoftmaxWithLoss", {"x": MAP, "y": LABELS}, "", "loss_param { normalization: BATCH_SIZE }",
+        "SoftmaxWithLoss with normalization BATCH_SIZE; layer l has VALID"),
+    "a field of a message in another": (
+        "DetectionOutput", BOXES, DETECTED, DETECTED.replace("20", "10"), "with top_k 10; layer l has 20"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_fields(name):
+    type_name, bottoms, param, other, said = OTHERS[name]
+    shapes = {name: array.shape for name, array in bottoms.items()}
+    nets = [single_layer(type_name, shapes, text) for text in (param, other)]
+    run, wrong = (LayerRun([net.layer("l").spec], net) for net in nets)
+    causes = layer_causes(run, bottoms, run.top(bottoms), wrong.top(bottoms))
+    assert [said in cause.what for cause in causes] == [True]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        (lambda moves: moves.reshape(2, 9, 2, 13, 11)[:, :, ::-1].reshape(moves.shape), "offsets have x before y"),
+        (lambda moves: 0 * moves, "a convolution without offsets"),
+    ],
+)
+def test_offsets_taken_otherwise(mistake, said):
+    bottoms = {"x": MAP, "o": OFFSETS}
+    net = single_layer(
+        "DeformableConvolution", {name: array.shape for name, array in bottoms.items()}, DEFORMED, seed=3
+    )
+    run = LayerRun([net.layer("l").spec], net)
+    wrong = run.top({"x": MAP, "o": np.ascontiguousarray(mistake(OFFSETS))})
+    (cause,) = layer_causes(run, bottoms, run.top(bottoms), wrong)
+    assert said in cause.what
+
+
+def test_detections_by_score():
+    net = single_layer("DetectionOutput", {name: array.shape for name, array in BOXES.items()}, DETECTED)
+    run = LayerRun([net.layer("l").spec], net)
+    right = run.top(BOXES)
+    wrong = np.ascontiguousarray(right[:, :, np.argsort(-right[0, 0, :, 2])])
+    (cause,) = layer_causes(run, BOXES, right, wrong)
+    assert "detections by score, whatever their label" in cause.what
+
+
 @pytest.mark.parametrize(
     ("type_name", "shape", "param", "mistake", "said"),
     [
