@@ -103,18 +103,6 @@ static Phase forward_phase(const FftConvolution& v, const FftKernels& kernels, c
 // Bins that a task takes.
 constexpr int BINS_PER_TASK = 4;
 
-// A tile's cells of a bin as a left factor.
-static void copy_factor(const FftConvolution& v, const float* cell, float* to) {
-    const Index count = (Index)v.blocks(v.channels) * CELL;
-    if (!v.sums()) return (void)memcpy(to, cell, sizeof(float) * count);
-    for (Index block = 0; block < count; block += CELL, cell += CELL, to += CELL + BLOCK)
-        for (int i = 0; i < BLOCK; i++) {
-            to[i] = cell[i];
-            to[BLOCK + i] = cell[BLOCK + i];
-            to[2 * BLOCK + i] = cell[i] + cell[BLOCK + i];
-        }
-}
-
 // Replaces x's spectra by y's: a bin's are copied out of the way first, and are then in the cache to be written over.
 static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* weights,
                            float* spectra) {
@@ -126,7 +114,8 @@ static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, I
         const Index end = std::min<Index>(v.bins(), (task + 1) * BINS_PER_TASK);
         for (Index bin = task * BINS_PER_TASK; bin < end; bin++) {
             float* cells = spectra + bin * steps.bin;
-            for (Index tile = 0; tile < rows; tile++) copy_factor(v, cells + tile * steps.row, x.get() + tile * x_row);
+            for (Index tile = 0; tile < rows; tile++)
+                kernels.copy(cells + tile * steps.row, v.blocks(v.channels), x.get() + tile * x_row);
             for (int block = 0, taken; block < v.blocks(v.outputs); block += taken) {
                 taken = v.tile == WINOGRAD && block + 1 < v.blocks(v.outputs) ? 2 : 1;
                 const float* right = weights + bin * v.weight_bin() + block * of_block;

@@ -6,12 +6,27 @@
 #pragma once
 #include "fft/fft_tile.h"
 
+// Of one block the complex product or two real ones, or of two blocks a real one each.
+enum Product { COMPLEX, TWO_REAL, TWO_BLOCKS };
+
 // Left factor: element (r, k) at data[r * row + (k / 16) * block + k % 16 * step], its imaginary part 16 floats on, the
 // sum of both 16 further on. (Winograd's has no sums.)
 struct LeftFactor {
     const float* data;
     Index row, step, block;
 };
+
+// A row of a left factor from so many cells, with sums for complex products.
+template <int L, Product P>
+CPM_INLINE void copy_factor(const float* cell, int cells, float* to) {
+    for (int i = 0; i < cells; i++, cell += CELL, to += P == COMPLEX ? CELL + BLOCK : CELL)
+        for (int lane = 0; lane < BLOCK; lane += L) {
+            const Vector<L> real = load<L>(cell + lane), imaginary = load<L>(cell + BLOCK + lane);
+            store<L>(to + lane, real);
+            store<L>(to + BLOCK + lane, imaginary);
+            if (P == COMPLEX) store<L>(to + 2 * BLOCK + lane, real + imaginary);
+        }
+}
 
 // Memory that is read next, asked for a little at a time while the registers are busy: neither the weights nor a bin's
 // tiles fit into a core's cache with the others', and a wait for memory would take a third of a product's time.
@@ -46,9 +61,6 @@ struct ProductSteps {
     Ahead weights = {}, tiles = {};
     BinSteps bins = {};
 };
-
-// Of one block the complex product or two real ones, or of two blocks a real one each.
-enum Product { COMPLEX, TWO_REAL, TWO_BLOCKS };
 
 // body(element (0, k), cell k) for every k.
 template <class Body>

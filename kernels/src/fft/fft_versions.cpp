@@ -34,6 +34,10 @@
             winograd_inverse<Matrix, LANES>(from, out, finish);                                                       \
         }                                                                                                             \
         template <Product P>                                                                                          \
+        TARGET static void copy(const float* cells, int count, float* to) {                                           \
+            copy_factor<LANES, P>(cells, count, to);                                                                  \
+        }                                                                                                             \
+        template <Product P>                                                                                          \
         TARGET static void multiply(int rows, LeftFactor a, const float* right, float* result,                        \
                                     const ProductSteps& steps) {                                                      \
             multiply_block<LANES, P>(rows, a, right, result, steps);                                                  \
@@ -50,7 +54,8 @@ template <class Version, int N>
 static FftKernels kernels_of_size() {
     const FftKernels::Forward forward = Version::template forward<N>;
     const FftKernels::Inverse inverse = Version::template inverse<N>;
-    return {forward, forward, forward, inverse, inverse, Version::template multiply<COMPLEX>};
+    return {forward, forward, forward, inverse, inverse, Version::template copy<COMPLEX>,
+            Version::template multiply<COMPLEX>};
 }
 
 template <class Version, size_t... I>
@@ -62,6 +67,7 @@ static FftKernels kernels_of(int size, std::index_sequence<I...>) {
                  Version::template winograd<GradientMatrix>,
                  Version::template winograd_back<Transposed<GradientMatrix>>,
                  Version::template winograd_back<Transposed<KernelMatrix>>,
+                 Version::template copy<TWO_REAL>,
                  Version::template multiply<TWO_REAL>};
     ((FFT_SIZES[I] == size ? (void)(found = kernels_of_size<Version, FFT_SIZES[I]>()) : (void)0), ...);
     return found;
