@@ -113,8 +113,8 @@ PEERS: dict[str, Way] = {
 def measure(
     workload: Workload, engine: str | Operations, pictures: int, rounds: int, short: bool = False
 ) -> dict[str, Any]:
-    """Rates in pictures/s, how many times as fast the engine is, median distances of joints in px and, unless `short`,
-    memory."""
+    """Rates in pictures/s, how many times as fast the engine is and, unless `short`, memory. (The weights are random:
+    their maps' peaks say nothing.)"""
     ways: Mapping[str, Way] = {networks.engine_name(engine): partial(run_engine, engine=engine), **PEERS}
     with ExitStack() as stack:
         weights = stack.enter_context(networks.weights_of(workload))
@@ -123,12 +123,10 @@ def measure(
         rates = alternate(runs, rounds)
         memory = {name: None if short else memory_of_process(way, case, files) for name, way in ways.items()}
     ours, *others = runs
-    apart = {name: np.linalg.norm(runs[name].result - runs[ours].result, axis=2) for name in others}
     return {
         "workload": f"{pictures} pictures, a person each, {len(RELEASE_SCALES)} scales: {workload}",
         "pipelines": rates,
         "ratios": {name: ratio(rates[ours], rates[name]) for name in others},
-        "pixels": {name: float(np.median(distances)) for name, distances in apart.items()},
         "memory": memory,
     }
 
@@ -144,10 +142,9 @@ def text(report: dict[str, Any]) -> str:
                 tables.per_second(rates),
                 "" if name == ours else f"{report['ratios'][name]:.2f} ×",
                 tables.mebibytes(memory and memory["own"]),
-                "" if name == ours else tables.number(report["pixels"][name]),
             )
         )
-    head = ("way", "pictures/s (range)", f"{ours} is", "memory, MiB", "px between joints")
+    head = ("way", "pictures/s (range)", f"{ours} is", "memory, MiB")
     remark = (
         "From file to joints. The loop decodes, resizes, runs the net and brings its maps back for one scale after the "
         "other. Memory: the peak of a process that does nothing else, without the libraries imported."
