@@ -21,13 +21,12 @@ from .blobs import Comparison
 from .dump_files import Dump
 from .missing import label, missing_arrays
 from .order import NetworkOrder, Phase
-from .origins import Origin, joined
+from .origins import MOST, Origin, joined
 
 _LEAST = 1e-6  # relative error that rounding may have
 _JUMP = 100  # times the error of all blobs before
 _UNRELATED = 0.1  # relative error, from which an array may be quite another one
 _CANDIDATES = 16  # blobs that are tried as a bottom
-_MOST = 6  # places of origin that are explained
 
 
 class Diagnosis:
@@ -62,7 +61,7 @@ class Diagnosis:
         first = differing[0]
         moment = self._moment(first)
         rest = [blob for blob in differing[1:] if self._moment(blob) == moment and self._starts(blob)]
-        blobs = [first, *rest[: _MOST - 1], *self._jump(differing), *self._later_parting(first)]
+        blobs = [first, *rest[: MOST - 1], *self._jump(differing), *self._later_parting(first)]
         return [self._origin(blob) for blob in {blob.name: blob for blob in blobs}.values()]
 
     def _origin(self, blob: ArrayComparison) -> Origin:
@@ -76,7 +75,7 @@ class Diagnosis:
         if self.comparison.common:
             return []
         found = missing_arrays(self.comparison, self.a, self.b, self.order)
-        return [Origin(label(names), self._makers_of(names), [cause]) for names, cause in found][: 2 * _MOST]
+        return [Origin(label(names), self._makers_of(names), [cause]) for names, cause in found][: 2 * MOST]
 
     def _makers_of(self, names: list[str]) -> str:
         makers = [self.order.describe_makers(name) for name in names]
@@ -89,7 +88,7 @@ class Diagnosis:
         runs = [run for blob in blobs for run in self._own_runs(blob)]
         usual = {side: median([off for _, of, _, off in runs if of == side] or [0]) for side in "AB"}
         worse = [(blob, side, run) for blob, side, run, off in runs if off > max(EXPLAINED, _JUMP * usual[side])]
-        return [self._further_fault(*one) for one in worse[: _MOST - 1]]
+        return [self._further_fault(*one) for one in worse[: MOST - 1]]
 
     def _own_runs(self, blob: ArrayComparison) -> list[tuple[ArrayComparison, str, LayerRun, float]]:
         """For each side: how far its blob is off what the layer makes of that side's bottoms, if it can run."""
@@ -194,7 +193,7 @@ class Diagnosis:
         others = [other for other, shape in self._shapes.items() if shape == a.shape and other != name]
         others = [other for other in others if not self._is_copy(other)]
         for side, array, dump in (("B", b, self.a), ("A", a, self.b)):
-            for other in others[:_MOST]:
+            for other in others[:MOST]:
                 if np.array_equal(array, dump.read(other)):
                     what = f"{side} holds {other} under this name: names exchanged, or memory used again"
                     return [Cause(what, f"every value is that of the other side's {other}")]

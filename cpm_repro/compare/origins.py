@@ -10,6 +10,9 @@ from cpm_repro.compare.causes.cause import Cause
 from .order import NetworkOrder
 
 _SHOWN = 8
+MOST = 6
+"""Places of origin that are explained: of more it is not known where they end."""
+_STAGE = re.compile(r"_stage(\d+)$")
 _WEIGHTS = re.compile(
     r"^(.) (?:has other weights of layer .* of another file or snapshot|was computed with other weights )"
 )
@@ -38,7 +41,7 @@ def joined(origins: Sequence[Origin], order: NetworkOrder) -> Iterator[Origin]:
     for group in groups.values():
         first, *others = group
         if others:
-            first.causes = [_of_all(first.causes[0], [origin.name for origin in others]), *first.causes[1:]]
+            first.causes = [_of_all(first, others, len(origins) < MOST), *first.causes[1:]]
         yield first
 
 
@@ -51,8 +54,13 @@ def _kind(origin: Origin, order: NetworkOrder) -> str:
     return re.sub(r"(?<!\w)-?\d+(\.\d+)?(e-?\d+)?", "#", cause)
 
 
-def _of_all(cause: Cause, others: Sequence[str]) -> Cause:
-    what, also = cause.what, ", ".join(others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")
-    if (weights := _WEIGHTS.match(what)) and len(others) > 1:
-        what = f"{weights[1]} has the weights of another file or snapshot"
+def _of_all(first: Origin, others: Sequence[Origin], complete: bool) -> Cause:
+    """The cause of all of them; complete: whether they are all that there are."""
+    cause, names = first.causes[0], [origin.name for origin in others]
+    what, also = cause.what, ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    if (weights := _WEIGHTS.match(what)) and len(names) > 1:
+        stages = {found[1] if (found := _STAGE.search(name)) else "" for name in (first.name, *names)}
+        alone = complete and len(stages) == 1 and "" not in stages
+        where = f" in stage {min(stages)} alone" if alone else ""
+        what = f"{weights[1]} has the weights of another file or snapshot{where}"
     return Cause(what, f"the same in {also}; {cause.evidence}")

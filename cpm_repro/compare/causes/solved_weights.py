@@ -58,7 +58,7 @@ def solved_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray
     if unknown := [text for text in what if text.endswith(_UNKNOWN)]:
         lossy = _lossy(run, bottoms, wrong, distance(made, wrong), own, theirs)
         what = [lossy if text in unknown and lossy else text for text in what]
-    apart = distance(theirs.weight, own.weight)
+    apart = distance(theirs.weight, own.weight[theirs.outputs])
     measured = f"{side} is what {run.first.name} makes of these inputs with weights that are {apart:.2g} off"
     return [Cause(f"{side} has other weights of layer {run.first.name}: {' and '.join(what)}", measured)]
 
@@ -222,6 +222,12 @@ def _difference(
         return f"only output {outputs[0]}'s differ, times {round(factors[0], 5) + 0.0:.4g}"
     if all(factor is not None for factor in factors):
         return ""
+    inputs = {int(index[1]) for index in changed}
+    if len(inputs) == 1 < a.shape[1] and a.ndim == 4:
+        (one,) = inputs
+        factor = _factor(a[:, one], b[:, one])
+        times = "" if factor is None else f", times {round(factor, 5) + 0.0:.4g}"
+        return f"only those of input {one} differ{times}"
     if known := recognised(_few_digits(a), _few_digits(b), WEIGHT_AXES):
         return known[0].what
     if order := _order(whole, b) or _order(whole.swapaxes(0, 1)[:, solved], b.swapaxes(0, 1)):

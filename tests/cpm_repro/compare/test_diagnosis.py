@@ -353,3 +353,22 @@ def test_a_part_of_another_length_is_no_error():
 
 def test_a_loss_is_no_damaged_element():
     assert recognised(np.float32(2.5), np.float32(2.75)) == []
+
+
+def test_the_weights_of_one_stage():
+    text = 'input: "data" input_shape { dim: 1 dim: 3 dim: 21 dim: 19 } '
+    below = "data"
+    for name in ("f", "a_stage1", "a_stage2", "b_stage2", "c_stage2", "a_stage3", "b_stage3", "c_stage3"):
+        text += f'layer {{ name: "{name}" type: "Convolution" bottom: "{below}" top: "{name}" convolution_param {{ '
+        text += 'num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } } '
+        below = name
+    one, other = (Net(parse_net(text, "net"), seed=1) for _ in range(2))
+    with torch.no_grad():
+        for layer in ("a_stage2", "b_stage2", "c_stage2"):
+            weight = other.layer(layer).weight
+            weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)), alpha=0.1)
+    x = {"data": values(1, 3, 21, 19)}
+    a, b = (dump_of(side, dump_net(net, x, False)) for side, net in (("A", one), ("B", other)))
+    order = NetworkOrder(a.names, b.names, one.param)
+    first, *_ = Diagnosis(compare_dumps(a, b, order, EQUAL_BITS), a, b, order, one).origins()
+    assert first.causes[0].what == "B has the weights of another file or snapshot in stage 2 alone"

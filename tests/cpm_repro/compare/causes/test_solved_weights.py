@@ -19,6 +19,7 @@ def quantised(weight, scale):
 @pytest.mark.parametrize(("change", "said"), [
     (lambda w: torch.where(w.abs() < 0.05, 0.0, w), "are 0 in B: pruned"),
     (lambda w: w.clamp(-0.3, 0.2), "cut off at -0.3 and 0.2"),
+    (lambda w: w.index_fill(1, torch.tensor([2]), 0.0), "only those of input 2 differ, times 0"),
     (lambda w: quantised(w, w.abs().max()), "whole numbers of 8 bits times one factor: quantised"),
     (lambda w: quantised(w, w.abs().amax((1, 2, 3), keepdim=True)), "8 bits times one factor an output"),
 ])  # fmt: skip
