@@ -100,8 +100,8 @@ static Phase forward_phase(const FftConvolution& v, const FftKernels& kernels, c
     }};
 }
 
-// Bins that a task takes.
-constexpr int BINS_PER_TASK = 4;
+// Bins that a task takes; of Winograd's 18, two or three threads have as many each.
+constexpr int BINS_PER_TASK = 3;
 
 // Replaces x's spectra by y's: a bin's are copied out of the way first, and are then in the cache to be written over.
 static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* weights,
