@@ -122,7 +122,7 @@ def test_opencv_is_believed_where_it_ignores_nothing(tmp_path):
     assert not any(made.fits for made in check(net, text, tmp_path / "n.caffemodel"))
 
 
-@pytest.mark.parametrize("suffix", ["onnx", "pt2"])
+@pytest.mark.parametrize("suffix", ["onnx", pytest.param("pt2", marks=pytest.mark.slow)])
 def test_a_net_with_a_size_in_its_fields_is_checked_at_that_size(tmp_path, suffix):
     for package in ("onnx", "onnxruntime"):
         pytest.importorskip(package, reason=f"{package} is not installed (extra `convert`)")
