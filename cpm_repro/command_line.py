@@ -34,13 +34,15 @@ def parser(description: str, example: str) -> argparse.ArgumentParser:
         epilog=f"example:\n{_indented(as_typed(example))}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    return _with_plain_numbers(made)
+    return _strict(made)
 
 
-def _with_plain_numbers(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Its `type=int` and `type=float` take numbers as C writes them, and no NaN."""
+def _strict(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Its `type=int` and `type=float` take numbers as C writes them, and no NaN; its `type=Path` no empty text, as a
+    shell's variable has it that is not set: that would be the folder at hand."""
     parser.register("type", int, whole_number)
     parser.register("type", float, number)
+    parser.register("type", Path, lambda text: Path(path_text(text)))
     return parser
 
 
@@ -61,12 +63,12 @@ def add_subparser(to: "Subparsers", name: str, description: str, example: str) -
         epilog=f"example:\n{_indented(as_typed(example))}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    return _with_plain_numbers(made)
+    return _strict(made)
 
 
 def add_out(to: argparse._ActionsContainer, what: str, required: bool = True) -> None:
     """--out PATH: where the result goes; `what` says what it is."""
-    to.add_argument("--out", metavar="PATH", required=required, help=what)
+    to.add_argument("--out", metavar="PATH", type=path_text, required=required, help=what)
 
 
 def add_model(to: argparse._ActionsContainer) -> None:
@@ -223,6 +225,14 @@ def typed(expected: str) -> Callable[[Callable[[str], _Value]], Callable[[str], 
         return converted
 
     return typing
+
+
+@typed("a path")
+def path_text(text: str) -> str:
+    """An argparse type: not empty."""
+    if not text:
+        raise ValueError(text)
+    return text
 
 
 @typed("a whole number")

@@ -229,7 +229,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         "net", choices=(*PRESETS, "vgg", "person", *SMALL), help="the release's model to start from, or a small one"
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the prototxts")
-    parser.add_argument("--lmdb", default="lmdb", help="the training LMDB")
+    parser.add_argument("--lmdb", type=command_line.path_text, default="lmdb", help="the training LMDB")
     _add_shape(parser)
     _add_filling(parser)
     _add_samples(parser)

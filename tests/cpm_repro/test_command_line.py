@@ -186,6 +186,17 @@ def test_what_is_no_number_is_told_what_one_is(convert, text, said):
         convert(text)
 
 
+def test_a_path_is_not_empty(capsys):
+    parser = command_line.parser("Does nothing.", "python tools/nothing.py")
+    parser.add_argument("--weights", type=Path)
+    command_line.add_out(parser, "nothing")
+    for given in (["--weights", "", "--out", "x"], ["--out", ""]):
+        with pytest.raises(SystemExit):
+            parser.parse_args(given)
+        assert "expected a path, found ''" in capsys.readouterr().err
+    assert vars(parser.parse_args(["--weights", "a", "--out", "b"])) == {"weights": Path("a"), "out": "b"}
+
+
 @pytest.mark.parametrize("given", [["--seed", "1_0"], ["inner", "--rate", "nan"], ["inner", "--rate", "٣"]])
 def test_numbers_of_options_are_plain(given, capsys):
     parser = command_line.parser("Does nothing.", "python tools/nothing.py")
