@@ -72,7 +72,9 @@ def _speeds(command: Sequence[str], table: Path, limit: float) -> list[float]:
     except subprocess.TimeoutExpired:
         raise InputError(f"{' '.join(command)}: expected to end within {limit:.0f} s, found it at work") from None
     if ended.returncode:
-        raise InputError(f"{' '.join(command)}: expected exit code 0, found {ended.returncode}: {ended.stderr[-300:]}")
+        own = [line for line in ended.stderr.splitlines() if line.startswith("cpm train: ")]  # among torchrun's many
+        told = own[-1] if own else ended.stderr[-300:]
+        raise InputError(f"{' '.join(command)}: expected exit code 0, found {ended.returncode}: {told}")
     with table.open(encoding="utf-8", newline="") as lines:
         speeds = [row["iterations_per_second"] for row in csv.DictReader(lines)]
     return [BATCH * float(speed) for speed in speeds[SETTLING:] if speed]

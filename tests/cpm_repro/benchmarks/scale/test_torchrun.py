@@ -21,6 +21,9 @@ def test_two_processes_are_torchruns(tmp_path):
 def test_a_command_that_fails_is_told(tmp_path):
     with pytest.raises(InputError, match="expected exit code 0, found 3"):
         torchrun._speeds([sys.executable, "-c", "import sys; sys.exit(3)"], tmp_path / "run.csv", 60)
+    told = "import sys; sys.exit('cpm train: the net: no layers\\n' + 'torchrun has much to say\\n' * 40)"
+    with pytest.raises(InputError, match="found 1: cpm train: the net: no layers"):
+        torchrun._speeds([sys.executable, "-c", told], tmp_path / "run.csv", 60)
     with pytest.raises(InputError, match="expected to end within 0 s"):
         torchrun._speeds([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "run.csv", 0.05)
 
