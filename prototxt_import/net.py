@@ -164,6 +164,7 @@ class Net(nn.Module):
 
     def share_batch(self, share: Share) -> None:
         """From now on `forward` gets the images of that share of each batch."""
+        self.engine.share_batch(share.count)
         for layer in self._layers():
             layer.share = share
 

@@ -71,6 +71,10 @@ class Operations(Protocol):
         """Whether gradients fit its range."""
         return True
 
+    def share_batch(self, count: int) -> None:
+        """From now on batches are this process's parts of whole ones, which so many processes train on."""
+        return None
+
     @abstractmethod
     def convolution(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, rectified: bool = False

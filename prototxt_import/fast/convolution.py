@@ -8,6 +8,7 @@ in what torch.export, torch.compile and jit.trace make of a net.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,7 @@ class Convolutions:
         self, tf32: bool, measured: MeasuredPlans[Plan] | None, memory: Recycled, bfloat16: bool = False
     ) -> None:
         self.tf32, self.measured, self.memory, self.bfloat16 = tf32, measured, memory, bfloat16
+        self.processes = 1  # among which a batch that is trained on is shared
         self.number = next(_numbers)
         _by_number[self.number] = self
         self.kept_spectra = WeakTensorKeyDictionary()  # weight -> (its state and the tile size, spectra)
@@ -84,11 +86,13 @@ class Convolutions:
         return self.bfloat16 and x.device.type == "cpu" and x.dtype == torch.float32
 
     def _plan(self, convolution: PlainConvolution, training: bool, device: torch.device) -> Plan | None:
+        """By the images of the whole batch: several processes then round as one does."""
         planning = cuda_fft if device.type == "cuda" else cpu_plan
+        whole = replace(convolution, images=convolution.images * (self.processes if training else 1))
         if self.measured is None:
-            plan: Plan | None = planning.fft_plan(convolution, training)
-            return plan
-        tried = planning.planned(convolution, training)
+            plan: Plan | None = planning.fft_plan(whole, training)
+            return plan and planning.for_images(plan, convolution.images)
+        tried = planning.planned(whole, training)
         plans = planning.plans_of(tried)
         if not plans or convolution.images < 1:
             return None

@@ -73,6 +73,9 @@ class Fast(Plain):
             return x.float(), weight, bias
         return self._factors(x, weight, bias)
 
+    def share_batch(self, count: int) -> None:
+        self.convolutions.processes = count
+
     def _factors(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """The operands of a product in the engine's precision."""
         return x.to(self.dtype), weight.to(self.dtype), None if bias is None else bias.to(self.dtype)
