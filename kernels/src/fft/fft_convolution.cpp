@@ -1,104 +1,9 @@
-// The C functions of fft_convolution.h's convolution. All of them fill their outputs and need no zeroed memory.
+// The C functions of fft_convolution.h's convolution but the gradient by the weights. They fill their outputs and need no
+// zeroed memory.
 
-#include "fft/fft_convolution.h"
+#include "fft/fft_phases.h"
 
 #include "exact/gemm_host.h"
-#include "fft/transpose.h"
-#include "common/phases.h"
-
-// Where a tile lies: its image and the first of the outputs it keeps.
-struct TilePlace {
-    int image, y, x;
-};
-
-static TilePlace place_of(const FftConvolution& v, Index tile) {
-    const Index row = tile / v.tile_columns();
-    return {(int)(row / v.tile_rows()), (int)(row % v.tile_rows()) * v.kept(0),
-            (int)(tile % v.tile_columns()) * v.kept(1)};
-}
-
-static int block_channels(int channels, int block) { return std::min(BLOCK, channels - block * BLOCK); }
-
-// The block's part of x under the tile: zero outside the image.
-static Patch<const float> input_patch(const FftConvolution& v, const float* x, Index tile, int block) {
-    const TilePlace at = place_of(v, tile);
-    const int top = at.y - v.pad[0], left = at.x - v.pad[1];
-    const Index row = v.width * v.x_pixel;
-    const float* image = x + at.image * v.height * row;
-    return {image + top * row + left * v.x_pixel + block * BLOCK, row, v.x_pixel, -top, v.height - top,
-            -left, v.width - left, block_channels(v.channels, block)};
-}
-
-// The block's part of y that the tile keeps.
-template <class Float>
-static Patch<Float> output_patch(const FftConvolution& v, Float* y, Index tile, int block) {
-    const TilePlace at = place_of(v, tile);
-    const Index row = v.out_width * v.y_pixel;
-    Float* image = y + at.image * v.out_height * row;
-    return {image + at.y * row + at.x * v.y_pixel + block * BLOCK, row, v.y_pixel, 0,
-            std::min(v.kept(0), v.out_height - at.y), 0, std::min(v.kept(1), v.out_width - at.x),
-            block_channels(v.outputs, block)};
-}
-
-// Undoes the sizes' factor of the unscaled transforms, and twice the factor 2 of the forward one; Winograd has neither.
-static float transforms_scale(const FftConvolution& v) {
-    return v.tile == WINOGRAD ? 1.0f : 0.25f / (float)(v.tile * v.tile);
-}
-
-static bool all_zero(const float* values, int count) {
-    for (int first = 0; first < count; first += BLOCK) {
-        bool any = false;  // of a block at once: a branch for each value would be guessed wrongly too often
-        for (int i = first; i < std::min(count, first + BLOCK); i++) any |= values[i] != 0;
-        if (any) return false;
-    }
-    return true;
-}
-
-// The results of a Winograd tile that the pixel (i, j) takes part in, a bit each, row by row.
-constexpr unsigned results_of_pixel(int i, int j) {
-    unsigned results = 0;
-    for (int y = std::max(0, i - 2); y <= std::min(3, i); y++)
-        for (int x = std::max(0, j - 2); x <= std::min(3, j); x++) results |= 1u << (y * 4 + x);
-    return results;
-}
-
-// Which of a Winograd tile's results have no input but zeros: there a direct convolution gives exactly 0, and ReLU's
-// gradient depends on it. (Fourier's transforms leave so little that fft_tile.h's `finished` can tell.)
-static unsigned zero_windows(const FftConvolution& v, const float* x, Index tile) {
-    if (v.tile != WINOGRAD) return 0;
-    const Patch<const float> patch = input_patch(v, x, tile, 0);
-    unsigned zeros = 0xffff;
-    for (int place = 0; place < WINOGRAD * WINOGRAD && zeros; place++) {
-        const int i = (place / WINOGRAD + 2) % WINOGRAD, j = (place % WINOGRAD + 2) % WINOGRAD;  // the middle first
-        if (i < patch.top || i >= patch.bottom || j < patch.left || j >= patch.right) continue;
-        const unsigned results = results_of_pixel(i, j);
-        if (zeros & results && !all_zero(patch.origin + i * patch.row + j * patch.pixel, v.channels)) zeros &= ~results;
-    }
-    return zeros;
-}
-
-// Where the spectra of tiles lie: floats from a tile to the next and from a bin to the next, and whether with sums.
-struct TileSteps {
-    Index row, bin;
-    bool sums;
-};
-
-// As left factors of products, or to be replaced by y's.
-static TileSteps as_factors(const FftConvolution& v) { return {v.factor_row(), v.factor_bin(), v.sums()}; }
-static TileSteps in_place(const FftConvolution& v) {
-    return {(Index)v.widest() * CELL, v.tiles_bin(v.widest()), false};
-}
-
-// zeros: zero_windows of each tile, noted while its pixels are in the cache; or null.
-static Phase forward_phase(const FftConvolution& v, const FftKernels& kernels, const float* x, Index first,
-                           const TileSteps& steps, float* spectra, unsigned* zeros) {
-    return {std::min<Index>(v.chunk, v.tiles() - first), [=, &v](Index tile) {
-        Spectrum<float> to = {spectra + tile * steps.row, steps.bin, false, steps.sums};
-        for (int block = 0; block < v.blocks(v.channels); block++, to.cells += to.cell())
-            kernels.forward(input_patch(v, x, first + tile, block), to);
-        if (zeros) zeros[first + tile] = zero_windows(v, x, first + tile);
-    }};
-}
 
 // Bins that a task takes; of Winograd's 18, two or three threads have as many each.
 constexpr int BINS_PER_TASK = 3;
@@ -201,51 +106,12 @@ static void block_of_outputs(const FftConvolution& v, const FftKernels& kernels,
                          outputs.zeros[tiles.first + tile]});
 }
 
-// Spectra of dy's tiles, conjugated.
-static Phase gradient_phase(const FftConvolution& v, const FftKernels& kernels, const float* dy, Index first,
-                            float* spectra) {
-    const int blocks = v.blocks(v.outputs);
-    return {std::min<Index>(v.chunk, v.tiles() - first), [=, &v](Index tile) {
-        for (int block = 0; block < blocks; block++)
-            kernels.forward_gradient(output_patch(v, dy, first + tile, block),
-                            {spectra + (tile * blocks + block) * CELL, v.tiles_bin(v.blocks(v.outputs)), true});
-    }};
-}
-
-// weights[bin][block][channel] = or += Σ over the chunk's tiles of x's spectrum times dy's.
-static Phase weight_product_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* x,
-                                  const float* dy, float* weights) {
-    const int depth = (int)std::min<Index>(v.chunk, v.tiles() - first);
-    const Index out_row = v.blocks(v.outputs) * CELL;
-    return {v.bins(), [=, &v](Index bin) {
-        for (int block = 0; block < v.blocks(v.outputs); block++)
-            for (int channel = 0; channel < v.channels; channel += BLOCK)
-                kernels.multiply(std::min(BLOCK, v.channels - channel),
-                                 {x + bin * v.factor_bin() + channel / BLOCK * v.factor_cell(), 1, v.factor_row(),
-                                  BLOCK * v.factor_row()},
-                                 dy + bin * v.tiles_bin(v.blocks(v.outputs)) + block * CELL,
-                                 weights + bin * v.weight_bin() + ((Index)block * v.channels + channel) * CELL,
-                                 {out_row, CELL, depth, first > 0});
-    }};
-}
-
 // Where the weights' taps (outputs, channels, taps) lie; `turned` takes them in reverse, which makes the convolution the
 // gradient by its input.
 struct Taps {
     const float* weight;
     Index output_step, channel_step;
     bool turned;
-};
-
-// A block's taps for one channel as pixels.
-struct TapsImage {
-    static constexpr int MOST = FFT_SIZES[FFT_SIZE_COUNT - 1];
-    alignas(64) float values[MOST * MOST * BLOCK];
-
-    template <class Float>
-    Patch<Float> patch(const FftConvolution& v) {
-        return {values, v.kernel[1] * BLOCK, BLOCK, 0, v.kernel[0], 0, v.kernel[1], BLOCK};
-    }
 };
 
 // The spectrum of a block's taps for one channel, bins `bin` floats apart.
@@ -270,33 +136,6 @@ static void transform_taps_to_pairs(const FftConvolution& v, const FftKernels& k
     transform_taps(v, kernels, from, block, channel, spectrum.data(), CELL);
     for (int i = 0; i < v.bins(); i++) round_cell(spectrum.data() + i * CELL, true, pairs + i * bin);
 }
-
-// gradient's taps of a block and one channel, from their spectrum.
-static void gradient_of_taps(const FftConvolution& v, const FftKernels& kernels, const float* spectrum, Index bin,
-                             int block, int channel, float* gradient) {
-    const int taps = v.taps(), count = block_channels(v.outputs, block);
-    TapsImage image;
-    kernels.inverse_kernel({spectrum, bin, false}, image.patch<float>(v), {transforms_scale(v), nullptr, false});
-    float* to = gradient + ((Index)block * BLOCK * v.channels + channel) * taps;
-    transpose({image.values, BLOCK}, taps, count, {to, (Index)v.channels * taps});
-}
-
-// Parts of a workspace, one for each of the threads: a task borrows one while it runs.
-struct Slots {
-    float* memory;
-    Index size;
-    std::vector<std::atomic_flag> taken;
-
-    Slots(float* memory, Index size, int threads) : memory(memory), size(size), taken(threads) {}
-
-    template <class Work>
-    void borrow(const Work& work) {
-        size_t slot = 0;
-        while (taken[slot].test_and_set(std::memory_order_acquire)) slot = (slot + 1) % taken.size();
-        work(memory + slot * size);
-        taken[slot].clear(std::memory_order_release);
-    }
-};
 
 extern "C" {
 
@@ -333,27 +172,6 @@ void cpm_fft_convolve(const float* x, const float* spectra, const float* bias, c
                                     : product_phase(v, kernels, first, spectra, workspace));
         phases.push_back(inverse_phase(v, kernels, first, workspace, zeros.data(), bias, relu, y));
     }
-    run_phases(threads, phases);
-}
-
-// gradient (outputs, channels, taps) of Σ y dy by the weights.
-// workspace: a chunk's spectra of x, then of dy, then the weights' spectra.
-void cpm_fft_weight_gradient(const float* x, const float* dy, const FftConvolution* sizes, int threads, int version,
-                             float* workspace, float* gradient) {
-    const FftConvolution& v = *sizes;
-    const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
-    float* dy_spectra = workspace + v.bins() * v.factor_bin();
-    float* products = dy_spectra + v.bins() * v.tiles_bin(v.blocks(v.outputs));
-    std::vector<Phase> phases;
-    for (Index first = 0; first < v.tiles(); first += v.chunk) {
-        phases.push_back(forward_phase(v, kernels, x, first, as_factors(v), workspace, nullptr));
-        phases.push_back(gradient_phase(v, kernels, dy, first, dy_spectra));
-        phases.push_back(weight_product_phase(v, kernels, first, workspace, dy_spectra, products));
-    }
-    phases.push_back({(Index)v.blocks(v.outputs) * v.channels, [&](Index i) {
-        gradient_of_taps(v, kernels, products + i * CELL, v.weight_bin(), (int)(i / v.channels), (int)(i % v.channels),
-                         gradient);
-    }});
     run_phases(threads, phases);
 }
 
@@ -403,33 +221,5 @@ void cpm_fft_convolve_once(const float* x, const float* weight, Index output_ste
                              {bias, relu, zeros.data()}, y);
         });
     }}});
-}
-
-// cpm_fft_weight_gradient for tiles of a single chunk, a block of outputs at a time as above. The same bits.
-// workspace: the spectra of x, then of dy, then for each thread a block's of the weights.
-void cpm_fft_weight_gradient_once(const float* x, const float* dy, const FftConvolution* sizes, int threads,
-                                  int version, float* workspace, float* gradient) {
-    const FftConvolution& v = *sizes;
-    const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
-    const int dy_row = v.blocks(v.outputs), tiles = (int)v.tiles();
-    const Index bin_step = ((Index)v.channels + 1) * CELL;
-    float* dy_spectra = workspace + v.bins() * v.factor_bin();
-    Slots slots(dy_spectra + v.bins() * v.tiles_bin(dy_row), v.bins() * bin_step, threads);
-    const Phase of_blocks = {dy_row, [&](Index block) {
-        slots.borrow([&](float* products) {
-            for (int bin = 0; bin < v.bins(); bin++)
-                for (int channel = 0; channel < v.channels; channel += BLOCK)
-                    kernels.multiply(std::min(BLOCK, v.channels - channel),
-                                     {workspace + bin * v.factor_bin() + channel / BLOCK * v.factor_cell(), 1,
-                                      v.factor_row(), BLOCK * v.factor_row()},
-                                     dy_spectra + bin * v.tiles_bin(dy_row) + block * CELL,
-                                     products + bin * bin_step + channel * CELL,
-                                     {(Index)dy_row * CELL, CELL, tiles, false});
-            for (int channel = 0; channel < v.channels; channel++)
-                gradient_of_taps(v, kernels, products + channel * CELL, bin_step, (int)block, channel, gradient);
-        });
-    }};
-    run_phases(threads, {forward_phase(v, kernels, x, 0, as_factors(v), workspace, nullptr),
-                         gradient_phase(v, kernels, dy, 0, dy_spectra), of_blocks});
 }
 }
