@@ -1,6 +1,7 @@
 // Host loops of Caffe's layers that are not matrix products: pooling, ReLU, and the functions that come from libm.
 
 #include "common/cpu_version.h"
+#include "common/lanes.h"
 #include "common/parallel.h"
 #include "exact/pooling.h"
 
@@ -29,25 +30,19 @@ struct WindowOfPixels {
     long long row;
 };
 
-template <int L>
-struct Lanes {
-    typedef float Vector __attribute__((vector_size(4 * L), aligned(4), may_alias));
-};
-
 // The maximum in each of R times L channels from `channel` on; NaN where the window has one.
 template <int L, int R>
 __attribute__((always_inline)) inline void maxima_of(const WindowOfPixels& window, int channel, float* out) {
-    using Vector = typename Lanes<L>::Vector;
-    Vector best[R];
-    for (int r = 0; r < R; r++) best[r] = Vector{} - 3.402823466e+38f;
+    Vector<L> best[R];
+    for (int r = 0; r < R; r++) best[r] = Vector<L>{} - 3.402823466e+38f;
     const float* from = window.first + channel;
     for (int y = 0; y < window.rows; y++, from += window.row)
         for (int x = 0; x < window.columns; x++)
             for (int r = 0; r < R; r++) {
-                const Vector value = *(const Vector*)(from + x * window.channels + r * L);
+                const Vector<L> value = *(const Vector<L>*)(from + x * window.channels + r * L);
                 best[r] = (value <= best[r]) | (best[r] != best[r]) ? best[r] : value;
             }
-    for (int r = 0; r < R; r++) *(Vector*)(out + channel + r * L) = best[r];
+    for (int r = 0; r < R; r++) *(Vector<L>*)(out + channel + r * L) = best[r];
 }
 
 // In all channels, four vectors at a time; the last vector may take channels again.

@@ -8,16 +8,10 @@
 #pragma once
 #include <utility>
 
+#include "common/lanes.h"
+
 #define CPM_INLINE __attribute__((always_inline)) inline
 #define CPM_INLINE_LAMBDA __attribute__((always_inline))
-
-template <int L>
-struct Lanes {
-    typedef float Vector __attribute__((vector_size(4 * L), aligned(4), may_alias));
-};
-
-template <int L>
-using Vector = typename Lanes<L>::Vector;
 
 template <int L>
 struct Complex {

@@ -9,54 +9,59 @@
 constexpr int BINS_PER_TASK = 3;
 
 // Replaces x's spectra by y's: a bin's are copied out of the way first, and are then in the cache to be written over.
-static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* weights,
-                           float* spectra) {
+// copy(a tile's cells, its row of x); multiply(bin, rows, x, the bin's cells, the next bin's to be fetched meanwhile).
+template <class Copy, class Multiply>
+static Phase replacing_phase(const FftConvolution& v, Index first, float* spectra, Index x_row, const Copy& copy,
+                             const Multiply& multiply) {
     const TileSteps steps = in_place(v);
-    const Index rows = std::min<Index>(v.chunk, v.tiles() - first), of_block = (Index)v.channels * CELL;
-    const Index x_row = (v.blocks(v.channels) | 1) * v.factor_cell();  // not a power of 2: the cache's sets
+    const Index rows = std::min<Index>(v.chunk, v.tiles() - first);
     return {(v.bins() + BINS_PER_TASK - 1) / BINS_PER_TASK, [=, &v](Index task) {
         const Floats x = floats(rows * x_row);
         const Index end = std::min<Index>(v.bins(), (task + 1) * BINS_PER_TASK);
         for (Index bin = task * BINS_PER_TASK; bin < end; bin++) {
             float* cells = spectra + bin * steps.bin;
-            for (Index tile = 0; tile < rows; tile++)
-                kernels.copy(cells + tile * steps.row, v.blocks(v.channels), x.get() + tile * x_row);
-            for (int block = 0, taken; block < v.blocks(v.outputs); block += taken) {
-                taken = v.tile == WINOGRAD && block + 1 < v.blocks(v.outputs) ? 2 : 1;
-                const float* right = weights + bin * v.weight_bin() + block * of_block;
-                ProductSteps product = {CELL, steps.row, v.channels, false, (taken - 1) * of_block, (taken - 1) * CELL};
-                product.weights = {right + taken * of_block, taken * of_block};
-                if (block + taken == v.blocks(v.outputs) && bin + 1 < end)
-                    product.tiles = {cells + steps.bin, rows * steps.row};
-                kernels.multiply((int)rows, {x.get(), x_row, 1, v.factor_cell()}, right, cells + block * CELL, product);
-            }
+            for (Index tile = 0; tile < rows; tile++) copy(cells + tile * steps.row, x.get() + tile * x_row);
+            const Ahead next = {cells + steps.bin, bin + 1 < end ? rows * steps.row : 0};
+            multiply(bin, (int)rows, x.get(), cells, next);
         }
     }};
 }
 
+static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* weights,
+                           float* spectra) {
+    const Index of_block = (Index)v.channels * CELL, row = in_place(v).row;
+    const Index x_row = (v.blocks(v.channels) | 1) * v.factor_cell();  // not a power of 2: the cache's sets
+    const auto copy = [=, &v](const float* cells, float* x) { kernels.copy(cells, v.blocks(v.channels), x); };
+    return replacing_phase(v, first, spectra, x_row, copy,
+                           [=, &v](Index bin, int rows, const float* x, float* cells, const Ahead& next) {
+        for (int block = 0, taken; block < v.blocks(v.outputs); block += taken) {
+            taken = v.tile == WINOGRAD && block + 1 < v.blocks(v.outputs) ? 2 : 1;
+            const float* right = weights + bin * v.weight_bin() + block * of_block;
+            ProductSteps product = {CELL, row, v.channels, false, (taken - 1) * of_block, (taken - 1) * CELL};
+            product.weights = {right + taken * of_block, taken * of_block};
+            if (block + taken == v.blocks(v.outputs)) product.tiles = next;
+            kernels.multiply(rows, {x, x_row, 1, v.factor_cell()}, right, cells + block * CELL, product);
+        }
+    });
+}
+
 // The same with factors rounded to bfloat16.
 static Phase pair_product_phase(const FftConvolution& v, Index first, const Pair* weights, float* spectra) {
-    const TileSteps steps = in_place(v);
-    const Index rows = std::min<Index>(v.chunk, v.tiles() - first), of_block = (Index)v.channels * BLOCK;
+    const Index of_block = (Index)v.channels * BLOCK, row = in_place(v).row;
     const Index x_row = (v.blocks(v.channels) | 1) * BLOCK;
-    return {(v.bins() + BINS_PER_TASK - 1) / BINS_PER_TASK, [=, &v](Index task) {
-        const Floats memory = floats(rows * x_row);
-        Pair* x = (Pair*)memory.get();
-        const Index end = std::min<Index>(v.bins(), (task + 1) * BINS_PER_TASK);
-        for (Index bin = task * BINS_PER_TASK; bin < end; bin++) {
-            float* cells = spectra + bin * steps.bin;
-            for (Index tile = 0; tile < rows; tile++)
-                for (int block = 0; block < v.blocks(v.channels); block++)
-                    round_cell(cells + tile * steps.row + block * CELL, false, x + tile * x_row + block * BLOCK);
-            for (int block = 0; block < v.blocks(v.outputs); block++) {
-                const Pair* right = weights + bin * v.weight_cells() * BLOCK + block * of_block;
-                PairSteps product = {x_row, steps.row, v.channels, {(const float*)right + of_block, of_block}};
-                if (block + 1 == v.blocks(v.outputs) && bin + 1 < end)
-                    product.tiles = {cells + steps.bin, rows * steps.row};
-                multiply_pairs((int)rows, x, right, cells + block * CELL, product);
-            }
+    const auto copy = [&v](const float* cells, float* x) {
+        for (int block = 0; block < v.blocks(v.channels); block++)
+            round_cell(cells + block * CELL, false, (Pair*)x + block * BLOCK);
+    };
+    return replacing_phase(v, first, spectra, x_row, copy,
+                           [=, &v](Index bin, int rows, const float* x, float* cells, const Ahead& next) {
+        for (int block = 0; block < v.blocks(v.outputs); block++) {
+            const Pair* right = weights + bin * v.weight_cells() * BLOCK + block * of_block;
+            PairSteps product = {x_row, row, v.channels, {(const float*)right + of_block, of_block}};
+            if (block + 1 == v.blocks(v.outputs)) product.tiles = next;
+            multiply_pairs(rows, (const Pair*)x, right, cells + block * CELL, product);
         }
-    }};
+    });
 }
 
 static Phase inverse_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* spectra,

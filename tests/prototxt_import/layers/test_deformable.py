@@ -57,26 +57,25 @@ def both(engine, reach, param=PARAM, shapes=(X, OFFSETS)):
     return net, x, offsets
 
 
+def assert_the_loops(net, x, offsets, *settings):
+    """The net's top is that of `deformed` with these settings."""
+    layer = net.layer("l")
+    weight, bias = (blob.detach().double().numpy() for blob in (layer.weight, layer.bias))
+    with torch.no_grad():
+        ours = net({"x": torch.from_numpy(x), "o": torch.from_numpy(offsets)})["t"]
+    theirs = deformed(x.astype(float), offsets.astype(float), weight, bias, *settings)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
+
+
 @pytest.mark.parametrize("engine", ["fast", "exact"])
 @pytest.mark.parametrize("reach", [0, 0.9, 4])
 def test_it_is_the_loops(engine, reach):
-    net, x, offsets = both(engine, reach)
-    layer = net.layer("l")
-    weight, bias = (blob.detach().double().numpy() for blob in (layer.weight, layer.bias))
-    with torch.no_grad():
-        ours = net({"x": torch.from_numpy(x), "o": torch.from_numpy(offsets)})["t"]
-    theirs = deformed(x.astype(float), offsets.astype(float), weight, bias, 2, 1, 1, 2, 2)
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
+    assert_the_loops(*both(engine, reach), 2, 1, 1, 2, 2)
 
 
 def test_dilation_of_a_square_kernel():
-    net, x, offsets = both("fast", 2, "num_output: 3 kernel_size: 3 pad: 2 dilation: 2", ((1, 3, 5, 6), (1, 18, 5, 6)))
-    layer = net.layer("l")
-    weight, bias = (blob.detach().double().numpy() for blob in (layer.weight, layer.bias))
-    with torch.no_grad():
-        ours = net({"x": torch.from_numpy(x), "o": torch.from_numpy(offsets)})["t"]
-    theirs = deformed(x.astype(float), offsets.astype(float), weight, bias, 1, 2, 2, 1, 1)
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
+    shapes = (1, 3, 5, 6), (1, 18, 5, 6)
+    assert_the_loops(*both("fast", 2, "num_output: 3 kernel_size: 3 pad: 2 dilation: 2", shapes), 1, 2, 2, 1, 1)
 
 
 @pytest.mark.parametrize("engine", ["fast", "exact"])
