@@ -58,11 +58,32 @@ class Windowed(Layer):
         return tuple(values * self.axes if len(values) == 1 else values)
 
 
-class _Convolutional(Windowed):
-    """What both share: window, groups, filler, and that every bottom gives a top with the same weights."""
+class Weighted(Windowed):
+    """A layer of a window and weights: groups and fillers."""
 
     weight: nn.Parameter
     bias: nn.Parameter | None
+
+    def check_groups(self, channels: int, group: int) -> None:
+        outputs = self.param.num_output
+        self.require(outputs > 0, "num_output above 0", str(outputs))
+        divides = group > 0 and channels % group == 0 and outputs % group == 0
+        self.require(divides, f"groups that divide {channels} and {outputs} channels", str(group))
+
+    def add_weights(
+        self, shape: Shape, filler: "schema.FillerParameter", bias_filler: "schema.FillerParameter | None"
+    ) -> None:
+        """bias_filler: None for no bias."""
+        self.add_blob("weight", shape, filler)
+        if bias_filler is None:
+            self.bias = None
+        else:
+            self.add_blob("bias", (self.param.num_output,), bias_filler)
+
+
+class _Convolutional(Weighted):
+    """What both share: that every bottom gives a top with the same weights."""
+
     bottoms = tops = ANY
     folded_relu = False  # the ReLU that follows in place is done here where no gradient is wanted
 
@@ -72,20 +93,14 @@ class _Convolutional(Windowed):
     def setup(self, bottom_shapes: list[Shape]) -> None:
         shape = bottom_shapes[0]
         self.set_window(shape)
-        p = self.param
         self.require(len(bottom_shapes) == len(self.spec.top), "as many tops as bottoms", str(len(self.spec.top)))
         same = all(other == shape for other in bottom_shapes)
         self.require(same, f"bottoms of one shape, {shape}", " and ".join(map(str, bottom_shapes)))
-        self.require(p.num_output > 0, "num_output above 0", str(p.num_output))
         channels = shape[self.channel_axis]
         self.group = self.groups(channels)
-        divides = self.group > 0 and channels % self.group == 0 and p.num_output % self.group == 0
-        self.require(divides, f"groups that divide {channels} and {p.num_output} channels", str(self.group))
-        self.add_blob("weight", self.weight_shape(channels), p.weight_filler)
-        if p.bias_term:
-            self.add_blob("bias", (p.num_output,), p.bias_filler)
-        else:
-            self.bias = None
+        self.check_groups(channels, self.group)
+        p = self.param
+        self.add_weights(self.weight_shape(channels), p.weight_filler, p.bias_filler if p.bias_term else None)
 
     def groups(self, channels: int) -> int:
         return self.param.group

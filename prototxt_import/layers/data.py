@@ -5,6 +5,8 @@ hands in the blobs, which `cpm_repro.samples.data_layers` makes. DummyData and C
 themselves.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -23,6 +25,13 @@ class Source(Layer):
     fill = "#f6f6f6"
 
 
+def _of_tops(layer: Layer, given: "Sequence[schema.BlobShape]") -> list[Shape]:
+    """The tops' shapes: each its own, or one for all."""
+    shapes, count = [tuple(shape.dim) for shape in given], len(layer.spec.top)
+    layer.require(len(shapes) in (1, count), "one shape" + f" or {count}" * (count > 1), str(len(shapes) or "none"))
+    return shapes * count if len(shapes) == 1 else shapes
+
+
 @register("Input")
 class Input(Source):
     """Blobs of the shapes in `input_param`."""
@@ -30,10 +39,7 @@ class Input(Source):
     recordable = True
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
-        shapes = [tuple(shape.dim) for shape in self.spec.input_param.shape]
-        count = len(self.spec.top)
-        self.require(len(shapes) in (1, count), "one shape" + f" or {count}" * (count > 1), str(len(shapes) or "none"))
-        return shapes * count if len(shapes) == 1 else shapes
+        return _of_tops(self, self.spec.input_param.shape)
 
 
 @register("CPMData")
@@ -140,11 +146,7 @@ class DummyData(Layer):
             )
             sides = [list(sizes) * count if len(sizes) == 1 else list(sizes) for sizes in old]
             return [(n, c, h, w) for n, c, h, w in zip(*sides, strict=True)]
-        self.require(
-            len(p.shape) in (1, count), "one shape" + f" or {count}" * (count > 1), str(len(p.shape) or "none")
-        )
-        shapes = [tuple(shape.dim) for shape in p.shape]
-        return shapes * count if len(shapes) == 1 else shapes
+        return _of_tops(self, p.shape)
 
     def forward(self) -> tuple[Tensor, ...]:
         return tuple(self._filled(*top) for top in zip(self._fillers_of_tops, self.shapes_of_tops, strict=True))

@@ -3,18 +3,18 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cpm_kernels.window import Window
 from prototxt_import.formats import schema
 from prototxt_import.plain.bilinear import within
 
-from .convolution import Windowed
+from .convolution import Weighted
 from .layer import Shape, register
 
 
 @register("DeformableConvolution")
-class DeformableConvolution(Windowed):
+class DeformableConvolution(Weighted):
     """Cross-correlation with what lies where the second bottom moves each tap of the window to, bilinear; 0 beyond the
     map. Blobs: weight (C_out, C_in / group, kh, kw), bias (C_out,).
 
@@ -23,8 +23,6 @@ class DeformableConvolution(Windowed):
     its authors' own code; later ones, torchvision's among them, fade to 0 there, and before the first, too.
     """
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
     of_a_fork = True
     bottoms = range(2, 3)
     recordable = False
@@ -41,19 +39,14 @@ class DeformableConvolution(Windowed):
         self.set_window(x)
         p, channels = self.param, x[1]
         self.require(self.channel_axis == 1, "axis 1 for the channels", str(p.axis))
-        self.require(p.num_output > 0, "num_output above 0", str(p.num_output))
-        divides = p.group > 0 and channels % p.group == 0 and p.num_output % p.group == 0
-        self.require(divides, f"groups that divide {channels} and {p.num_output} channels", str(p.group))
+        self.check_groups(channels, p.group)
         parts = p.deformable_group
         self.require(parts > 0 and channels % parts == 0, f"deformable_group that divides {channels}", str(parts))
         self.taps = math.prod(self.window.kernel)
         wanted = (x[0], 2 * self.taps * parts, *self.window.convolved(x[2:]))
         self.require(offsets == wanted, f"a second bottom of the shape {wanted}", str(offsets))
-        self.add_blob("weight", (p.num_output, channels // p.group, *self.window.kernel), p.weight_filler)
-        if p.bias_term:
-            self.add_blob("bias", (p.num_output,), p.bias_filler)
-        else:
-            self.bias = None
+        weight = p.num_output, channels // p.group, *self.window.kernel
+        self.add_weights(weight, p.weight_filler, p.bias_filler if p.bias_term else None)
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         x, offsets = bottom_shapes
