@@ -76,6 +76,10 @@ def scale_figure(report: Mapping[str, Any], title: str) -> Figure:
         _logarithmic(axes, key, "seconds", f"over the number of {key}")
     _draw_workers(workers, report["workers"])
     _logarithmic(workers, "threads, or processes of one thread", "times one thread's rate", "side by side")
+    for axis in (workers.xaxis, workers.yaxis):
+        at_once = sorted({row["threads"] * row["processes"] for row in report["workers"]})
+        axis.set_ticks(at_once, [str(count) for count in at_once])
+        axis.set_ticks([], minor=True)
     figure.suptitle(title, fontsize=10, color=INK)
     return figure
 
