@@ -99,3 +99,16 @@ class Builder:
 
     def euclidean_loss(self, stage: int, maps: str, label: str) -> None:
         self.layer(f"loss_stage{stage}", "EuclideanLoss", [maps, label])
+
+
+def silence_unread(net: schema.NetParameter) -> schema.NetParameter:
+    """The net, with a Silence layer for labels and centre maps that no layer reads: a training log would print every
+    value of them."""
+    read = {bottom for layer in net.layer for bottom in layer.bottom}
+    unread = [top for layer in net.layer if layer.type in ("Slice", "Pooling") for top in layer.top if top not in read]
+    silence = [layer for layer in net.layer if layer.type == "Silence"]
+    if unread and silence:
+        silence[0].bottom.extend(unread)
+    elif unread:
+        net.layer.add(name="unused", type="Silence", bottom=unread)
+    return net

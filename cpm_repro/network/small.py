@@ -8,7 +8,7 @@ features and the previous maps and the centre map into the next, a loss per stag
 
 from dataclasses import dataclass
 
-from cpm_repro.network.builder import Builder
+from cpm_repro.network.builder import Builder, silence_unread
 from prototxt_import.formats import schema
 
 
@@ -46,7 +46,7 @@ def small_train(
     builder.split_input()
     labels = ["label_1st_lower"] + ["label_lower"] * (spec.stages - 1)
     _stages(builder, spec, spec.parts + 1, ["pool_center_lower"], labels)
-    return builder.net
+    return silence_unread(builder.net)
 
 
 def small_person_deploy(spec: SmallCPM, size: tuple[int, int] = (184, 184)) -> schema.NetParameter:

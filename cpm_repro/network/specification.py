@@ -7,7 +7,7 @@ writes them out.
 import itertools
 from dataclasses import dataclass, field
 
-from cpm_repro.network.builder import Builder
+from cpm_repro.network.builder import Builder, silence_unread
 from prototxt_import.files import InputError
 from prototxt_import.formats import schema
 
@@ -97,7 +97,7 @@ def cpm_train(spec: CPM, source: str, batch: int, transform: schema.Transformati
     builder.data(source, batch, transform, spec.parts)
     builder.split_input(spec.stride)
     _cpm_stages(builder, spec, losses=True)
-    return builder.net
+    return silence_unread(builder.net)
 
 
 def _cpm_stages(builder: Builder, spec: CPM, losses: bool) -> None:
@@ -219,7 +219,7 @@ def vgg_train(
     builder.data(source, batch, transform, parts)
     builder.split_input()
     _cpm_vgg_stages(builder, stages, parts, ("label_1st_lower", "label_lower"))
-    return builder.net
+    return silence_unread(builder.net)
 
 
 def _cpm_vgg_stages(builder: Builder, stages: int, parts: int, labels: tuple[str, str] | None = None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cpm_repro.network import specification
+from cpm_repro.network.builder import silence_unread
 from cpm_repro.network.small import SmallCPM, small_deploy, small_solver, small_train
 from cpm_repro.network.specification import CPM, Widths
 from prototxt_import.formats import schema
@@ -133,7 +134,7 @@ def one_label_set(net: schema.NetParameter) -> schema.NetParameter:
     for layer in changed.layer:
         if layer.name == "loss_stage1":
             layer.bottom[1] = "label_lower"
-    return _silenced(changed)
+    return silence_unread(changed)
 
 
 def without_center_map(net: schema.NetParameter) -> schema.NetParameter:
@@ -145,7 +146,7 @@ def without_center_map(net: schema.NetParameter) -> schema.NetParameter:
         kept = [bottom for bottom in layer.bottom if bottom != "pool_center_lower"]
         del layer.bottom[:]
         layer.bottom.extend(kept)
-    return _silenced(changed)
+    return silence_unread(changed)
 
 
 def _without(net: schema.NetParameter, goes: Callable[[schema.LayerParameter], bool]) -> schema.NetParameter:
@@ -153,22 +154,10 @@ def _without(net: schema.NetParameter, goes: Callable[[schema.LayerParameter], b
     kept = _copy(net)
     del kept.layer[:]
     kept.layer.extend(layer for layer in net.layer if not goes(layer))
-    return _silenced(kept)
+    return silence_unread(kept)
 
 
 def _copy(net: schema.NetParameter) -> schema.NetParameter:
     copy = schema.NetParameter()
     copy.CopyFrom(net)
     return copy
-
-
-def _silenced(net: schema.NetParameter) -> schema.NetParameter:
-    """The net with a Silence layer for what is sliced and nobody reads."""
-    read = {bottom for layer in net.layer for bottom in layer.bottom}
-    unread = [top for layer in net.layer if layer.type == "Slice" for top in layer.top if top not in read]
-    silence = [layer for layer in net.layer if layer.type == "Silence"]
-    if unread and silence:
-        silence[0].bottom.extend(unread)
-    elif unread:
-        net.layer.add(name="unused", type="Silence", bottom=unread)
-    return net
