@@ -8,6 +8,7 @@ from onnx import TensorProto
 from prototxt_import.layers.normalization import SEGNET_EPS
 
 from .onnx_graph import LOWEST, LayerExport, exports
+from .onnx_windows import seen
 
 
 @exports("Swish")
@@ -24,8 +25,40 @@ def mish(e: LayerExport) -> str:
 
 @exports("NegReLU")
 def neg_relu(e: LayerExport) -> str:
-    slope = e.layer.spec.relu_param.negative_slope
-    return e.node("Neg", e.node("LeakyRelu", e.node("Neg", e.bottoms[0]), alpha=slope))
+    return e.node("Neg", e.node("LeakyRelu", e.node("Neg", e.bottoms[0]), alpha=e.layer.slope))
+
+
+@exports("Insanity")
+def insanity(e: LayerExport) -> str:
+    e.layer.require(not e.layer.draws_slopes, "slopes that are not drawn, for an ONNX export", "drawn ones")
+    return e.node("LeakyRelu", e.bottoms[0], alpha=1 / e.layer.divisor)
+
+
+@exports("Flip")
+def flip(e: LayerExport) -> str:
+    """Slices from the last to the first."""
+    axes = e.layer.mirrored
+    begins, ends, steps = (e.ints([value] * len(axes)) for value in (-1, -(2**31), -1))
+    return (
+        e.node("Slice", e.bottoms[0], begins, ends, e.ints(axes), steps) if axes else e.node("Identity", e.bottoms[0])
+    )
+
+
+@exports("L2Norm", "L2Normalization")
+def of_images(e: LayerExport) -> str:
+    norm = e.node("ReduceL2", e.bottoms[0], axes=list(range(1, len(e.shapes[0]))), keepdims=1)
+    return e.node("Div", e.bottoms[0], e.node("Max", norm, e.number(e.layer.least)))
+
+
+@exports("Local")
+def local(e: LayerExport) -> str:
+    """A product of a row and a matrix for each place."""
+    layer, (rows, columns) = e.layer, e.layer.size
+    places = e.node("Transpose", e.reshape(seen(e), (0, 0, -1)), perm=[2, 0, 1])
+    weight = layer.weight.detach().cpu().numpy()[:, 0].transpose(2, 1, 0)
+    y = e.node("Transpose", e.node("MatMul", places, e.constant(weight)), perm=[1, 2, 0])
+    y = e.node("Add", y, e.blob("bias", (1, layer.param.num_output, -1))) if layer.bias is not None else y
+    return e.reshape(y, (0, 0, rows, columns))
 
 
 @exports("Reverse")
@@ -92,10 +125,17 @@ def upsample(e: LayerExport) -> str:
     return e.node("Resize", e.bottoms[0], "", e.constant(np.array([1, 1, *e.layer.scale], np.float32)), **how)
 
 
-def _unpooled(e: LayerExport) -> str:
+@exports("Unpooling")
+def unpooling(e: LayerExport) -> str:
+    """Sizes are fixed."""
+    _require_sizes(e)
+    return _unpooled(e, e.ints(e.top_shapes[0][2:]))
+
+
+def _unpooled(e: LayerExport, size: str = "") -> str:
     """Scattered over rows of zeros, a map after the other."""
     x, mask = e.bottoms
-    images, size = e.node("Shape", x, start=0, end=2), _unpooled_size(e)
+    images, size = e.node("Shape", x, start=0, end=2), size or _unpooled_size(e)
     flat = e.node("ConstantOfShape", e.node("Concat", images, e.node("ReduceProd", size, keepdims=1), axis=0))
     places = e.node("Cast", e.reshape(mask, (0, 0, -1)), to=TensorProto.INT64)
     made = e.node("ScatterElements", flat, places, e.reshape(x, (0, 0, -1)), axis=2)

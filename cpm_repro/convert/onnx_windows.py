@@ -120,15 +120,19 @@ def spp(e: LayerExport) -> str:
 
 @exports("Im2col")
 def im2col(e: LayerExport) -> str:
+    return seen(e)
+
+
+def seen(e: LayerExport) -> str:
     """For each tap of the kernel what it sees at all places, then all of them channel by channel."""
     window, channels = e.layer.window, e.shapes[0][1]
     x, axes = _padded(e, e.bottoms[0], window.pad, window.pad, e.number(0)), len(window.kernel)
     along, strides = (e.ints(values) for values in (range(2, 2 + axes), window.stride))
-    seen = []
+    taps = []
     for tap in np.ndindex(*window.kernel):
         begins = [t * d for t, d in zip(tap, window.dilation, strict=True)]
         left = [(k - 1 - t) * d for t, k, d in zip(tap, window.kernel, window.dilation, strict=True)]
         ends = [-n if n else _END for n in left]
-        seen.append(e.node("Slice", x, *(e.ints(v) for v in (begins, ends)), along, strides))
-    order = np.arange(len(seen) * channels).reshape(len(seen), channels).T.reshape(-1)
-    return e.node("Gather", e.node("Concat", *seen, axis=1), e.constant(order), axis=1)
+        taps.append(e.node("Slice", x, *(e.ints(v) for v in (begins, ends)), along, strides))
+    order = np.arange(len(taps) * channels).reshape(len(taps), channels).T.reshape(-1)
+    return e.node("Gather", e.node("Concat", *taps, axis=1), e.constant(order), axis=1)

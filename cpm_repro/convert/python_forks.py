@@ -23,7 +23,40 @@ def hard_swish(e: Lines) -> str:
 
 @writes("NegReLU")
 def neg_relu(e: Lines) -> str:
-    return f"-F.leaky_relu(-{e.x[0]}, {plain(e.layer.spec.relu_param.negative_slope)})"
+    return f"-F.leaky_relu(-{e.x[0]}, {plain(e.layer.slope)})"
+
+
+@writes("Insanity")
+def insanity(e: Lines) -> str:
+    e.layer.require(not e.layer.draws_slopes, "slopes that are not drawn, for a file of Python", "drawn ones")
+    return f"F.leaky_relu({e.x[0]}, {plain(1 / e.layer.divisor)})"
+
+
+@writes("Flip")
+def flip(e: Lines) -> str:
+    return f"{e.x[0]}.flip({e.layer.mirrored})"
+
+
+@writes("L2Norm", "L2Normalization")
+def of_images(e: Lines) -> str:
+    norm = f"torch.linalg.vector_norm({e.x[0]}.flatten(1), dim=1).clamp(min={e.layer.least})"
+    return f"{e.x[0]} / {norm}.reshape(-1{', 1' * (len(e.layer.shapes_of_tops[0]) - 1)})"
+
+
+@writes("Local")
+def local(e: Lines) -> str:
+    layer, window, blobs = e.layer, e.layer.window, e.blobs()
+    seen = f"im2col({e.x[0]}, {window.kernel}, {window.stride}, {window.pad}, {window.dilation}).flatten(2)"
+    weight = e.values("weight", blobs["weight"][:, 0])
+    bias = f" + {e.values('bias', blobs['bias'].reshape(len(blobs['weight']), -1))}" if "bias" in blobs else ""
+    return f'(torch.einsum("nkp,mkp->nmp", {seen}, {weight}){bias}).unflatten(2, {layer.size})'
+
+
+@writes("Unpooling")
+def unpooling(e: Lines) -> str:
+    """Sizes are fixed where the prototxt gives none."""
+    height, width = e.layer.shapes_of_tops[0][2:]
+    return f"unpool({e.x[0]}, {e.x[1]}, {height}, {width})"
 
 
 @writes("Reverse")
@@ -143,6 +176,7 @@ def permute(e: Lines) -> str:
 @writes("PriorBox")
 def prior_box(e: Lines) -> str:
     layer, p, (x, image) = e.layer, e.layer.spec.prior_box_param, e.x
+    layer.require(not p.denser_prior_boxes, "no denser_prior_boxes, for a file of Python", "them")
     given = list(p.variance) or [0.1]
     variances = e.values("variances", torch.tensor(given * 4 if len(given) == 1 else given))
     sides = e.values("sides", torch.from_numpy(layer.sides()))

@@ -279,6 +279,9 @@ class ConvolutionParameter(Message):
     CUDNN: ClassVar[int]
     MKL2017: ClassVar[int]
     MKLDNN: ClassVar[int]
+    SPATIAL: ClassVar[int]
+    INTEL_SPATIAL: ClassVar[int]
+    LIBDNN: ClassVar[int]
     num_output: int
     bias_term: bool
     @property
@@ -656,6 +659,7 @@ class FillerParameter(Message):
     std: float
     sparse: int
     variance_norm: int
+    alpha: float
     def __init__(
         self,
         *,
@@ -667,6 +671,7 @@ class FillerParameter(Message):
         std: float | None = ...,
         sparse: int | None = ...,
         variance_norm: int | str | None = ...,
+        alpha: float | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> FillerParameter: ...
@@ -682,6 +687,18 @@ class FlattenParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> FlattenParameter: ...
+
+class FlipParameter(Message):
+    flip_width: bool
+    flip_height: bool
+    def __init__(
+        self,
+        *,
+        flip_width: bool | None = ...,
+        flip_height: bool | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> FlipParameter: ...
 
 class FlowWarpParameter(Message):
     FillParameter: ClassVar[_EnumTypeWrapper[Any]]
@@ -823,6 +840,18 @@ class InputParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> InputParameter: ...
+
+class InsanityParameter(Message):
+    lb: float
+    ub: float
+    def __init__(
+        self,
+        *,
+        lb: float | None = ...,
+        ub: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> InsanityParameter: ...
 
 class InterpParameter(Message):
     height: int
@@ -1055,6 +1084,20 @@ class LayerParameter(Message):
     @property
     def lstm_param(self) -> LstmParameter: ...
     @property
+    def local_param(self) -> LocalParameter: ...
+    @property
+    def locally_connected_param(self) -> LocalParameter: ...
+    @property
+    def local_weighted_convolution_param(self) -> LocalParameter: ...
+    @property
+    def unpooling_param(self) -> UnpoolingParameter: ...
+    @property
+    def flip_param(self) -> FlipParameter: ...
+    @property
+    def insanity_param(self) -> InsanityParameter: ...
+    @property
+    def minrelu_param(self) -> MinReLUParameter: ...
+    @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
@@ -1151,10 +1194,43 @@ class LayerParameter(Message):
         brelu_param: BReLUParameter | Mapping[str, Any] | None = ...,
         transpose_param: TransposeParameter | Mapping[str, Any] | None = ...,
         lstm_param: LstmParameter | Mapping[str, Any] | None = ...,
+        local_param: LocalParameter | Mapping[str, Any] | None = ...,
+        locally_connected_param: LocalParameter | Mapping[str, Any] | None = ...,
+        local_weighted_convolution_param: LocalParameter | Mapping[str, Any] | None = ...,
+        unpooling_param: UnpoolingParameter | Mapping[str, Any] | None = ...,
+        flip_param: FlipParameter | Mapping[str, Any] | None = ...,
+        insanity_param: InsanityParameter | Mapping[str, Any] | None = ...,
+        minrelu_param: MinReLUParameter | Mapping[str, Any] | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> LayerParameter: ...
+
+class LocalParameter(Message):
+    num_output: int
+    bias_term: bool
+    pad: int
+    kernel_size: int
+    group: int
+    stride: int
+    @property
+    def weight_filler(self) -> FillerParameter: ...
+    @property
+    def bias_filler(self) -> FillerParameter: ...
+    def __init__(
+        self,
+        *,
+        num_output: int | None = ...,
+        bias_term: bool | None = ...,
+        pad: int | None = ...,
+        kernel_size: int | None = ...,
+        group: int | None = ...,
+        stride: int | None = ...,
+        weight_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        bias_filler: FillerParameter | Mapping[str, Any] | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> LocalParameter: ...
 
 class LogParameter(Message):
     base: float
@@ -1243,6 +1319,16 @@ class MemoryDataParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> MemoryDataParameter: ...
+
+class MinReLUParameter(Message):
+    positive_slope: float
+    def __init__(
+        self,
+        *,
+        positive_slope: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> MinReLUParameter: ...
 
 class MultiBoxLossParameter(Message):
     LocLossType: ClassVar[_EnumTypeWrapper[Any]]
@@ -1587,6 +1673,7 @@ class PriorBoxParameter(Message):
     step_h: float
     step_w: float
     offset: float
+    denser_prior_boxes: bool
     def __init__(
         self,
         *,
@@ -1603,6 +1690,7 @@ class PriorBoxParameter(Message):
         step_h: float | None = ...,
         step_w: float | None = ...,
         offset: float | None = ...,
+        denser_prior_boxes: bool | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> PriorBoxParameter: ...
@@ -2223,6 +2311,44 @@ class TransposeParameter(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> TransposeParameter: ...
 
+class UnpoolingParameter(Message):
+    UnpoolMethod: ClassVar[_EnumTypeWrapper[Any]]
+    MAX: ClassVar[int]
+    AVE: ClassVar[int]
+    TILE: ClassVar[int]
+    unpool: int
+    kernel_size: int
+    stride: int
+    pad: int
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    pad_h: int
+    pad_w: int
+    unpool_size: int
+    unpool_h: int
+    unpool_w: int
+    def __init__(
+        self,
+        *,
+        unpool: int | str | None = ...,
+        kernel_size: int | None = ...,
+        stride: int | None = ...,
+        pad: int | None = ...,
+        kernel_h: int | None = ...,
+        kernel_w: int | None = ...,
+        stride_h: int | None = ...,
+        stride_w: int | None = ...,
+        pad_h: int | None = ...,
+        pad_w: int | None = ...,
+        unpool_size: int | None = ...,
+        unpool_h: int | None = ...,
+        unpool_w: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> UnpoolingParameter: ...
+
 class UpsampleParameter(Message):
     scale: int
     scale_h: int
@@ -2479,6 +2605,12 @@ class V1LayerParameter(Message):
     @property
     def smooth_l1_loss_param(self) -> SmoothL1LossParameter: ...
     @property
+    def unpooling_param(self) -> UnpoolingParameter: ...
+    @property
+    def local_param(self) -> LocalParameter: ...
+    @property
+    def local_weighted_convolution_param(self) -> LocalParameter: ...
+    @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
@@ -2531,6 +2663,9 @@ class V1LayerParameter(Message):
         prelu_param: PReLUParameter | Mapping[str, Any] | None = ...,
         roi_pooling_param: ROIPoolingParameter | Mapping[str, Any] | None = ...,
         smooth_l1_loss_param: SmoothL1LossParameter | Mapping[str, Any] | None = ...,
+        unpooling_param: UnpoolingParameter | Mapping[str, Any] | None = ...,
+        local_param: LocalParameter | Mapping[str, Any] | None = ...,
+        local_weighted_convolution_param: LocalParameter | Mapping[str, Any] | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod

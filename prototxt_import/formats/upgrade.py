@@ -15,7 +15,7 @@ _V2_TYPES = {
     "IM2COL": "Im2col", "LRN": "LRN", "MVN": "MVN", "RELU": "ReLU", "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH", "BN": "BN", "ELU": "ELU", "PRELU": "PReLU", "PSROI_POOLING": "PSROIPooling",
     "ROI_POOLING": "ROIPooling", "SMOOTH_L1_LOSS": "SmoothL1Loss",
-    "CONVOLUTION3D": "Convolution3D", "DECONVOLUTION3D": "Deconvolution3D", "POOLING3D": "Pooling3D",
+    "LRN_MAP": "LRN", "CONVOLUTION3D": "Convolution3D", "DECONVOLUTION3D": "Deconvolution3D", "POOLING3D": "Pooling3D",
 }  # fmt: skip
 _TRANSFORMED = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
 _OVER_TIME = ("kernel_depth", "temporal_pad", "temporal_stride")
@@ -56,6 +56,8 @@ def _upgrade_layer(old: schema.V1LayerParameter, new: schema.LayerParameter, whe
         new.type = type_of(named[0])
         del new.own_param[:]
         new.own_param.extend(field for field in old.own_param if field.name != "type")
+        if named[0] == "LRN_MAP":  # before LRN had regions, that within a channel was a layer of its own
+            new.lrn_param.norm_region = new.lrn_param.WITHIN_CHANNEL
     elif not weights:
         raise InputError(f"{where}: layer '{old.name}': expected a known V1 type, found none")
     _upgrade_param_specs(old, new)

@@ -3,8 +3,8 @@
 In reading order: layer (the base, and the registry), own (layers of the reader's own), fillers (first values of blobs);
 data, convolution, pooling, inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape,
 selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy);
-layers of forks: deformable (convolution), resize, flow, proposals, regions (of interest), detection, multibox (SSD's
-loss), yolo; description (a net in words).
+layers of forks: deformable, local (both convolutions), resize, flow, proposals, regions (of interest), detection,
+multibox (SSD's loss), yolo; description (a net in words).
 """
 
 from . import (
@@ -19,6 +19,7 @@ from . import (
     embed,
     flow,
     inner_product,
+    local,
     loss,
     multibox,
     normalization,
@@ -48,6 +49,7 @@ __all__ = [
     "embed",
     "flow",
     "inner_product",
+    "local",
     "loss",
     "multibox",
     "normalization",

@@ -1,6 +1,8 @@
 """Elementwise layers (Caffe: relu_layer, prelu_layer, elu_layer, sigmoid_layer, tanh_layer, absval_layer,
 power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; of forks Swish, Mish and MobileNet's ReLU6,
-HardSwish and HardSigmoid)."""
+HardSwish and HardSigmoid, and the ReLUs that face the other way or draw their slopes)."""
+
+import math
 
 import numpy as np
 import torch
@@ -41,8 +43,45 @@ class NegReLU(NeuronLayer):
 
     of_a_fork = True
 
+    @property
+    def slope(self) -> float:
+        """Above zero."""
+        return self.spec.relu_param.negative_slope
+
     def forward(self, x: Tensor) -> Tensor:
-        return -F.leaky_relu(-x, self.spec.relu_param.negative_slope)
+        return -F.leaky_relu(-x, self.slope)
+
+
+@register("MinReLU")
+class MinReLU(NegReLU):
+    """The same by another name, and with a field of its own."""
+
+    @property
+    def slope(self) -> float:
+        return self.spec.minrelu_param.positive_slope
+
+
+@register("Insanity")
+class Insanity(NeuronLayer):
+    """caffe-windows' ReLU whose slopes below zero are drawn: x / u there, with a u uniform between lb and ub for each
+    value in TRAIN, and with the mean of what u divides by, (ub − lb) / log(ub / lb), in TEST."""
+
+    of_a_fork = True
+    repeatable = False  # it draws random numbers
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.insanity_param
+        given = p.HasField("lb") and p.HasField("ub") and 0 < p.lb < p.ub
+        self.require(given, "insanity_param with an lb above 0 and an ub above it", f"lb {p.lb:g} and ub {p.ub:g}")
+        self.low, self.high, self.draws_slopes = p.lb, p.ub, self.spec.phase == schema.TRAIN
+        self.divisor = (p.ub - p.lb) / math.log(p.ub / p.lb)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.draws_slopes:
+            return F.leaky_relu(x, 1 / self.divisor)
+        images = x.shape[0] * self.share.count
+        drawn = x.new_empty((images, *x.shape[1:])).uniform_(self.low, self.high)
+        return torch.where(x > 0, x, x / drawn[self.share.rows(images)])
 
 
 @register("PReLU")

@@ -44,18 +44,24 @@ class PriorBox(Layer):
 
     def sides(self) -> np.ndarray:
         """(boxes, 2): width and height of a place's boxes, in pixels: for each min_size the square, the square of the
-        mean with its max_size, and the other ratios."""
+        mean with its max_size, and the other ratios. SSD's Caffe takes both sizes for whole pixels (35.84: 35)."""
         p, shapes = self.spec.prior_box_param, []
-        for index, small in enumerate(map(np.float32, p.min_size)):
+        for index, small in enumerate(map(np.float32, map(int, p.min_size))):
             shapes.append((small, small))
             if p.max_size:
-                shapes.append((np.sqrt(small * np.float32(p.max_size[index])),) * 2)
+                shapes.append((np.sqrt(small * np.float32(int(p.max_size[index]))),) * 2)
             roots = [np.sqrt(ratio) for ratio in self.ratios if abs(ratio - 1) >= 1e-6]
             shapes += [(small * root, small / root) for root in roots]
         return np.array(shapes, np.float32)
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
-        return [(1, 2, bottom_shapes[0][2] * bottom_shapes[0][3] * len(self.sides()) * 4)]
+        count = bottom_shapes[0][2] * bottom_shapes[0][3] * len(self.sides()) * len(self.offsets())
+        return [(1, 2, count * 4)]
+
+    def offsets(self) -> list[float]:
+        """Where a box's copies stand from a place downwards, in steps: TextBoxes' denser boxes have a second one."""
+        p = self.spec.prior_box_param
+        return [p.offset, 1.0] if p.denser_prior_boxes else [p.offset]
 
     def image(self, size: Shape) -> tuple[int, int]:
         """Height and width of the image, as given or as the second bottom has them."""
@@ -64,20 +70,20 @@ class PriorBox(Layer):
         return (height, width) if height and width else (size[0], size[1])
 
     def boxes(self, size: Shape, image: Shape) -> np.ndarray:
-        """(places · boxes, 4) for a map and an image of these sizes."""
+        """(places, boxes, 4) for a map and an image of these sizes."""
         p, (height, width) = self.spec.prior_box_param, self.image(image)
         steps = (p.step_h or p.step, p.step_w or p.step)
         step_y, step_x = (
             np.float32(step or np.float32(whole) / np.float32(n))
             for step, whole, n in zip(steps, (height, width), size, strict=True)
         )
-        offset = np.float32(p.offset)
-        y = (np.arange(size[0], dtype=np.float32) + offset) * step_y
-        x = (np.arange(size[1], dtype=np.float32) + offset) * step_x
-        centres = np.stack(np.meshgrid(x, y), -1).reshape(-1, 1, 2)
-        halves = self.sides() / np.float32(2)
+        y = [(np.arange(size[0], dtype=np.float32) + np.float32(offset)) * step_y for offset in self.offsets()]
+        x = (np.arange(size[1], dtype=np.float32) + np.float32(p.offset)) * step_x
+        centres = np.stack([np.stack(np.meshgrid(x, of_copy), -1).reshape(-1, 1, 2) for of_copy in y], 2)
+        halves = self.sides()[:, None] / np.float32(2)
         extent = np.array([width, height], np.float32)
         boxes = np.concatenate([(centres - halves) / extent, (centres + halves) / extent], -1)
+        boxes = boxes.reshape(len(boxes), -1, 4)
         return np.clip(boxes, 0, 1) if p.clip else boxes
 
     def both(self, size: Shape, image: Shape) -> np.ndarray:

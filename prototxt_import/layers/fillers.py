@@ -19,6 +19,8 @@ def fill(blob: torch.Tensor, filler: "schema.FillerParameter", random: CaffeRand
     """Fills `blob` in place as `filler` says, drawing from `random`; `where` names the layer in errors."""
     if filler.type not in _FILLERS:
         raise InputError(f"{where}: expected a known filler, found '{filler.type}'")
+    if filler.HasField("alpha") and filler.type != "msra":
+        raise InputError(f"{where}: expected an alpha of the filler msra only, found one of '{filler.type}'")
     shape = tuple(blob.shape) or (1,)
     values = _FILLERS[filler.type](shape, filler, random, where)
     with torch.no_grad():
@@ -65,7 +67,10 @@ def _xavier(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom,
 
 
 def _msra(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> Values:
-    return random.normal(0, float(np.sqrt(np.float32(2) / _fan(shape, filler))), math.prod(shape))
+    variance = np.float32(2) / _fan(shape, filler)
+    if filler.alpha:
+        variance /= np.float32(1) + np.float32(filler.alpha) ** 2
+    return random.normal(0, float(np.sqrt(variance)), math.prod(shape))
 
 
 def _positive_unitball(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> Values:

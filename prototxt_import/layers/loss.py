@@ -1,5 +1,6 @@
 """Losses of two blobs: EuclideanLoss, the L2 loss that every stage of a pose machine has, and ContrastiveLoss (Caffe:
-loss_layer.cpp, euclidean_loss_layer.cpp, contrastive_loss_layer.cpp; paper, §3.3), and Fast R-CNN's SmoothL1Loss.
+loss_layer.cpp, euclidean_loss_layer.cpp, contrastive_loss_layer.cpp; paper, §3.3), Fast R-CNN's SmoothL1Loss, and
+Caffe's example of a loss in Python.
 """
 
 import math
@@ -7,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from .layer import Layer, Shape, register
+from .layer import Layer, Shape, register, register_python
 
 
 class Loss(Layer):
@@ -40,6 +41,25 @@ class EuclideanLoss(Loss):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.ops.euclidean_loss(x, y.reshape(x.shape), self.share)
+
+
+@register_python("pyloss", "EuclideanLossLayer")
+class PythonEuclideanLoss(Layer):
+    """The layer in Python of Caffe's own example (examples/pycaffe): the same sum in a top (1), without a loss_weight
+    that the prototxt does not give."""
+
+    bottoms = range(2, 3)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        x, y = bottom_shapes
+        same = x[0] == y[0] and math.prod(x) == math.prod(y)
+        self.require(same, "two bottoms of as many images and values", f"{x} and {y}")
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        return [(1,)]
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.ops.euclidean_loss(x, y.reshape(x.shape), self.share).reshape(1)
 
 
 def smooth_l1(difference: Tensor, square: float) -> Tensor:

@@ -1,5 +1,5 @@
 """BatchNorm, LRN and MVN (Caffe: batch_norm_layer.cpp, lrn_layer.cpp, mvn_layer.cpp), BN of SegNet and of PSPNet,
-and SSD's Normalize."""
+SSD's Normalize, and L2Norm."""
 
 import math
 
@@ -227,3 +227,31 @@ class Normalize(Layer):
         if not missing:
             return self.ops.l2_normalize(x, self.scale, axes, eps)
         return self.ops.l2_normalize(x.reshape(*x.shape, *missing), self.scale, axes, eps).reshape(x.shape)
+
+
+class _OfImages(Layer):
+    """Divides each image by its L2 norm. Forks have it by two names; of what is 0 everywhere they make NaNs or, as
+    here, zeros."""
+
+    of_a_fork = True
+    image_by_image = True
+    keeps_channels = True
+    least = 1e-6
+    """The norm that is divided by at least."""
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.require(len(bottom_shapes[0]) >= 2, "a bottom of 2 or more axes", str(bottom_shapes[0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm: Tensor = torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())), keepdim=True)
+        return x / norm.clamp(min=self.least)
+
+
+@register("L2Norm")
+class L2Norm(_OfImages):
+    """Of retrieval nets."""
+
+
+@register("L2Normalization")
+class L2Normalization(_OfImages):
+    """Of metric learning."""

@@ -1,5 +1,5 @@
 """Maps made larger or smaller: Upsample, SegNet's by the pooling's mask and the nearest neighbour of YOLO's converters;
-DeepLab's Interp, which is bilinear; FlowNet's Resample."""
+DeconvNet's Unpooling; DeepLab's Interp, which is bilinear; FlowNet's Resample."""
 
 import math
 
@@ -34,7 +34,8 @@ class Upsample(Layer):
         by_mask = p.upsample_h or p.pad_out_h or p.pad_out_w
         self.require(len(bottom_shapes) == 2 or not by_mask, "upsample_h, pad_out_h, … with a mask only", "one bottom")
 
-    def _size(self, size: Shape) -> Shape:
+    def size_of(self, size: Shape) -> Shape:
+        """The top's for the bottom's."""
         p = self.spec.upsample_param
         if p.upsample_h:
             return (p.upsample_h, p.upsample_w)
@@ -42,18 +43,46 @@ class Upsample(Layer):
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         shape = bottom_shapes[0]
-        return [(*shape[:2], *self._size(shape[2:]))]
+        return [(*shape[:2], *self.size_of(shape[2:]))]
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
             return x.repeat_interleave(self.scale[0], 2).repeat_interleave(self.scale[1], 3)
-        size = self._size(tuple(x.shape[2:]))
+        size = self.size_of(tuple(x.shape[2:]))
         places = mask.detach().long().flatten(2)
         if not torch.compiler.is_compiling():  # a traced program's values decide nothing
             inside = bool(((places >= 0) & (places < math.prod(size))).all())
             self.require(inside, f"a mask of places in a {size[0]} x {size[1]} map", "one beyond it")
         flat = x.new_zeros((*x.shape[:2], math.prod(size)))
         return flat.scatter(2, places, x.flatten(2)).reshape(*x.shape[:2], *size)
+
+
+@register("Unpooling")
+class Unpooling(Upsample):
+    """DeconvNet's: `unpool: MAX` by the mask of the pooling before, to the size given or to that which its windows
+    have at most."""
+
+    bottoms = range(2, 3)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, shape = self.spec.unpooling_param, bottom_shapes[0]
+        self.require(not self.spec.HasField("pooling_param"), "an unpooling_param (DeconvNet's)", "a pooling_param")
+        self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
+        self.require(all(s == shape for s in bottom_shapes), f"a mask of the shape {shape}", str(bottom_shapes[-1]))
+        method = schema.UnpoolingParameter.UnpoolMethod.Name(p.unpool)
+        self.require(p.unpool == p.MAX, "unpool: MAX (what the others make depends on the batch before)", method)
+        self.require(not any((p.pad, p.pad_h, p.pad_w)), "no pad, as in DeconvNet's own", "one")
+        self.kernel = (p.kernel_h or p.kernel_size, p.kernel_w or p.kernel_size)
+        self.stride = (p.stride_h or p.stride, p.stride_w or p.stride)
+        self.require(min(*self.kernel, *self.stride) > 0, "kernel and stride above 0", f"{self.kernel}, {self.stride}")
+        self.given = (p.unpool_h or p.unpool_size, p.unpool_w or p.unpool_size)
+        self.require(all(self.given) or not any(self.given), "unpool_h and unpool_w, or neither", "one of them")
+
+    def size_of(self, size: Shape) -> Shape:
+        if all(self.given):
+            return self.given
+        windows = zip(size, self.kernel, self.stride, strict=True)
+        return tuple(max((n - 1) * stride + kernel, n * stride + 1) for n, kernel, stride in windows)
 
 
 @register("Interp")

@@ -1,5 +1,6 @@
 """Layers that only move values: Slice, Concat, Split, Silence, Flatten, Reshape, Permute, Tile, Crop
-(Caffe: slice_layer.cpp, …; Permute is SSD's, Transpose CTPN's, ShuffleChannel ShuffleNet's, Reorg YOLO's)."""
+(Caffe: slice_layer.cpp, …; Permute is SSD's, Transpose CTPN's, Flip caffe-windows', ShuffleChannel ShuffleNet's, Reorg
+YOLO's)."""
 
 import math
 from itertools import accumulate, pairwise
@@ -231,6 +232,23 @@ class Reverse(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flip(self.along)
+
+
+@register("Flip")
+class Flip(Layer):
+    """Maps mirrored: rows from right to left, and with `flip_height` columns from the bottom to the top."""
+
+    of_a_fork = True
+    image_by_image = True
+    keeps_channels = True
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p = self.spec.flip_param
+        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        self.mirrored = [axis for axis, asked in ((2, p.flip_height), (3, p.flip_width)) if asked]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(self.mirrored)
 
 
 @register("ShuffleChannel")

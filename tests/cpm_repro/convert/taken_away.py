@@ -96,6 +96,21 @@ CASES = {
                                     "pad_out_h: true pad_out_w: true }"),
     "Upsample by a mask, sized": Case("Upsample", {"x": (2, 3, 5, 7), "m": (2, 3, 5, 7)}, "upsample_param { "
                                       "upsample_h: 11 upsample_w: 12 }"),
+    "Unpooling": Case("Unpooling", {"x": (2, 3, 5, 7), "m": (2, 3, 5, 7)}, "unpooling_param { kernel_size: 3 "
+                      "stride: 2 }"),
+    "Unpooling, sized": Case("Unpooling", {"x": (2, 3, 5, 7), "m": (2, 3, 5, 7)}, "unpooling_param { kernel_size: 2 "
+                             "stride: 2 unpool_size: 12 }"),
+    "Local": Case("Local", {"x": (2, 3, 5, 6)}, "local_param { num_output: 4 kernel_size: 3 stride: 2 "
+                  f"pad: 1 {_FILLERS} }}"),
+    "LocallyConnected": Case("LocallyConnected", {"x": (2, 3, 5, 6)}, "locally_connected_param { num_output: 4 "
+                             f"kernel_size: 3 bias_term: false {_FILLERS} }}"),
+    "LocalWeightedConvolution": Case("LocalWeightedConvolution", {"x": (2, 3, 5, 6)}, "local_weighted_convolution_param"
+                                     f" {{ num_output: 4 kernel_size: 3 {_FILLERS} }}"),
+    "Flip": Case("Flip", {"x": (2, 3, 5, 7)}, "flip_param { flip_height: true }"),
+    "L2Norm": Case("L2Norm", {"x": (2, 3, 5, 7)}, ""),
+    "L2Normalization": Case("L2Normalization", {"x": (3, 5)}, ""),
+    "MinReLU": Case("MinReLU", {"x": (3, 5)}, "minrelu_param { positive_slope: 0.2 }"),
+    "Insanity": Case("Insanity", {"x": (3, 5)}, "insanity_param { lb: 3 ub: 8 }"),
     "LSTM": Case("LSTM", {"x": (6, 3, 7), "c": (6, 3)}, _RECURRENT),
     "LSTM, static": Case("LSTM", {"x": (6, 3, 2, 3), "c": (6, 3), "y": (3, 4)}, _RECURRENT),
     "RNN": Case("RNN", {"x": (6, 3, 7), "c": (6, 3)}, _RECURRENT),

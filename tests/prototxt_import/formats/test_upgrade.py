@@ -93,3 +93,11 @@ def test_an_input_without_dimensions_is_named():
         InputError, match=r"^n: expected `input_shape` with the dimensions of input 'b', found an empty"
     ):
         parse_net(text, "n")
+
+
+def test_lrn_map_is_lrn_within_a_channel():
+    """Before LRN had regions."""
+    text = 'layers { name: "n" type: LRN_MAP bottom: "x" top: "y" lrn_param { local_size: 3 alpha: 5e-05 } }'
+    (layer,) = parse_net(f'input: "x" input_dim: 1 input_dim: 2 input_dim: 5 input_dim: 5 {text}', "v1").layer[1:]
+    assert (layer.type, layer.lrn_param.local_size) == ("LRN", 3) and not layer.own_param
+    assert layer.lrn_param.norm_region == schema.LRNParameter.WITHIN_CHANNEL

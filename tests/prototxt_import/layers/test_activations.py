@@ -15,6 +15,9 @@ FORMULAS = {
     ("Mish", ""): lambda x: x * np.tanh(np.logaddexp(0, x)),
     ("NegReLU", ""): lambda x: np.minimum(x, 0),
     ("NegReLU", "relu_param { negative_slope: 0.1 }"): lambda x: np.minimum(x, 0) + 0.1 * np.maximum(x, 0),
+    ("MinReLU", ""): lambda x: np.minimum(x, 0),
+    ("MinReLU", "minrelu_param { positive_slope: 0.2 }"): lambda x: np.minimum(x, 0) + 0.2 * np.maximum(x, 0),
+    ("Insanity", "insanity_param { lb: 3 ub: 5 }"): lambda x: np.maximum(x, 0) + np.minimum(x, 0) * np.log(5 / 3) / 2,
     ("HardSwish", ""): lambda x: x * np.clip(x + 3, 0, 6) / 6,
     ("HardSigmoid", ""): lambda x: np.clip(x * 0.2 + 0.5, 0, 1),
     ("HardSigmoid", "hard_sigmoid_param { alpha: 0.3 beta: 0.4 }"): lambda x: np.clip(x * 0.3 + 0.4, 0, 1),
@@ -65,3 +68,17 @@ def test_brelu():
     assert x.grad[[0, 5, 8]].tolist() == [0, 1, 0]
     with pytest.raises(InputError, match="a minval and a maxval not below it"):
         single_layer("BReLU", {"x": (9,)}, "brelu_param { minval: 1 maxval: 0 }")
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_insanity_draws_a_divisor_for_each_value(engine):
+    param, x = "insanity_param { lb: 3 ub: 8 }", torch.linspace(-4, 3, 3000).requires_grad_()
+    y = single_layer("Insanity", {"x": (3000,)}, param, engine, phase="TRAIN")({"x": x})["t"]
+    y.sum().backward()
+    below, divisors = x.detach() < 0, (x / y).detach()
+    assert torch.equal(y[~below], x[~below]) and (x.grad[~below] == 1).all()
+    drawn = divisors[below]
+    torch.testing.assert_close(x.grad[below], 1 / drawn)
+    assert 2.99 < drawn.min() < 3.1 and 7.9 < drawn.max() < 8.01 and abs(float(drawn.mean()) - 5.5) < 0.2
+    with pytest.raises(InputError, match="an lb above 0 and an ub above it, found lb 5 and ub 3"):
+        single_layer("Insanity", {"x": (2,)}, "insanity_param { lb: 5 ub: 3 }")

@@ -72,6 +72,33 @@ def test_detections_are_opencvs(tmp_path, code, more):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
 
 
+def test_sizes_are_whole_pixels():
+    """As in SSD's own Caffe, which puts them into an int; OpenCV does not."""
+    shapes = {"x": (1, 1, 4, 5), "image": (1, 3, 37, 29)}
+    made = [
+        single_layer("PriorBox", shapes, f"prior_box_param {{ {sizes} aspect_ratio: 2 }}").layers["l"].sides()
+        for sizes in ("min_size: 35.84 max_size: 76.8", "min_size: 35 max_size: 76")
+    ]
+    np.testing.assert_array_equal(*made)
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_denser_boxes_stand_below_the_others(engine):
+    """TextBoxes': behind each box its copy, whose centre lies on the lower edge of the place."""
+    shapes = {"x": (1, 1, 4, 5), "image": (1, 3, 48, 60)}
+    param = "min_size: 6 max_size: 14 aspect_ratio: 2 flip: true clip: false step: 12 offset: 0.5"
+    inputs = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    plain, denser = (
+        single_layer("PriorBox", shapes, f"prior_box_param {{ {param} {more} }}", engine)(inputs)["t"]
+        for more in ("", "denser_prior_boxes: true")
+    )
+    assert denser.shape == (1, 2, 2 * plain.shape[2])
+    pairs, boxes = denser.reshape(2, -1, 2, 4), plain.reshape(2, -1, 4)
+    assert torch.equal(pairs[:, :, 0], boxes) and torch.equal(pairs[1, :, 1], boxes[1])
+    moved = boxes[0] + torch.tensor([0, 0.5, 0, 0.5]) * 12 / 48
+    torch.testing.assert_close(pairs[0, :, 1], moved, rtol=0, atol=1e-6)
+
+
 def test_decoding_by_corners_in_units_of_the_size():
     prior = np.array([[0.2, 0.2, 0.4, 0.6]], np.float32)
     moved = decode(np.array([[1.0, 1, -1, 0]], np.float32), prior, np.full((1, 4), 0.5, np.float32), "CORNER_SIZE")

@@ -121,3 +121,9 @@ def test_a_uniform_filler_as_wide_as_floats_go_is_refused():
     filler = schema.FillerParameter(type="uniform", min=-3e38, max=3e38)
     with pytest.raises(InputError, match="max - min to be a float32, found inf"):
         fill(torch.empty(3), filler, CaffeRandom(1), "layer 'a'")
+
+
+def test_caffe_windows_msra_knows_the_slope_behind_it():
+    np.testing.assert_allclose(filled(type="msra", alpha=0.75), filled(type="msra") / 1.25, rtol=1e-6)
+    with pytest.raises(InputError, match="an alpha of the filler msra only, found one of 'xavier'"):
+        filled(type="xavier", alpha=0.5)

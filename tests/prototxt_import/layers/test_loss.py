@@ -54,3 +54,16 @@ def test_smooth_l1_loss(engine, weights):
     np.testing.assert_allclose(inputs["x"].grad.numpy(), wanted, rtol=0, atol=1e-5)
     np.testing.assert_allclose(inputs["y"].grad.numpy(), -wanted, rtol=0, atol=1e-5)
     assert weights == 0 or inputs["i"].grad is None
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_the_loss_in_python_of_caffes_example(engine):
+    param = 'python_param { module: "pyloss" layer: "EuclideanLossLayer" } loss_weight: 1'
+    random = np.random.default_rng(3)
+    x, y = (random.standard_normal((4, 5)).astype(np.float32) for _ in range(2))
+    a, b = torch.from_numpy(x).requires_grad_(), torch.from_numpy(y).requires_grad_()
+    loss = single_layer("Python", {"x": x.shape, "y": y.shape}, param, engine)({"x": a, "y": b})["t"]
+    loss.sum().backward()
+    np.testing.assert_allclose(loss.detach(), [((x - y) ** 2).sum() / 4 / 2], rtol=1e-6)
+    np.testing.assert_allclose(a.grad, (x - y) / 4, rtol=1e-6)
+    np.testing.assert_allclose(b.grad, (y - x) / 4, rtol=1e-6)

@@ -1,10 +1,12 @@
 """BatchNorm and Normalize of a vector; BN as SegNet's fork and PSPNet's have it, against torch's own."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from prototxt_import.files import InputError
+from tests.prototxt_import.numeric_gradient import numeric_gradient
 from tests.prototxt_import.single_layer import single_layer
 
 ENGINES = pytest.mark.parametrize("engine", ["fast", "exact"])
@@ -163,3 +165,28 @@ def test_normalize_takes_vectors(engine):
     (y * weights).sum().backward(), (wanted * weights).sum().backward()
     torch.testing.assert_close(y, wanted, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-6)
+
+
+@ENGINES
+@pytest.mark.parametrize("type_name", ["L2Norm", "L2Normalization"])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 4, 5)])
+def test_the_norm_of_an_image(engine, type_name, shape):
+    values = np.random.default_rng(5).standard_normal(shape).astype(np.float32)
+    weights = np.random.default_rng(6).standard_normal(shape)
+
+    def formula(x):
+        return x / np.sqrt((x * x).reshape(len(x), -1).sum(1)).reshape(-1, *(1,) * (x.ndim - 1))
+
+    given = torch.from_numpy(values).requires_grad_()
+    y = single_layer(type_name, {"x": shape}, "", engine)({"x": given})["t"]
+    np.testing.assert_allclose(y.detach(), formula(values.astype(np.float64)), rtol=1e-5, atol=1e-7)
+    (y * torch.from_numpy(weights)).sum().backward()
+    slopes = numeric_gradient(lambda v: float((formula(v) * weights).sum()), values)
+    np.testing.assert_allclose(given.grad, slopes, rtol=1e-4, atol=1e-6)
+
+
+def test_nothing_has_no_norm():
+    x = torch.zeros(2, 3, requires_grad=True)
+    y = single_layer("L2Norm", {"x": (2, 3)})({"x": x})["t"]
+    y.sum().backward()
+    assert (y == 0).all() and x.grad.isfinite().all()

@@ -43,6 +43,40 @@ def test_upsample_by_the_poolings_mask(engine, more, size):
     assert torch.equal(x.grad != 0, kept)
 
 
+@ENGINES
+@pytest.mark.parametrize(
+    ("more", "size"), [("unpool_size: 7", (7, 7)), ("unpool_h: 6 unpool_w: 8", (6, 8)), ("", (7, 9))]
+)
+def test_deconvnets_unpooling(engine, more, size):
+    text = 'input: "x" input_dim: 2 input_dim: 3 input_dim: 6 input_dim: 8 '
+    text += (
+        'layers { name: "p" type: POOLING bottom: "x" top: "p" top: "m" pooling_param { kernel_size: 2 stride: 2 } }'
+    )
+    text += 'layers { name: "u" type: UNPOOLING bottom: "p" bottom: "m" top: "u" unpooling_param { unpool: MAX '
+    net = Net(parse_net(text + f"kernel_size: 2 stride: 2 {more} }} }}", "n"), engine=engine)
+    values = np.random.default_rng(2).standard_normal((2, 3, 6, 8)).astype(np.float32)
+    x = torch.from_numpy(values).requires_grad_()
+    blobs = net({"x": x})
+    expected, pooled = np.zeros((2, 3, size[0] * size[1]), np.float32), blobs["p"].detach().numpy()
+    for n, c, i, j in np.ndindex(pooled.shape):
+        expected[n, c, int(blobs["m"][n, c, i, j])] = pooled[n, c, i, j]
+    assert blobs["u"].shape == net.blob_shapes["u"] == (2, 3, *size)
+    np.testing.assert_array_equal(blobs["u"].detach().numpy().reshape(expected.shape), expected)
+    blobs["u"].sum().backward()
+    assert x.grad.sum() == 2 * 3 * 12
+
+
+@pytest.mark.parametrize(
+    ("param", "sentence"),
+    [("} pooling_param { kernel_size: 2", r"an unpooling_param \(DeconvNet's\), found a pooling_param"),
+     ("unpool: TILE kernel_size: 2", "unpool: MAX .* found TILE"), ("kernel_size: 2 pad: 1", "no pad"),
+     ("stride: 2", "kernel and stride above 0"), ("kernel_size: 2 unpool_h: 4", "unpool_h and unpool_w, or neither")],
+)  # fmt: skip
+def test_unpoolings_that_are_refused(param, sentence):
+    with pytest.raises(InputError, match=sentence):
+        single_layer("Unpooling", {"x": (1, 1, 2, 2), "m": (1, 1, 2, 2)}, f"unpooling_param {{ {param} }}")
+
+
 def test_a_mask_of_a_larger_map_is_named():
     net = single_layer("Upsample", {"x": (1, 1, 2, 2), "m": (1, 1, 2, 2)}, "upsample_param { scale: 2 }")
     with pytest.raises(InputError, match="a mask of places in a 4 x 4 map"):

@@ -93,3 +93,18 @@ def test_ctpns_transpose():
     assert torch.equal(net({"x": x})["t"], x.permute(3, 2, 0, 1))
     with pytest.raises(InputError, match=r"each axis of 4 once, found \[3, 3\]"):
         single_layer("Transpose", {"x": (2, 3, 4, 5)}, "transpose_param { dim: 3 dim: 3 }")
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+@pytest.mark.parametrize(
+    ("param", "flipped"),
+    [("", np.s_[..., ::-1]), ("flip_height: true", np.s_[..., ::-1, ::-1]),
+     ("flip_width: false flip_height: true", np.s_[..., ::-1, :]), ("flip_width: false", np.s_[...])],
+)  # fmt: skip
+def test_flip(engine, param, flipped):
+    x = np.random.default_rng(1).standard_normal((2, 3, 4, 5)).astype(np.float32)
+    given = torch.from_numpy(x).requires_grad_()
+    y = single_layer("Flip", {"x": x.shape}, f"flip_param {{ {param} }}", engine)({"x": given})["t"]
+    np.testing.assert_array_equal(y.detach(), x[flipped])
+    (y * torch.from_numpy(x)).sum().backward()
+    np.testing.assert_array_equal(given.grad, x[flipped])
