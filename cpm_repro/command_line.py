@@ -248,16 +248,28 @@ def positive_integer(text: str) -> int:
 
 
 @typed("a whole number")
+def stage_count(text: str) -> int:
+    """An argparse type: of stages, each of which is a handful of layers."""
+    return _at_least(1, text, 100)
+
+
+@typed("a whole number")
+def seed_count(text: str) -> int:
+    """An argparse type: of seeds to train with."""
+    return _at_least(1, text, 1000)
+
+
+@typed("a whole number")
 def index(text: str) -> int:
     """An argparse type: counted from 0."""
     return _at_least(0, text)
 
 
-def _at_least(least: int, text: str) -> int:
-    """The whole number, which an int of C has to hold."""
+def _at_least(least: int, text: str, most: int = (1 << 31) - 1) -> int:
+    """The whole number, by default one that an int of C holds."""
     value = int(plain(text))
-    if not least <= value < 1 << 31:
-        raise argparse.ArgumentTypeError(f"expected a number of at least {least} and below {1 << 31}, found {text}")
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"expected a number of at least {least} and below {most + 1}, found {text}")
     return value
 
 

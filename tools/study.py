@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cpm_repro import command_line
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, require
 
 if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to do, not for --help
     from cpm_repro.studies.data import Data
@@ -26,23 +26,40 @@ python tools/study.py training --train build/demo/lmdb/train --held-out build/de
 
 
 def main(arguments: argparse.Namespace) -> int:
+    check_read(arguments)
     from cpm_repro.studies import STUDIES
     from cpm_repro.studies.networks import SIZES
-    from cpm_repro.studies.study import Setting, run
+    from cpm_repro.studies.study import Setting, run, sole_study
     from cpm_repro.studies.trainer import Trainer
 
     out = Path(arguments.out)
     size = SIZES[arguments.size]
     if arguments.iterations:
         size = replace(size, iterations=arguments.iterations)
-    data = people(arguments, size, out)
-    trainer = Trainer(out, data, arguments.device, arguments.engine, arguments.threads)
-    for name in possible(data) if arguments.study == "all" else [arguments.study]:
-        print(f"{name}: {STUDIES[name].where}", flush=True)
-        report = run(STUDIES[name], Setting(trainer, size, arguments.seeds, arguments.stages))
-        print("\n".join(line for line in report.read_text(encoding="utf-8").splitlines() if line.startswith("* ")))
-        print(f"{report}", flush=True)
+    with sole_study(out):
+        data = people(arguments, size, out)
+        trainer = Trainer(out, data, arguments.device, arguments.engine, arguments.threads)
+        for name in possible(data) if arguments.study == "all" else [arguments.study]:
+            print(f"{name}: {STUDIES[name].where}", flush=True)
+            report = run(STUDIES[name], Setting(trainer, size, arguments.seeds, arguments.stages))
+            print("\n".join(line for line in report.read_text(encoding="utf-8").splitlines() if line.startswith("* ")))
+            print(f"{report}", flush=True)
     return 0
+
+
+READ_BY = {"more": "data", "clusters": "viewpoint", "ground_truth": "viewpoint"}
+"""Options of given people, by the study that reads them."""
+
+
+def check_read(arguments: argparse.Namespace) -> None:
+    """InputError for options that nothing would read."""
+    for name, study in READ_BY.items():
+        option = f"--{name.replace('_', '-')}"
+        if getattr(arguments, name):
+            require(
+                option, arguments.study in (study, "all"), f"the study {study} or all, which reads it", arguments.study
+            )
+            require(option, arguments.train is not None, "--train and --held-out beside it", "drawn people")
 
 
 def possible(data: "Data") -> list[str]:
@@ -62,7 +79,7 @@ def people(arguments: argparse.Namespace, size: "Size", out: Path) -> "Data":
     from cpm_repro.studies.data import Drawing, drawn_people, given_people
 
     if arguments.train is None and arguments.held_out is None:
-        return drawn_people(out, Drawing(*size.drawn))
+        return replace(drawn_people(out, Drawing(*size.drawn)), people=arguments.people)
     if arguments.train is None or arguments.held_out is None:
         raise InputError("--train, --held-out: expected both LMDBs or none, found one")
     labels = arguments.clusters, arguments.ground_truth
@@ -93,7 +110,9 @@ def _add_people(to: argparse.ArgumentParser) -> None:
         help="data: the second training set (default: parts)",
     )
     to.add_argument("--held-out", metavar="LMDB", type=Path, help="judge by these")
-    to.add_argument("--people", metavar="N", type=command_line.positive_integer, help="judge by the first N of them")
+    to.add_argument(
+        "--people", metavar="N", type=command_line.positive_integer, help="judge by the first N held-out people"
+    )
     to.add_argument(
         "--clusters", metavar="F.txt", type=Path, help="viewpoint: each held-out person's cluster, a number a line"
     )
@@ -117,14 +136,14 @@ def _add_size(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--stages",
         metavar="N",
-        type=command_line.positive_integer,
+        type=command_line.stage_count,
         default=3,
         help="training, data, center_map: of their nets (default: 3)",
     )
     to.add_argument(
         "--seeds",
         metavar="N",
-        type=command_line.positive_integer,
+        type=command_line.seed_count,
         default=2,
         help="trainings of each kind (default: 2)",
     )

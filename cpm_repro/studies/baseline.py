@@ -19,7 +19,7 @@ from cpm_repro.figures import curves
 from cpm_repro.inference.protocol import Protocol
 from data_lmdb.records.reader import LmdbReader
 
-from .data import records_of
+from .data import Data, records_of
 from .networks import recipe, transform
 from .pose_machine.machine import Settings
 from .pose_machine.needing import check_packages
@@ -57,10 +57,10 @@ def _cpm_recipe(setting: Setting, seed: int) -> Recipe:
     return recipe(f"{STAGES} stages, seed {seed}", setting.size, setting.data, seed, STAGES)
 
 
-def judged_people(setting: Setting) -> list[GroundTruth]:
+def judged_people(data: Data, parts: int) -> list[GroundTruth]:
     """The held-out people who are judged, as annotated."""
-    with LmdbReader(setting.data.held_out) as reader:
-        return [truth for _, truth in read_people(reader, setting.data.people, setting.size.cpm.parts)]
+    with LmdbReader(data.held_out) as reader:
+        return [truth for _, truth in read_people(reader, data.people, parts)]
 
 
 def runs(setting: Setting, seed: int, judged: Sequence[GroundTruth]) -> Runs:
@@ -100,7 +100,7 @@ def asked_settings(setting: Setting, seed: int) -> Settings:
 
 def read(setting: Setting) -> Result:
     """PCK of both methods' stages."""
-    truths = judged_people(setting)
+    truths = judged_people(setting.data, setting.size.cpm.parts)
     by_seed = [runs(setting, seed, truths) for seed in setting.each_seed()]
     found = {name: [pck(list(found[name]), truths) for found in by_seed] for name in by_seed[0]}
     columns, rows = rows_of(found)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from cpm_repro.evaluation.ground_truth import read_records
 from cpm_repro.synthetic.pictures import IMAGES, TABLE, write_people
 from data_lmdb.annotations import write_json
 from data_lmdb.datasets.own import own_annotations
 from data_lmdb.records.conversion import make_lmdb
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.sources import ordered, read_sources
-from prototxt_import.files import InputError
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,12 @@ def given_people(
     clusters: Path | None = None,
     heads: Path | None = None,
 ) -> Data:
-    """Two LMDBs that are there; InputError if one is not."""
+    """Two LMDBs that are there; InputError if one is not, or holds other people than those of 14 parts: before anything
+    is trained."""
+    for path, limit in ((train, 1), (held_out, people), *((path, 1) for path in more)):
+        with LmdbReader(path) as reader:
+            for _ in read_records(reader, limit):
+                pass
     name, digests = f"{train.name}, judged by {held_out.name}", (digest(train), digest(held_out))
     more = tuple(path.resolve() for path in more)
     return Data(name, train.resolve(), held_out.resolve(), *digests, people, more, None, clusters, heads)
@@ -82,11 +87,8 @@ def given_people(
 
 def digest(lmdb: Path) -> str:
     """Of the file: two LMDBs of the same records written alike are the same."""
-    path = lmdb / "data.mdb" if lmdb.is_dir() else lmdb
-    if not path.is_file():
-        raise InputError(f"{lmdb}: expected an LMDB, found none")
     found = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open(lmdb / "data.mdb", "rb") as file:
         while block := file.read(1 << 20):
             found.update(block)
     return found.hexdigest()[:16]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cpm_repro.figures import gradients as figures
 from cpm_repro.npz import read_npz, write_npz
 from cpm_repro.training.loop import Blobs, Hook, Training
+from prototxt_import.files import require
 
 from .networks import only_losses, recipe
 from .recipes import Recipe
@@ -109,9 +110,20 @@ def read(setting: Setting) -> Result:
 def _records(setting: Setting, seed: int) -> Records:
     times = moments(setting.size.iterations)
     return {
-        name: {time: read_npz(setting.trainer.folder(each) / f"gradients_{time}.npz") for time in times}
+        name: {time: _record(setting.trainer.folder(each) / f"gradients_{time}.npz", each) for time in times}
         for name, each in _of_seed(setting, seed).items()
     }
+
+
+def _record(path: Path, recipe: Recipe) -> dict[str, NDArray[np.float64]]:
+    """InputError for a file that somebody damaged."""
+    record = read_npz(path)
+    layers = [layer.name for layer in recipe.deploy.layer if layer.type == "Convolution" and "conv" in layer.name]
+    shapes = {f"{layer}/std": () for layer in layers} | {f"{layer}/histogram": (len(BINS) - 1,) for layer in layers}
+    found = {name: array.shape for name, array in record.items()}
+    expected = f"the gradients of {len(layers)} convolutions as a training of {path.parent} writes them"
+    require(path, shapes.items() <= found.items(), expected, f"{len(found)} other arrays")
+    return record
 
 
 def _layers(records: dict[int, dict[str, NDArray[np.float64]]]) -> list[str]:

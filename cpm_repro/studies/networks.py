@@ -16,7 +16,7 @@ from prototxt_import.formats import schema
 from .data import Data
 from .pose_machine.levels import NAMES
 from .pose_machine.machine import Settings
-from .recipes import TRAIN, Recipe
+from .recipes import TRAIN, Recipe, stage_of
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,6 @@ def solver(size: Size, seed: int, iterations: int | None = None) -> schema.Solve
     asked.base_lr, asked.clip_gradients = size.base_lr, size.clip
     asked.display, asked.random_seed = max(1, asked.max_iter // 40), seed
     return asked
-
-
-def stage_of(layer: str) -> int | None:
-    """The stage that a layer belongs to, by its name; None for those that all stages share."""
-    stage = layer.rpartition("_stage")[2]
-    return int(stage) if layer != stage and stage.isdigit() else None
 
 
 def only_losses(net: schema.NetParameter, stages: Sequence[int]) -> schema.NetParameter:

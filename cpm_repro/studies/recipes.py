@@ -17,6 +17,12 @@ from prototxt_import.formats.prototxt import format_prototxt
 TRAIN, DEPLOY, SOLVER = "train.prototxt", "deploy.prototxt", "solver.prototxt"
 
 
+def stage_of(layer: str) -> int | None:
+    """The stage that a layer belongs to, by its name; None for those that all stages share."""
+    stage = layer.rpartition("_stage")[2]
+    return int(stage) if layer != stage and stage.isdigit() else None
+
+
 @dataclass(frozen=True, eq=False)
 class Recipe:
     """A training: `train`, with its data layer, by `solver`, whose weights `deploy` takes.
@@ -56,6 +62,11 @@ class Recipe:
     def iterations(self) -> int:
         """Of this training alone."""
         return self.solver.max_iter
+
+    @property
+    def stages(self) -> int:
+        """How many its net has."""
+        return max(stage_of(layer.name) or 1 for layer in self.deploy.layer)
 
     @property
     def samples(self) -> int:

@@ -1,14 +1,16 @@
 """What a study is: a claim of the paper, the trainings that test it, and a verdict that follows from their numbers."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from prototxt_import.files import write_text
+from prototxt_import.files import require, try_lock, write_text
 
 from .data import Data
 from .networks import Size
@@ -88,6 +90,18 @@ class Study:
     claim: str
     recipes: Callable[[Setting], Sequence[Recipe]]
     read: Callable[[Setting], Result]
+
+
+@contextmanager
+def sole_study(out: Path) -> Iterator[None]:
+    """InputError if a study runs in that folder already: two would write the same trainings."""
+    out.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(out, os.O_RDONLY)
+    try:
+        require(out, try_lock(descriptor) is not False, "a folder in which no other study runs", "one that does")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def run(study: Study, setting: Setting) -> Path:

@@ -15,15 +15,16 @@ import numpy as np
 from tqdm import tqdm
 
 from cpm_repro.evaluation.ground_truth import GroundTruth, read_people
-from cpm_repro.evaluation.pck import Pck, pck
+from cpm_repro.evaluation.pck import THRESHOLDS, Pck, pck
 from cpm_repro.evaluation.predictions import Predictions, estimate_people
 from cpm_repro.inference.protocol import Protocol, net_boxsize
 from cpm_repro.network.stages import stage_blobs
+from cpm_repro.training.hooks import Interruption
 from cpm_repro.training.loop import Hook, Step, Training
 from cpm_repro.training.run import Watching, train
 from cpm_repro.training.setup import Options
 from data_lmdb.records.reader import LmdbReader
-from prototxt_import.files import write_text
+from prototxt_import.files import parse_json, read_bytes, require, write_text
 from prototxt_import.net import load_net
 
 from .data import Data
@@ -68,7 +69,7 @@ class Trainer:
         path = self.folder(recipe) / f"scores-{self.data.judged.replace(' ', '-')}-{self.data.people or 'all'}.json"
         if not path.exists():
             write_text(path, json.dumps(self._measured(recipe)))
-        return {int(stage): _as_pck(stored) for stage, stored in json.loads(path.read_text(encoding="utf-8")).items()}
+        return _read_scores(path, recipe.stages)
 
     def last_score(self, recipe: Recipe) -> Pck:
         """PCK of the last stage."""
@@ -86,12 +87,14 @@ class Trainer:
         start = self.weights(recipe.start) if recipe.start and state is None else None
         options = Options(start, state, self.engine, self.device, threads=self.threads, overwrite=state is None)
         observers = [recipe.observe(folder)] if recipe.observe else []
-        train(folder / SOLVER, options, Watching(hooks=[_Ticks(self._bar), *observers], quiet=True))
-        if not self.weights(recipe).exists():
+        hooks, interruption = [_Ticks(self._bar), *observers], Interruption()
+        train(folder / SOLVER, options, Watching(hooks=hooks, quiet=True, interruption=interruption))
+        if self.weights(recipe).exists():
+            for path in folder.glob("*_iter_*"):  # of the way; the weights at the end are what is wanted
+                if path != self.weights(recipe):
+                    path.unlink()
+        if interruption.stops:  # maybe in the last iteration, after which there was nothing to stop
             raise KeyboardInterrupt
-        for path in folder.glob("*_iter_*"):  # of the way; the weights at the end are what is wanted
-            if path != self.weights(recipe):
-                path.unlink()
 
     def joints(self, recipe: Recipe) -> dict[int, np.ndarray]:
         """What each stage (from 1) finds of the held-out people: float64 (N, P, 2), 0-based px of the pictures."""
@@ -146,8 +149,8 @@ def _iteration(state: Path) -> int:
 
 
 def _last_state(folder: Path) -> Path | None:
-    """The newest solver state in a training's folder."""
-    return max(folder.glob("*.solverstate"), key=_iteration, default=None)
+    """The solver state of the most iterations in a training's folder."""
+    return max(folder.glob("*_iter_[0-9]*.solverstate"), key=_iteration, default=None)
 
 
 def _stored(result: Pck) -> Stored:
@@ -155,6 +158,21 @@ def _stored(result: Pck) -> Stored:
     return {**arrays, "people": result.people, "left_out": result.left_out}
 
 
+def _read_scores(path: Path, stages: int) -> dict[int, Pck]:
+    """InputError for a file that somebody damaged."""
+    content = read_bytes(path)
+    try:
+        found = {int(stage): _as_pck(stored) for stage, stored in parse_json(content, path).items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        found = {}
+    expected = f"the scores of {stages} stages as a study writes them (without the file they are measured again)"
+    require(path, list(found) == list(range(1, stages + 1)), expected, "something else")
+    return found
+
+
 def _as_pck(stored: Stored) -> Pck:
-    arrays = {name: np.array(stored[name]) for name in ("thresholds", "hits", "counts")}
-    return Pck(**arrays, people=stored["people"], left_out=stored["left_out"])
+    """ValueError, KeyError or TypeError if it is none."""
+    hits, counts = (np.array(stored[name], np.int64) for name in ("hits", "counts"))
+    if hits.shape != (len(THRESHOLDS), len(counts)) or stored["thresholds"] != THRESHOLDS.tolist():
+        raise ValueError(hits.shape)
+    return Pck(THRESHOLDS, hits, counts, int(stored["people"]), int(stored["left_out"]))

@@ -6,6 +6,7 @@ and the head boxes, and PCKh is judged. Drawn people's viewpoints are known to w
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -56,8 +57,9 @@ class Views:
 
 
 def recipes(setting: Setting) -> list[Recipe]:
-    """Those of `pose_machine`. InputError where nobody says who is seen from where."""
+    """Those of `pose_machine`. InputError where nobody says who is seen from where: before anything is trained."""
     check(setting.data)
+    views(setting)
     return baseline.recipes(setting)
 
 
@@ -66,13 +68,18 @@ def check(data: Data) -> None:
     if data.drawing is None and (data.clusters is None or data.heads is None):
         raise InputError(
             "viewpoint: expected drawn people, or --clusters (each held-out person's viewpoint) and --ground-truth "
-            "(their head boxes), found neither"
+            f"(their head boxes), found {one if (one := data.clusters or data.heads) else 'neither'}"
         )
 
 
 def views(setting: Setting) -> Views:
     """The held-out people by viewpoint."""
-    data, truths = setting.data, baseline.judged_people(setting)
+    return _views(setting.data, setting.size.cpm.parts)
+
+
+@lru_cache(maxsize=1)
+def _views(data: Data, parts: int) -> Views:
+    truths = baseline.judged_people(data, parts)
     if data.drawing is not None:
         return Views(truths, VIEWPOINTS, drawn_viewpoints(data.drawing, truths))
     assert data.clusters is not None and data.heads is not None

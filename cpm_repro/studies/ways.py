@@ -53,7 +53,7 @@ def read(setting: Setting) -> Result:
     found = {way: [setting.trainer.last_score(ways[way]) for ways in by_seed] for way in by_seed[0]}
     names, rows = rows_of(found)
     shown = {way: mean_curve(results) for way, results in found.items()}
-    title = "PCK, person-centric, total: four ways to train"
+    title = "PCK, person-centric: four ways to train"
     samples = "; ".join(f"{way} {each.samples:,}" for way, each in by_seed[0].items())
     return Result(
         verdicts=[_better(found, JOINTLY, other) for other in (STAGEWISE, LAST_LOSS)]

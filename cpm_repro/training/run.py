@@ -27,7 +27,8 @@ class Watching:
     draw_timeline: gets the timeline that options ask for. people: makes, of the run that is set up, who shows its
     weights to held-out people: scored every score_every iterations, if that is not 0, and drawn at each snapshot, if
     `previews`. tensorboard: a folder for its event file. keep_going: although a loss is no finite number any more.
-    hooks: others who watch. quiet: the log is in its file alone, and there is no bar.
+    hooks: others who watch. quiet: the log is in its file alone, and there is no bar. interruption: who listens to
+    signals, for whoever asks it afterwards.
     """
 
     draw_timeline: Callable[[Timeline], None] | None = None
@@ -38,6 +39,7 @@ class Watching:
     keep_going: bool = False
     hooks: Sequence[Hook] = ()
     quiet: bool = False
+    interruption: Interruption | None = None
 
 
 NOTHING_ELSE = Watching()
@@ -56,7 +58,7 @@ def train(solver_path: Path, options: Options, watching: Watching = NOTHING_ELSE
         _log_file(training, options) as file,
         _tracing(training, options) as tracing,
         closing(Progress(shown=file is not None and not watching.quiet)) as progress,
-        Interruption().listening() as interruption,
+        (watching.interruption or Interruption()).listening() as interruption,
     ):
         log = Log(file, str(options.engine), options.device, options.snapshot is not None, options.skip_bad)
         log.quiet = watching.quiet

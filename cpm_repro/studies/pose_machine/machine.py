@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cpm_repro.npz import read_npz, write_npz
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, require
 
 from .features import context_features, image_features
 from .forest import beliefs, fit_forest
@@ -109,9 +109,18 @@ class PoseMachine:
             file = self.folder / f"{name}.npz"
             if not file.exists():
                 write_npz(file, self._train_and_ask(stage, without))
-            self._known[key] = {name: maps.astype(np.float32) for name, maps in read_npz(file).items()}
+            self._known[key] = self._read(file, len(self.asked(without) if without else self._held_out))
             self._told(name)
         return self._known[key]
+
+    def _read(self, file: Path, crops: int) -> Maps:
+        """InputError for a file that somebody damaged."""
+        stored = read_npz(file)
+        size = self._held_out.shape[1:3]
+        shapes = {one.name: (crops, len(one.groups) + 1, *size) for one in self._levels}
+        found = {name: maps.shape for name, maps in stored.items()}
+        require(file, found == shapes, f"maps of {shapes} (without the file they are made again)", found)
+        return {name: maps.astype(np.float32) for name, maps in stored.items()}
 
     def _train_and_ask(self, stage: int, without: frozenset[int]) -> Maps:
         trained = np.flatnonzero(~np.isin(self._folds, list(without)))

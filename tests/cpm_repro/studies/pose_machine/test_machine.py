@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cpm_repro.npz import read_npz, write_npz
 from cpm_repro.studies.pose_machine import machine
 from cpm_repro.studies.pose_machine.machine import PoseMachine, Settings
 from cpm_repro.studies.pose_machine.people import TrainingPeople, folds_of
@@ -103,6 +104,17 @@ def test_a_machine_that_was_stopped_goes_on_to_the_same_maps(tmp_path):
     for found, known in zip(built(tmp_path / "cut").stage_maps(), expected, strict=True):
         assert_same_bits(found, known, "maps")
     assert left == {name: (tmp_path / "cut" / name).stat().st_mtime_ns for name in left}
+
+
+def test_damaged_maps_are_refused(tmp_path):
+    built(tmp_path).stage_maps()
+    kept = tmp_path / "stage2_without1.npz"
+    whole = read_npz(kept)
+    for maps in ({}, {"parts": whole["parts"][:-1]}, {"other": whole["parts"]}):
+        write_npz(kept, maps)
+        (tmp_path / "stage3.npz").unlink(missing_ok=True)
+        with pytest.raises(InputError, match=r"stage2_without1.npz: expected maps of .* made again\), found"):
+            built(tmp_path).stage_maps()
 
 
 def test_levels_see_each_other(tmp_path):
