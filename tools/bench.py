@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cpm_repro import command_line
 from cpm_repro.command_line import positive_number
+from prototxt_import.files import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +93,9 @@ def bench_poses(arguments: argparse.Namespace) -> Outcome:
 
 def bench_train(arguments: argparse.Namespace) -> Outcome:
     from cpm_repro.benchmarks import infer, train
+    from cpm_repro.training.setup import check_trains
 
+    check_trains(arguments.engine)
     report = train.measure(workload(arguments, "TRAIN"), arguments.engine, arguments.rounds, arguments.short)
     what, curves = f"training, {report['workload']}", infer.curves(report)
     return Outcome.of_rates(report, train.text(report), report["pipelines"], what, "samples/s", curves)
@@ -148,8 +151,10 @@ def bench_cluster(arguments: argparse.Namespace) -> Outcome:
     from cpm_repro.benchmarks.scale import forecast
     from cpm_repro.benchmarks.scale.cluster import LINKS, Measured
 
-    given = {name: getattr(arguments, name) for name in FED}
-    measured = Measured(links=dict(arguments.link) or LINKS, **given)
+    given, links = {name: getattr(arguments, name) for name in FED}, dict(arguments.link)
+    names = ", ".join(name for name, _ in arguments.link)
+    require("--link", len(links) == len(arguments.link) <= 10, "at most 10 links, of different names", names)
+    measured = Measured(links=links or LINKS, **given)
     report = forecast.forecast(arguments.net, measured, arguments.batch)
 
     def draw(title: str) -> "Figure":
@@ -229,7 +234,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     command_line.add_engine(infer)
     poses = _add(benchmarks, "poses", "a folder of pictures, a person in each at seven scales", rounds=3)
     poses.add_argument("--net", choices=("cpm", "vgg"), default="cpm", help="(default: cpm)")
-    poses.add_argument("--stages", metavar="N", type=command_line.positive_integer, help="of it (default: 6)")
+    poses.add_argument("--stages", metavar="N", type=command_line.stage_count, help="of it (default: 6)")
     poses.add_argument(
         "--pictures", metavar="N", type=command_line.positive_integer, default=2, help="in the folder (default: 2)"
     )
@@ -290,7 +295,7 @@ def _add_cluster(to: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     cluster.add_argument("--net", choices=("cpm", "vgg", "person"), default="cpm", help="of the release (default: cpm)")
     for name, what in FED.items():
         default = getattr(Measured(), name)
-        kind = command_line.positive_integer if isinstance(default, int) else positive_number
+        kind = command_line.positive_integer if isinstance(default, int) else _rate
         option, shown = f"--{name.replace('_', '-')}", f"{what} (default: {default:g})"
         cluster.add_argument(option, metavar="N", type=kind, default=default, help=shown)
     links = ", ".join(f"{link}={rate:g}" for link, rate in LINKS.items())
@@ -312,9 +317,23 @@ def _add_cluster(to: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def _link(text: str) -> tuple[str, float]:
     """An argparse type."""
     name, _, rate = text.rpartition("=")
-    if not name:
-        raise argparse.ArgumentTypeError(f"expected a name and GB/s, such as 25GbE=3.125, found {text}")
-    return name, positive_number(rate)
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"expected a name of at most {_LONGEST_NAME} characters and GB/s, such as 25GbE=3.125, found {text}"
+        )
+    return name, _rate(rate)
+
+
+_LONGEST_NAME = 30
+_LEAST, _MOST = 1e-9, 1e12
+
+
+def _rate(text: str) -> float:
+    """An argparse type: of any machine, and such that products of some stay numbers."""
+    rate = positive_number(text)
+    if not _LEAST <= rate <= _MOST:
+        raise argparse.ArgumentTypeError(f"expected a number from {_LEAST:g} to {_MOST:g}, found {text}")
+    return rate
 
 
 def _add_workload(to: argparse.ArgumentParser, size: str, net: bool = True) -> None:
@@ -327,7 +346,7 @@ def _add_workload(to: argparse.ArgumentParser, size: str, net: bool = True) -> N
     to.add_argument(
         "--batch-size", metavar="N", dest="batch", type=number, help=f"images a batch (default: {1 if net else 4})"
     )
-    to.add_argument("--stages", metavar="N", type=number, help="of cpm or vgg (default: 6)")
+    to.add_argument("--stages", metavar="N", type=command_line.stage_count, help="of cpm or vgg (default: 6)")
     command_line.add_device(to)
 
 

@@ -239,7 +239,7 @@ def arguments_parser() -> argparse.ArgumentParser:
 
 def _add_shape(to: argparse.ArgumentParser) -> None:
     """What the net is made of."""
-    to.add_argument("--stages", metavar="T", type=command_line.positive_integer, help="number of stages")
+    to.add_argument("--stages", metavar="T", type=command_line.stage_count, help="number of stages")
     to.add_argument("--parts", metavar="P", type=command_line.positive_integer, help="parts without background")
     to.add_argument("--widths", type=widths, help="channels: features,shared,local,stage (128,32,512,128)")
     to.add_argument(
@@ -279,7 +279,9 @@ def _add_filling(to: argparse.ArgumentParser) -> None:
 
 def _add_samples(to: argparse.ArgumentParser) -> None:
     """What the data layer makes."""
-    to.add_argument("--batch-size", metavar="N", type=command_line.positive_integer, default=16)
+    to.add_argument(
+        "--batch-size", metavar="N", type=command_line.positive_integer, default=16, help="samples of a batch (16)"
+    )
     to.add_argument(
         "--crop-size", metavar="PX", type=command_line.positive_integer, help="net input (368; small ones: 184)"
     )

@@ -7,10 +7,12 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from cpm_repro.figures.sheet import INK, new_figure
 
 from .measure import Rates
+from .tables import number
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -44,7 +46,7 @@ def _draw_bars(axes: Axes, bars: Mapping[str, Rates], colours: Mapping[str, Any]
     for name in names:
         rates = bars[name]
         axes.barh(name, rates.median, height=0.6, color=colours[name], xerr=_range([rates]), ecolor=INK)
-        axes.annotate(f" {rates.median:.3g}", (max(rates.rounds), name), va="center", fontsize=8, color=INK)
+        axes.annotate(f" {number(rates.median)}", (max(rates.rounds), name), va="center", fontsize=8, color=INK)
     axes.margins(x=0.15)
     axes.tick_params(axis="y", labelsize=8)
     axes.set_xlabel(unit)
@@ -140,6 +142,11 @@ def forecast_figure(report: Mapping[str, Any], panels: Mapping[str, str], title:
 
 def _logarithmic(axes: Axes, across: str, up: str, title: str) -> None:
     axes.set(xscale="log", yscale="log", xlabel=across, ylabel=up)
+    for axis in (axes.xaxis, axes.yaxis):
+        least, most = axis.get_data_interval()
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 100 * least else (1,)))
+        axis.set_major_formatter("{x:,.9g}")
+        axis.set_minor_formatter(NullFormatter())
     axes.set_title(title, fontsize=9, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3, linewidth=0.6)

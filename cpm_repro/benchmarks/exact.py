@@ -13,7 +13,7 @@ from cpm_kernels.exact.gemm import gemm
 from cpm_kernels.exact.profiles import DEFAULT_PROFILE, FAMILIES, Profile
 
 from . import networks, tables
-from .infer import Way, compare, comparison, notes
+from .infer import Way, compare, comparison, half_of, notes
 from .measure import PRODUCT, Rates, alternate, counts, limits, ratio, repeated
 from .networks import Workload
 from .train import train_engine
@@ -37,7 +37,7 @@ def measure(workload: Workload, rounds: int, short: bool = False) -> dict[str, A
     if short or workload.device != "cpu":
         return report
     if workload.net == "cpm":
-        report["iteration"] = _iteration(replace(workload, size=workload.size // 16 * 8, phase="TRAIN"), rounds)
+        report["iteration"] = _iteration(replace(workload, size=half_of(workload.size), phase="TRAIN"), rounds)
     report["products"] = [_product(threads, rounds) for threads in counts(workload.threads)]
     return report
 

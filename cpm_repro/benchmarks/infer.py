@@ -10,6 +10,7 @@ from typing import Any
 
 from cpm_repro.array_comparison import compare_arrays
 from prototxt_import.engine import ENGINES, make_engine
+from prototxt_import.files import InputError
 from prototxt_import.operations import Operations
 
 from . import networks, roofline, tables
@@ -53,7 +54,10 @@ def compare(case: Case, ways: dict[str, Way], rounds: int, short: bool = False) 
     """The first of `ways` beside the others: rates in images/s, ratios, differences, limits and, unless `short`,
     memory."""
     device, count = case.workload.device, case.shape[0]
+    first = next(iter(ways))
     pipelines, missing = networks.opened(case, ways)
+    if first in missing:
+        raise InputError(f"{case.workload.net}: {first}: {missing[first]}")
     runs = {name: repeated(pipeline) for name, pipeline in pipelines.items()}
     rates = alternate({**runs, **limits(device)}, rounds)
     ours, *others = pipelines
@@ -94,11 +98,16 @@ def sweeps(workload: Workload, weights: Path, ways: dict[str, Way], known: dict[
     }
 
 
+def half_of(size: int) -> int:
+    """About half an image's side, a multiple of the belief maps' stride too."""
+    return max(8, size // 16 * 8)
+
+
 def _points(workload: Workload) -> dict[str, list[Workload]]:
     threads = counts(workload.threads) if workload.device == "cpu" else []
     if not workload.named:
         return {"threads": [replace(workload, threads=n) for n in threads]}
-    half, middle = workload.size // 16 * 8, int(workload.size * 0.7) // 8 * 8
+    half, middle = half_of(workload.size), max(8, int(workload.size * 0.7) // 8 * 8)
     small = replace(workload, size=half if workload.device == "cpu" else workload.size, batch=1)
     swept = {
         "batch": [replace(small, batch=batch) for batch in BATCHES[workload.device]],

@@ -26,7 +26,7 @@ from cpm_repro.network.specification import (
 from cpm_repro.network.summary import summarize_layers
 from prototxt_import.cuda_graphs import replayed
 from prototxt_import.deployment import DEFAULT, Variant
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, naming, require
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import write_caffemodel
 from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_text
@@ -145,11 +145,21 @@ class Case:
         return load_net(self.prototxt, self.weights, self.workload.phase, engine).to(self.workload.device)
 
 
+def _shapes(workload: Workload) -> Net:
+    """The net without memory for its weights; InputErrors name it."""
+    param = parse_net(workload.prototxt(), workload.net)
+    with naming(workload.net):
+        return Net(param, workload.phase, only_shapes=True)
+
+
 @contextmanager
 def weights_of(workload: Workload) -> Iterator[Path]:
     """A temporary `.caffemodel` for the workload and for all that differ in size or batch or have fewer stages."""
     with TemporaryDirectory(prefix="cpm-bench-") as folder:
-        net = Net(parse_net(workload.prototxt(), workload.net), workload.phase, seed=1)
+        net = _shapes(workload)
+        if not net.learnable:
+            raise InputError(f"{workload.net}: expected a layer with weights, found none")
+        net.allocate(seed=1)
         path = Path(folder) / "net.caffemodel"
         write_caffemodel(path, net.to_caffemodel())
         yield path
@@ -160,10 +170,12 @@ def case_of(workload: Workload, weights: Path) -> Iterator[Case]:
     """The workload's files, for as long as the context lasts."""
     with TemporaryDirectory(prefix="case-", dir=weights.parent) as folder:
         (Path(folder) / "net.prototxt").write_text(workload.prototxt(), encoding="utf-8")
-        net = Net(parse_net(workload.prototxt(), workload.net), workload.phase)
+        net = _shapes(workload)
         name, shape = next(iter(net.input_shapes.items()), ("", ()))
         if workload.phase == "TEST" and (len(net.input_shapes) != 1 or len(shape) != 4):
             raise InputError(f"{workload.net}: expected one input blob of 4 axes, found {net.input_shapes}")
+        outputs = [top for layer in net.param.layer for top in layer.top if top in net.output_names]
+        require(workload.net, bool(outputs), "a net with an output blob", "all of them silenced")
         layers = {layer.name: layer for layer in summarize_layers(net)}
         moved = sum(blob.parameter.numel() for blob in net.learnable)
         for spec in net.param.layer:
@@ -171,7 +183,7 @@ def case_of(workload: Workload, weights: Path) -> Iterator[Case]:
                 moved += sum(int(np.prod(net.blob_shapes[blob])) for blob in (*spec.bottom, *spec.top))
         flop = sum(layer.flop for layer in layers.values())
         work = [n * (TIMES_FORWARD if workload.phase == "TRAIN" else 1) for n in (flop, 4 * moved)]
-        yield Case(workload, Path(folder), weights, name, shape, net.param.layer[-1].top[0], *work)
+        yield Case(workload, Path(folder), weights, name, shape, outputs[-1], *work)
 
 
 def run_engine(case: Case, engine: str | Operations) -> Run:

@@ -76,9 +76,14 @@ def prepare(solver_path: Path, options: Options, share: Share = WHOLE_BATCH) -> 
 
 def _engine(options: Options) -> Operations:
     engine = make_engine(options.engine)
+    check_trains(engine)
+    return engine
+
+
+def check_trains(engine: Operations) -> None:
+    """InputError for an engine that one cannot train with."""
     if not engine.trains:
         raise InputError(f"--engine {engine}: expected an engine to train with, such as fast:bf16; fp16 is too narrow")
-    return engine
 
 
 def _build(plan: Plan, engine: Operations, options: Options, share: Share) -> Training:
@@ -87,9 +92,7 @@ def _build(plan: Plan, engine: Operations, options: Options, share: Share) -> Tr
     shuffles = GlibcRand(options.srand)
     with ExitStack() as opened:  # closes the data layers after an error
         data = opened.enter_context(_open_data(plan.net, options, shuffles, share, timeline))
-        net = _build_net(plan.net, data, engine, options.device, _seed(plan))
-        check_shareable(net, share, plan.net.where)
-        net.share_batch(share)
+        net = _build_shared_net(plan, data, engine, options.device, share)
         tests = [
             _build_test(test, iterations, net, options, shuffles, opened)
             for test, iterations in zip(plan.tests, plan.param.test_iter, strict=True)
@@ -133,6 +136,14 @@ def _build_net(spec: SolverNet, data: DataLayers, engine: Operations, device: st
     with naming(spec.where):
         net = Net(spec.param, spec.phase, engine, seed, data_shapes=data.shapes).to(device)
     data.start(net)
+    return net
+
+
+def _build_shared_net(plan: Plan, data: DataLayers, engine: Operations, device: str, share: Share) -> Net:
+    """The training net, with this process's share of the batch."""
+    net = _build_net(plan.net, data, engine, device, _seed(plan))
+    check_shareable(net, share, plan.net.where)
+    net.share_batch(share)
     return net
 
 

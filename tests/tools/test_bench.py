@@ -147,6 +147,25 @@ def test_bad_input_is_one_sentence(tmp_path):
     assert_refused(run_tool("bench", "infer", "--size", 100), "--size: expected a multiple of 8", "found 100")
     assert_refused(run_tool("bench", "infer", "--net", tmp_path / "no.prototxt"), "no.prototxt")
     assert_refused(run_tool("bench", "exact", "--net", "n.prototxt", "--stages", 3), "n.prototxt: expected no stages")
+    assert_refused(run_tool("bench", "train", "--engine", "fast:fp16"), "expected an engine to train with")
+
+
+@pytest.mark.parametrize(
+    "layers, said",
+    [
+        ('type: "ReLU" bottom: "data" top: "c"', "expected a layer with weights, found none"),
+        ('type: "Foo" bottom: "data" top: "c"', "layer 'c': expected a known type, found 'Foo'"),
+        (
+            'type: "InnerProduct" bottom: "data" top: "c" inner_product_param { num_output: 2 } }'
+            'layer { name: "s" type: "Silence" bottom: "c"',
+            "expected a net with an output blob, found all of them silenced",
+        ),
+    ],
+)
+def test_nets_that_cannot_be_measured_are_named(tmp_path, layers, said):
+    net = tmp_path / "net.prototxt"
+    net.write_text(f'input: "data" input_shape {{ dim: 1 dim: 3 dim: 8 dim: 8 }} layer {{ name: "c" {layers} }}')
+    assert_refused(run_tool("bench", "exact", "--net", net, "--short"), f"{net}: {said}")
 
 
 def test_cluster(tmp_path):
@@ -156,4 +175,15 @@ def test_cluster(tmp_path):
     report = json.loads((tmp_path / "r.json").read_text())
     assert list(report["shared"]) == ["slow"] and report["shared_limit"]["slow"] == [9, "exchange"]
     refused = run_tool("bench", "cluster", "--link", "1.25")
-    assert refused.returncode == 2 and "expected a name and GB/s" in refused.stderr
+    assert refused.returncode == 2 and "expected a name of at most 30 characters and GB/s" in refused.stderr
+    assert_refused(run_tool("bench", "cluster", "--link", "a=1", "--link", "a=2"), "links, of different names", "a, a")
+    refused = run_tool("bench", "cluster", "--record", "1e308")
+    assert refused.returncode == 2 and "--record: expected a number from 1e-09 to 1e+12" in refused.stderr
+
+
+def test_a_cluster_of_extremes_has_numbers(tmp_path):
+    slow = ["--card-rate", 1e-9, "--samples-rate", 1e-9, "--record", 1e12, "--latency", 1e12]
+    fast = ["--card-rate", 1e12, "--storage", 1e-9, "--inside", 1e-9, "--cards", 2**31 - 1, "--link", "a=1e-9"]
+    for options in (slow, fast):
+        result = run_tool("bench", "cluster", *options, "--json", tmp_path / "r.json")
+        assert result.returncode == 0 and "nan" not in result.stdout, result.stderr
