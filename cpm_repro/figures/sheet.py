@@ -11,6 +11,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from prototxt_import.files import InputError, replacing
 
@@ -31,9 +32,20 @@ def check_format(path: str | os.PathLike[str]) -> None:
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write the figure in the format of the name's ending, whole or not at all; the same figure, the same bytes."""
     check_format(path)
+    _show_names(figure)
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(Path(path).suffix.lower())
     with replacing(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "cpm-repro"}):
         figure.savefig(temporary, metadata=undated)
+
+
+def _show_names(figure: Figure) -> None:
+    """Names of files and folders may hold bytes that are no text, which become escapes, and dollar signs, between which
+    matplotlib would read a formula. Its own formulas are those of axes' numbers."""
+    for text in figure.findobj(Text):
+        shown = text.get_text().encode("utf-8", "backslashreplace").decode("utf-8")
+        text.set_text(shown)
+        if "$" in shown and r"\mathdefault" not in shown:
+            text.set_parse_math(False)
 
 
 def new_figure(width: float, height: float) -> Figure:
