@@ -122,7 +122,7 @@ def row(blob: ArrayComparison) -> tuple[str, ...]:
         shape,
         _percent(blob),
         f"{blob.max_ulp:,}",
-        f"{blob.median_ulp:,.6g}",
+        f"{blob.median_ulp:,.0f}" if blob.median_ulp >= 1000 else f"{blob.median_ulp:.6g}",
         f"{blob.max_absolute:.2e}" if blob.max_absolute else "0",
         f"{blob.max_relative:.2e}" if blob.max_relative else "0",
         "" if math.isnan(blob.cosine) else f"{blob.cosine:.7f}",

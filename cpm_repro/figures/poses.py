@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cpm_repro.samples.placement import CROPPED_AWAY
 from data_lmdb.joints import LIMBS, Limbs
@@ -57,6 +58,17 @@ def _draw_person(
         dot: Style = {"facecolor": fill, "edgecolor": edge, "linewidth": 0.22 * line_width, "zorder": 3}
         x, y = joints[states == state].T
         axes.scatter(x, y, s=1.3 * line_width**2, **dot)
+
+
+def legend_of_people(figure: Figure, more: Sequence[Line2D]) -> None:
+    """Below the figure: what the dots of `draw_people` mean, and `more`."""
+    dot: Style = {"linestyle": "", "marker": "o", "markersize": 6}
+    handles = [
+        Line2D([], [], **dot, markerfacecolor="white", markeredgecolor="black", label="visible"),
+        Line2D([], [], **dot, markerfacecolor="black", markeredgecolor="#aaaaaa", label="occluded"),
+        *more,
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
 
 
 def draw_pose(

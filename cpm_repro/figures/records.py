@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cpm_repro.evaluation.ground_truth import record_picture
 from cpm_repro.samples.placement import stored_pose
@@ -15,6 +16,7 @@ from . import poses
 from .sheet import INK, new_figure
 
 COLUMNS = 4  # of a sheet of several pictures
+_LINE_WIDTH = 2.4  # points
 
 
 def records_figure(records: Sequence[Record], titles: Sequence[str]) -> Figure:
@@ -30,8 +32,10 @@ def records_figure(records: Sequence[Record], titles: Sequence[str]) -> Figure:
     for axes in grid[len(records) :]:
         axes.set_visible(False)
     for axes, record, title in zip(grid, records, titles, strict=False):
-        poses.draw_people(axes, *_drawn(record), line_width=2.4)
+        poses.draw_people(axes, *_drawn(record), line_width=_LINE_WIDTH)
         axes.set_title(title, fontsize=8, color=INK)
+    whose = ((_LINE_WIDTH, "whose record it is"), (_LINE_WIDTH / 2, "others in the picture"))
+    poses.legend_of_people(figure, [Line2D([], [], color=INK, linewidth=width, label=label) for width, label in whose])
     return figure
 
 

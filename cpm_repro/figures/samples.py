@@ -25,7 +25,7 @@ from data_lmdb.records.record import Record, decode
 from prototxt_import.deployment import TRAINING, Variant
 
 from .belief_maps import overlay
-from .poses import draw_people, write_names
+from .poses import draw_people, legend_of_people, write_names
 from .sheet import INK, Style, bare, new_figure
 
 _AWAY: Style = {"marker": "x", "color": "#ff2bd6", "linewidth": 1.3, "zorder": 4}
@@ -152,12 +152,5 @@ def steps_figure(transformer: CPMTransformer, sample: DrawnSample) -> Figure:
 
 
 def _add_legend(figure: Figure) -> None:
-    dot: Style = {"linestyle": "", "marker": "o", "markersize": 6}
-    handles = [
-        Line2D([], [], **dot, markerfacecolor="white", markeredgecolor="black", label="visible"),
-        Line2D([], [], **dot, markerfacecolor="black", markeredgecolor="#aaaaaa", label="occluded"),
-        Line2D(
-            [], [], linestyle="", marker="x", color=_AWAY["color"], label="outside the photograph or missing: no peak"
-        ),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    away: Style = {"marker": "x", "color": _AWAY["color"], "label": "outside the photograph or missing: no peak"}
+    legend_of_people(figure, [Line2D([], [], linestyle="", **away)])
