@@ -109,7 +109,7 @@ def arguments_parser():
     net.add_argument("--seed", type=int, help="fill the weights with this random_seed")
     net.add_argument("--input", required=True, help="an .npz with an array for each input blob")
     net.add_argument("--gradients", action="store_true", help="backward too (the net needs force_backward: true)")
-    net.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST")
+    net.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="whose layers (default: TEST)")
     data = kinds.add_parser("data", help="samples of a net's data layer")
     data.set_defaults(dump=dump_data)
     data.add_argument("--prototxt", required=True, help="the training net")

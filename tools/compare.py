@@ -22,8 +22,7 @@ def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.compare.diagnosis import Diagnosis
     from cpm_repro.compare.dump_files import open_dump
     from cpm_repro.compare.order import NetworkOrder
-    from cpm_repro.compare.text import as_json, lines
-    from prototxt_import.files import write_text
+    from cpm_repro.compare.text import lines
 
     check(arguments)
     if arguments.engine == AUTO and arguments.solver:
@@ -41,18 +40,25 @@ def main(arguments: argparse.Namespace) -> int:
         limits = Limits(arguments.max_ulp, arguments.rtol, arguments.atol)
         comparison = compare_dumps(a, b, order, limits, arguments.common, taken)
         origins = Diagnosis(comparison, a, b, order, net, solver).origins()
-        for line in lines(comparison, origins):
-            print(line)
+        print(*lines(comparison, origins), sep="\n")
         if machine:
             print("", *machine.lines(), machine.verdict(comparison.equal, len(comparison.blobs) - len(taken)), sep="\n")
-        if arguments.json:
-            content = as_json(comparison, origins) | ({"machine": str(machine.profile)} if machine else {})
-            write_text(arguments.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
-        if arguments.html:
-            from cpm_repro.compare.page import write_page
-
-            write_page(arguments.html, comparison, origins, a, b)
+        write(arguments, comparison, origins, machine, a, b)
     return 0 if comparison.equal else DIFFERENT
+
+
+def write(arguments: argparse.Namespace, comparison, origins, machine, a, b) -> None:
+    """The files that --json and --html ask for."""
+    from cpm_repro.compare.text import as_json
+    from prototxt_import.files import write_text
+
+    if arguments.json:
+        content = as_json(comparison, origins) | ({"machine": str(machine.profile)} if machine else {})
+        write_text(arguments.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    if arguments.html:
+        from cpm_repro.compare.page import write_page
+
+        write_page(arguments.html, comparison, origins, a, b)
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -191,7 +197,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     limits = parser.add_argument_group("when two elements agree (default: equal bits)")
     limits.add_argument("--max-ulp", metavar="N", type=int, default=0, help="at most N representable values apart")
     limits.add_argument("--rtol", metavar="R", type=float, default=0.0, help="or |a − b| ≤ A + R·max(|a|, |b|)")
-    limits.add_argument("--atol", metavar="A", type=float, default=0.0)
+    limits.add_argument("--atol", metavar="A", type=float, default=0.0, help="the A of --rtol")
     limits.add_argument("--common", action="store_true", help="a blob on one side only is no difference")
     net = parser.add_argument_group("the net")
     net.add_argument("--prototxt", metavar="P", type=Path, help="names the layers, and their order")

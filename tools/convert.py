@@ -23,7 +23,6 @@ python tools/convert.py --weights build/demo/people.pt --out build/demo/people.p
 
 def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.convert.weights import convert
-    from cpm_repro.models.training_facts import NUMBERS, parts_of
 
     trained = {"target_dist": arguments.target_dist, "sigma_center": arguments.sigma_center}
     trained = {name: value for name, value in trained.items() if value is not None}
@@ -40,12 +39,7 @@ def main(arguments: argparse.Namespace) -> int:
         trained,
         arguments.parts,
     )
-    if model.swapped:
-        print(f"red and blue swapped in {', '.join(model.swapped)}")
-    print(f"{arguments.out}: {sum(parameter.numel() for parameter in model.net.parameters()):,} parameters")
-    if unknown := [name for name in NUMBERS if parts_of(model.net) and name not in model.net.trained]:
-        options = " and ".join(f"--{name.replace('_', '-')}" for name in unknown)
-        print(f"{' and '.join(unknown)} of the training not known, so {arguments.out} has none ({options})")
+    tell(model, arguments.out)
     if not arguments.check:
         return 0
     from cpm_repro.convert.check import check, check_table
@@ -53,6 +47,18 @@ def main(arguments: argparse.Namespace) -> int:
     checks = check(model.net, model.prototxt, arguments.out, dynamic=arguments.dynamic)
     print(check_table(checks))
     return 0 if all(made.fits for made in checks) else 1
+
+
+def tell(model, out: str) -> None:
+    """What was converted, and what its file lacks."""
+    from cpm_repro.models.training_facts import NUMBERS, parts_of
+
+    if model.swapped:
+        print(f"red and blue swapped in {', '.join(model.swapped)}")
+    print(f"{out}: {sum(parameter.numel() for parameter in model.net.parameters()):,} parameters")
+    if unknown := [name for name in NUMBERS if parts_of(model.net) and name not in model.net.trained]:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in unknown)
+        print(f"{' and '.join(unknown)} of the training not known, so {out} has none ({options})")
 
 
 def arguments_parser() -> argparse.ArgumentParser:

@@ -310,41 +310,8 @@ def arguments_parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="one scale, as --scales 1.0",
     )
-    parser.add_argument(
-        "--batch-size",
-        metavar="N",
-        type=command_line.positive_integer,
-        default=BATCH,
-        help=f"crops in a forward pass, of all scales and people (default: {BATCH})",
-    )
-    parser.add_argument(
-        "--max-pixels",
-        metavar="N",
-        type=command_line.positive_integer,
-        default=MAX_PIXELS,
-        help=f"refuse larger pictures (default: {MAX_PIXELS})",
-    )
-    parser.add_argument(
-        "--skip-bad",
-        action="store_true",
-        help="name pictures that cannot be used and go on (default: the first of them ends the run)",
-    )
-    parser.add_argument("--recursive", action="store_true", help="pictures in sub-folders too")
-    parser.add_argument(
-        "--min-score",
-        metavar="S",
-        type=float,
-        default=0.1,
-        help="joints believed in less fade in the drawing, and vanish at half of it (default: 0.1)",
-    )
-    parser.add_argument(
-        "--parts", metavar="NAME,...", help="whose belief maps are drawn, `all` for every one (default: a telling few)"
-    )
-    parser.add_argument(
-        "--html",
-        action="store_true",
-        help="NAME.html too: poses and every stage's belief maps to play with, in one file",
-    )
+    _add_pictures(parser)
+    _add_drawings(parser)
     command_line.add_out(
         parser,
         "folder for poses.json (COCO's results), poses.csv, and of every picture NAME_pose.png, NAME_stages.png and "
@@ -352,6 +319,49 @@ def arguments_parser() -> argparse.ArgumentParser:
         "with a person detector NAME_people.png and NAME_1_stages.png, NAME_2_stages.png, ...",
     )
     return parser
+
+
+def _add_pictures(to: argparse.ArgumentParser) -> None:
+    """Which pictures are taken, and how many crops of them at once."""
+    to.add_argument(
+        "--batch-size",
+        metavar="N",
+        type=command_line.positive_integer,
+        default=BATCH,
+        help=f"crops in a forward pass, of all scales and people (default: {BATCH})",
+    )
+    to.add_argument(
+        "--max-pixels",
+        metavar="N",
+        type=command_line.positive_integer,
+        default=MAX_PIXELS,
+        help=f"refuse larger pictures (default: {MAX_PIXELS})",
+    )
+    to.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="name pictures that cannot be used and go on (default: the first of them ends the run)",
+    )
+    to.add_argument("--recursive", action="store_true", help="pictures in sub-folders too")
+
+
+def _add_drawings(to: argparse.ArgumentParser) -> None:
+    """What is drawn."""
+    to.add_argument(
+        "--min-score",
+        metavar="S",
+        type=float,
+        default=0.1,
+        help="joints believed in less fade in the drawing, and vanish at half of it (default: 0.1)",
+    )
+    to.add_argument(
+        "--parts", metavar="NAME,...", help="whose belief maps are drawn, `all` for every one (default: a telling few)"
+    )
+    to.add_argument(
+        "--html",
+        action="store_true",
+        help="NAME.html too: poses and every stage's belief maps to play with, in one file",
+    )
 
 
 if __name__ == "__main__":

@@ -61,14 +61,9 @@ def make_lmdb(
     their number, and those persons are left out.
     """
     maker = RecordMaker(sources, tuple(map(Path, folders)), storage, outside, shrinking)
-    problems = []
+    problems: list[Problem] = []
     if skip_bad:
-        with closing(in_order(maker.problem, range(len(sources)), jobs)) as problem_or_none:
-            found = list(bar(problem_or_none, "checking", len(sources), 0))
-        problems = [problem for problem in found if problem]
-        if len(problems) == len(sources):
-            raise InputError(f"{path}: expected persons with good images, found none: {problems[0].sentence}")
-        maker = maker.of(index for index, problem in enumerate(found) if not problem)
+        maker, problems = _without_bad(maker, path, jobs, bar)
     else:
         maker.check_images_exist()
     count = len(maker.sources)
@@ -80,6 +75,19 @@ def make_lmdb(
         for value in bar(values, "writing", count, writer.count):
             writer.append(value)
     return count, problems
+
+
+def _without_bad(
+    maker: "RecordMaker", path: str | os.PathLike[str], jobs: int, bar: Bar
+) -> tuple["RecordMaker", list[Problem]]:
+    """A maker of the persons with good images, and who is left out; InputError if nobody is left."""
+    count = len(maker.sources)
+    with closing(in_order(maker.problem, range(count), jobs)) as problem_or_none:
+        found = list(bar(problem_or_none, "checking", count, 0))
+    problems = [problem for problem in found if problem]
+    if len(problems) == count:
+        raise InputError(f"{path}: expected persons with good images, found none: {problems[0].sentence}")
+    return maker.of(index for index, problem in enumerate(found) if not problem), problems
 
 
 def record_of(annotation: Annotation, image: NDArray[np.uint8], write_count: int, total_write_count: int) -> Record:

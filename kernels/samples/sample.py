@@ -135,6 +135,22 @@ def set_regions(samples: np.ndarray, shape: SampleShape) -> int:
     return int(library().cpm_set_regions(samples.ctypes.data, len(samples), ctypes.byref(shape.struct())))
 
 
+def _checked_people(
+    samples: np.ndarray, joints: np.ndarray, centres: np.ndarray, shape: SampleShape
+) -> tuple[np.ndarray, np.ndarray]:
+    """joints and centres as `transform_samples` takes them; ValueError if they do not fit."""
+    joints = checked(joints, np.float32, (None, shape.parts, 3), "joints")
+    if not np.isfinite(joints).all():
+        raise ValueError("joints must hold finite numbers only")
+    first = samples["first_person"]
+    if len(samples) and (first.min() < 0 or (first + samples["people"]).max() > len(joints)):
+        raise ValueError(f"the samples' people must be among the {len(joints)} of joints")
+    centres = checked(centres, np.float32, (len(joints), 2), "centres")
+    if not np.isfinite(centres if shape.all_centers else centres[first]).all():
+        raise ValueError("centres must hold finite numbers only")
+    return joints, centres
+
+
 def transform_samples(
     images: np.ndarray,
     samples: np.ndarray,
@@ -155,15 +171,7 @@ def transform_samples(
     the shape, or a sample's people are not among the joints.
     """
     _check_samples(samples)
-    joints = checked(joints, np.float32, (None, shape.parts, 3), "joints")
-    if not np.isfinite(joints).all():
-        raise ValueError("joints must hold finite numbers only")
-    first = samples["first_person"]
-    if len(samples) and (first.min() < 0 or (first + samples["people"]).max() > len(joints)):
-        raise ValueError(f"the samples' people must be among the {len(joints)} of joints")
-    centres = checked(centres, np.float32, (len(joints), 2), "centres")
-    if not np.isfinite(centres if shape.all_centers else centres[first]).all():
-        raise ValueError("centres must hold finite numbers only")
+    joints, centres = _checked_people(samples, joints, centres, shape)
     for array, name in ((data, "data"), (label, "label")):
         expected = (len(samples), *getattr(shape, f"{name}_shape"))
         if array is not None and (array.dtype != np.float32 or array.shape != expected or not array.flags.c_contiguous):
