@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +79,7 @@ class Net(nn.Module):
         self.layers = Layers()
         self.blob_shapes: dict[str, Shape] = {}
         self._automatic: list[str] = []
+        self._folded_poolings: dict[str, tuple[Layer, Layer]] = {}  # by the blob between the layers
         self._make_layers(data_shapes or {})
         if self.engine.folds:
             self._fold_layers()
@@ -141,10 +141,14 @@ class Net(nn.Module):
         return self
 
     def _fold_layers(self) -> None:
-        """Where one layer follows another in place, the engine may do both in one pass over the blob."""
-        for layer, after in pairwise(self._layers()):
-            if list(after.spec.bottom) == list(after.spec.top) == list(layer.spec.top):
-                layer.fold(after)
+        """Where layers follow one in place, or a pooling takes its top, the engine may do all in one pass over it.
+        Nobody else takes that top: it would go through a Split."""
+        first = None
+        for layer in self._layers():
+            if first is None or layer.bottom_names != first.top_names or not first.fold(layer):
+                first = layer
+            elif layer.top_names != first.top_names:
+                self._folded_poolings[layer.bottom_names[0]] = first, layer
 
     def _fill(self) -> None:
         """Sets the layers up as Caffe does, in net order: a data layer takes its draws, and every blob is filled as its
@@ -206,13 +210,21 @@ class Net(nn.Module):
 
         Spatial sizes and batch may differ from the prototxt's where the layers allow it.
         """
-        blobs = self._inputs(inputs)
+        blobs, pooled = self._inputs(inputs), self._pooled_at_once(wanted)
         for layer in self._computing():
-            layer.compute(blobs)
+            layer.compute(blobs, pooled)
             if wanted is not None:
                 for name in set(self._last_used_by[layer.own_name]).difference(wanted):
                     del blobs[name]
         return blobs
+
+    def _pooled_at_once(self, wanted: Collection[str] | None) -> set[str]:
+        """Blobs that a pass need not make: they are between a layer and the pooling folded into it, without a gradient,
+        and neither wanted nor seen by a hook."""
+        if wanted is None or torch.is_grad_enabled():
+            return set()
+        unseen = {blob: layers for blob, layers in self._folded_poolings.items() if blob not in wanted}
+        return {blob for blob, layers in unseen.items() if not any(layer.watched for layer in layers)}
 
     @cached_property
     def _last_used_by(self) -> dict[str, list[str]]:

@@ -53,8 +53,8 @@ class Operations(Protocol):
     number."""
 
     folds: ClassVar[bool] = True
-    """Whether it does a convolution and the ReLU after it in one pass where no gradient is wanted; else a pass with
-    gradients and one without do the same, as jit.trace wants it."""
+    """Whether it does a convolution, the ReLU and the max pooling after it in one pass where no gradient is wanted;
+    else a pass with gradients and one without do the same, as jit.trace wants it."""
 
     @property
     def profile(self) -> Profile:
@@ -81,6 +81,19 @@ class Operations(Protocol):
     ) -> Tensor:
         """Cross-correlation over the axes that follow the channels; weight (C_out, C_in / group, kernel height, kernel
         width). `rectified`: then ReLU, which has no gradient here."""
+
+    def pooled_convolution(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        window: Window,
+        group: int,
+        rectified: bool,
+        pooling: Window,
+    ) -> Tensor:
+        """`max_pool` of `convolution`, which nobody else wants; without a gradient."""
+        return self.max_pool(self.convolution(x, weight, bias, window, group, rectified), pooling)
 
     @abstractmethod
     def deconvolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:

@@ -8,16 +8,19 @@ from cpm_kernels.host import available_cores, checked, empty, library
 from cpm_kernels.window import Pair, Window
 
 
-class _Sizes(ctypes.Structure):
+class PoolingSizes(ctypes.Structure):
+    """`Pooling` of `src/exact/pooling.h`."""
+
     _fields_ = [
         *((name, ctypes.c_int) for name in ("height", "width", "out_height", "out_width")),
         *((name, ctypes.c_int * 2) for name in ("kernel", "stride", "pad")),
     ]
 
 
-def _sizes(window: Window, size: Pair) -> _Sizes:
+def sizes_of(window: Window, size: Pair) -> PoolingSizes:
+    """Of a pooling of images of that (height, width)."""
     pairs = ((ctypes.c_int * 2)(*pair) for pair in (window.kernel, window.stride, window.pad))
-    return _Sizes(*size, *window.pooled(size), *pairs)
+    return PoolingSizes(*size, *window.pooled(size), *pairs)
 
 
 def max_pool(x: np.ndarray, window: Window, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +30,7 @@ def max_pool(x: np.ndarray, window: Window, threads: int | None = None) -> tuple
     out = empty((*x.shape[:2], *window.pooled(size)))
     where = empty(out.shape, np.int32)
     library().cpm_max_pool(
-        x.ctypes.data, _planes(x), ctypes.byref(_sizes(window, size)), threads or available_cores(), out.ctypes.data,
+        x.ctypes.data, _planes(x), ctypes.byref(sizes_of(window, size)), threads or available_cores(), out.ctypes.data,
         where.ctypes.data,
     )  # fmt: skip
     return out, where
@@ -47,7 +50,7 @@ def max_pool_channels_last(
     if out.dtype != np.float32 or out.shape != shape or not out.flags.c_contiguous:
         raise ValueError(f"out must be contiguous float32 of shape {shape}, not {out.dtype} of shape {out.shape}")
     library().cpm_max_pool_channels_last(
-        x.ctypes.data, x.shape[0], x.shape[3], ctypes.byref(_sizes(window, size)), threads or available_cores(),
+        x.ctypes.data, x.shape[0], x.shape[3], ctypes.byref(sizes_of(window, size)), threads or available_cores(),
         out.ctypes.data,
     )  # fmt: skip
     return out
@@ -64,7 +67,7 @@ def max_pool_gradient(
         raise ValueError("where must hold indices into a plane, or -1")
     dx = empty((*dy.shape[:2], *size))
     library().cpm_max_pool_gradient(
-        dy.ctypes.data, where.ctypes.data, _planes(dy), ctypes.byref(_sizes(window, size)),
+        dy.ctypes.data, where.ctypes.data, _planes(dy), ctypes.byref(sizes_of(window, size)),
         threads or available_cores(), dx.ctypes.data,
     )  # fmt: skip
     return dx
@@ -76,7 +79,7 @@ def ave_pool(x: np.ndarray, window: Window, threads: int | None = None) -> np.nd
     size = x.shape[2:]
     out = empty((*x.shape[:2], *window.pooled(size)))
     library().cpm_ave_pool(
-        x.ctypes.data, _planes(x), ctypes.byref(_sizes(window, size)), threads or available_cores(), out.ctypes.data
+        x.ctypes.data, _planes(x), ctypes.byref(sizes_of(window, size)), threads or available_cores(), out.ctypes.data
     )
     return out
 
@@ -86,7 +89,7 @@ def ave_pool_gradient(dy: np.ndarray, window: Window, size: Pair, threads: int |
     dy = checked(dy, np.float32, (None, None, *window.pooled(size)), "dy")
     dx = empty((*dy.shape[:2], *size))
     library().cpm_ave_pool_gradient(
-        dy.ctypes.data, _planes(dy), ctypes.byref(_sizes(window, size)), threads or available_cores(), dx.ctypes.data
+        dy.ctypes.data, _planes(dy), ctypes.byref(sizes_of(window, size)), threads or available_cores(), dx.ctypes.data
     )
     return dx
 

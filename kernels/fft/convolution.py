@@ -13,7 +13,9 @@ import threading
 import numpy as np
 
 from cpm_kernels.exact.gemm import best_version
+from cpm_kernels.exact.pooling import PoolingSizes, sizes_of
 from cpm_kernels.host import LINE, available_cores, checked, empty, from_cache_line, library
+from cpm_kernels.window import Window
 
 from .plan import CELL_BYTES, FftPlan, blocks
 
@@ -28,6 +30,10 @@ class _Sizes(ctypes.Structure):
         *((name, ctypes.c_int) for name in ("tile", "chunk", "bfloat16")),
         *((name, ctypes.c_longlong) for name in ("x_pixel", "y_pixel")),
     ]
+
+
+class _OutputPooling(ctypes.Structure):
+    _fields_ = [("pooling", PoolingSizes), ("group", ctypes.c_int), ("bands", ctypes.c_int)]
 
 
 class _Workspace(threading.local):
@@ -95,21 +101,28 @@ def convolve(
     out: np.ndarray | None = None,
     threads: int | None = None,
     version: int | None = None,
+    pooling: Window | None = None,
 ) -> np.ndarray:
-    """x (N, H, W, C) with the weights of `transform_weights`, plus bias (C_out,), then ReLU if asked.
+    """x (N, H, W, C) with the weights of `transform_weights`, plus bias (C_out,), then ReLU if asked, then the maximum
+    of each window of `pooling`, NaN where there is one, if that is asked.
 
-    Returns (N, H', W', C_out), which is `out` if given; x and out may be channels of a wider array.
+    Returns (N, H', W', C_out), which is `out` if given; x and, without pooling, out may be channels of a wider array.
     """
     spectra = checked(spectra, np.float32, (plan.weight_bytes // FLOAT,), "spectra")
-    x, x_pixel, bias, out, pixel = _operands(x, bias, plan, out)
+    x, x_pixel, bias, out, pixel = _operands(x, bias, plan, out, pooling)
     threads = threads or available_cores()
     compute, workspace = library().cpm_fft_convolve, plan.chunk_bytes(plan.widest)
     if plan.few_channels:
         plan = plan.of_one_core()
         compute, workspace = library().cpm_fft_convolve_few, threads * (plan.factor_bytes + plan.chunk_bytes(1))
+    pooled = None
+    if pooling is not None:
+        bands = plan.bands(pooling, threads)
+        workspace += bands.bytes
+        pooled = ctypes.byref(_OutputPooling(sizes_of(pooling, plan.out_size), bands.group, bands.count))
     compute(
         x.ctypes.data, spectra.ctypes.data, None if bias is None else bias.ctypes.data,
-        ctypes.byref(_sizes(plan, x_pixel, pixel)), int(relu), threads,
+        ctypes.byref(_sizes(plan, x_pixel, pixel)), int(relu), pooled, threads,
         best_version() if version is None else version,
         _workspace.floats(workspace // FLOAT).ctypes.data, out.ctypes.data,
     )  # fmt: skip
@@ -151,15 +164,16 @@ def in_blocks(plan: FftPlan, threads: int) -> bool:
 
 
 def _operands(
-    x: np.ndarray, bias: np.ndarray | None, plan: FftPlan, out: np.ndarray | None
+    x: np.ndarray, bias: np.ndarray | None, plan: FftPlan, out: np.ndarray | None, pooling: Window | None = None
 ) -> tuple[np.ndarray, int, np.ndarray | None, np.ndarray, int]:
     """x and bias, checked, and where the result goes; after x and it, floats from pixel to pixel."""
     x, x_pixel = _image(x, (plan.images, *plan.size, plan.channels), "x")
     bias = None if bias is None else checked(bias, np.float32, (plan.outputs,), "bias")
-    shape = (plan.images, *plan.out_size, plan.outputs)
+    size = plan.out_size if pooling is None else pooling.pooled(plan.out_size)
+    shape = (plan.images, *size, plan.outputs)
     out = empty(shape) if out is None else out
     pixel = _pixel_step(out, shape)
-    if pixel is None:
+    if pixel is None or (pooling is not None and pixel != plan.outputs):
         raise ValueError(f"out must be float32 of shape {shape} with its pixels one after the other")
     return x, x_pixel, bias, out, pixel
 

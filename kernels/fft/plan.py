@@ -21,6 +21,8 @@ CELL_BYTES = 2 * BLOCK * 4
 CACHE = 4 << 20  # bytes that stay near the cores while a chunk is worked on
 CORE_CACHE = 3 << 18  # bytes that stay in a core's own
 WORKSPACE = 64 << 20  # bytes a chunk's spectra may take
+BAND_BYTES = 1 << 20  # bytes of results that are pooled at a time, or more
+BAND_TASKS = 2  # for each thread until these results are there, or more
 
 PLANNED_IMAGES = {False: 1, True: 4}  # for inference, for training
 MULTIPLY = 9e-9  # ms per floating-point operation
@@ -70,8 +72,7 @@ class FftPlan(PlainConvolution):
     @property
     def tiles(self) -> int:
         """Number of tiles of all images."""
-        kept = (math.ceil(n / (self.tile - k + 1)) for n, k in zip(self.out_size, self.window.kernel, strict=True))
-        return self.images * math.prod(kept)
+        return self.images * math.prod(self.tile_grid)
 
     @property
     def bins(self) -> int:
@@ -123,6 +124,28 @@ class FftPlan(PlainConvolution):
         return replace(self, chunk=max(1, CORE_CACHE // (self.bins * (3 * CELL_BYTES // 2 + CELL_BYTES))))
 
     @property
+    def tile_grid(self) -> Pair:
+        """Rows and columns of an image's tiles."""
+        rows, columns = (math.ceil(n / kept) for n, kept in zip(self.out_size, self.kept, strict=True))
+        return rows, columns
+
+    @property
+    def kept(self) -> Pair:
+        """Results of a tile, (height, width)."""
+        rows, columns = (self.tile - k + 1 for k in self.window.kernel)
+        return rows, columns
+
+    def bands(self, pooling: Window, threads: int) -> "Bands":
+        """How the results go through the cache when they are pooled there."""
+        rows, columns = self.tile_grid
+        size = 4 * self.kept[0] * self.out_size[1] * self.outputs
+        tasks = columns / self.chunk if self.few_channels else columns
+        group = max(1, BAND_BYTES // size, math.ceil(BAND_TASKS * threads / tasks))
+        count = group + math.ceil((pooling.kernel[0] - 1) / self.kept[0])
+        total = self.images * rows
+        return Bands(min(group, total), min(count, total), min(count, total) * size)
+
+    @property
     def in_blocks(self) -> bool:
         """Whether spectra of weights that are used once are best made for a block of outputs at a time, and not kept:
         each block looks through the input's spectra, which must be in memory and about as small as the cache."""
@@ -132,6 +155,16 @@ class FftPlan(PlainConvolution):
     def input_gradient(self) -> "FftPlan":
         """The plan of `turned`."""
         return _with_chunks(self.turned())
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Bands are the rows of results of a row of tiles. `group`: how many are there before they are pooled; `count`: how
+    many there is memory for, `bytes` of it: windows begin in bands before their group."""
+
+    group: int
+    count: int
+    bytes: int
 
 
 def blocks(channels: int) -> int:

@@ -21,6 +21,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from cpm_kernels.fft import plan as cpu_plan
 from cpm_kernels.fft.plan import FftPlan, PlainConvolution
+from cpm_kernels.window import Window
 from prototxt_import.function import Context
 
 from . import cpu_fft, cuda_fft, products
@@ -126,12 +127,14 @@ class Convolutions:
         plan: Plan | None,
         trained: bool,
         rectified: bool = False,
+        pooling: Window | None = None,
     ) -> Tensor:
-        """The convolution by that plan, or with None by torch's own kernels; without gradient."""
+        """The convolution by that plan, or with None by torch's own kernels; without gradient. `pooling`: then, by a
+        plan for a CPU of a weight that is not trained, max pooling."""
         if trained:
             self.kept_spectra.pop(weight, None)
         if plan is not None:
-            return self._by_fft(x, weight, bias, plan, relu=rectified, once=trained)
+            return self._by_fft(x, weight, bias, plan, relu=rectified, once=trained, pooling=pooling)
         if self._rounds(x):
             biases = None if bias is None else bias.bfloat16()
             y = product.convolution(x.bfloat16(), weight.bfloat16(), biases).to(x.dtype)
@@ -169,13 +172,14 @@ class Convolutions:
         relu: bool = False,
         once: bool = False,
         turned: bool = False,
+        pooling: Window | None = None,
     ) -> Tensor:
         """x (N, C, H, W) with the weight, plus bias, then ReLU if asked. `once`: no spectra are kept; `turned`: for the
         gradient by the input, `plan` being that one's."""
         if isinstance(plan, FftPlan):
             if once:
                 return cpu_fft.convolve_once(x, weight, bias, plan, self.memory, relu, turned)
-            return cpu_fft.convolve(x, self._spectra(weight, plan), bias, plan, self.memory, relu)
+            return cpu_fft.convolve(x, self._spectra(weight, plan), bias, plan, self.memory, relu, pooling)
         spectra = cuda_fft.transform_weights(weight, plan, turned) if once else self._spectra(weight, plan)
         with products.precision(x, tf32=False):
             return cuda_fft.convolve(x, spectra, bias, plan, relu)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from cpm_kernels.fft import convolution
 from cpm_kernels.fft.plan import FftPlan
+from cpm_kernels.window import Window
 from prototxt_import.tensors import array, channels_last_array, channels_last_tensor
 
 from .memory import Recycled
@@ -20,13 +21,21 @@ def transform_weights(weight: Tensor, plan: FftPlan, turned: bool = False) -> np
 
 
 def convolve(
-    x: Tensor, spectra: np.ndarray, bias: Tensor | None, plan: FftPlan, memory: Recycled, relu: bool = False
+    x: Tensor,
+    spectra: np.ndarray,
+    bias: Tensor | None,
+    plan: FftPlan,
+    memory: Recycled,
+    relu: bool = False,
+    pooling: Window | None = None,
 ) -> Tensor:
-    """x (N, C, H, W) with these weights, plus bias (C_out,), then ReLU if asked: (N, C_out, H', W'), channels last,
-    in that memory."""
+    """x (N, C, H, W) with these weights, plus bias (C_out,), then ReLU and max pooling if asked: (N, C_out, H', W'),
+    channels last, in that memory."""
     biases = None if bias is None else array(bias)
-    out = memory.empty((plan.images, *plan.out_size, plan.outputs))
-    convolution.convolve(channels_last_array(x), spectra, biases, plan, relu, out, torch.get_num_threads())
+    size = plan.out_size if pooling is None else pooling.pooled(plan.out_size)
+    out = memory.empty((plan.images, *size, plan.outputs))
+    threads = torch.get_num_threads()
+    convolution.convolve(channels_last_array(x), spectra, biases, plan, relu, out, threads, pooling=pooling)
     return channels_last_tensor(out)
 
 

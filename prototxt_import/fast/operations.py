@@ -1,22 +1,19 @@
 """The fast engine: Caffe's operations at float32 accuracy, by torch's own kernels and by faster ones."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from cpm_kernels.exact.pooling import max_pool_channels_last
 from cpm_kernels.fft.convolution import bfloat16_is_fast
 from cpm_kernels.window import Window
 from prototxt_import.plain.operations import Plain
-from prototxt_import.tensors import channels_last_array, channels_last_tensor
 
-from .convolution import Convolutions, Plan, convolutions_of
+from .convolution import Convolutions, Plan
 from .measured_plans import MeasuredPlans
 from .memory import Recycled
-from .operators import operator
+from .pooling import max_pool, numbers_of, pooled_convolution
 from .products import InnerProduct, Product
 
 _CUDNN = False
@@ -26,7 +23,7 @@ SHORT = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 @dataclass(frozen=True)
 class Fast(Plain):
-    """The plain engine, with convolution by FFT and pooling of its own.
+    """The plain engine, with convolution by FFT and pooling of its own, both at once where it can.
 
     dtype: of products and what follows them: float32, bfloat16 (7 bits of mantissa, float32's range) or float16 (10
     bits; gradients would need scaling). Where the CPU multiplies bfloat16 values fast, convolutions round no more than
@@ -86,6 +83,24 @@ class Fast(Plain):
         product = Product(window, group, tf32=self.tf32)
         return self.convolutions(*self._convolved(x, weight, bias), product, rectified)
 
+    def pooled_convolution(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        window: Window,
+        group: int,
+        rectified: bool,
+        pooling: Window,
+    ) -> Tensor:
+        operands = self._convolved(x, weight, bias)
+        if operands[0].device.type != "cpu" or operands[0].dtype != torch.float32:
+            return super().pooled_convolution(x, weight, bias, window, group, rectified, pooling)
+        product = Product(window, group, tf32=self.tf32)
+        how = *product.numbers, rectified, *numbers_of(pooling), self.convolutions.number
+        y: Tensor = pooled_convolution(*operands, *how)
+        return y
+
     def deconvolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
         product = Product(window, group, transposed=True, tf32=self.tf32)
         return self.convolutions(*self._convolved(x, weight, bias), product)
@@ -109,32 +124,6 @@ class Fast(Plain):
 
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
         if x.device.type == "cpu" and x.dtype == torch.float32 and not (torch.is_grad_enabled() and x.requires_grad):
-            number = self.convolutions.number
-            y: Tensor = max_pool(x, window.kernel, window.stride, window.pad, window.ceil, number)
+            y: Tensor = max_pool(x, *numbers_of(window), self.convolutions.number)
             return y
         return super().max_pool(x, window)
-
-
-def _max_pool(
-    x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool, engine: int
-) -> Tensor:
-    """Maximum of each window of x (N, C, H, W) float32 on a CPU, without a gradient, for which torch would write down
-    where the maxima are, in 8 bytes each. The number of an engine says whose memory is used."""
-    window = _window(kernel, stride, pad, ceil)
-    rows, columns = window.pooled((x.shape[2], x.shape[3]))
-    out = convolutions_of(engine).memory.empty((x.shape[0], rows, columns, x.shape[1]))
-    return channels_last_tensor(max_pool_channels_last(channels_last_array(x), window, torch.get_num_threads(), out))
-
-
-def _max_pools_shape(
-    x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool, engine: int
-) -> Tensor:
-    shape = (*x.shape[:2], *_window(kernel, stride, pad, ceil).pooled((x.shape[2], x.shape[3])))
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-
-
-def _window(kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool) -> Window:
-    return Window(tuple(kernel), tuple(stride), tuple(pad), ceil=ceil)
-
-
-max_pool = operator("max_pool", _max_pool, _max_pools_shape)

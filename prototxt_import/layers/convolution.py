@@ -3,7 +3,7 @@ conv_layer.cpp, deconv_layer.cpp, im2col_layer.cpp), and the names that MobileNe
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +86,7 @@ class _Convolutional(Weighted):
 
     bottoms = tops = ANY
     folded_relu = False  # the ReLU that follows in place is done here where no gradient is wanted
+    folded_pooling: Window | None = None  # and the pooling after that, where nobody wants the blob between
 
     def seen_by(self, top: int) -> list[str]:
         return [self.spec.bottom[top]]
@@ -154,9 +155,21 @@ class Convolution(_Convolutional):
     def channels(self) -> int:
         return self.weight.shape[1] * self.group
 
-    def fold(self, after: Layer) -> None:
-        if after.rectifies:
+    def fold(self, after: Layer) -> bool:
+        in_place = after.top_names == self.top_names
+        if in_place and after.rectifies:
             self.folded_relu = after.folded = True
+            return True
+        if in_place or self.channel_axis != 1 or len(self.top_names) != 1:
+            return False
+        self.folded_pooling = after.max_window
+        return self.folded_pooling is not None
+
+    def compute(self, blobs: dict[str, Tensor], pooled: Collection[str] = ()) -> None:
+        if self.folded_pooling is None or self.top_names[0] not in pooled:
+            return super().compute(blobs, pooled)
+        (x,), how = self._bottoms(blobs), (self.window, self.group, self.folded_relu, self.folded_pooling)
+        blobs[self.top_names[0]] = self.ops.pooled_convolution(x, self.weight, self.bias, *how)
 
     def flop(self, bottom_shapes: list[Shape]) -> int:
         return self.flop_at(self.shapes_of_tops)

@@ -163,8 +163,10 @@ class Layer(nn.Module):
             self.require(all(d > 0 for d in shape), f"top '{top}' with every dimension above 0", f"shape {shape}")
             self.check_size(f"top '{top}'", shape)
 
-    def compute(self, blobs: dict[str, Tensor]) -> None:
-        """Adds the tops to the net's blobs, from which the bottoms are; one made in place takes its bottom's place."""
+    def compute(self, blobs: dict[str, Tensor], pooled: Collection[str] = ()) -> None:
+        """Adds the tops to the net's blobs, from which the bottoms are; one made in place takes its bottom's place.
+
+        pooled: blobs that, between a layer and the pooling folded into it, hold what is pooled already: see `fold`."""
         if self.folded and not torch.is_grad_enabled():
             return
         tops = self(*self._bottoms(blobs))
@@ -210,6 +212,16 @@ class Layer(nn.Module):
         return False
 
     @property
+    def max_window(self) -> Window | None:
+        """Of which the top is the maximum, channel by channel, if that is all that it does."""
+        return None
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody sees what `forward` takes and gives, or has put another in its place."""
+        return bool(self._forward_hooks or self._forward_pre_hooks or "forward" in vars(self))
+
+    @property
     def receptive_window(self) -> Window | None:
         """What a unit of a top sees of the bottoms around its place; None: everything, or the top is no map."""
         return None
@@ -231,8 +243,10 @@ class Layer(nn.Module):
     def forget(self) -> None:
         """Puts back the state that forward carries on from batch to batch, if there is one, to that of a new net."""
 
-    def fold(self, after: "Layer") -> None:
-        """Takes over, where no gradient is wanted, what the layer after it does in place on its tops, if it can."""
+    def fold(self, after: "Layer") -> bool:
+        """Takes over, where no gradient is wanted, what the layer after it does to its tops: whether it can. What is
+        not done in place, a pooling, it does in those passes only that do not want its own top."""
+        return False
 
     def reorder(self, order: Channels) -> tuple[dict[str, Tensor], list[Channels]]:
         """For a bottom whose channels come in another order: the blobs, by name, with which the layer computes what it

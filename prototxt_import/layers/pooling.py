@@ -2,7 +2,7 @@
 most ports get wrong, unless the prototxt has BVLC's `round_mode: FLOOR` or, as in many forks, `ceil_mode: false`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -30,6 +30,19 @@ class Pooling(Layer):
     @property
     def receptive_window(self) -> Window | None:
         return self.window if self.axes == 2 else None
+
+    @property
+    def max_window(self) -> Window | None:
+        """Not of the whole map: there is nothing to be pooled before all of it is there."""
+        alone = self.is_max and not self.is_min and len(self.top_names) == 1
+        return self.receptive_window if alone else None
+
+    def compute(self, blobs: dict[str, Tensor], pooled: Collection[str] = ()) -> None:
+        (bottom,) = self.bottom_names
+        if bottom in pooled:
+            blobs[self.top_names[0]] = blobs[bottom]
+        else:
+            super().compute(blobs, pooled)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.pooling_param

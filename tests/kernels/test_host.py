@@ -38,9 +38,10 @@ MIRRORS: dict[str, tuple[str, np.dtype | type[ctypes.Structure]]] = {
     "SampleShape": ("samples/sample.h", sample._Shape),
     "SolverBlob": ("exact/solvers.h", solvers.SOLVER_BLOB),
     "SolverStep": ("exact/solvers.h", solvers.SOLVER_BLOB["step"]),
-    "Pooling": ("exact/pooling.h", pooling._Sizes),
+    "Pooling": ("exact/pooling.h", pooling.PoolingSizes),
     "Convolution": ("exact/convolution.h", convolution._Sizes),
     "FftConvolution": ("fft/fft_convolution.h", fft_convolution._Sizes),
+    "OutputPooling": ("fft/output_pooling.h", fft_convolution._OutputPooling),
     "MersenneTwister": ("exact/random.h", np.dtype([("word", np.uint32, 624), ("next", np.uint32)])),
 }
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from cpm_kernels.window import Window
+from prototxt_import.fast.operations import Fast
 from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
@@ -275,3 +277,77 @@ def test_only_wanted_blobs_are_kept(golden: Path) -> None:
     assert sorted(some) == sorted(wanted)
     for name in wanted:
         assert_same_bits(some[name].contiguous().numpy(), everything[name].contiguous().numpy(), name)
+
+
+def pooling(name, bottom, top, more="pool: MAX kernel_size: 3 stride: 2"):
+    return f'layer {{ name: "{name}" type: "Pooling" bottom: "{bottom}" top: "{top}" pooling_param {{ {more} }} }}\n'
+
+
+LEAKY = "relu_param { negative_slope: 0.1 }"
+POOLED = convolution("c", "x", "c", 4) + relu("r", "c", "c") + pooling("p", "c", "p") + relu("q", "p", "p")
+
+
+@pytest.fixture
+def pooled(monkeypatch):
+    """The windows that convolutions have pooled by."""
+    seen, made = [], Fast.pooled_convolution
+    monkeypatch.setattr(Fast, "pooled_convolution", lambda *given: seen.append(given[-1]) or made(*given))
+    return seen
+
+
+def test_convolutions_pool_what_nobody_wants(pooled):
+    net, blobs = net_of(POOLED, seed=1), {"x": torch.randn(3, 2, 15, 14)}
+    with torch.no_grad():
+        every = net(blobs)
+        both = net(blobs, ["c", "p"])
+        assert pooled == [] and list(both) == ["c", "p"]
+        alone = net(blobs, ["p"])
+    assert list(alone) == ["p"] and pooled == [Window((3, 3), (2, 2))]
+    assert_same_bits(alone["p"].numpy(), every["p"].numpy(), "pooled at once")
+    assert_same_bits(both["c"].numpy(), every["c"].numpy(), "not pooled")
+    with_gradient = net(blobs, ["p"])["p"]
+    assert with_gradient.requires_grad and len(pooled) == 1
+
+
+@pytest.mark.parametrize("engine", ["exact", "plain"])
+def test_other_engines_pool_apart(engine):
+    net, blobs = net_of(POOLED, seed=1, engine=engine), {"x": torch.randn(3, 2, 15, 14)}
+    with torch.no_grad():
+        assert_same_bits(net(blobs, ["p"])["p"].numpy(), net(blobs)["p"].numpy(), engine)
+
+
+def test_who_watches_a_layer_sees_its_own_tops(pooled):
+    net, blobs, seen = net_of(POOLED, seed=1), {"x": torch.randn(1, 2, 9, 8)}, []
+    with torch.no_grad():
+        for name in ("c", "p"):
+            hook = net.layer(name).register_forward_hook(lambda layer, given, made: seen.append(given[0].shape[1:]))
+            net(blobs, ["p"])
+            hook.remove()
+        assert seen == [(2, 9, 8), (4, 9, 8)] and pooled == []
+        net.layer("c").forward = lambda x: (torch.zeros(1, 4, 9, 8),)
+        assert not net(blobs, ["p"])["p"].any() and pooled == []
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (convolution("c", "x", "c") + pooling("p", "c", "p"), 1),
+        (convolution("c", "x", "x") + relu("r", "x", "x") + pooling("p", "x", "p"), 1),
+        (convolution("c", "x", "c") + relu("r", "c", "r") + pooling("p", "r", "p"), 0),
+        (convolution("c", "x", "c") + relu("r", "c", "c", LEAKY) + pooling("p", "c", "p"), 0),
+        (convolution("c", "x", "c") + pooling("p", "c", "p") + pooling("other", "c", "q"), 0),
+        (convolution("c", "x", "c") + pooling("p", "c", "p") + relu("r", "c", "c"), 0),
+        (convolution("c", "x", "c") + pooling("p", "c", "p", "pool: AVE kernel_size: 2"), 0),
+        (convolution("c", "x", "c") + pooling("p", "c", "p", "pool: MAX global_pooling: true"), 0),
+        (convolution("c", "x", "c") + pooling("p", "c", 'p" top: "mask'), 0),
+        (convolution("c", "x", "c") + pooling("q", "c", "q") + pooling("p", "q", "p"), 1),
+        (convolution("c", "x", "c", more='bottom: "x" top: "d"') + pooling("p", "c", "p"), 0),
+        (pooling("q", "x", "q") + convolution("c", "q", "q") + pooling("p", "q", "p"), 1),
+        (convolution("c", "x", "c") + pooling("p", "c", "c") + relu("q", "c", "p"), 0),
+    ],
+)  # fmt: skip
+def test_which_poolings_are_folded(pooled, text, count):
+    net, blobs = net_of(text, seed=1), {"x": torch.randn(2, 2, 13, 12)}
+    with torch.no_grad():
+        assert_same_bits(net(blobs, ["p"])["p"].numpy(), net(blobs)["p"].numpy(), "p")
+    assert len(pooled) == count

@@ -47,7 +47,8 @@ def convolved_by_fft(threads: int) -> np.ndarray:
     spectra = fft_convolution.transform_weights(weight, plan, threads=threads)
     y = fft_convolution.convolve(x, spectra, values(35), plan, relu=True, threads=threads)
     gradient = fft_convolution.weight_gradient(x, y, plan, threads=threads)
-    return np.concatenate([y.ravel(), gradient.ravel()])
+    maxima = fft_convolution.convolve(x, spectra, None, plan, threads=threads, pooling=Window((3, 3), (2, 2)))
+    return np.concatenate([y.ravel(), gradient.ravel(), maxima.ravel()])
 
 
 def pooled(threads: int) -> np.ndarray:

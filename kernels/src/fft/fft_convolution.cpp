@@ -2,6 +2,7 @@
 // zeroed memory.
 
 #include "fft/fft_phases.h"
+#include "fft/output_pooling.h"
 
 #include "exact/gemm_host.h"
 
@@ -64,21 +65,53 @@ static Phase pair_product_phase(const FftConvolution& v, Index first, const Pair
     });
 }
 
-static Phase inverse_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* spectra,
-                           const unsigned* zeros, const float* bias, bool relu, float* y) {
+struct TileRange {
+    Index first, end;
+
+    int count() const { return (int)(end - first); }
+};
+
+// Where outputs go, and what becomes of them. bands: output_patch's.
+struct Outputs {
+    float* y;
+    int bands;
+    const float* bias;
+    bool relu;
+    const unsigned* zeros;  // zero_windows of each tile
+};
+
+static void block_of_tile(const FftConvolution& v, const FftKernels& kernels, const float* cells, Index bin, Index tile,
+                          int block, const Outputs& outputs) {
+    kernels.inverse({cells, bin, false}, output_patch(v, outputs.y, tile, block, outputs.bands),
+                    {transforms_scale(v), outputs.bias ? outputs.bias + block * BLOCK : nullptr, outputs.relu,
+                     outputs.zeros[tile]});
+}
+
+// spectra: of the tiles from `first` on.
+static Phase inverse_phase(const FftConvolution& v, const FftKernels& kernels, const TileRange& tiles, Index first,
+                           const float* spectra, const Outputs& outputs) {
     const int row = v.widest();
-    return {std::min<Index>(v.chunk, v.tiles() - first), [=, &v](Index tile) {
+    return {tiles.count(), [=, &v](Index i) {
+        const Index tile = tiles.first + i;
         for (int block = 0; block < v.blocks(v.outputs); block++)
-            kernels.inverse({spectra + (tile * row + block) * CELL, v.tiles_bin(row), false},
-                            output_patch(v, y, first + tile, block),
-                            {transforms_scale(v), bias ? bias + block * BLOCK : nullptr, relu, zeros[first + tile]});
+            block_of_tile(v, kernels, spectra + ((tile - first) * row + block) * CELL, v.tiles_bin(row), tile, block,
+                          outputs);
     }};
 }
 
-struct TileRange {
-    Index first;
-    int count;
-};
+// Inverse phases of the tiles, inverse(range); where outputs are pooled, for a group of bands at a time, with the
+// maxima of all windows that are then complete.
+template <class Inverse>
+static void add_inverse_phases(const FftConvolution& v, const OutputPooling* pooling, const TileRange& tiles,
+                               const float* ring, float* y, std::vector<Phase>& phases, const Inverse& inverse) {
+    const Index group = pooling ? pooling->group * v.tile_columns() : v.tiles();
+    for (Index tile = tiles.first, end; tile < tiles.end; tile = end) {
+        end = std::min(tiles.end, (tile / group + 1) * group);
+        phases.push_back(inverse(TileRange{tile, end}));
+        if (pooling && (end % group == 0 || end == v.tiles()))
+            phases.push_back(pooling_phase(v, *pooling, (end - 1) / group, ring, y));
+    }
+}
 
 // A block's weights, floats from a bin to the next, and whether they must be fetched from memory.
 struct BlockWeights {
@@ -87,28 +120,36 @@ struct BlockWeights {
     bool far;
 };
 
-// What becomes of all outputs.
-struct Outputs {
-    const float* bias;
-    int relu;
-    const unsigned* zeros;
-};
-
 // Bins that weights are asked for ahead, where few channels make products short.
 constexpr int BINS_AHEAD = 8;
 
 // A block of y from the tiles' spectra as left factors. cells: memory for its spectra.
 static void block_of_outputs(const FftConvolution& v, const FftKernels& kernels, const TileRange& tiles, int block,
-                             const float* factors, const BlockWeights& weights, float* cells, const Outputs& outputs,
-                             float* y) {
+                             const float* factors, const BlockWeights& weights, float* cells, const Outputs& outputs) {
     ProductSteps steps = {CELL, CELL, v.channels, false};
     steps.bins = {v.bins(), v.factor_bin(), weights.bin, v.block_bin()};
     if (weights.far) steps.weights = {weights.spectra + BINS_AHEAD * weights.bin, (Index)v.channels * CELL};
-    kernels.multiply(tiles.count, {factors, v.factor_row(), 1, v.factor_cell()}, weights.spectra, cells, steps);
-    for (int tile = 0; tile < tiles.count; tile++)
-        kernels.inverse({cells + tile * CELL, v.block_bin(), false}, output_patch(v, y, tiles.first + tile, block),
-                        {transforms_scale(v), outputs.bias ? outputs.bias + block * BLOCK : nullptr, outputs.relu != 0,
-                         outputs.zeros[tiles.first + tile]});
+    kernels.multiply(tiles.count(), {factors, v.factor_row(), 1, v.factor_cell()}, weights.spectra, cells, steps);
+    for (Index tile = tiles.first; tile < tiles.end; tile++)
+        block_of_tile(v, kernels, cells + (tile - tiles.first) * CELL, v.block_bin(), tile, block, outputs);
+}
+
+// From the image to the outputs, a chunk of the tiles at a time. slots: for a chunk's spectra of x and of a block of y.
+static Phase few_phase(const FftConvolution& v, const FftKernels& kernels, const float* x, const TileRange& tiles,
+                       const float* spectra, Slots& slots, unsigned* zeros, const Outputs& outputs) {
+    const Index tasks = (tiles.count() + v.chunk - 1) / v.chunk;
+    return {tasks, [=, &v, &slots](Index task) {
+        const TileRange chunk = {tiles.first + tiles.count() * task / tasks,
+                                 tiles.first + tiles.count() * (task + 1) / tasks};
+        slots.borrow([&](float* factors) {
+            for (Index tile = chunk.first; tile < chunk.end; tile++)
+                forward_tile(v, kernels, x, tile, as_factors(v), factors + (tile - chunk.first) * v.factor_row(), zeros);
+            for (int block = 0; block < v.blocks(v.outputs); block++)
+                block_of_outputs(v, kernels, chunk, block, factors,
+                                 {spectra + block * v.channels * CELL, v.weight_bin(), true},
+                                 factors + v.bins() * v.factor_bin(), outputs);
+        });
+    }};
 }
 
 // Where the weights' taps (outputs, channels, taps) lie; `turned` takes them in reverse, which makes the convolution the
@@ -163,43 +204,47 @@ void cpm_fft_transform_weights(const float* weight, Index output_step, Index cha
     }}});
 }
 
-// y = x convolved with the weights of these spectra, + bias (outputs) if not null, then ReLU if asked.
-// workspace: a chunk's spectra, in place of x and then of y.
+// y = x convolved with the weights of these spectra, + bias (outputs) if not null, then ReLU if asked, then max pooling
+// if not null.
+// workspace: a chunk's spectra, in place of x and then of y; where these are pooled, then their rows.
 void cpm_fft_convolve(const float* x, const float* spectra, const float* bias, const FftConvolution* sizes, int relu,
-                      int threads, int version, float* workspace, float* y) {
+                      const OutputPooling* pooling, int threads, int version, float* workspace, float* y) {
     const FftConvolution& v = *sizes;
     const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
     std::vector<unsigned> zeros(v.tiles());
+    float* ring = workspace + v.bins() * v.tiles_bin(v.widest());
+    const Outputs outputs = {pooling ? ring : y, pooling ? pooling->bands : 0, bias, relu != 0, zeros.data()};
     std::vector<Phase> phases;
     for (Index first = 0; first < v.tiles(); first += v.chunk) {
+        const TileRange tiles = {first, std::min(v.tiles(), first + v.chunk)};
         phases.push_back(forward_phase(v, kernels, x, first, in_place(v), workspace, zeros.data()));
         phases.push_back(v.bfloat16 ? pair_product_phase(v, first, (const Pair*)spectra, workspace)
                                     : product_phase(v, kernels, first, spectra, workspace));
-        phases.push_back(inverse_phase(v, kernels, first, workspace, zeros.data(), bias, relu, y));
+        add_inverse_phases(v, pooling, tiles, ring, y, phases, [&](const TileRange& part) {
+            return inverse_phase(v, kernels, part, first, workspace, outputs);
+        });
     }
     run_phases(threads, phases);
 }
 
 // cpm_fft_convolve for few channels, where a core's cache holds all that a chunk of tiles needs but the weights: a thread
 // takes a chunk from the image to the outputs, a block of them at a time. The same bits.
-// workspace: for each thread a chunk's spectra of x and of a block of y.
+// workspace: for each thread a chunk's spectra of x and of a block of y; then cpm_fft_convolve's rows.
 void cpm_fft_convolve_few(const float* x, const float* spectra, const float* bias, const FftConvolution* sizes,
-                          int relu, int threads, int version, float* workspace, float* y) {
+                          int relu, const OutputPooling* pooling, int threads, int version, float* workspace,
+                          float* y) {
     const FftConvolution& v = *sizes;
     const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
     std::vector<unsigned> zeros(v.tiles());
-    Slots slots(workspace, v.bins() * (v.factor_bin() + v.block_bin()), threads);
-    run_phases(threads, {{(v.tiles() + v.chunk - 1) / v.chunk, [&](Index chunk) {
-        slots.borrow([&](float* factors) {
-            const TileRange tiles = {chunk * v.chunk, (int)std::min<Index>(v.chunk, v.tiles() - chunk * v.chunk)};
-            const Phase forward = forward_phase(v, kernels, x, tiles.first, as_factors(v), factors, zeros.data());
-            for (Index tile = 0; tile < forward.tasks; tile++) forward.run(tile);
-            for (int block = 0; block < v.blocks(v.outputs); block++)
-                block_of_outputs(v, kernels, tiles, block, factors,
-                                 {spectra + block * v.channels * CELL, v.weight_bin(), true},
-                                 factors + v.bins() * v.factor_bin(), {bias, relu, zeros.data()}, y);
-        });
-    }}});
+    const Index slot = v.bins() * (v.factor_bin() + v.block_bin());
+    Slots slots(workspace, slot, threads);
+    float* ring = workspace + threads * slot;
+    const Outputs outputs = {pooling ? ring : y, pooling ? pooling->bands : 0, bias, relu != 0, zeros.data()};
+    std::vector<Phase> phases;
+    add_inverse_phases(v, pooling, {0, v.tiles()}, ring, y, phases, [&](const TileRange& part) {
+        return few_phase(v, kernels, x, part, spectra, slots, zeros.data(), outputs);
+    });
+    run_phases(threads, phases);
 }
 
 // cpm_fft_transform_weights and cpm_fft_convolve in one, for weights that are used once and tiles of a single chunk: a
@@ -211,7 +256,6 @@ void cpm_fft_convolve_once(const float* x, const float* weight, Index output_ste
     const FftConvolution& v = *sizes;
     const FftKernels kernels = fft_kernels(v.tile, (CpuVersion)version);
     const Taps taps = {weight, output_step, channel_step, turned != 0};
-    const int tiles = (int)v.tiles();
     std::vector<unsigned> zeros(v.tiles());
     const Index weight_bin = ((Index)v.channels + 1) * CELL;
     Slots slots(workspace + v.bins() * v.factor_bin(), v.bins() * (weight_bin + v.block_bin()), threads);
@@ -222,8 +266,8 @@ void cpm_fft_convolve_once(const float* x, const float* weight, Index output_ste
             for (int channel = 0; channel < v.channels; channel++)
                 transform_taps(v, kernels, taps, (int)block, channel, weights + channel * CELL, weight_bin);
             const BlockWeights of_block = {weights, weight_bin, false};
-            block_of_outputs(v, kernels, {0, tiles}, (int)block, workspace, of_block, cells,
-                             {bias, relu, zeros.data()}, y);
+            block_of_outputs(v, kernels, {0, v.tiles()}, (int)block, workspace, of_block, cells,
+                             {y, 0, bias, relu != 0, zeros.data()});
         });
     }}});
 }

@@ -1,7 +1,8 @@
 // Convolution by overlap-save: tiles of N x N pixels that overlap by the kernel's size less 1, their real 2-D spectra,
 // per bin a complex matrix product over the channels, and back, keeping the (N - kernel + 1)² results that no
 // wrapping-round has touched. The fast engine's convolution (stride 1, no dilation, no groups) and its two gradients.
-// For 3 x 3 kernels Winograd's transforms may take the place of Fourier's (winograd_tile.h).
+// For 3 x 3 kernels Winograd's transforms may take the place of Fourier's (winograd_tile.h). Results may be pooled before
+// they are in memory (output_pooling.h).
 //
 // Images are float32 (images, height, width, channels), a pixel's channels contiguous, pixels `x_pixel` or `y_pixel`
 // floats apart. Spectra in memory:

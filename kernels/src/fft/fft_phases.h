@@ -31,13 +31,14 @@ inline Patch<const float> input_patch(const FftConvolution& v, const float* x, I
             -left, v.width - left, block_channels(v.channels, block)};
 }
 
-// The block's part of y that the tile keeps.
+// The block's part of y that the tile keeps. bands: 0 where y is whole images, else how many rows of tiles it has room
+// for, which take turns.
 template <class Float>
-inline Patch<Float> output_patch(const FftConvolution& v, Float* y, Index tile, int block) {
+inline Patch<Float> output_patch(const FftConvolution& v, Float* y, Index tile, int block, int bands = 0) {
     const TilePlace at = place_of(v, tile);
     const Index row = v.out_width * v.y_pixel;
-    Float* image = y + at.image * v.out_height * row;
-    return {image + at.y * row + at.x * v.y_pixel + block * BLOCK, row, v.y_pixel, 0,
+    const Index first = bands ? tile / v.tile_columns() % bands * v.kept(0) : (Index)at.image * v.out_height + at.y;
+    return {y + first * row + at.x * v.y_pixel + block * BLOCK, row, v.y_pixel, 0,
             std::min(v.kept(0), v.out_height - at.y), 0, std::min(v.kept(1), v.out_width - at.x),
             block_channels(v.outputs, block)};
 }
@@ -92,13 +93,19 @@ inline TileSteps in_place(const FftConvolution& v) {
 }
 
 // zeros: zero_windows of each tile, noted while its pixels are in the cache; or null.
+inline void forward_tile(const FftConvolution& v, const FftKernels& kernels, const float* x, Index tile,
+                         const TileSteps& steps, float* spectra, unsigned* zeros) {
+    Spectrum<float> to = {spectra, steps.bin, false, steps.sums};
+    for (int block = 0; block < v.blocks(v.channels); block++, to.cells += to.cell())
+        kernels.forward(input_patch(v, x, tile, block), to);
+    if (zeros) zeros[tile] = zero_windows(v, x, tile);
+}
+
+// Of a chunk of tiles from `first` on.
 inline Phase forward_phase(const FftConvolution& v, const FftKernels& kernels, const float* x, Index first,
                            const TileSteps& steps, float* spectra, unsigned* zeros) {
     return {std::min<Index>(v.chunk, v.tiles() - first), [=, &v](Index tile) {
-        Spectrum<float> to = {spectra + tile * steps.row, steps.bin, false, steps.sums};
-        for (int block = 0; block < v.blocks(v.channels); block++, to.cells += to.cell())
-            kernels.forward(input_patch(v, x, first + tile, block), to);
-        if (zeros) zeros[first + tile] = zero_windows(v, x, first + tile);
+        forward_tile(v, kernels, x, first + tile, steps, spectra + tile * steps.row, zeros);
     }};
 }
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from cpm_kernels.exact.gemm import best_version
+from cpm_kernels.exact.pooling import max_pool_channels_last
 from cpm_kernels.fft import convolution
 from cpm_kernels.fft.convolution import convolve, convolve_once, transform_weights, weight_gradient
 from cpm_kernels.fft.plan import TILE_SIZES, WINOGRAD, FftPlan, PlainConvolution, fft_plan, plans_of
@@ -245,6 +247,63 @@ def test_relu_keeps_nan():
     assert np.isnan(convolve(x, transform_weights(weight, plan), bias, plan, relu=True)[0, 0, 0]).all()
 
 
+def random_pooling(random):
+    kernel = tuple(map(int, random.integers(1, 10, 2)))
+    stride = tuple(int(random.integers(1, k + 3)) for k in kernel)
+    pad = tuple(int(random.integers(0, k)) for k in kernel)
+    return Window(kernel, stride, pad, ceil=bool(random.integers(2)))
+
+
+POOLED = [*CASES.values(), (3, 20, (41, 38), 37, (3, 3), (1, 1)), (2, 3, (50, 31), 21, (9, 9), (4, 4))]
+ROUNDED = (False, True) if convolution.has_bfloat16() else (False,)
+
+
+@pytest.mark.parametrize("case", POOLED, ids=str)
+def test_pooled_results_have_the_bits_of_a_pooling_of_their_own(case, monkeypatch):
+    """In bands as small and as many as they may be, too."""
+    images, channels, size, outputs, kernel, pad = case
+    x, weight, bias, _ = random_case(*case)
+    x[-1, -1, -1, -1] = np.nan
+    random = np.random.default_rng(POOLED.index(case))
+    plans = [
+        replace(plan, chunk=random.choice([1, 3, plan.chunk]))
+        for rounds in ROUNDED
+        for plan in plans_of(
+            PlainConvolution(channels, outputs, Window(kernel, pad=pad), size, images, bfloat16=rounds)
+        )
+    ]
+    for plan in plans:
+        pooling, relu, threads = random_pooling(random), bool(random.integers(2)), int(random.integers(1, 4))
+        if min(pooling.pooled(plan.out_size)) < 1:
+            continue
+        monkeypatch.setattr("cpm_kernels.fft.plan.BAND_BYTES", int(random.choice([1, 1 << 14, 1 << 20])))
+        spectra = transform_weights(weight, plan)
+        wanted = max_pool_channels_last(convolve(x, spectra, bias, plan, relu), pooling)
+        convolution._workspace.memory.fill(np.nan)
+        found = convolve(x, spectra, bias, plan, relu, threads=threads, pooling=pooling)
+        assert_same_bits(found, wanted, f"{plan}, {pooling}, {threads} threads")
+
+
+@pytest.mark.parametrize("version", range(best_version() + 1))
+def test_every_version_pools(version):
+    x, weight, bias, _ = random_case(1, 5, (30, 31), 20, (3, 3), (1, 1))
+    for plan in plans_of(PlainConvolution(5, 20, Window((3, 3), pad=(1, 1)), (30, 31), 1)):
+        spectra = transform_weights(weight, plan)
+        wanted = max_pool_channels_last(convolve(x, spectra, bias, plan, version=version), POOLING)
+        assert_same_bits(convolve(x, spectra, bias, plan, version=version, pooling=POOLING), wanted, f"{plan.tile}")
+
+
+POOLING = Window((3, 3), (2, 2))
+
+
+def test_memory_of_results_that_are_pooled():
+    """Of CPM's first layer, whose results are 69 MB."""
+    plan = square_plan(*CPM_LAYERS["conv1"]).of_one_core()
+    bands = plan.bands(POOLING, 2)
+    assert bands.bytes == bands.count * plan.kept[0] * 368 * 128 * 4 < 10e6
+    assert plan.bands(POOLING, 64).count == plan.tile_grid[0] == plan.bands(Window((368, 368)), 1).count
+
+
 def test_wrong_arrays_are_refused():
     x, weight, bias, _ = random_case(1, 3, (20, 20), 4, (5, 5), (2, 2))
     plan = plans_of(PlainConvolution(3, 4, Window((5, 5), pad=(2, 2)), (20, 20), 1))[0]
@@ -257,6 +316,8 @@ def test_wrong_arrays_are_refused():
         lambda: convolve(x, spectra, bias[:-1], plan),
         lambda: convolve(x, spectra, bias, plan, out=np.empty((1, 20, 20, 5), np.float32)),
         lambda: convolve(x, spectra, bias, plan, out=np.empty((1, 4, 20, 20), np.float32).transpose(0, 2, 3, 1)),
+        lambda: convolve(x, spectra, bias, plan, out=np.empty((1, 20, 20, 4), np.float32), pooling=POOLING),
+        lambda: convolve(x, spectra, bias, plan, out=np.empty((1, 10, 10, 8), np.float32)[..., :4], pooling=POOLING),
         lambda: weight_gradient(x, x, plan),
     ):
         with pytest.raises(ValueError, match="must be"):

@@ -7,7 +7,7 @@ import torch
 
 from cpm_kernels.window import Window
 from prototxt_import.engine import make_engine
-from prototxt_import.fast.operations import Fast, max_pool
+from prototxt_import.fast.operations import Fast
 from prototxt_import.plain.operations import Plain
 from tests.bits import assert_same_bits
 
@@ -56,11 +56,6 @@ def test_maxima_are_the_same_without_a_gradient(window, layout):
     x = torch.randn(2, 5, 11, 14, generator=torch.Generator().manual_seed(1)).to(memory_format=layout)
     with_gradient = Fast().max_pool(x.clone().requires_grad_(), window)
     assert_same_bits(Fast().max_pool(x, window).numpy(), with_gradient.detach().numpy(), "maxima")
-
-
-def test_pooling_is_an_operator_of_torch():
-    x = torch.randn(2, 5, 11, 14, generator=torch.Generator().manual_seed(1))
-    torch.library.opcheck(max_pool, (x, (3, 3), (2, 2), (1, 1), True, Fast().convolutions.number))
 
 
 FAST, PLAIN = make_engine("fast"), make_engine("plain")

@@ -7,7 +7,7 @@ import torch
 
 from prototxt_import.engine import make_engine
 from prototxt_import.fast.convolution import convolution
-from prototxt_import.fast.operations import max_pool
+from prototxt_import.fast.pooling import max_pool, pooled_convolution
 
 FORWARD_AND_BACKWARD = """
 import sys
@@ -32,4 +32,6 @@ def test_torch_takes_them_for_its_own():
     how = ([1, 1], [1, 1], [1, 1], 1, False, False)
     weight.requires_grad_(), bias.requires_grad_(), x.requires_grad_()
     torch.library.opcheck(convolution, (x, weight, bias, *how, True, False, engine))
-    torch.library.opcheck(max_pool, (x.detach(), [2, 2], [2, 2], [0, 0], False, engine))
+    x, weight, bias = x.detach(), weight.detach(), bias.detach()
+    torch.library.opcheck(max_pool, (x, [2, 2], [2, 2], [0, 0], False, engine))
+    torch.library.opcheck(pooled_convolution, (x, weight, bias, *how, True, [2, 2], [2, 2], [0, 0], False, engine))
