@@ -93,7 +93,37 @@ def shuffled(x):
     return functional.conv2d(x, layer.weight, layer.bias, padding=1, groups=2)
 
 
+def eps_outside(x):
+    mean, variance = (values.reshape(1, -1, 1, 1) for values in residual.net().layer("bn3").statistics())
+    return (x - mean) / (variance.sqrt() + 0.1)
+
+
+def exchanged(x):
+    factor, bias = (blob.reshape(1, -1, 1, 1) for blob in residual.net().layer("scale3").parameters())
+    return x * bias + factor
+
+
+def conv2_of(x):
+    layer = cpm.net().layer("conv2")
+    return functional.relu(functional.conv2d(x, layer.weight, layer.bias, padding=1))
+
+
 IN_A_CPM = {
+    "one image for all": (
+        lambda: cpm.with_layer("conv2", lambda x: conv2_of(x[:1].expand_as(x))),
+        "conv2",
+        "images repeated in B",
+    ),
+    "cut off": (
+        lambda: cpm.with_layer("relu_conv2", lambda x: x.clamp(0, 0.5)),
+        "conv2",
+        "B is cut off at 0.5",
+    ),
+    "steps of one size": (
+        lambda: cpm.with_layer("conv2", lambda x: torch.round(conv2_of(x) * 16) / 16),
+        "conv2",
+        "B is quantised in steps of 0.0625",
+    ),
     "bfloat16 weights": (lambda: cpm_with(rounded(torch.bfloat16)), "conv1", "weights that are rounded to bfloat16"),
     "TF32": (lambda: computed(to_tf32), "conv1", "arithmetic in TF32 (a card's default) or float16"),
     "bfloat16": (lambda: computed(lambda x: x.bfloat16().float()), "conv1", "arithmetic in bfloat16, of rounded"),
@@ -231,6 +261,31 @@ IN_A_RESIDUAL_NET = {
         "layer bn1: the stored sums not divided by their factor, 0.7",
     ),
     "no mean": (lambda: residual.with_weights("bn3", lambda m: 0 * m, "mean"), "bn3", "layer bn3: without the mean"),
+    "a mean of another layer": (
+        lambda: residual.with_weights("bn3", lambda m: residual.net().layer("bn1").mean, "mean"),
+        "bn3",
+        "B has other weights of layer bn3: with the mean of layer bn1",
+    ),
+    "a factor of 0": (
+        lambda: residual.with_weights("bn3", lambda f: 0 * f, "factor"),
+        "bn3",
+        "mean and variance of 0, as a stored factor of 0 makes them",
+    ),
+    "eps outside of the root": (
+        lambda: residual.with_layer("bn3", eps_outside),
+        "bn3",
+        "eps 0.1 added to the deviation, not under the root",
+    ),
+    "factor and bias exchanged": (
+        lambda: residual.with_layer("scale3", exchanged),
+        "scale3",
+        "with its factor and its bias exchanged",
+    ),
+    "a ReLU before a sum": (
+        lambda: residual.with_layer("sum", lambda a, b: a.relu() + b),
+        "sum",
+        "a sum whose bottom 1 had a ReLU before in place of layer sum",
+    ),
     "no bias of a Scale": (
         lambda: residual.with_weights("scale1", lambda b: 0 * b, "bias"),
         "conv1",

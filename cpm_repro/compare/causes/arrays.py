@@ -24,10 +24,12 @@ from .cause import (
     evidence,
     explains,
 )
-from .pictures import empty_images, other_peak, picture_causes
+from .pictures import empty_images, other_peak, picture_causes, repeated
 from .scales import rearranged_and_scaled, said_of_regions, scaled, scaled_per_channel, scaled_per_image
 
+_LEVELS = 100  # values, from which few different ones are steps
 _COARSE = 0.05  # relative error that arithmetic of few bits may have after some layers
+_NO_ROUNDING = 1.05  # times: what sums in another order make of no value above 0
 _SMALL = 0.35  # negative values relative to the positive ones (root mean square): leaky, rather than not rectified
 _FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -77,10 +79,10 @@ def _of_numbers(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input: b
         lambda a, b: part(a, b, axes),
         shifted,
         said_of_regions,
-        _rectified,
+        lambda a, b: _cut_at_zero(a, b) if is_input else _rectified(a, b),
         scaled,
         scaled_per_channel,
-        lambda a, b: None if is_input else _precision(a, b),
+        lambda a, b: None if is_input else _quantised(a, b) or _precision(a, b) or _cut_off(a, b) or repeated(a, b),
         _other_constant,
         _border,
         _pruned if axes == WEIGHT_AXES else lambda a, b: None if is_input else _dropped(a, b),
@@ -101,7 +103,7 @@ def same_values(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES)
         return []
     same = a.size == b.size and np.array_equal(np.sort(a, axis=None), np.sort(b, axis=None))
     x, y = a.astype(np.float64), b.astype(np.float64)
-    cause = rearranged(x, y, axes) if same else _precision(x, y)
+    cause = rearranged(x, y, axes) if same else _quantised(x, y) or _precision(x, y) or _cut_off(x, y) or repeated(x, y)
     return [] if cause is None else [cause]
 
 
@@ -176,6 +178,42 @@ def _centre_map(a: np.ndarray, b: np.ndarray) -> Cause | None:
     return Cause(f"the centre map alone differs: {what}", measured or f"relative error {distance(one, other):.2g}")
 
 
+def _quantised(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """One side holds the other's values rounded to steps of one size."""
+    if a.shape != b.shape or a.size < _LEVELS:
+        return None
+    for side, coarse, fine in (("A", a, b), ("B", b, a)):
+        levels = np.unique(coarse)
+        if levels.size < 3 or 4 * levels.size > coarse.size:
+            continue
+        step = float(np.diff(levels).min())
+        places = (coarse - levels[0]) / step
+        most = float(np.abs(coarse - fine).max())
+        if (
+            np.abs(places - np.rint(places)).max() < 1e-2
+            and 0 < most <= 1.01 * step
+            and np.unique(fine).size > levels.size
+        ):
+            measured = (
+                f"its {coarse.size:,} values are {levels.size:,} different ones; none is off by more than {most:.3g}"
+            )
+            return Cause(f"{side} is quantised in steps of {step:.6g}", measured)
+    return None
+
+
+def _cut_off(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """One side is the other, limited from above."""
+    if a.shape != b.shape or not a.size:
+        return None
+    for side, cut, whole in (("A", a, b), ("B", b, a)):
+        top = cut.max()
+        if (cut == top).sum() > 1 and np.array_equal(np.minimum(whole, top), cut):
+            return Cause(
+                f"{side} is cut off at {top:.6g}", f"{(whole > top).sum():,} of {cut.size:,} values are above it"
+            )
+    return None
+
+
 def _precision(a: np.ndarray, b: np.ndarray) -> Cause | None:
     """One side holds the other's values rounded to fewer bits."""
     if a.shape != b.shape or not a.size:
@@ -209,6 +247,16 @@ def _rectified(a: np.ndarray, b: np.ndarray) -> Cause | None:
                 f"a ReLU that {other} lacks, or {other}'s is leaky",
                 f"{measured}; {other}'s negative values are {small:.2g} of its positive ones in size",
             )
+    return None
+
+
+def _cut_at_zero(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Of an input, which no layer rectifies."""
+    for side, array, target in (("B", a, b), ("A", b, a)):
+        rectified = np.maximum(array, 0)
+        if explains(rectified, array, target):
+            measured = evidence(f"with max(x, 0) as in {side}", rectified, array, target)
+            return Cause(f"{side} is cut off at 0: its negative values are 0 (unsigned numbers, a ReLU)", measured)
     return None
 
 
@@ -313,6 +361,9 @@ def by_size(a: np.ndarray, b: np.ndarray) -> list[Cause]:
     apart = distance(a, b)
     cosine = float((a * b).sum() / max(np.linalg.norm(a.ravel()) * np.linalg.norm(b.ravel()), 1e-300))
     measured = f"the relative error is {apart:.2g}, the cosine {cosine:.6f}"
+    if apart < ROUNDING and (times := _factors_of_small(a, b)) > _NO_ROUNDING:
+        largest = "values that are small against the largest, by more than rounding (other inputs of a softmax?)"
+        return [Cause(largest, f"up to {times:.3g} times one another; {measured}")]
     if apart < ROUNDING:
         return [
             Cause("rounding: the same sums in another order (another engine, library or number of threads)", measured)
@@ -321,6 +372,13 @@ def by_size(a: np.ndarray, b: np.ndarray) -> list[Cause]:
     if apart < LOW_PRECISION:
         causes.append(Cause("arithmetic of low precision (TF32, float16), or a small change of the inputs", measured))
     return causes or [Cause(OTHER_VALUES, measured)]
+
+
+def _factors_of_small(a: np.ndarray, b: np.ndarray) -> float:
+    """The most that values are times each other where all are above 0, as a softmax' are; else 1."""
+    if not a.size or not (a > 0).all() or not (b > 0).all():
+        return 1.0
+    return float(np.exp(np.minimum(np.abs(np.log(a) - np.log(b)).max(), 700)))
 
 
 def localised(a: np.ndarray, b: np.ndarray) -> list[Cause]:

@@ -186,7 +186,8 @@ def _mvn(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
     deviation = x.std(axes, correction=0, keepdim=True)
     yield "a division by the deviation of n − 1 values", centred / x.std(axes, correction=1, keepdim=True)
     yield "an eps under the root", centred / (deviation.square() + p.eps).sqrt()
-    yield "an eps of 1e-5 under the root", centred / (deviation.square() + 1e-5).sqrt()
+    for eps in (1e-5, 1e-6, 1e-3):
+        yield f"an eps of {eps:g} under the root", centred / (deviation.square() + eps).sqrt()
     yield "a division by the variance", centred / deviation.square()
 
 
@@ -240,6 +241,55 @@ def _detections(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formul
     yield "labels counted without the background", (rows - rows.new_tensor([0, 1, *[0] * 5]))[None, None]
 
 
+def _eltwise(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
+    """A sum of what is rectified before it."""
+    p = run.first.eltwise_param
+    if p.operation != p.SUM or len(inputs) < 2:
+        return
+    factors = list(p.coeff) or [1.0] * len(inputs)
+    which = [*((index,) for index in range(len(inputs))), tuple(range(len(inputs)))]
+    for rectified in which:
+        terms = (f * (x.relu() if i in rectified else x) for i, (f, x) in enumerate(zip(factors, inputs, strict=True)))
+        names = " and ".join(str(index + 1) for index in rectified)
+        what = f"a sum whose bottom{'s' if len(rectified) > 1 else ''} {names} had a ReLU before"
+        yield what, torch.stack(list(terms)).sum(0)
+
+
+def _prior_boxes(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
+    """SSD's boxes, as shares of the image and by their corners, said otherwise."""
+    own, image = run.top(bottoms, alone=True), inputs[1].shape[2:]
+    if own is None:
+        return
+    p = run.first.prior_box_param
+    height, width = p.img_h or p.img_size or image[0], p.img_w or p.img_size or image[1]
+    boxes, variances = torch.from_numpy(own)[0].reshape(2, -1, 4)
+    first, last = boxes[:, :2], boxes[:, 2:]
+    size, middle = last - first, (first + last) / 2
+    for what, made in (
+        ("boxes in pixels", boxes * boxes.new_tensor([width, height, width, height])),
+        ("boxes as centre, width and height", torch.cat([middle, size], 1)),
+        ("boxes as corner, width and height", torch.cat([first, size], 1)),
+        ("boxes with y before x", boxes[:, [1, 0, 3, 2]]),
+        ("boxes with both x before both y", boxes[:, [0, 2, 1, 3]]),
+        ("boxes cut off at the image's edges (clip)", boxes.clamp(0, 1)),
+        (
+            "boxes with width and height exchanged, or each ratio behind its inverse,",
+            torch.cat([middle - size.flip(1) / 2, middle + size.flip(1) / 2], 1),
+        ),
+        ("boxes from the last place to the first", boxes.flip(0)),
+    ):
+        yield what, torch.stack([made, variances]).reshape(own.shape)
+    for value in (1, 0):
+        what = f"boxes whose variances are {value}"
+        yield what, torch.stack([boxes, torch.full_like(boxes, value)]).reshape(own.shape)
+    yield "boxes before whose places columns come (W before H)", _by_columns(own, inputs[0].shape[2:])
+
+
+def _by_columns(own: np.ndarray, size: tuple[int, ...]) -> Tensor:
+    """The places of a map one column after the other."""
+    return torch.from_numpy(own).reshape(2, *size, -1).transpose(1, 2).reshape(own.shape)
+
+
 def _scale(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
     p = run.first.scale_param
     if len(inputs) == 2:
@@ -288,6 +338,8 @@ _FORMULAS: dict[str, Callable[[LayerRun, Bottoms, list[Tensor]], Formulas]] = {
     "Scale": _scale,
     "DeformableConvolution": _deformed,
     "DetectionOutput": _detections,
+    "PriorBox": _prior_boxes,
+    "Eltwise": _eltwise,
     "Pooling": _pooling,
     "Dropout": _dropout,
     **dict.fromkeys(("Deconvolution", "Interp", "Resample"), _interpolation),

@@ -320,35 +320,6 @@ def _crop(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         yield Alternative(f"the middle of the map; layer {layer.name} has offsets", run.top(bottoms, centred))
 
 
-def _lstm(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
-    """Gates in another order, another forget gate's bias, no bias."""
-    layer, gates = run.first.name, ("input", "forget", "output", "candidate")
-
-    def reordered(order: tuple[int, ...]) -> Change:
-        def change(lstm: Layer) -> None:
-            for name in lstm.blob_names:
-                blob = getattr(lstm, name)
-                blob.copy_(torch.cat([blob.chunk(4)[i] for i in order]))
-
-        return change
-
-    def biased(by: float, times: float = 1) -> Change:
-        def change(lstm: Layer) -> None:
-            lstm.input_bias.mul_(times).chunk(4)[1].add_(by)
-
-        return change
-
-    for order in itertools.islice(itertools.permutations(range(4)), 1, 24):
-        what = ", ".join(gates[i] for i in order)
-        yield Alternative(
-            f"layer {layer} with its gates in the order {what}", run.top(bottoms, change=reordered(order))
-        )
-    for by in (1, -1):
-        what = f"layer {layer} with {by:+} in the forget gate's bias"
-        yield Alternative(what, run.top(bottoms, change=biased(by)))
-    yield Alternative(f"layer {layer} without its bias", run.top(bottoms, change=biased(0, 0)))
-
-
 def _softmax(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     layer, own = run.first, run.first.softmax_param.axis
     count = next(iter(bottoms.values())).ndim
@@ -368,6 +339,5 @@ _SETTINGS: dict[str, Callable[[LayerRun, Bottoms], Iterator[Alternative]]] = {
     "BN": _bn,
     "Embed": _embed,
     "Crop": _crop,
-    "LSTM": _lstm,
     "Softmax": _softmax,
 }

@@ -1,6 +1,7 @@
 """What a layer makes of its bottoms with other weights: read in another order, moved, without a bias, of another layer;
 and the factor, the bias and the slope of the ReLU that fit best."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -33,9 +34,11 @@ def other_weights(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     for name, other in _of_other_layers(net, layer):
         yield Alternative(f"those of layer {name}", run.top(bottoms, change=_taking(other, other)))
         if len(other) > 1:
-            yield Alternative(f"those of layer {name}", run.top(bottoms, change=_taking(other, layer.blob_names[:1])))
+            first = "those" if layer.blob_names[0] == "weight" else f"with the {layer.blob_names[0]}"
+            yield Alternative(f"{first} of layer {name}", run.top(bottoms, change=_taking(other, layer.blob_names[:1])))
             what = f"with the {layer.blob_names[1]} of layer {name}"
             yield Alternative(what, run.top(bottoms, change=_taking(other, layer.blob_names[1:])))
+    yield from _exchanged(run, bottoms, layer)
     weight = layer.blob_names[:1]
     if not weight or getattr(layer, weight[0]).dim() < 2:
         return
@@ -58,6 +61,9 @@ def _neutral(run: LayerRun, bottoms: Bottoms, layer: Layer, name: str) -> Iterat
         what = f"the stored sums not divided by their factor, {float(layer.factor):.6g}"
     values = array(getattr(layer, name).float())
     yield Alternative(what, run.top(bottoms, change=setting(name, np.full_like(values, value))))
+    if (layer.spec.type, name) == ("BatchNorm", "factor"):
+        what = "mean and variance of 0, as a stored factor of 0 makes them: x / √eps"
+        yield Alternative(what, run.top(bottoms, change=setting(name, np.zeros_like(values))))
     if name == "mean":
         yield Alternative("with the mean's sign exchanged", run.top(bottoms, change=setting(name, -values)))
     if name == "variance":
@@ -68,6 +74,15 @@ def _neutral(run: LayerRun, bottoms: Bottoms, layer: Layer, name: str) -> Iterat
     for step in (1, -1) if values.size > 1 else ():
         moved = run.top(bottoms, change=setting(name, np.roll(values, step)))
         yield Alternative(f"with the {name} moved by one output", moved)
+
+
+def _exchanged(run: LayerRun, bottoms: Bottoms, layer: Layer) -> Iterator[Alternative]:
+    """Two blobs of one shape, each in the other's place."""
+    blobs = {name: array(getattr(layer, name).float()) for name in layer.blob_names}
+    for one, other in itertools.combinations(blobs, 2):
+        if blobs[one].shape == blobs[other].shape:
+            both = {one: torch.from_numpy(blobs[other].copy()), other: torch.from_numpy(blobs[one].copy())}
+            yield Alternative(f"with its {one} and its {other} exchanged", run.top(bottoms, change=_taking(both, both)))
 
 
 def setting(blob: str, values: np.ndarray) -> Change:
@@ -153,10 +168,19 @@ def _statistics(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[
     unbiased = ": of an unbiased estimate, n / (n − 1), or of a biased one" if 0.9 < times < 1.2 else ""
     scaled = run.top(bottoms, change=lambda norm: norm.variance.mul_(times))
     yield Alternative(f"variances times {times:.5g}{unbiased}", scaled)
-    sums = run.top(bottoms, change=lambda norm: norm.factor.div_(times))
-    yield Alternative(
-        f"the stored sums divided by {float(layer.factor) / times:.5g}, not {float(layer.factor):.5g}", sums
-    )
+    if times > 0:
+        divisor, stored = float(layer.factor) / times, float(layer.factor)
+        sums = run.top(bottoms, change=lambda norm: norm.factor.div_(times))
+        yield Alternative(f"the stored sums divided by {divisor:.5g}, not {stored:.5g}", sums)
+    variance = np.maximum(own[known] - own_eps, 0)
+    added = float(np.median(np.sqrt(theirs) - np.sqrt(variance)))
+
+    def eps_outside(norm: Layer) -> None:
+        deviation = norm.statistics()[1].clamp(min=0).sqrt() + added
+        norm.variance.copy_((deviation.square() - own_eps) * norm.factor)
+
+    what = f"eps {added:.3g} added to the deviation, not under the root"
+    yield Alternative(what, run.top(bottoms, change=eps_outside) if added > 0 else None)
     root = run.top(bottoms, change=lambda norm: norm.variance.copy_(norm.statistics()[1].square() * norm.factor))
     yield Alternative("deviations for variances", root)
 

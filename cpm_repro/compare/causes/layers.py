@@ -12,7 +12,7 @@ from .arrays import by_size, localised, recognised
 from .cause import EXPLAINED, ROUNDING, Cause, distance
 from .layer_fields import other_fields
 from .layer_formulas import other_formulas
-from .layer_inputs import Others, other_bottoms, rounded
+from .layer_inputs import Others, begun_otherwise, other_bottoms, other_sequences, rounded
 from .layer_runs import Bottoms, LayerRun
 from .layer_settings import Alternative, alternatives, bias_behind, incomplete
 from .layer_weights import best, fitted, other_weights
@@ -94,6 +94,7 @@ def explain(
     if found := best(_settings(run, bottoms, links, others), wrong, before):
         return [_comes_from(side, *found, before)]
     known_part = _of_one_part(run, bottoms, own, wrong) or _of_slice(run, bottoms, side, wrong)
+    known_part = known_part or begun_otherwise(run, bottoms, side, wrong)
     return known_part or known() or _weights(run, bottoms, links, side, wrong, own)
 
 
@@ -138,6 +139,7 @@ def _settings(run: LayerRun, bottoms: Bottoms, links: Links, others: Others | No
     for link in links:
         yield from alternatives(*link)
         yield from other_formulas(*link)
+        yield from other_sequences(*link)
     yield from incomplete(run, bottoms)
     yield from bias_behind(run, bottoms)
     yield from _of_order(run, bottoms)

@@ -13,6 +13,7 @@ _FEW_LEVELS = 16  # grey levels that two decoders or interpolations are apart at
 _MOVED = 0.5  # of the difference: what a motion may leave of it, to be named
 _FITS = 1e-2  # of the height: the most that a map may be off its Gaussian
 _FLOOR = 0.05  # of the height: what is above it is fitted
+_ENOUGH = 500  # values, from which noise is known from a pattern
 _FEWEST = 4  # times as many values as there are different ones, from which a curve is one
 
 
@@ -21,13 +22,14 @@ def picture_causes(a: np.ndarray, b: np.ndarray) -> list[Cause]:
     if a.shape != b.shape or a.ndim != 4 or not np.isfinite(a).all() or not np.isfinite(b).all():
         return []
     tried: tuple[Callable[[np.ndarray, np.ndarray], Cause | None], ...] = (
-        _repeated,
+        repeated,
         _wrapped,
         _grey,
         _levels,  # before the curves, of which rounding is one
         _curve,
         _filtered,
         _moved,
+        _noise,
     )
     return next(([cause] for suspicion in tried if (cause := suspicion(a, b))), [])
 
@@ -44,8 +46,10 @@ def empty_images(a: np.ndarray, b: np.ndarray) -> Cause | None:
     return None
 
 
-def _repeated(a: np.ndarray, b: np.ndarray) -> Cause | None:
+def repeated(a: np.ndarray, b: np.ndarray) -> Cause | None:
     """Each of one side's images is one of the other's, and one of them twice."""
+    if a.shape != b.shape or a.ndim < 2:
+        return None
     for side, other, one, rest in (("B", "A", b, a), ("A", "B", a, b)):
         places = {image.tobytes(): i for i, image in reversed(list(enumerate(rest)))}
         order = [places.get(image.tobytes(), -1) for image in one]
@@ -109,10 +113,45 @@ def _levels(a: np.ndarray, b: np.ndarray) -> Cause | None:
         return None
     share = 100 - equal_bits(a, b)
     measured = f"{share:.3g} % of the values differ, by {most:.3g} grey levels at most"
+    white = ", or noise was added" if _is_white(a, b) else ""
     if one is None or other is None:
         side = "A" if one is None else "B"
-        return Cause(f"{side}'s pixels are no whole grey levels: resized in floats, or not rounded to 8 bits", measured)
-    return Cause("pixels a few grey levels apart: another JPEG decoder, colour conversion or interpolation", measured)
+        what = f"{side}'s pixels are no whole grey levels: resized in floats, or not rounded to 8 bits"
+        return Cause(f"{what}{white}", measured)
+    what = "pixels a few grey levels apart: another JPEG decoder, colour conversion or interpolation"
+    return Cause(f"{what}{white}", measured)
+
+
+def _is_white(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether the difference depends neither on the picture nor on what it is beside: noise."""
+    apart = b - a
+    spread, level = float(apart.std()), 4 / np.sqrt(apart.size)
+    if not 0 < spread < a.std() / 2 or abs(float(apart.mean())) > level * spread:
+        return False
+    centred = apart - apart.mean()
+    beside = [(centred[..., 1:], centred[..., :-1]), (centred[..., 1:, :], centred[..., :-1, :])]
+    pairs = [(centred, a - a.mean()), (centred, b - b.mean() - centred), *beside]
+    return all(abs(_correlation(x, y)) <= max(level, 0.02) for x, y in pairs)
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
+    size = float(np.sqrt((x * x).sum() * (y * y).sum()))
+    return float((x * y).sum()) / size if size else 1.0
+
+
+def _noise(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    if a.size < _ENOUGH or not _is_white(a, b):
+        return None
+    apart = b - a
+    whole = levels_of(a), levels_of(b)
+    known = whole[0] or whole[1]
+    side = "one side" if (whole[0] is None) == (whole[1] is None) else "A" if whole[0] is None else "B"
+    levels = f" ({float((apart / known.factor.reshape(1, -1, 1, 1)).std()):.3g} grey levels)" if known else ""
+    measured = f"of mean {apart.mean():.2g}, and {max(abs(apart.min()), abs(apart.max())):.3g} at most"
+    what = (
+        f"noise in {side}, of standard deviation {apart.std():.3g}{levels}, that depends on no pixel (an augmentation?)"
+    )
+    return Cause(what, measured)
 
 
 def _filtered(a: np.ndarray, b: np.ndarray) -> Cause | None:
@@ -179,10 +218,10 @@ def peak_of(values: np.ndarray) -> Peak | None:
     if curve >= 0:
         return None
     row, column = -down / (2 * curve), -right / (2 * curve)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         peak = Peak(row, column, float(np.sqrt(-0.5 / curve)), float(np.exp(level - curve * (row**2 + column**2))))
         model = np.exp((terms[:, 0] - 2 * row * terms[:, 1] - 2 * column * terms[:, 2] + row**2 + column**2) * curve)
-    off = np.abs(peak.height * model - values[rows, columns]).max()
+        off = np.abs(peak.height * model - values[rows, columns]).max()
     return peak if off <= _FITS * top else None
 
 

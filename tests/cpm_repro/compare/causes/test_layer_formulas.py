@@ -68,3 +68,28 @@ def verdict(net, bottoms, wrong):
     run = LayerRun([net.layer("l").spec], net)
     (cause,) = explain(run, bottoms, "B", wrong, run.top(bottoms))
     return cause.what
+
+
+BOXES = {
+    "boxes in pixels": lambda b: b * np.float32([30, 40, 30, 40]),
+    "boxes as centre, width and height": lambda b: np.concatenate([(b[:, :2] + b[:, 2:]) / 2, b[:, 2:] - b[:, :2]], 1),
+    "boxes as corner, width and height": lambda b: np.concatenate([b[:, :2], b[:, 2:] - b[:, :2]], 1),
+    "boxes with y before x": lambda b: b[:, [1, 0, 3, 2]],
+    "boxes with both x before both y": lambda b: b[:, [0, 2, 1, 3]],
+    "boxes from the last place to the first": lambda b: b[::-1],
+    "boxes before whose places columns come": lambda b: b.reshape(5, 3, -1, 4).swapaxes(0, 1).reshape(-1, 4),
+}
+
+
+@pytest.mark.parametrize("said", BOXES)
+def test_boxes_said_otherwise(said):
+    shapes = {"x": (1, 2, 5, 3), "image": (1, 3, 40, 30)}
+    bottoms = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    net = single_layer(
+        "PriorBox", shapes, "prior_box_param { min_size: 6 aspect_ratio: 2 aspect_ratio: 3 flip: false }"
+    )
+    boxes, variances = net({name: torch.from_numpy(b) for name, b in bottoms.items()})["t"].numpy()[0].reshape(2, -1, 4)
+    made = np.stack([BOXES[said](boxes), variances]).reshape(1, 2, -1).astype(np.float32)
+    assert f"{said}" in verdict(net, bottoms, made)
+    made = np.stack([boxes, np.ones_like(variances)]).reshape(1, 2, -1)
+    assert "boxes whose variances are 1" in verdict(net, bottoms, made)

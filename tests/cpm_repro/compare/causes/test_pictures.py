@@ -62,6 +62,8 @@ INPUTS = {
     "uint8": (RIGHT, np.concatenate([overflown(PIXELS), gaussian()], 1).astype(np.float32), "8 bits that ran over"),
     "int8": (RIGHT, np.concatenate([signed(PIXELS), gaussian()], 1).astype(np.float32), "8 bits that ran over"),
     "stale": (RIGHT, RIGHT[[0, 0]], "images repeated in B: a batch that was not filled again"),
+    "noise": (of_caffe(PIXELS), of_caffe(PIXELS) + 9 * NOISE.clip(-3, 3) + 0.3 * NOISE, "noise in B, of standard"),
+    "unsigned": (of_caffe(PIXELS, 128), of_caffe(PIXELS, 128).clip(0), "B is cut off at 0: its negative values are 0"),
     "grey": (RIGHT, cpm(PIXELS.mean(1, keepdims=True).repeat(3, 1)), "B is a grey picture"),
     "gamma": (RIGHT, cpm(255 * (PIXELS / 255) ** 2.2), "B has another tone curve: gamma"),
     "cut off": (of_caffe(PIXELS, 128), of_caffe(PIXELS, 128).clip(-99, 77), "B is cut off at -99 and 77"),
