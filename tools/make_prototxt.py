@@ -4,7 +4,6 @@ Of CPM-VGG: deploy.
 """
 
 import argparse
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from cpm_repro.network.specification import CPM, PRESETS, Kernels, Widths
 from cpm_repro.network.widths import with_parameters
 from prototxt_import.files import InputError, plain, write_text
 from prototxt_import.formats import schema
-from prototxt_import.formats.prototxt import format_prototxt
+from prototxt_import.formats.prototxt import format_prototxt, relative_path
 
 EXAMPLE = """
 python tools/make_prototxt.py mpi --out build/models/mpi --lmdb build/demo/lmdb/train
@@ -134,12 +133,7 @@ def machine(arguments: argparse.Namespace) -> CPM:
 
 def source(arguments: argparse.Namespace) -> str:
     """The LMDB's path as the training net names it: relative to the net's folder."""
-    path = os.path.relpath(arguments.lmdb, arguments.out)
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"--lmdb: expected a path in UTF-8, all that a prototxt can hold, found {path}") from None
-    return path
+    return relative_path(arguments.lmdb, arguments.out, "--lmdb")
 
 
 def transform(arguments: argparse.Namespace, parts: int) -> schema.TransformationParameter:

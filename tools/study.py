@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cpm_repro import command_line
+from cpm_repro import command_line, streams
 from prototxt_import.files import InputError, require
 
 if TYPE_CHECKING:  # torch and matplotlib: imported once there is something to do, not for --help
     from cpm_repro.studies.data import Data
     from cpm_repro.studies.networks import Size
+    from cpm_repro.training.watch.output import Screen
 
 NAMES = ("stages", "training", "gradients", "receptive_field", "data", "center_map", "pose_machine", "viewpoint")
 EXAMPLE = """
@@ -31,6 +32,7 @@ def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.studies.networks import SIZES
     from cpm_repro.studies.study import Setting, run, sole_study
     from cpm_repro.studies.trainer import Trainer
+    from cpm_repro.training.watch.output import Screen
 
     out = Path(arguments.out)
     size = SIZES[arguments.size]
@@ -39,11 +41,14 @@ def main(arguments: argparse.Namespace) -> int:
     with sole_study(out):
         data = people(arguments, size, out)
         trainer = Trainer(out, data, arguments.device, arguments.engine, arguments.threads)
-        for name in possible(data) if arguments.study == "all" else [arguments.study]:
-            print(f"{name}: {STUDIES[name].where}", flush=True)
+        screen = Screen()
+        for name in possible(data, screen) if arguments.study == "all" else [arguments.study]:
+            screen.write([f"{name}: {STUDIES[name].where}"])
             report = run(STUDIES[name], Setting(trainer, size, arguments.seeds, arguments.stages))
-            print("\n".join(line for line in report.read_text(encoding="utf-8").splitlines() if line.startswith("* ")))
-            print(f"{report}", flush=True)
+            found = report.read_text(encoding="utf-8").splitlines()
+            screen.write([*(line for line in found if line.startswith("* ")), str(report)])
+    if screen.gone is not None:
+        streams.last_words(f"stdout took no more lines ({screen.gone}): the reports are in {out}")
     return 0
 
 
@@ -62,14 +67,14 @@ def check_read(arguments: argparse.Namespace) -> None:
             require(option, arguments.train is not None, "--train and --held-out beside it", "drawn people")
 
 
-def possible(data: "Data") -> list[str]:
+def possible(data: "Data", screen: "Screen") -> list[str]:
     """All studies that these people allow; says which one they do not."""
     from cpm_repro.studies import viewpoint
 
     try:
         viewpoint.check(data)
     except InputError as error:
-        print(f"left out: {error}")
+        screen.write([f"left out: {error}"])
         return [name for name in NAMES if name != "viewpoint"]
     return list(NAMES)
 

@@ -72,7 +72,7 @@ SIZES = {
 def recipe(name: str, size: Size, data: Data, seed: int, stages: int | None = None) -> Recipe:
     """The training of a CPM from scratch with a loss per stage; stages: how many (default: the size's)."""
     stages = stages or size.cpm.stages
-    source, crop, asked = str(data.train), (size.crop, size.crop), transform(size, size.cpm.parts)
+    source, crop, asked = "lmdb", (size.crop, size.crop), transform(size, size.cpm.parts)
     if size.small:
         small = replace(size.small, parts=size.cpm.parts, stages=stages)
         train, deploy = small_train(small, source, size.batch, asked), small_deploy(small, crop)
@@ -80,7 +80,7 @@ def recipe(name: str, size: Size, data: Data, seed: int, stages: int | None = No
         cpm = replace(size.cpm, stages=stages)
         train = specification.cpm_train(cpm, source, size.batch, asked)
         deploy = specification.cpm_deploy(cpm, crop)
-    return Recipe(name, train, deploy, solver(size, seed), data.digest)
+    return Recipe(name, train, deploy, solver(size, seed), data.train, data.digest)
 
 
 def transform(size: Size, parts: int = 14) -> schema.TransformationParameter:

@@ -4,7 +4,6 @@ A study is a list of recipes and what is read off their results. Two studies tha
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from cpm_repro.training.loop import Hook
 from prototxt_import.files import write_text
 from prototxt_import.formats import schema
-from prototxt_import.formats.prototxt import format_prototxt
+from prototxt_import.formats.prototxt import format_prototxt, relative_path
 
 TRAIN, DEPLOY, SOLVER = "train.prototxt", "deploy.prototxt", "solver.prototxt"
 
@@ -27,7 +26,7 @@ def stage_of(layer: str) -> int | None:
 class Recipe:
     """A training: `train`, with its data layer, by `solver`, whose weights `deploy` takes.
 
-    name: for people, such as "3 stages, seed 1". data: the digest of the LMDB that the data layer reads. start: the
+    name: for people, such as "3 stages, seed 1". lmdb: what the data layer reads; data: its digest. start: the
     recipe whose weights it begins with. observe: makes, for the training's folder, who watches it; what that writes
     there is read when the training is over.
     """
@@ -36,6 +35,7 @@ class Recipe:
     train: schema.NetParameter
     deploy: schema.NetParameter
     solver: schema.SolverParameter
+    lmdb: Path
     data: str
     start: "Recipe | None" = None
     observe: Callable[[Path], Hook] | None = None
@@ -77,11 +77,10 @@ class Recipe:
 
     def write(self, folder: Path) -> None:
         """The prototxts, as `cpm train` takes them; the LMDB's path in them begins at the folder."""
-        folder.mkdir(parents=True, exist_ok=True)
         train = schema.NetParameter()
         train.CopyFrom(self.train)
         for layer in train.layer:
             if layer.HasField("cpmdata_param"):
-                layer.cpmdata_param.source = os.path.relpath(layer.cpmdata_param.source, folder)
+                layer.cpmdata_param.source = relative_path(self.lmdb, folder, str(self.lmdb))
         for name, message in ((TRAIN, train), (DEPLOY, self.deploy), (SOLVER, self.solver)):
             write_text(folder / name, format_prototxt(message))

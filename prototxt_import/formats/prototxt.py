@@ -46,6 +46,16 @@ def checked_net(net: schema.NetParameter, where: str) -> schema.NetParameter:
     return upgrade_net(net, where)
 
 
+def relative_path(path: str | os.PathLike[str], folder: str | os.PathLike[str], where: str) -> str:
+    """How a prototxt in `folder` names that path; InputError, naming `where`, for bytes that are no text."""
+    relative = os.path.relpath(path, folder)
+    try:
+        relative.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{where}: expected a path in UTF-8, all that a prototxt can hold, found {relative}") from None
+    return relative
+
+
 def read_net(path: str | os.PathLike[str]) -> schema.NetParameter:
     """A net's `.prototxt`, upgraded to V2 (Caffe: ReadNetParamsFromTextFileOrDie)."""
     return parse_net(read_text(path), str(path))

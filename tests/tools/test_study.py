@@ -1,12 +1,16 @@
 """`cpm study`: on LMDBs that are given, and what it refuses."""
 
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 
 from cpm_repro.npz import write_npz
 from cpm_repro.studies.study import sole_study
 from data_lmdb.records.writer import write_lmdb
 from tests.cpm_repro.studies.tiny import setting
-from tests.tool import assert_refused, run_tool
+from tests.tool import ROOT, assert_refused, run_tool
 
 
 def test_on_given_people(tmp_path):
@@ -59,3 +63,15 @@ def test_what_is_wrong_with_the_people_is_said_before_anything_is_trained(tmp_pa
     assert_refused(run_tool("study", "viewpoint", *given, *labels), "no.mat: cannot be read")
     assert_refused(run_tool("study", "viewpoint", *given, *labels[:2]), "expected drawn people, or", "clusters.txt")
     assert not (tmp_path / "out" / "trainings").exists()
+
+
+@pytest.mark.slow
+def test_a_study_goes_on_when_nobody_reads_it(tmp_path):
+    people, out = setting(tmp_path).data, tmp_path / "out"
+    given = ["--train", people.train, "--held-out", people.held_out, "--iterations", "1", "--seeds", "1", "--out", out]
+    command = [sys.executable, ROOT / "tools/study.py", "gradients", *given]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith(f"stdout took no more lines (No space left on device): the reports are in {out}\n")
+    assert (out / "gradients/report.md").exists()
