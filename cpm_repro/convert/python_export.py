@@ -265,13 +265,30 @@ def save_python(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
         raise InputError(f"{path}: expected a name that Python can import, such as net.py")
     with needing("safetensors", str(path)):
         from safetensors.torch import save
+    beside = path.with_suffix(".safetensors")
+    if beside.is_file() and "format" in _metadata(beside):
+        raise InputError(
+            f"{beside}: expected a place for the weights of {path.name}, found a net's own .safetensors (another name "
+            "for --out)"
+        )
     python = PythonNet(net)
     plain = {"memory_format": torch.contiguous_format}
     state = {name: value.cpu().clone(**plain) for name, value in python.state.items()}
     weights = save(state, {"prototxt": prototxt, **description(net)})
-    with replacing(path.with_suffix(".safetensors")) as stored, replacing(path) as module:  # both or none
+    with replacing(beside) as stored, replacing(path) as module:  # both or none
         stored.write_bytes(in_fixed_order(weights))
         module.write_text(python.source(path), encoding="utf-8")
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """What a `.safetensors` says of itself; nothing if the file is another."""
+    try:
+        content = path.read_bytes()
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (ValueError, OSError):
+        return {}
+    said = header.get("__metadata__") if isinstance(header, dict) else None
+    return said if isinstance(said, dict) else {}
 
 
 def in_fixed_order(content: bytes) -> bytes:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from prototxt_import.files import InputError, read_bytes, replacing
 
@@ -16,6 +17,8 @@ from .messages import parse_message
 
 _ITERATION = b"\x08"
 """How a binary SolverState begins: the tag of its first field, `iter`, which no NetParameter begins with."""
+
+_ONNX_GRAPH = 7  # the field of an ONNX model, which begins with the tag 8 too
 
 
 def read_solverstate(path: str | os.PathLike[str]) -> schema.SolverState:
@@ -42,6 +45,9 @@ def refuse_solverstate(path: str | os.PathLike[str]) -> None:
     state = _state_if_any(path)
     if state is None:
         return
+    others = UnknownFieldSet(state)
+    if any(others[index].field_number == _ONNX_GRAPH for index in range(len(others))):
+        raise InputError(f"{path}: expected weights, found an ONNX model, which is written here and not read")
     path = Path(path)
     own_name = path.with_name(path.name.replace(".solverstate", ".caffemodel"))
     places = [path.parent / Path(state.learned_net).name] if state.learned_net else []

@@ -5,6 +5,7 @@ import torch
 
 from cpm_repro.convert.check import check
 from cpm_repro.convert.python_export import save_python
+from cpm_repro.convert.weights import save_safetensors
 from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
@@ -96,3 +97,15 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="expected a name that Python can import"):
         save_python(tmp_path / "my-net.py", net_of(CPM), CPM)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_nets_own_weights_are_not_written_over(tmp_path):
+    """Both would be called net.safetensors."""
+    net = net_of(CPM)
+    save_python(tmp_path / "net.py", net, CPM)
+    save_python(tmp_path / "net.py", net, CPM)  # its own weights again
+    save_safetensors(tmp_path / "net.safetensors", net, CPM)
+    before = (tmp_path / "net.safetensors").read_bytes()
+    with pytest.raises(InputError, match=r"the weights of net\.py, found a net's own \.safetensors"):
+        save_python(tmp_path / "net.py", net, CPM)
+    assert (tmp_path / "net.safetensors").read_bytes() == before

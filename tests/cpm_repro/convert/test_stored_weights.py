@@ -161,3 +161,10 @@ def test_a_solver_state_is_no_weights(net, tmp_path, suffix):
     shutil.copy(tmp_path / "plain.caffemodel", tmp_path / f"s_iter_7.caffemodel{suffix}")
     with pytest.raises(InputError, match=r"its weights are in .*s_iter_7\.caffemodel"):
         cpm_repro.load(state, tmp_path / "n.prototxt")
+
+
+def test_an_onnx_model_is_no_solver_state(tmp_path, net):
+    pytest.importorskip("onnx", reason="the extra `convert` is not installed")
+    WRITERS[".onnx"](tmp_path / "n.onnx", net, NET)
+    with pytest.raises(InputError, match="expected weights, found an ONNX model, which is written here and not read"):
+        read_weights(tmp_path / "n.onnx")
