@@ -20,42 +20,54 @@ struct WindowOfPixels {
 template <int L, int R>
 __attribute__((always_inline)) inline void maxima_of(const WindowOfPixels& window, int channel, float* out) {
     Vector<L> best[R];
-    for (int r = 0; r < R; r++) best[r] = Vector<L>{} - 3.402823466e+38f;
+    decltype(best[0] != best[0]) unordered[R];
+    for (int r = 0; r < R; r++) {
+        best[r] = Vector<L>{} - 3.402823466e+38f;
+        unordered[r] = best[r] != best[r];
+    }
     const float* from = window.first + channel;
     for (int y = 0; y < window.rows; y++, from += window.row) {
         if (y == window.turn) from -= window.back;
         for (int x = 0; x < window.columns; x++)
             for (int r = 0; r < R; r++) {
                 const Vector<L> value = *(const Vector<L>*)(from + x * window.channels + r * L);
-                best[r] = (value <= best[r]) | (best[r] != best[r]) ? best[r] : value;
+                best[r] = value > best[r] ? value : best[r];
+                unordered[r] |= value != value;
             }
     }
-    for (int r = 0; r < R; r++) *(Vector<L>*)(out + channel + r * L) = best[r];
+    for (int r = 0; r < R; r++)
+        *(Vector<L>*)(out + channel + r * L) = unordered[r] ? Vector<L>{} + __builtin_nanf("") : best[r];
 }
 
-// In all channels, four vectors at a time; the last vector may take channels again.
-template <int L>
-__attribute__((always_inline)) inline void maxima_by(const WindowOfPixels& window, float* out) {
+// In the channels from `channel` on, R vectors at a time, then half as many; the last one may take channels again. Fewer
+// channels than a vector has go by shorter ones.
+template <int L, int R>
+__attribute__((always_inline)) inline void maxima_by(const WindowOfPixels& window, int channel, float* out) {
     const int channels = window.channels;
-    int c = 0;
-    for (; c + 4 * L <= channels; c += 4 * L) maxima_of<L, 4>(window, c, out);
-    if (channels >= L)
-        for (; c < channels; c += L) maxima_of<L, 1>(window, c + L <= channels ? c : channels - L, out);
-    for (; c < channels; c++) maxima_of<1, 1>(window, c, out);
+    for (; channel + R * L <= channels; channel += R * L) maxima_of<L, R>(window, channel, out);
+    if constexpr (R > 1) return maxima_by<L, R / 2>(window, channel, out);
+    if (channel == channels) return;
+    if (channels >= L) return maxima_of<L, 1>(window, channels - L, out);
+    if constexpr (L > 1) maxima_by<L / 2, 1>(window, channel, out);
 }
 
-static void maxima(const WindowOfPixels& window, float* out) { maxima_by<4>(window, out); }
+static void maxima(const WindowOfPixels& window, float* out) { maxima_by<4, 4>(window, 0, out); }
 
 #if CPM_X86
 __attribute__((target("avx2"))) static void maxima_avx2(const WindowOfPixels& window, float* out) {
-    maxima_by<8>(window, out);
+    maxima_by<8, 4>(window, 0, out);
+}
+
+__attribute__((target("avx512f"))) static void maxima_avx512(const WindowOfPixels& window, float* out) {
+    maxima_by<16, 8>(window, 0, out);
 }
 #endif
 
 void max_pool_row(const Pooling& p, const RowsInTurns& image, int channels, int row, float* out) {
     auto* of_window = maxima;
 #if CPM_X86
-    if (cpu_version() != CPU_PORTABLE) of_window = maxima_avx2;
+    const CpuVersion version = cpu_version();
+    if (version != CPU_PORTABLE) of_window = version == CPU_AVX512 ? maxima_avx512 : maxima_avx2;
 #endif
     for (int column = 0; column < p.out_width; column++, out += channels) {
         const PoolingWindow w = pooling_window(p, row, column);
