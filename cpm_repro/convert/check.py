@@ -16,6 +16,7 @@ from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.layers.convolution import Convolution, Deconvolution
+from prototxt_import.layers.detection import PriorBox
 from prototxt_import.layers.inner_product import InnerProduct
 from prototxt_import.layers.layer import Layer, Shape
 from prototxt_import.layers.normalization import LRN
@@ -153,9 +154,12 @@ def _check_opencv(prototxt: str, out: Path, net: Net, inputs: Arrays, expected: 
         found = other.forward(names)
     except (cv2.error, AttributeError) as error:  # OpenCV 5 has no reader for Caffe's files
         return Check(reader, [], TOLERANCE, f"cannot run this net, not compared ({' '.join(str(error).split())[:120]})")
+    ignored = ignored_by_opencv(net)
+    if any(np.size(v) != expected[blob].size for blob, v in zip(expected, found, strict=True)):
+        why = f", for it ignores {'; '.join(ignored)}" if ignored else ""
+        return Check(reader, [], TOLERANCE, f"gives another number of values{why}: not compared")
     shaped = {blob: np.reshape(v, expected[blob].shape) for blob, v in zip(expected, found, strict=True)}
     made = _compared(f"{reader} {cv2.__version__}", expected, shaped, TOLERANCE)
-    ignored = ignored_by_opencv(net)
     if made.fits or not ignored:
         return made
     return Check(made.reader, [], TOLERANCE, f"gives other values, for it ignores {'; '.join(ignored)}: not compared")
@@ -172,6 +176,9 @@ def _ignored(layer: Layer) -> list[str]:
         return ["transpose"] if spec.inner_product_param.transpose else []
     if isinstance(layer, LRN):
         return ["k"] if spec.lrn_param.k != 1 else []
+    if isinstance(layer, PriorBox):
+        sizes = (*spec.prior_box_param.min_size, *spec.prior_box_param.max_size)
+        return ["that Caffe takes min_size and max_size for whole pixels"] if any(s % 1 for s in sizes) else []
     ignored = []
     if isinstance(layer, Deconvolution) and set(layer.window.dilation) != {1}:
         ignored.append("dilation")

@@ -110,6 +110,21 @@ def test_what_opencv_ignores_is_said_and_not_held_against_the_file(tmp_path, lay
     assert ignored_by_opencv(net)[0].startswith(f"{ignored} of layer 'l'")
 
 
+@pytest.mark.parametrize(("size", "whole"), [("35.84", False), ("35", True)])
+def test_opencv_takes_no_prior_boxes_for_whole_pixels(tmp_path, size, whole):
+    pytest.importorskip("cv2", reason="cv2 is not installed (extra `test`)")
+    text = f"""input: "data" input_shape {{ dim: 1 dim: 3 dim: 60 dim: 60 }}
+        layer {{ name: "c" type: "Convolution" bottom: "data" top: "c"
+                convolution_param {{ num_output: 2 kernel_size: 9 stride: 9 weight_filler {{ type: "xavier" }} }} }}
+        layer {{ name: "l" type: "PriorBox" bottom: "c" bottom: "data" top: "p"
+                prior_box_param {{ min_size: {size} clip: false variance: 0.1 }} }}"""
+    net = Net(parse_net(text, "n"), seed=1)
+    write_caffemodel(tmp_path / "n.caffemodel", net.to_caffemodel())
+    read_back, opencv = check(net, text, tmp_path / "n.caffemodel")
+    assert read_back.fits and opencv.fits and bool(opencv.blobs) == whole
+    assert ("takes min_size and max_size for whole pixels of layer 'l'" in opencv.remark) != whole
+
+
 def test_opencv_is_believed_where_it_ignores_nothing(tmp_path):
     pytest.importorskip("cv2", reason="cv2 is not installed (extra `test`)")
     text = """input: "data" input_shape { dim: 1 dim: 3 dim: 6 dim: 6 }
