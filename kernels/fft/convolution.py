@@ -112,8 +112,8 @@ def convolve(
     x, x_pixel, bias, out, pixel = _operands(x, bias, plan, out, pooling)
     threads = threads or available_cores()
     compute, workspace = library().cpm_fft_convolve, plan.chunk_bytes(plan.widest)
-    if plan.few_channels:
-        plan = plan.of_one_core()
+    if plan.core_by_core:
+        plan = plan.of_one_core(threads)
         compute, workspace = library().cpm_fft_convolve_few, threads * (plan.factor_bytes + plan.chunk_bytes(1))
     pooled = None
     if pooling is not None:

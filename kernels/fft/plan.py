@@ -115,13 +115,18 @@ class FftPlan(PlainConvolution):
         return self.bins * self.widest * CELL_BYTES
 
     @property
-    def few_channels(self) -> bool:
-        """Whether products are so short that tiles had better stay in a core's cache from the image to the outputs."""
-        return self.channels <= BLOCK and not self.bfloat16
+    def core_by_core(self) -> bool:
+        """Whether tiles had better stay in a core's own cache from the image to the outputs: products are short, or the
+        weights so small that each core may read them all, sooner than what another core has just written."""
+        small = self.weight_bytes < CACHE and self.tile != WINOGRAD
+        return (self.channels <= BLOCK or small) and not self.bfloat16
 
-    def of_one_core(self) -> "FftPlan":
-        """The plan with chunks of tiles whose spectra, of a block of channels and of one of outputs, a core holds."""
-        return replace(self, chunk=max(1, CORE_CACHE // (self.bins * (3 * CELL_BYTES // 2 + CELL_BYTES))))
+    def of_one_core(self, threads: int) -> "FftPlan":
+        """The plan with chunks of tiles whose spectra, and those of a block of their outputs, a core holds; each of the
+        threads gets as many chunks."""
+        room = max(1, CORE_CACHE // (self.bins * (blocks(self.channels) * CELL_BYTES // 2 * 3 + CELL_BYTES)))
+        rounds = math.ceil(self.tiles / (room * threads))
+        return replace(self, chunk=math.ceil(self.tiles / (rounds * threads)))
 
     @property
     def tile_grid(self) -> Pair:
@@ -139,7 +144,7 @@ class FftPlan(PlainConvolution):
         """How the results go through the cache when they are pooled there."""
         rows, columns = self.tile_grid
         size = 4 * self.kept[0] * self.out_size[1] * self.outputs
-        tasks = columns / self.chunk if self.few_channels else columns
+        tasks = columns / self.chunk if self.core_by_core else columns
         group = max(1, BAND_BYTES // size, math.ceil(BAND_TASKS * threads / tasks))
         count = group + math.ceil((pooling.kernel[0] - 1) / self.kept[0])
         total = self.images * rows

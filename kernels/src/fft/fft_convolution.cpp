@@ -227,8 +227,9 @@ void cpm_fft_convolve(const float* x, const float* spectra, const float* bias, c
     run_phases(threads, phases);
 }
 
-// cpm_fft_convolve for few channels, where a core's cache holds all that a chunk of tiles needs but the weights: a thread
-// takes a chunk from the image to the outputs, a block of them at a time. The same bits.
+// cpm_fft_convolve for few channels or small weights, where a core's cache holds all that a chunk of tiles needs but the
+// weights: a thread takes a chunk from the image to the outputs, a block of them at a time, and no core waits for what
+// another wrote. The same bits.
 // workspace: for each thread a chunk's spectra of x and of a block of y; then cpm_fft_convolve's rows.
 void cpm_fft_convolve_few(const float* x, const float* spectra, const float* bias, const FftConvolution* sizes,
                           int relu, const OutputPooling* pooling, int threads, int version, float* workspace,

@@ -114,13 +114,16 @@ def test_cpm_layers(layer):
     assert_close(y[..., some], wanted.permute(0, 2, 3, 1).numpy(), layer)
 
 
-@pytest.mark.parametrize("channels", [20, 3])
-def test_bits_do_not_depend_on_the_threads_nor_outputs_on_the_chunks(channels):
+@pytest.mark.parametrize(("channels", "small_weights"), [(20, False), (20, True), (3, False)])
+def test_bits_do_not_depend_on_the_threads_nor_outputs_on_the_chunks(channels, small_weights, monkeypatch):
     case = (2, channels, (40, 33), 18, (5, 5), (2, 2))
+    if not small_weights:
+        monkeypatch.setattr("cpm_kernels.fft.plan.CACHE", 0)
     x, weight, bias, dy = random_case(*case)
     plan = FftPlan(channels, 18, Window((5, 5), pad=(2, 2)), (40, 33), images=2, tile=12, chunk=7)
     whole = FftPlan(channels, 18, Window((5, 5), pad=(2, 2)), (40, 33), images=2, tile=12, chunk=1000)
-    assert plan.few_channels == (channels < 16) and plan.of_one_core().chunk < plan.tiles
+    assert plan.core_by_core == (channels < 16 or small_weights)
+    assert plan.of_one_core(1).chunk == (25 if channels < 16 else 17) and plan.of_one_core(threads=50).chunk == 1
     spectra = transform_weights(weight, plan, threads=1)
     y, dweight = convolve(x, spectra, bias, plan, threads=1), weight_gradient(x, dy, plan, threads=1)
     for threads in (2, 3, 7):
@@ -298,7 +301,7 @@ POOLING = Window((3, 3), (2, 2))
 
 def test_memory_of_results_that_are_pooled():
     """Of CPM's first layer, whose results are 69 MB."""
-    plan = square_plan(*CPM_LAYERS["conv1"]).of_one_core()
+    plan = square_plan(*CPM_LAYERS["conv1"]).of_one_core(threads=1)
     bands = plan.bands(POOLING, 2)
     assert bands.bytes == bands.count * plan.kept[0] * 368 * 128 * 4 < 10e6
     assert plan.bands(POOLING, 64).count == plan.tile_grid[0] == plan.bands(Window((368, 368)), 1).count
