@@ -3,6 +3,8 @@
 kernels/ is installed as `cpm_kernels` and tools/ as `cpm_repro.tools`, where the command `cpm` finds them.
 """
 
+import ctypes
+import os
 import runpy
 from glob import glob
 from pathlib import Path
@@ -13,7 +15,16 @@ from setuptools.errors import CompileError, PlatformError
 
 
 class BuildHostLibrary(build_ext):
-    """build_ext whose failure is one sentence: the library is plain C++17 and needs nothing but a compiler."""
+    """build_ext whose failure is one sentence: the library is plain C++17 and needs nothing but a compiler.
+
+    A library of other sources is compiled again, whatever the files' times say: the clock may have been set back.
+    """
+
+    def run(self) -> None:
+        libraries = [*glob("kernels/_host*.so"), *glob(f"{self.build_lib}/cpm_kernels/_host*.so")]
+        if any(_compiled_from(library) != CHECKSUM for library in libraries):
+            self.force = True
+        super().run()
 
     def build_extension(self, ext: Extension) -> None:
         try:
@@ -25,7 +36,15 @@ class BuildHostLibrary(build_ext):
             ) from None
 
 
-checksum = runpy.run_path("kernels/sources.py")["checksum"]
+def _compiled_from(library: str) -> int | None:
+    """The checksum of the sources that a library is of."""
+    try:
+        return ctypes.c_uint32.in_dll(ctypes.CDLL(os.path.abspath(library)), "cpm_sources").value
+    except (OSError, ValueError):
+        return None
+
+
+CHECKSUM = runpy.run_path("kernels/sources.py")["checksum"](Path("kernels/src"))
 
 # Fused multiply-adds and reordering would change bits; the two -fno- flags only let rounding be vectorised.
 host_library = Extension(
@@ -33,7 +52,7 @@ host_library = Extension(
     sorted(glob("kernels/src/*/*.cpp")),
     depends=sorted(glob("kernels/src/*/*.h")),
     include_dirs=["kernels/src"],
-    define_macros=[("CPM_SOURCES", f"{checksum(Path('kernels/src'))}u")],
+    define_macros=[("CPM_SOURCES", f"{CHECKSUM}u")],
     language="c++",
     extra_compile_args=["-O3", "-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"],
 )
