@@ -1,7 +1,7 @@
 """Every write of every tool may fail, with any error: a sentence, exit code 2, nothing lost and nothing left behind.
 
 A library that is preloaded (faults/shim.c) lets one call fail after the other of those that write; faults/driver.py
-looks at what each left.
+looks at what each left, faults/study.py at what a study makes of it that goes on.
 """
 
 import os
@@ -34,10 +34,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-def faults_of(folder, most, names):
+def faults_of(folder, most, names, module="driver"):
     """How many faults there were, and what was wrong with what they left."""
     environment = {**os.environ, "LD_PRELOAD": str(folder / "shim.so"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.whole.faults.driver", str(folder), str(most), *names]
+    command = [sys.executable, "-m", f"tests.whole.faults.{module}", str(folder), str(most), *names]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
     *wrong, count = ended.stdout.splitlines()
@@ -54,3 +54,9 @@ def test_a_few_faults_of_the_quick_tools(folder):
 def test_every_fault(folder, job):
     count, wrong = faults_of(folder, MOST, [job])
     assert count >= 5 and not wrong
+
+
+@pytest.mark.slow
+def test_a_study_goes_on_after_any_fault(folder):
+    count, wrong = faults_of(folder, 25, [], "study")
+    assert count == 25 and not wrong

@@ -108,6 +108,11 @@ def jobs(folder: Path) -> dict[str, Callable[[Path], Command]]:
         "show_net_json": lambda out: ["show_net", models / "deploy.prototxt", "--json", out / "net.json"],
         "show_batch": lambda out: ["show_batch", "--prototxt", models / "train.prototxt", "--out", out / "b.png"],
         "plot_log": lambda out: ["plot_log", models / "cpm.log", "--out", out / "loss.png"],
+        "bench": lambda out: ["bench", "cluster", "--markdown", out / "r.md", "--plot", out / "r.png"],
+        "study": lambda out: (  # its report: what it trains was there before, see faults/study.py
+            ["study", "stages", "--train", given / "lmdb", "--held-out", given / "lmdb"]
+            + ["--iterations", 1, "--seeds", 1, "--threads", 1, "--out", out / "s"]
+        ),
         "show_net": lambda out: ["show_net", models / "train.prototxt", "--out", out / "net.svg"],
     }
 
