@@ -33,7 +33,7 @@ from data_lmdb.records.writer import write_lmdb
 from prototxt_import.formats import schema
 
 from . import tables
-from .measure import alternate, counts, peak_memory, ratio
+from .measure import alternate, counts, peak_memory
 from .samples.makers import FILE_PEERS, JOINTS, OURS, PEERS, Maker, Peer, opened
 
 DRAWN_PICTURES = 24
@@ -280,21 +280,13 @@ def text(report: dict[str, Any]) -> str:
 def comparison(report: dict[str, Any], what: str, peers: dict[str, Peer]) -> str:
     """The table of `one_thread`, under a heading, and what peers do otherwise or are missing for."""
     rates, memory = report["one_thread"], report["memory"]
-    rows = [
-        (
-            name,
-            tables.per_second(rates[name]),
-            "" if name == OURS else f"{ratio(rates[OURS], rates[name]):.2f} ×",
-            tables.mebibytes(memory[name]),
-        )
-        for name in rates
-    ]
     record, sample = (report["bytes_per_sample"][name] / 2**10 for name in ("record", "sample"))
     remarks = [f"A sample reads {record:.0f} KiB of record and writes {sample:.0f} KiB."]
     remarks += [f"{name} {peers[name].remark}." for name in rates if name in peers and peers[name].remark]
     remarks += [f"Not measured: {name}: {reason}." for name, reason in report["missing"].items()]
     heading = f"**{what}, 368 x 368, one thread, decoding included**"
-    table = tables.table(("way", "samples/s (range)", f"{OURS} is", "memory, MiB"), rows)
+    of_memory = {"memory, MiB": lambda name: tables.mebibytes(memory[name])}
+    table = tables.beside(rates, "samples/s", tables.per_second, of_memory)
     return "\n\n".join((heading, table, "\n".join(remarks)))
 
 

@@ -151,23 +151,21 @@ def sweeps_in_words(report: dict[str, Any], one: str) -> list[str]:
 
 def comparison(report: dict[str, Any], one: str) -> str:
     """The table of `compare`, with a heading; `one` says what is counted."""
-    ours, rows = next(iter(report["pipelines"])), []
-    head = ("way", f"s/{one} (range)", f"{ours} is", "GFLOP/s", "of product", "memory, MiB", "differs by")
-    for name, rates in report["pipelines"].items():
-        memory = report["memory"][name]
-        rows.append(
-            (
-                name,
-                tables.seconds(rates),
-                "" if name == ours else f"{report['ratios'][name]:.2f} ×",
-                tables.number(rates.median * report["gflop"]),
-                f"{report['share_of_product'][name]:.0%}",
-                tables.mebibytes(memory and (memory["card"] or memory["own"])),
-                "" if name == ours else f"{report['differences'][name]:.1g}",
-            )
-        )
+    pipelines = report["pipelines"]
+    ours = next(iter(pipelines))
+
+    def memory(name: str) -> str:
+        found = report["memory"][name]
+        return tables.mebibytes(found and (found["card"] or found["own"]))
+
+    columns: dict[str, Callable[[str], str]] = {
+        "GFLOP/s": lambda name: tables.number(pipelines[name].median * report["gflop"]),
+        "of product": lambda name: f"{report['share_of_product'][name]:.0%}",
+        "memory, MiB": memory,
+        "differs by": lambda name: "" if name == ours else f"{report['differences'][name]:.1g}",
+    }
     heading = f"**{report['workload']}**: {tables.number(report['gflop'])} GFLOP per {one}"
-    return f"{heading}\n\n{tables.table(head, rows)}"
+    return f"{heading}\n\n{tables.beside(pipelines, f's/{one}', tables.seconds, columns)}"
 
 
 def limits_in_words(report: dict[str, Any]) -> str:

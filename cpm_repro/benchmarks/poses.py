@@ -133,20 +133,14 @@ def measure(
 
 def text(report: dict[str, Any]) -> str:
     """The report as Markdown."""
-    ours, rows = next(iter(report["pipelines"])), []
-    for name, rates in report["pipelines"].items():
-        memory = report["memory"][name]
-        rows.append(
-            (
-                name,
-                tables.per_second(rates),
-                "" if name == ours else f"{report['ratios'][name]:.2f} ×",
-                tables.mebibytes(memory and memory["own"]),
-            )
-        )
-    head = ("way", "pictures/s (range)", f"{ours} is", "memory, MiB")
+
+    def memory(name: str) -> str:
+        found = report["memory"][name]
+        return tables.mebibytes(found and found["own"])
+
+    table = tables.beside(report["pipelines"], "pictures/s", tables.per_second, {"memory, MiB": memory})
     remark = (
         "From file to joints. The loop decodes, resizes, runs the net and brings its maps back for one scale after the "
         "other. Memory: the peak of a process that does nothing else, without the libraries imported."
     )
-    return f"**{report['workload']}**\n\n{tables.table(head, rows)}\n\n{remark}"
+    return f"**{report['workload']}**\n\n{table}\n\n{remark}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .measure import Rates
+from .measure import Rates, ratio
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -32,6 +32,18 @@ def seconds(rates: Rates) -> str:
 def per_second(rates: Rates) -> str:
     """Median number per second, from the slowest round's to the fastest's."""
     return f"{number(rates.median)} ({number(min(rates.rounds))} to {number(max(rates.rounds))})"
+
+
+def beside(
+    rates: Mapping[str, Rates], what: str, cell: Callable[[Rates], str], columns: Mapping[str, Callable[[str], str]]
+) -> str:
+    """A row for each way: what `cell` says of its rates, how many times as fast the first way is, and by their heads
+    the further columns, of the way's name."""
+    ours, rows = next(iter(rates)), []
+    for name, of_way in rates.items():
+        times = "" if name == ours else f"{ratio(rates[ours], of_way):.2f} ×"
+        rows.append((name, cell(of_way), times, *(column(name) for column in columns.values())))
+    return table(("way", f"{what} (range)", f"{ours} is", *columns), rows)
 
 
 def mebibytes(count: int | None) -> str:
