@@ -63,6 +63,7 @@ class Trainer:
             for recipe in every.values():
                 if not self.weights(recipe).exists():
                     self._train(recipe)
+                self._drop_snapshots(recipe)
 
     def scores(self, recipe: Recipe) -> dict[int, Pck]:
         """PCK of the held-out people by stage (from 1), each person looked at once at the training's size."""
@@ -89,12 +90,14 @@ class Trainer:
         observers = [recipe.observe(folder)] if recipe.observe else []
         hooks, interruption = [_Ticks(self._bar), *observers], Interruption()
         train(folder / SOLVER, options, Watching(hooks=hooks, quiet=True, interruption=interruption))
-        if self.weights(recipe).exists():
-            for path in folder.glob("*_iter_*"):  # of the way; the weights at the end are what is wanted
-                if path != self.weights(recipe):
-                    path.unlink()
         if interruption.stops:  # maybe in the last iteration, after which there was nothing to stop
             raise KeyboardInterrupt
+
+    def _drop_snapshots(self, recipe: Recipe) -> None:
+        """Those of the way; the weights at the end are what is wanted."""
+        for path in self.folder(recipe).glob("*_iter_*"):
+            if path != self.weights(recipe):
+                path.unlink()
 
     def joints(self, recipe: Recipe) -> dict[int, np.ndarray]:
         """What each stage (from 1) finds of the held-out people: float64 (N, P, 2), 0-based px of the pictures."""

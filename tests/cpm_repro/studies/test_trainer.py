@@ -43,6 +43,7 @@ def test_a_ctrl_c_after_the_last_iteration_ends_the_study_too(tmp_path, drawn):
     one = replace(recipe("x", SIZE, drawn, 1, 2), observe=lambda folder: LastCtrlC())
     with pytest.raises(KeyboardInterrupt):
         trainer.train_all([one])
+    trainer.train_all([one])
     assert [path.name for path in trainer.folder(one).glob("*_iter_*")] == ["cpm_iter_6.caffemodel"]
 
 
