@@ -63,18 +63,18 @@ __attribute__((target("avx512f"))) static void maxima_avx512(const WindowOfPixel
 }
 #endif
 
-void max_pool_row(const Pooling& p, const RowsInTurns& image, int channels, int row, float* out) {
+void max_pool_row(const Pooling& p, const RowsInTurns& image, int channels, int row, int first, int end, float* out) {
     auto* of_window = maxima;
 #if CPM_X86
     const CpuVersion version = cpu_version();
     if (version != CPU_PORTABLE) of_window = version == CPU_AVX512 ? maxima_avx512 : maxima_avx2;
 #endif
-    for (int column = 0; column < p.out_width; column++, out += channels) {
+    for (int column = first; column < end; column++) {
         const PoolingWindow w = pooling_window(p, row, column);
-        const long long first = (image.first + w.top) % image.count;
-        of_window({image.memory + first * image.row + (long long)w.left * channels, w.bottom - w.top, w.right - w.left,
-                   channels, image.row, image.count - first, image.count * image.row},
-                  out);
+        const long long top = (image.first + w.top) % image.count;
+        of_window({image.memory + top * image.row + (long long)w.left * channels, w.bottom - w.top, w.right - w.left,
+                   channels, image.row, image.count - top, image.count * image.row},
+                  out + (long long)column * channels);
     }
 }
 
@@ -87,7 +87,8 @@ void cpm_max_pool_channels_last(const float* x, int images, int channels, const 
     const long long x_row = (long long)p.width * channels, out_row = (long long)p.out_width * channels;
     run_phases(threads, {{(long long)images * p.out_height, [&](long long row) {
         const float* image = x + row / p.out_height * p.height * x_row;
-        max_pool_row(p, {image, x_row, 0, std::max(1, p.height)}, channels, (int)(row % p.out_height), out + row * out_row);
+        max_pool_row(p, {image, x_row, 0, std::max(1, p.height)}, channels, (int)(row % p.out_height), 0, p.out_width,
+                     out + row * out_row);
     }}});
 }
 }

@@ -11,5 +11,6 @@ struct RowsInTurns {
     long long first, count;
 };
 
-// Row `row` of the maxima, (out_width, channels); NaN where a window has one.
-void max_pool_row(const Pooling& pooling, const RowsInTurns& image, int channels, int row, float* out);
+// Columns [first, end) of row `row` of the maxima, whose (out_width, channels) are at `out`; NaN where a window has one.
+void max_pool_row(const Pooling& pooling, const RowsInTurns& image, int channels, int row, int first, int end,
+                  float* out);

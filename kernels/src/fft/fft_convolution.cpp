@@ -9,18 +9,26 @@
 // Bins that a task takes; of Winograd's 18, two or three threads have as many each.
 constexpr int BINS_PER_TASK = 3;
 
-// Replaces x's spectra by y's: a bin's are copied out of the way first, and are then in the cache to be written over.
+// Tiles of a thread's share, at least: fewer would not be worth reading the weights for.
+constexpr int LEAST_ROWS = 8;
+
+// Replaces x's spectra by y's: a bin's are copied out of the way first, and are then in the cache to be written over. Each
+// thread's share of the tasks is a share of the tiles, of all bins, so that forward and inverse phases have it, too.
 // copy(a tile's cells, its row of x); multiply(bin, rows, x, the bin's cells, the next bin's to be fetched meanwhile).
 template <class Copy, class Multiply>
-static Phase replacing_phase(const FftConvolution& v, Index first, float* spectra, Index x_row, const Copy& copy,
-                             const Multiply& multiply) {
+static Phase replacing_phase(const FftConvolution& v, Index first, int threads, float* spectra, Index x_row,
+                             const Copy& copy, const Multiply& multiply) {
     const TileSteps steps = in_place(v);
-    const Index rows = std::min<Index>(v.chunk, v.tiles() - first);
-    return {(v.bins() + BINS_PER_TASK - 1) / BINS_PER_TASK, [=, &v](Index task) {
+    const Index tiles = std::min<Index>(v.chunk, v.tiles() - first);
+    const int shares = (int)std::clamp<Index>(tiles / LEAST_ROWS, 1, threads);
+    const Index of_share = (v.bins() + BINS_PER_TASK - 1) / BINS_PER_TASK;
+    return {shares * of_share, [=, &v](Index task) {
+        const int share = (int)(task / of_share);
+        const Index begin = share_of(tiles, share, shares), rows = share_of(tiles, share + 1, shares) - begin;
         const Floats x = floats(rows * x_row);
-        const Index end = std::min<Index>(v.bins(), (task + 1) * BINS_PER_TASK);
-        for (Index bin = task * BINS_PER_TASK; bin < end; bin++) {
-            float* cells = spectra + bin * steps.bin;
+        const Index bins = task % of_share * BINS_PER_TASK, end = std::min<Index>(v.bins(), bins + BINS_PER_TASK);
+        for (Index bin = bins; bin < end; bin++) {
+            float* cells = spectra + bin * steps.bin + begin * steps.row;
             for (Index tile = 0; tile < rows; tile++) copy(cells + tile * steps.row, x.get() + tile * x_row);
             const Ahead next = {cells + steps.bin, bin + 1 < end ? rows * steps.row : 0};
             multiply(bin, (int)rows, x.get(), cells, next);
@@ -28,12 +36,12 @@ static Phase replacing_phase(const FftConvolution& v, Index first, float* spectr
     }};
 }
 
-static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, Index first, const float* weights,
-                           float* spectra) {
+static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, Index first, int threads,
+                           const float* weights, float* spectra) {
     const Index of_block = (Index)v.channels * CELL, row = in_place(v).row;
     const Index x_row = (v.blocks(v.channels) | 1) * v.factor_cell();  // not a power of 2: the cache's sets
     const auto copy = [=, &v](const float* cells, float* x) { kernels.copy(cells, v.blocks(v.channels), x); };
-    return replacing_phase(v, first, spectra, x_row, copy,
+    return replacing_phase(v, first, threads, spectra, x_row, copy,
                            [=, &v](Index bin, int rows, const float* x, float* cells, const Ahead& next) {
         for (int block = 0, taken; block < v.blocks(v.outputs); block += taken) {
             taken = v.tile == WINOGRAD && block + 1 < v.blocks(v.outputs) ? 2 : 1;
@@ -47,14 +55,15 @@ static Phase product_phase(const FftConvolution& v, const FftKernels& kernels, I
 }
 
 // The same with factors rounded to bfloat16.
-static Phase pair_product_phase(const FftConvolution& v, Index first, const Pair* weights, float* spectra) {
+static Phase pair_product_phase(const FftConvolution& v, Index first, int threads, const Pair* weights,
+                                float* spectra) {
     const Index of_block = (Index)v.channels * BLOCK, row = in_place(v).row;
     const Index x_row = (v.blocks(v.channels) | 1) * BLOCK;
     const auto copy = [&v](const float* cells, float* x) {
         for (int block = 0; block < v.blocks(v.channels); block++)
             round_cell(cells + block * CELL, false, (Pair*)x + block * BLOCK);
     };
-    return replacing_phase(v, first, spectra, x_row, copy,
+    return replacing_phase(v, first, threads, spectra, x_row, copy,
                            [=, &v](Index bin, int rows, const float* x, float* cells, const Ahead& next) {
         for (int block = 0; block < v.blocks(v.outputs); block++) {
             const Pair* right = weights + bin * v.weight_cells() * BLOCK + block * of_block;
@@ -102,14 +111,14 @@ static Phase inverse_phase(const FftConvolution& v, const FftKernels& kernels, c
 // Inverse phases of the tiles, inverse(range); where outputs are pooled, for a group of bands at a time, with the
 // maxima of all windows that are then complete.
 template <class Inverse>
-static void add_inverse_phases(const FftConvolution& v, const OutputPooling* pooling, const TileRange& tiles,
-                               const float* ring, float* y, std::vector<Phase>& phases, const Inverse& inverse) {
+static void add_inverse_phases(const FftConvolution& v, const OutputPooling* pooling, const TileRange& tiles, int threads,
+                               float* ring, float* y, std::vector<Phase>& phases, const Inverse& inverse) {
     const Index group = pooling ? pooling->group * v.tile_columns() : v.tiles();
     for (Index tile = tiles.first, end; tile < tiles.end; tile = end) {
         end = std::min(tiles.end, (tile / group + 1) * group);
         phases.push_back(inverse(TileRange{tile, end}));
         if (pooling && (end % group == 0 || end == v.tiles()))
-            phases.push_back(pooling_phase(v, *pooling, (end - 1) / group, ring, y));
+            phases.push_back(pooling_phase(v, *pooling, (end - 1) / group, threads, ring, y));
     }
 }
 
@@ -218,9 +227,9 @@ void cpm_fft_convolve(const float* x, const float* spectra, const float* bias, c
     for (Index first = 0; first < v.tiles(); first += v.chunk) {
         const TileRange tiles = {first, std::min(v.tiles(), first + v.chunk)};
         phases.push_back(forward_phase(v, kernels, x, first, in_place(v), workspace, zeros.data()));
-        phases.push_back(v.bfloat16 ? pair_product_phase(v, first, (const Pair*)spectra, workspace)
-                                    : product_phase(v, kernels, first, spectra, workspace));
-        add_inverse_phases(v, pooling, tiles, ring, y, phases, [&](const TileRange& part) {
+        phases.push_back(v.bfloat16 ? pair_product_phase(v, first, threads, (const Pair*)spectra, workspace)
+                                    : product_phase(v, kernels, first, threads, spectra, workspace));
+        add_inverse_phases(v, pooling, tiles, threads, ring, y, phases, [&](const TileRange& part) {
             return inverse_phase(v, kernels, part, first, workspace, outputs);
         });
     }
@@ -242,7 +251,7 @@ void cpm_fft_convolve_few(const float* x, const float* spectra, const float* bia
     float* ring = workspace + threads * slot;
     const Outputs outputs = {pooling ? ring : y, pooling ? pooling->bands : 0, bias, relu != 0, zeros.data()};
     std::vector<Phase> phases;
-    add_inverse_phases(v, pooling, {0, v.tiles()}, ring, y, phases, [&](const TileRange& part) {
+    add_inverse_phases(v, pooling, {0, v.tiles()}, threads, ring, y, phases, [&](const TileRange& part) {
         return few_phase(v, kernels, x, part, spectra, slots, zeros.data(), outputs);
     });
     run_phases(threads, phases);

@@ -120,7 +120,7 @@ struct TapsImage {
     }
 };
 
-// Parts of a workspace, one for each of the threads: a task borrows one while it runs.
+// Parts of a workspace, one for each of the threads: a task borrows one while it runs, its thread's own if that is free.
 struct Slots {
     float* memory;
     Index size;
@@ -130,7 +130,7 @@ struct Slots {
 
     template <class Work>
     void borrow(const Work& work) {
-        size_t slot = 0;
+        size_t slot = thread_in_phases % taken.size();
         while (taken[slot].test_and_set(std::memory_order_acquire)) slot = (slot + 1) % taken.size();
         work(memory + slot * size);
         taken[slot].clear(std::memory_order_release);

@@ -21,16 +21,21 @@ inline Index pooled_before(const FftConvolution& v, const Pooling& p, Index band
     return band / v.tile_rows() * p.out_height + rows;
 }
 
-// The maxima of the windows that end in the group: rows of y, (images, pooled rows, pooled columns, outputs).
-inline Phase pooling_phase(const FftConvolution& v, const OutputPooling& pooled, Index group, const float* ring,
-                           float* y) {
+// The maxima of the windows that end in the group: rows of y, (images, pooled rows, pooled columns, outputs). Of a single
+// band a thread's share of the tasks are columns, as of the inverse phase's.
+inline Phase pooling_phase(const FftConvolution& v, const OutputPooling& pooled, Index group, int threads,
+                           const float* ring, float* y) {
     const Pooling& p = pooled.pooling;
     const Index bands = (Index)v.images * v.tile_rows(), row = v.out_width * v.y_pixel;
     const Index first = pooled_before(v, p, group * pooled.group);
     const Index end = pooled_before(v, p, std::min(bands, (group + 1) * pooled.group));
-    return {end - first, [=, &v, &pooled, &p](Index i) {
-        const Index image = (first + i) / p.out_height, band = image * v.tile_rows() % pooled.bands;
-        const RowsInTurns rows = {ring, row, band * v.kept(0), (Index)pooled.bands * v.kept(0)};
-        max_pool_row(p, rows, v.outputs, (int)((first + i) % p.out_height), y + (first + i) * p.out_width * v.outputs);
+    const int parts = pooled.group == 1 ? threads : 1;
+    return {(end - first) * parts, [=, &v, &pooled, &p](Index task) {
+        const Index i = first + task % (end - first), image = i / p.out_height;
+        const int part = (int)(task / (end - first));
+        const RowsInTurns rows = {ring, row, image * v.tile_rows() % pooled.bands * v.kept(0),
+                                  (Index)pooled.bands * v.kept(0)};
+        max_pool_row(p, rows, v.outputs, (int)(i % p.out_height), (int)share_of(p.out_width, part, parts),
+                     (int)share_of(p.out_width, part + 1, parts), y + i * p.out_width * v.outputs);
     }};
 }
