@@ -122,7 +122,7 @@ def run(study: Study, setting: Setting) -> Path:
 
 def as_json(study: Study, setting: Setting, result: Result) -> dict[str, object]:
     """All numbers, the recipes' names and folders, and what was concluded."""
-    trainings = {recipe.name: f"trainings/{recipe.digest}" for recipe in study.recipes(setting)}
+    trainings = {recipe.name: f"trainings/{folder}" for recipe, folder in _folders(study, setting)}
     verdicts = [{**verdict._asdict(), "verdict": verdict.word} for verdict in result.verdicts]
     tables = [{"title": t.title, "unit": t.unit, "columns": t.columns, "rows": t.rows} for t in result.tables]
     return {
@@ -150,8 +150,13 @@ def report(study: Study, setting: Setting, result: Result) -> str:
     for table in result.tables:
         lines += [f"{table.title} ({table.unit}; mean over seeds ± half the spread)", "", *table_lines(table), ""]
     lines += [f"![{name}]({name})\n" for name in result.figures]
-    lines += ["Trainings: " + ", ".join(f"{recipe.name} `{recipe.digest}`" for recipe in study.recipes(setting)) + "."]
+    lines += ["Trainings: " + ", ".join(f"{recipe.name} `{name}`" for recipe, name in _folders(study, setting)) + "."]
     return "\n".join(lines) + "\n"
+
+
+def _folders(study: Study, setting: Setting) -> list[tuple[Recipe, str]]:
+    """Each training with its folder's name."""
+    return [(recipe, setting.trainer.folder(recipe).name) for recipe in study.recipes(setting)]
 
 
 def table_lines(table: Table) -> list[str]:

@@ -46,8 +46,9 @@ class Trainer:
     _bar: "tqdm[NoReturn] | None" = field(default=None, repr=False)
 
     def folder(self, recipe: Recipe) -> Path:
-        """Where the recipe's files are, or will be."""
-        return self.out / "trainings" / recipe.digest
+        """Where the recipe's files are, or will be: a folder of each engine's own."""
+        engine = "" if str(self.engine) == "fast" else f"-{self.engine}".replace(":", "-")
+        return self.out / "trainings" / (recipe.digest + engine)
 
     def weights(self, recipe: Recipe) -> Path:
         """The trained weights; there once it was trained."""

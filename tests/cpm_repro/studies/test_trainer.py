@@ -47,6 +47,12 @@ def test_a_ctrl_c_after_the_last_iteration_ends_the_study_too(tmp_path, drawn):
     assert [path.name for path in trainer.folder(one).glob("*_iter_*")] == ["cpm_iter_6.caffemodel"]
 
 
+def test_engines_keep_trainings_of_their_own(tmp_path, drawn):
+    one, engines = recipe("x", SIZE, drawn, 1, 2), ("fast", "plain", "exact:haswell")
+    folders = [Trainer(tmp_path, drawn, engine=engine).folder(one).name for engine in engines]
+    assert folders == [one.digest, f"{one.digest}-plain", f"{one.digest}-exact-haswell"]
+
+
 def test_after_ctrl_c_the_same_weights(tmp_path):
     asked = setting(tmp_path / "whole")
     whole = recipe("x", SIZE, asked.data, 1, 2)
