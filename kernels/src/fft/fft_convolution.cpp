@@ -9,18 +9,19 @@
 // Bins that a task takes; of Winograd's 18, two or three threads have as many each.
 constexpr int BINS_PER_TASK = 3;
 
-// Tiles of a thread's share, at least: fewer would not be worth reading the weights for.
+// Shares of the tiles among the threads: each is worth reading the weights for once more, as few and as long ones are.
+constexpr int MOST_SHARES = 2;
 constexpr int LEAST_ROWS = 8;
 
 // Replaces x's spectra by y's: a bin's are copied out of the way first, and are then in the cache to be written over. Each
-// thread's share of the tasks is a share of the tiles, of all bins, so that forward and inverse phases have it, too.
+// half of the threads has a half of the tiles, of all bins, as it has in the forward and inverse phases.
 // copy(a tile's cells, its row of x); multiply(bin, rows, x, the bin's cells, the next bin's to be fetched meanwhile).
 template <class Copy, class Multiply>
 static Phase replacing_phase(const FftConvolution& v, Index first, int threads, float* spectra, Index x_row,
                              const Copy& copy, const Multiply& multiply) {
     const TileSteps steps = in_place(v);
     const Index tiles = std::min<Index>(v.chunk, v.tiles() - first);
-    const int shares = (int)std::clamp<Index>(tiles / LEAST_ROWS, 1, threads);
+    const int shares = (int)std::clamp<Index>(tiles / LEAST_ROWS, 1, std::min(threads, MOST_SHARES));
     const Index of_share = (v.bins() + BINS_PER_TASK - 1) / BINS_PER_TASK;
     return {shares * of_share, [=, &v](Index task) {
         const int share = (int)(task / of_share);
