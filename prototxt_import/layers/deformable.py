@@ -35,7 +35,7 @@ class DeformableConvolution(Weighted):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         x, offsets = bottom_shapes
-        self.require(len(x) == 4, "an N x C x H x W bottom", str(x))
+        self.require_maps(x)
         self.set_window(x)
         p, channels = self.param, x[1]
         self.require(self.channel_axis == 1, "axis 1 for the channels", str(p.axis))

@@ -112,7 +112,7 @@ class ChannelNorm(Layer):
     receptive_window = POINT
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        self.require_maps(bottom_shapes[0])
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         shape = bottom_shapes[0]
@@ -131,7 +131,7 @@ class Grid(Layer):
     image_by_image = True
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        self.require_maps(bottom_shapes[0])
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         shape = bottom_shapes[0]

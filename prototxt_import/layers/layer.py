@@ -310,6 +310,10 @@ class Layer(nn.Module):
         """InputError naming this layer unless `condition` holds."""
         require(self.where, condition, expected, found)
 
+    def require_maps(self, shape: Shape) -> None:
+        """InputError unless a bottom's shape is that of maps."""
+        self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
+
     def require_window(self, window: Window) -> None:
         """InputError unless kernel, stride and dilation are above 0 and everything fits in Caffe's int."""
         for what, sizes in (("kernel size", window.kernel), ("stride", window.stride), ("dilation", window.dilation)):

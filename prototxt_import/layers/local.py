@@ -32,7 +32,7 @@ class Local(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p, shape = self.param, bottom_shapes[0]
-        self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
+        self.require_maps(shape)
         self.require(p.num_output > 0, "num_output above 0", str(p.num_output))
         self.require(p.group == 1, "one group, as in the layer's own code", str(p.group))
         self.window = Window(kernel=(p.kernel_size,) * 2, stride=(p.stride,) * 2, pad=(p.pad,) * 2)

@@ -183,7 +183,7 @@ class LRN(Layer):
     def setup(self, bottom_shapes: list[Shape]) -> None:
         size = self.spec.lrn_param.local_size
         self.require(size % 2 == 1, "an odd local_size", str(size))
-        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        self.require_maps(bottom_shapes[0])
 
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.lrn_param

@@ -131,7 +131,7 @@ class SPP(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p, shape = self.spec.spp_param, bottom_shapes[0]
-        self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
+        self.require_maps(shape)
         self.require(p.pyramid_height > 0, "a pyramid_height above 0", str(p.pyramid_height))
         self.require(p.pool in (p.MAX, p.AVE), "pool MAX or AVE", p.PoolMethod.Name(p.pool))
         self.require(p.pyramid_height <= 16, "a pyramid_height up to 16", str(p.pyramid_height))

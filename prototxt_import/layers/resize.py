@@ -26,7 +26,7 @@ class Upsample(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p, shape = self.spec.upsample_param, bottom_shapes[0]
-        self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
+        self.require_maps(shape)
         self.require(all(s == shape for s in bottom_shapes), f"a mask of the shape {shape}", str(bottom_shapes[-1]))
         self.scale = (p.scale_h or p.scale, p.scale_w or p.scale)
         self.require(min(self.scale) > 0, "a scale above 0", str(self.scale))
@@ -67,7 +67,7 @@ class Unpooling(Upsample):
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p, shape = self.spec.unpooling_param, bottom_shapes[0]
         self.require(not self.spec.HasField("pooling_param"), "an unpooling_param (DeconvNet's)", "a pooling_param")
-        self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
+        self.require_maps(shape)
         self.require(all(s == shape for s in bottom_shapes), f"a mask of the shape {shape}", str(bottom_shapes[-1]))
         method = schema.UnpoolingParameter.UnpoolMethod.Name(p.unpool)
         self.require(p.unpool == p.MAX, "unpool: MAX (what the others make depends on the batch before)", method)
@@ -162,7 +162,7 @@ class Resample(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.resample_param
-        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        self.require_maps(bottom_shapes[0])
         self.size = bottom_shapes[0][2:]
         self.method = schema.ResampleParameter.ResampleType.Name(p.type)
         self.require(self.method != "AREA", "type NEAREST, LINEAR or CUBIC", "AREA, which its own Caffe refuses too")

@@ -244,7 +244,7 @@ class Flip(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.flip_param
-        self.require(len(bottom_shapes[0]) == 4, "an N x C x H x W bottom", str(bottom_shapes[0]))
+        self.require_maps(bottom_shapes[0])
         self.mirrored = [axis for axis, asked in ((2, p.flip_height), (3, p.flip_width)) if asked]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -283,7 +283,7 @@ class Reorg(Layer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         shape, stride = bottom_shapes[0], self.spec.reorg_param.stride
-        self.require(len(shape) == 4, "an N x C x H x W bottom", str(shape))
+        self.require_maps(shape)
         self.require(stride > 0 and shape[1] % stride**2 == 0, f"channels that {stride}² divides", str(shape[1]))
         fits = self.spec.reorg_param.reverse or all(size % stride == 0 for size in shape[2:])
         self.require(fits, f"a map that {stride} divides", str(shape[2:]))
