@@ -49,7 +49,7 @@ _SIGNATURES = {
     "cpm_convolution_weights": ([_POINTER] * 3 + [_INT] * 4 + [_POINTER], None),
     "cpm_fft_transform_weights": ([_POINTER, _LONG, _LONG, _INT, _POINTER, _INT, _INT, _POINTER], None),
     "cpm_fft_convolve": ([_POINTER] * 4 + [_INT, _POINTER] + [_INT] * 2 + [_POINTER] * 2, None),
-    "cpm_fft_convolve_few": ([_POINTER] * 4 + [_INT, _POINTER] + [_INT] * 2 + [_POINTER] * 2, None),
+    "cpm_fft_convolve_by_core": ([_POINTER] * 4 + [_INT, _POINTER] + [_INT] * 2 + [_POINTER] * 2, None),
     "cpm_fft_weight_gradient": ([_POINTER] * 3 + [_INT] * 2 + [_POINTER] * 2, None),
     "cpm_fft_convolve_once": (
         [_POINTER] * 2 + [_LONG] * 2 + [_INT] + [_POINTER] * 2 + [_INT] * 3 + [_POINTER] * 2,

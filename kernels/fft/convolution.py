@@ -114,7 +114,7 @@ def convolve(
     compute, workspace = library().cpm_fft_convolve, plan.chunk_bytes(plan.widest)
     if plan.core_by_core:
         plan = plan.of_one_core(threads)
-        compute, workspace = library().cpm_fft_convolve_few, threads * (plan.factor_bytes + plan.chunk_bytes(1))
+        compute, workspace = library().cpm_fft_convolve_by_core, threads * (plan.factor_bytes + plan.chunk_bytes(1))
     pooled = None
     if pooling is not None:
         bands = plan.bands(pooling, threads)
@@ -169,8 +169,7 @@ def _operands(
     """x and bias, checked, and where the result goes; after x and it, floats from pixel to pixel."""
     x, x_pixel = _image(x, (plan.images, *plan.size, plan.channels), "x")
     bias = None if bias is None else checked(bias, np.float32, (plan.outputs,), "bias")
-    size = plan.out_size if pooling is None else pooling.pooled(plan.out_size)
-    shape = (plan.images, *size, plan.outputs)
+    shape = (plan.images, *plan.result_size(pooling), plan.outputs)
     out = empty(shape) if out is None else out
     pixel = _pixel_step(out, shape)
     if pixel is None or (pooling is not None and pixel != plan.outputs):

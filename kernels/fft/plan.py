@@ -53,6 +53,11 @@ class PlainConvolution:
         rows, columns = self.window.convolved(self.size)
         return rows, columns
 
+    def result_size(self, pooling: Window | None) -> Pair:
+        """The output's size, or that of its maxima in these windows."""
+        rows, columns = self.out_size if pooling is None else pooling.pooled(self.out_size)
+        return rows, columns
+
     def turned(self: Plan) -> Plan:
         """The convolution that gives the gradient by the input, from the output's and the turned weights."""
         kernel = self.window.kernel
@@ -62,7 +67,29 @@ class PlainConvolution:
 
 
 @dataclass(frozen=True)
-class FftPlan(PlainConvolution):
+class TiledConvolution(PlainConvolution):
+    """By tiles that overlap by the kernel's size less 1."""
+
+    @property
+    def tile_size(self) -> Pair:
+        """Height and width of a tile."""
+        raise NotImplementedError
+
+    @property
+    def kept(self) -> Pair:
+        """Results of a tile, (height, width)."""
+        rows, columns = (n - k + 1 for n, k in zip(self.tile_size, self.window.kernel, strict=True))
+        return rows, columns
+
+    @property
+    def grid(self) -> Pair:
+        """Rows and columns of an image's tiles."""
+        rows, columns = (math.ceil(n / kept) for n, kept in zip(self.out_size, self.kept, strict=True))
+        return rows, columns
+
+
+@dataclass(frozen=True)
+class FftPlan(TiledConvolution):
     """With its tiles: `tile` is the transforms' size, `chunk` how many tiles' spectra are in memory at a time. Tiles of
     WINOGRAD are no spectra, but have their place."""
 
@@ -70,9 +97,13 @@ class FftPlan(PlainConvolution):
     chunk: int = 0
 
     @property
+    def tile_size(self) -> Pair:
+        return self.tile, self.tile
+
+    @property
     def tiles(self) -> int:
         """Number of tiles of all images."""
-        return self.images * math.prod(self.tile_grid)
+        return self.images * math.prod(self.grid)
 
     @property
     def bins(self) -> int:
@@ -128,21 +159,9 @@ class FftPlan(PlainConvolution):
         rounds = math.ceil(self.tiles / (room * threads))
         return replace(self, chunk=math.ceil(self.tiles / (rounds * threads)))
 
-    @property
-    def tile_grid(self) -> Pair:
-        """Rows and columns of an image's tiles."""
-        rows, columns = (math.ceil(n / kept) for n, kept in zip(self.out_size, self.kept, strict=True))
-        return rows, columns
-
-    @property
-    def kept(self) -> Pair:
-        """Results of a tile, (height, width)."""
-        rows, columns = (self.tile - k + 1 for k in self.window.kernel)
-        return rows, columns
-
     def bands(self, pooling: Window, threads: int) -> "Bands":
         """How the results go through the cache when they are pooled there."""
-        rows, columns = self.tile_grid
+        rows, columns = self.grid
         size = 4 * self.kept[0] * self.out_size[1] * self.outputs
         tasks = columns / self.chunk if self.core_by_core else columns
         group = max(1, BAND_BYTES // size, math.ceil(BAND_TASKS * threads / tasks))

@@ -32,8 +32,7 @@ def convolve(
     """x (N, C, H, W) with these weights, plus bias (C_out,), then ReLU and max pooling if asked: (N, C_out, H', W'),
     channels last, in that memory."""
     biases = None if bias is None else array(bias)
-    size = plan.out_size if pooling is None else pooling.pooled(plan.out_size)
-    out = memory.empty((plan.images, *size, plan.outputs))
+    out = memory.empty((plan.images, *plan.result_size(pooling), plan.outputs))
     threads = torch.get_num_threads()
     convolution.convolve(channels_last_array(x), spectra, biases, plan, relu, out, threads, pooling=pooling)
     return channels_last_tensor(out)

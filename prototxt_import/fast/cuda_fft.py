@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cpm_kernels.fft.plan import PlainConvolution
+from cpm_kernels.fft.plan import PlainConvolution, TiledConvolution
 from cpm_kernels.window import Pair
 
 # Seconds, as an H200 takes them (cuDNN 9.19, 2026-11-27).
@@ -30,23 +30,15 @@ WORKSPACE = 1 << 30  # bytes of the spectra of the images that are convolved tog
 
 
 @dataclass(frozen=True)
-class CudaFftPlan(PlainConvolution):
+class CudaFftPlan(TiledConvolution):
     """With its tiles: `tile` is the transforms' size, `chunk` how many images are convolved together."""
 
     tile: Pair
     chunk: int = 1
 
     @property
-    def kept(self) -> Pair:
-        """Results of a tile, per axis."""
-        rows, columns = (n - k + 1 for n, k in zip(self.tile, self.window.kernel, strict=True))
-        return rows, columns
-
-    @property
-    def grid(self) -> Pair:
-        """Tiles of an image, per axis."""
-        rows, columns = (math.ceil(n / kept) for n, kept in zip(self.out_size, self.kept, strict=True))
-        return rows, columns
+    def tile_size(self) -> Pair:
+        return self.tile
 
     @property
     def bins(self) -> int:

@@ -17,7 +17,7 @@ struct Phase {
 };
 
 // The first task of a share, of so many.
-inline long long share_of(long long tasks, int share, int shares) { return tasks * share / shares; }
+inline long long share_of(long long tasks, long long share, long long shares) { return tasks * share / shares; }
 
 // work() on each of so many threads, with the caller one of them; OpenMP may grant fewer.
 template <class Work>
@@ -38,12 +38,12 @@ inline void run_phases(int threads, const std::vector<Phase>& phases) {
     struct Progress {
         std::vector<std::atomic<long long>> next;
         std::atomic<long long> done{0};
-        explicit Progress(int shares) : next(shares) {}
+        Progress(long long tasks, int shares) : next(shares) {
+            for (int share = 0; share < shares; share++) next[share] = share_of(tasks, share, shares);
+        }
     };
     std::deque<Progress> progress;
-    for (const Phase& phase : phases)
-        for (int share = (progress.emplace_back(threads), 0); share < threads; share++)
-            progress.back().next[share] = share_of(phase.tasks, share, threads);
+    for (const Phase& phase : phases) progress.emplace_back(phase.tasks, threads);
     const auto caller = std::this_thread::get_id();
     std::atomic<int> others{0};
     run_on_threads(threads, [&] {

@@ -145,12 +145,12 @@ static void block_of_outputs(const FftConvolution& v, const FftKernels& kernels,
 }
 
 // From the image to the outputs, a chunk of the tiles at a time. slots: for a chunk's spectra of x and of a block of y.
-static Phase few_phase(const FftConvolution& v, const FftKernels& kernels, const float* x, const TileRange& tiles,
+static Phase core_phase(const FftConvolution& v, const FftKernels& kernels, const float* x, const TileRange& tiles,
                        const float* spectra, Slots& slots, unsigned* zeros, const Outputs& outputs) {
     const Index tasks = (tiles.count() + v.chunk - 1) / v.chunk;
     return {tasks, [=, &v, &slots](Index task) {
-        const TileRange chunk = {tiles.first + tiles.count() * task / tasks,
-                                 tiles.first + tiles.count() * (task + 1) / tasks};
+        const TileRange chunk = {tiles.first + share_of(tiles.count(), task, tasks),
+                                 tiles.first + share_of(tiles.count(), task + 1, tasks)};
         slots.borrow([&](float* factors) {
             for (Index tile = chunk.first; tile < chunk.end; tile++)
                 forward_tile(v, kernels, x, tile, as_factors(v), factors + (tile - chunk.first) * v.factor_row(), zeros);
@@ -241,7 +241,7 @@ void cpm_fft_convolve(const float* x, const float* spectra, const float* bias, c
 // weights: a thread takes a chunk from the image to the outputs, a block of them at a time, and no core waits for what
 // another wrote. The same bits.
 // workspace: for each thread a chunk's spectra of x and of a block of y; then cpm_fft_convolve's rows.
-void cpm_fft_convolve_few(const float* x, const float* spectra, const float* bias, const FftConvolution* sizes,
+void cpm_fft_convolve_by_core(const float* x, const float* spectra, const float* bias, const FftConvolution* sizes,
                           int relu, const OutputPooling* pooling, int threads, int version, float* workspace,
                           float* y) {
     const FftConvolution& v = *sizes;
@@ -253,7 +253,7 @@ void cpm_fft_convolve_few(const float* x, const float* spectra, const float* bia
     const Outputs outputs = {pooling ? ring : y, pooling ? pooling->bands : 0, bias, relu != 0, zeros.data()};
     std::vector<Phase> phases;
     add_inverse_phases(v, pooling, {0, v.tiles()}, threads, ring, y, phases, [&](const TileRange& part) {
-        return few_phase(v, kernels, x, part, spectra, slots, zeros.data(), outputs);
+        return core_phase(v, kernels, x, part, spectra, slots, zeros.data(), outputs);
     });
     run_phases(threads, phases);
 }

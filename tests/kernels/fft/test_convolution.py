@@ -304,7 +304,7 @@ def test_memory_of_results_that_are_pooled():
     plan = square_plan(*CPM_LAYERS["conv1"]).of_one_core(threads=1)
     bands = plan.bands(POOLING, 2)
     assert bands.bytes == bands.count * plan.kept[0] * 368 * 128 * 4 < 10e6
-    assert plan.bands(POOLING, 64).count == plan.tile_grid[0] == plan.bands(Window((368, 368)), 1).count
+    assert plan.bands(POOLING, 64).count == plan.grid[0] == plan.bands(Window((368, 368)), 1).count
 
 
 def test_wrong_arrays_are_refused():
