@@ -4,6 +4,7 @@ Others' load on the machine changes from second to second: pipelines take turns 
 median of the ratios of neighbouring turns.
 """
 
+import ctypes
 import gc
 import platform
 import time
@@ -182,7 +183,7 @@ def _memory_here(make: Callable[..., Callable[[], Any]], arguments: tuple[Any, .
 
 def peak_memory(run: Callable[[], Any]) -> int | None:
     """Bytes by which the process's resident memory grows at most while `run` runs; None where Linux doesn't tell."""
-    gc.collect()  # or what is freed meanwhile would be taken off
+    _give_back()
     try:
         Path("/proc/self/clear_refs").write_text("5")  # forget the earlier peak
         before = _status_bytes("VmRSS")
@@ -190,6 +191,14 @@ def peak_memory(run: Callable[[], Any]) -> int | None:
         return max(_status_bytes("VmHWM") - before, 0)
     except OSError:
         return None
+
+
+def _give_back() -> None:
+    """To the system what is free: garbage collected meanwhile would be taken off a run's growth, and what the run takes
+    from the heap's free memory, resident since earlier work, would not be seen (glibc keeps up to 64 MiB)."""
+    gc.collect()
+    with suppress(AttributeError):  # other C libraries
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _status_bytes(name: str) -> int:
