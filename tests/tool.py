@@ -1,4 +1,6 @@
-"""Runs a tool of tools/ in this process, for starting Python and torch costs seconds; or a command as a shell does."""
+"""Runs a tool of tools/ in this process, for starting Python and torch costs seconds; or a command as a shell does;
+and says whether a process goes on.
+"""
 
 import contextlib
 import io
@@ -67,3 +69,12 @@ def run_command(command: str, folder: Path) -> int:
     assert ended.returncode in (0, 1), f"{command}\n{ended.stderr.decode()[-3000:]}"
     assert b"Traceback" not in ended.stderr, f"{command}\n{ended.stderr.decode()[-3000:]}"
     return ended.returncode
+
+
+def running(process: int | str) -> bool:
+    """Whether there is such a process, and not only its exit code."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it may end at any moment
+        return False
+    return status.rpartition(")")[2].split()[0] not in ("Z", "X")

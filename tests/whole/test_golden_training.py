@@ -168,7 +168,7 @@ def kill_and_resume(solver, folder, prefix, moments):
         states = list(folder.glob(f"{prefix}_iter_*.solverstate"))
         newest = max(states, key=lambda path: int(path.stem.rsplit("_", 1)[1]), default=None)
         command = [sys.executable, str(TRAIN), "--solver", str(solver), "--engine", "exact"]
-        command += ["--snapshot", str(newest)] if newest else []
+        command += ["--snapshot", str(newest)] if newest else ["--overwrite"]  # a kill may come within the first one
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if moment is None:
             _, errors = process.communicate(timeout=300)

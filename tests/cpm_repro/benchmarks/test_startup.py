@@ -1,5 +1,7 @@
 """Commands are real processes: a stamp where their line comes, their processor time, their imports and steps."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from cpm_repro.benchmarks import startup
@@ -7,15 +9,31 @@ from cpm_repro.benchmarks.charts import startup_figure
 from cpm_repro.benchmarks.startup import Command
 from prototxt_import.files import InputError
 
-TALKS = "import time; print('a line'); time.sleep(0.05); print('the pose'); time.sleep(0.3)"
+TALKS = """
+import os, sys, time
+print("a line")
+print("the pose")
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.005)
+"""
 
 
-def test_the_awaited_line_has_a_stamp():
-    started = startup.start(Command(["-c", TALKS], "the pose"))
-    assert 0.05 < started.awaited <= started.ended - 0.25
-    assert 0 < started.processor < started.ended
+def test_the_awaited_line_has_a_stamp(tmp_path, monkeypatch):
+    """The command goes on until the line has it."""
+    stamps = []
+
+    def clock() -> float:
+        stamps.append(float(len(stamps)))
+        if len(stamps) == 2:
+            (tmp_path / "stamped").touch()
+        return stamps[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(startup, "time", SimpleNamespace(perf_counter=clock))
+        started = startup.start(Command(["-c", TALKS, str(tmp_path / "stamped")], "the pose"))
+    assert (started.awaited, started.ended) == (1, 2) and started.processor > 0
     until_end = startup.start(Command(["-c", "pass"], None))
-    assert until_end.awaited == until_end.ended
+    assert 0 < until_end.awaited == until_end.ended
 
 
 def test_a_command_that_fails_is_told():

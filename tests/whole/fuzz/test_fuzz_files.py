@@ -4,31 +4,24 @@ import pytest
 
 from tests.whole.fuzz import watched
 from tests.whole.fuzz.file_kinds import KINDS
-from tests.whole.fuzz.watched import fault, watch
+from tests.whole.fuzz.watched import fault, read_good, watch
 
 MANY = 3000  # of each of the 7 kinds
 FEW = 25
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_good_files_are_read(kind, tmp_path, monkeypatch):
-    """Else what follows would test but the first check of each reader."""
+def test_the_good_files_are_read_and_a_few_broken_ones_refused_or_read(kind, tmp_path, monkeypatch):
+    """If good ones were not, the broken ones would test but the first check of each reader."""
 
     def strictly(error, name):
         if "only the fast engine" not in str(error):
             raise error
 
-    monkeypatch.setattr(watched, "check_refusal", strictly)
-    for seed in KINDS[kind](tmp_path):
-        path = tmp_path / seed.name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(seed.content)
-        seed.reader(path)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_few_broken_files_are_refused_or_read(kind, tmp_path):
     seeds = KINDS[kind](tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(watched, "check_refusal", strictly)
+        read_good(seeds, tmp_path)
     faults = [found for number in range(FEW) if (found := fault(seeds, number, tmp_path))]
     assert not faults, "\n\n".join(faults)
 
