@@ -16,6 +16,8 @@ from cpm_repro.inference.pose_files import FoundPose
 from data_lmdb.joints import Limbs, part_names
 from prototxt_import.files import replacing
 
+from .labels import vertical_moves
+
 MIN_SCORE = 0.1
 """From this belief on a joint is drawn in full; below it fades, and is gone at half of it."""
 
@@ -141,9 +143,11 @@ def _written(
     draw = ImageDraw.Draw(picture, "RGBA")
     size = float(np.clip(min(picture.size) / 30, 9, 60))
     font = ImageFont.load_default(size)
-    for place, text in titles:
-        corner = _corner(place, draw.textlength(text, font=font), size, picture.width)
-        _write(draw, corner, text, font, size, _WHITE)
+    corners = [_corner(place, draw.textlength(text, font=font), size, picture.width) for place, text in titles]
+    grounds = [_ground(draw, corner, text, font, size) for corner, (_, text) in zip(corners, titles, strict=True)]
+    moves = vertical_moves(grounds, (0, picture.height))
+    for (x, y), move, (_, text) in zip(corners, moves, titles, strict=True):
+        _write(draw, (x, y + move), text, font, size, _WHITE)
     for line, (text, colour) in enumerate(reversed([*sides.items()])):
         _write(draw, (0.4 * size, picture.height - (1.5 * line + 1.7) * size), text, font, size, colour)
     return np.ascontiguousarray(np.asarray(picture)[..., ::-1])
@@ -158,7 +162,18 @@ def _write(
     colour: tuple[int, int, int],
 ) -> None:
     """A line of text on a dark ground."""
+    draw.rectangle(_ground(draw, place, text, font, size), fill=(0, 0, 0, 140))
+    draw.text(place, text, font=font, fill=(*colour, 255))
+
+
+def _ground(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    size: float,
+) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of that line's dark ground."""
     left, top, right, bottom = draw.textbbox(place, text, font=font)
     margin = 0.2 * size
-    draw.rectangle((left - margin, top - margin, right + margin, bottom + margin), fill=(0, 0, 0, 140))
-    draw.text(place, text, font=font, fill=(*colour, 255))
+    return left - margin, top - margin, right + margin, bottom + margin

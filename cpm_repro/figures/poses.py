@@ -7,13 +7,17 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation, Text
 
 from cpm_repro.samples.placement import CROPPED_AWAY
 from data_lmdb.joints import LIMBS, Limbs
 
+from .labels import vertical_moves
 from .sheet import INK, Style, bare, new_figure
 
 
@@ -104,15 +108,37 @@ def people_figure(
 
 
 def write_names(axes: Axes, joints: np.ndarray, states: np.ndarray, names: Sequence[str]) -> None:
-    """The names of a person's joints (P, 2) beside them; of those that are drawn, see `draw_people`."""
+    """The names of a person's joints (P, 2) beside them, none on another; of those that are drawn, see
+    `draw_people`."""
     middle = joints[states < CROPPED_AWAY, 0].mean() if (states < CROPPED_AWAY).any() else 0.0
     box: Style = {"boxstyle": "round,pad=0.15", "facecolor": "black", "alpha": 0.5, "linewidth": 0}
+    line: Style = {"arrowstyle": "-", "color": "black", "alpha": 0.5, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
+    written = []
     for joint, state, name in zip(joints, states, names, strict=True):
         if state < CROPPED_AWAY:
             outwards = 1 if joint[0] > middle else -1
             style: Style = {"fontsize": 6, "color": "white", "bbox": box, "zorder": 5, "va": "center"}
-            style["ha"] = "left" if outwards > 0 else "right"
-            axes.annotate(name, joint, (6 * outwards, 0), textcoords="offset points", **style)
+            style |= {"ha": "left" if outwards > 0 else "right", "arrowprops": line}
+            written.append(axes.annotate(name, joint, (6 * outwards, 0), textcoords="offset points", **style))
+    axes.add_artist(_Apart(written))
+
+
+class _Apart(Artist):
+    """Moves names apart as soon as it is known where they are: when the figure is drawn, just before they are."""
+
+    def __init__(self, names: Sequence[Annotation]) -> None:
+        super().__init__()
+        self._names = names
+        self.set_zorder(4)
+        self.set_in_layout(False)
+
+    def draw(self, renderer: RendererBase) -> None:
+        pixels = np.asarray(renderer.points_to_pixels(1), float).item()
+        for name in self._names:
+            name.set_position((name.get_position()[0], 0))
+        boxes = [Text.get_window_extent(name, renderer).padded(1.2 * pixels) for name in self._names]
+        for name, move in zip(self._names, vertical_moves(box.extents for box in boxes), strict=True):
+            name.set_position((name.get_position()[0], move / pixels))
 
 
 def _picture_figure(image_bgr: np.ndarray, title: str) -> tuple[Figure, Axes]:

@@ -1,5 +1,7 @@
 """Poses on the photograph itself: its own size, its own pixels elsewhere, and joints that fade with their score."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,6 +51,15 @@ def test_a_line_covers_its_pixels_and_half_of_its_edge():
     assert image[6, 10].tolist() == [0, 64, 128] and image[7, 10].max() == 0
     drawing._draw_line(image, np.array([-90.0, -90.0]), np.array([-70.0, -80.0]), 2.0, (255, 255, 255), 1.0)
     assert image[0, 0].max() == 0
+
+
+def test_titles_of_people_at_one_place_do_not_lie_on_each_other(monkeypatch):
+    written = []
+    monkeypatch.setattr(drawing, "_write", lambda draw, place, *rest: written.append((place, rest[0])))
+    drawing.draw_poses(GREY, [person(index=index) for index in (1, 2, 3)], LIMBS)
+    columns, lines = zip(*[place for place, text in written if ":" in text], strict=True)
+    assert len(lines) == 3 and len(set(columns)) == 1
+    assert all(other - one >= 9 for one, other in pairwise(sorted(lines)))
 
 
 def test_the_legend_has_a_bright_colour_of_each_side():

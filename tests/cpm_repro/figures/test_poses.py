@@ -1,7 +1,10 @@
 """The pictures are made, show what they should where pixels can tell, and are saved whole or not at all."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from cpm_repro.figures import poses as figures
@@ -50,6 +53,16 @@ def test_people_figure_draws_what_is_there_and_the_first_person_stronger(tmp_pat
     nobody = figures.people_figure(grey, poses, [np.full(16, 2)] * 3, joints.LIMBS[16])
     assert not nobody.axes[0].lines
     assert sum(len(dots.get_offsets()) for dots in nobody.axes[0].collections) == 0
+
+
+def test_names_of_joints_that_lie_close_do_not_lie_on_each_other():
+    grey, pose = np.full((90, 120, 3), 128, np.uint8), np.full((16, 2), 50.0)
+    figure = figures.people_figure(grey, [pose], [np.full(16, 1)], joints.LIMBS[16], "one place", joints.STORED_16)
+    for _ in range(2):
+        figure.draw_without_rendering()
+        boxes = sorted(Text.get_window_extent(text).extents[[1, 3]].tolist() for text in figure.axes[0].texts)
+        assert len(boxes) == 16 and all(one[1] <= other[0] for one, other in pairwise(boxes))
+    assert {round(text.get_position()[0]) for text in figure.axes[0].texts} == {-6}
 
 
 def test_contact_sheet_leaves_spare_cells_empty(tmp_path):
