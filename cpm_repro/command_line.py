@@ -260,6 +260,12 @@ def seed_count(text: str) -> int:
 
 
 @typed("a whole number")
+def picture_count(text: str) -> int:
+    """An argparse type: of pictures that are drawn to be measured with, each in a moment."""
+    return _at_least(1, text, 10_000)
+
+
+@typed("a whole number")
 def index(text: str) -> int:
     """An argparse type: counted from 0."""
     return _at_least(0, text)

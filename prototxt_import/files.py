@@ -182,6 +182,24 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.close(lock)
 
 
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder of this run's own among the system's temporary ones, deleted at the end; if the run is killed, by the
+    next one that makes such a folder."""
+    try:
+        folder = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise InputError(f"$TMPDIR: {error.strerror}") from None
+    with _writing(folder):
+        _sweep(folder)
+        scratch, lock = _own_scratch(folder)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.close(lock)
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """The text as a file in UTF-8, whole or not at all; errors as of `replacing`. What UTF-8 cannot hold, bytes of file
     names that are no text, becomes an escape."""

@@ -236,7 +236,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     poses.add_argument("--net", choices=("cpm", "vgg"), default="cpm", help="(default: cpm)")
     poses.add_argument("--stages", metavar="N", type=command_line.stage_count, help="of it (default: 6)")
     poses.add_argument(
-        "--pictures", metavar="N", type=command_line.positive_integer, default=2, help="in the folder (default: 2)"
+        "--pictures", metavar="N", type=command_line.picture_count, default=2, help="in the folder (default: 2)"
     )
     command_line.add_engine(poses)
     poses.set_defaults(device="cpu", size=None, batch=None)

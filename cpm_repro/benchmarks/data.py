@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import thread_time
 from typing import Any
 
@@ -30,6 +29,7 @@ from data_lmdb.joints import STORED_TO_14
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import Person, Record, decode, encode, encode_file, storage
 from data_lmdb.records.writer import write_lmdb
+from prototxt_import.files import scratch_folder
 from prototxt_import.formats import schema
 
 from . import tables
@@ -57,9 +57,9 @@ def lmdb_of(path: str | os.PathLike[str] | None) -> Iterator[Path]:
     if path is not None:
         yield Path(path)
         return
-    with TemporaryDirectory(prefix="cpm-bench-") as folder:
-        write_lmdb(Path(folder) / "lmdb", [encode(drawn_record(index)) for index in range(DRAWN_PICTURES)])
-        yield Path(folder) / "lmdb"
+    with scratch_folder() as folder:
+        write_lmdb(folder / "lmdb", [encode(drawn_record(index)) for index in range(DRAWN_PICTURES)])
+        yield folder / "lmdb"
 
 
 def drawn_record(index: int) -> Record:

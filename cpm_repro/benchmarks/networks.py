@@ -26,7 +26,7 @@ from cpm_repro.network.specification import (
 from cpm_repro.network.summary import summarize_layers
 from prototxt_import.cuda_graphs import replayed
 from prototxt_import.deployment import DEFAULT, Variant
-from prototxt_import.files import InputError, naming, require
+from prototxt_import.files import InputError, naming, require, scratch_folder
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import write_caffemodel
 from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_text
@@ -155,12 +155,12 @@ def _shapes(workload: Workload) -> Net:
 @contextmanager
 def weights_of(workload: Workload) -> Iterator[Path]:
     """A temporary `.caffemodel` for the workload and for all that differ in size or batch or have fewer stages."""
-    with TemporaryDirectory(prefix="cpm-bench-") as folder:
+    with scratch_folder() as folder:
         net = _shapes(workload)
         if not net.learnable:
             raise InputError(f"{workload.net}: expected a layer with weights, found none")
         net.allocate(seed=1)
-        path = Path(folder) / "net.caffemodel"
+        path = folder / "net.caffemodel"
         write_caffemodel(path, net.to_caffemodel())
         yield path
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from cpm_repro.inference.beliefs import estimate_poses
 from cpm_repro.inference.crops import PAD_VALUE, Person, center_map, read_upright
 from cpm_repro.inference.protocol import RELEASE_SCALES, Protocol
 from data_lmdb.images import MAX_PIXELS
+from prototxt_import.files import scratch_folder
 from prototxt_import.operations import Operations
 
 from . import networks, tables
@@ -42,10 +42,10 @@ Way = Callable[[Case, Sequence[PersonFile]], networks.Run]
 @contextmanager
 def folder_of(count: int) -> Iterator[list[PersonFile]]:
     """So many pictures of drawn people, JPEGs of about 560 x 460 px, for as long as the context lasts."""
-    with TemporaryDirectory(prefix="cpm-bench-") as folder:
+    with scratch_folder() as folder:
         files = []
         for index in range(count):
-            record, path = drawn_record(index), Path(folder) / f"{index}.jpg"
+            record, path = drawn_record(index), folder / f"{index}.jpg"
             Image.fromarray(np.ascontiguousarray(record.image[..., ::-1])).save(path, quality=JPEG_QUALITY)
             x, y = (record.self_person.objpos - 1).tolist()
             files.append(PersonFile(path, (x, y), record.self_person.scale_provided))

@@ -14,14 +14,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from PIL import Image
 
 from cpm_repro.network.specification import Widths
 from cpm_repro.synthetic.pictures import draw_picture
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, scratch_folder
 
 from . import tables
 from .data import lmdb_of
@@ -80,8 +79,7 @@ def commands(folder: Path, lmdb: Path) -> dict[str, Command]:
 
 def measure(rounds: int) -> dict[str, Any]:
     """By command: "awaited", "ended", "processor" (seconds, a number for each round), "imports", "steps" (seconds)."""
-    with TemporaryDirectory(prefix="cpm-bench-") as name, lmdb_of(None) as lmdb:
-        folder = Path(name)
+    with scratch_folder() as folder, lmdb_of(None) as lmdb:
         asked = commands(folder, lmdb)
         runs: dict[str, list[Started]] = {command: [] for command in asked}
         for _ in range(rounds):

@@ -2,7 +2,6 @@
 
 import math
 import runpy
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 
 from cpm_repro.array_comparison import ArrayComparison, compare_arrays
 from cpm_repro.needing import needing
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, scratch_folder
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.layers.convolution import Convolution, Deconvolution
@@ -145,8 +144,8 @@ def _check_opencv(prototxt: str, out: Path, net: Net, inputs: Arrays, expected: 
     makers = {top: layer.name + f".{i}" * (i > 0) for layer in net.param.layer for i, top in enumerate(layer.top)}
     names = [makers[blob] for blob in expected]
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            text = Path(folder) / "net.prototxt"
+        with scratch_folder() as folder:
+            text = folder / "net.prototxt"
             text.write_text(prototxt, encoding="utf-8")
             other = cv2.dnn.readNetFromCaffe(str(text), str(out))
         for name, values in inputs.items():

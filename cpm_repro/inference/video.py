@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prototxt_import.files import InputError, replacing
+from prototxt_import.files import InputError, replacing, scratch_folder
 from prototxt_import.net import Net
 
 from .beliefs import Pose, estimate_beliefs
@@ -102,8 +101,8 @@ def _in_utf8(path: str | os.PathLike[str]) -> Iterator[str]:
         name.encode()
         yield name
     except UnicodeEncodeError:
-        with TemporaryDirectory(prefix="cpm-video-") as folder:
-            link = Path(folder, "clip" + Path(path).suffix)
+        with scratch_folder() as folder:
+            link = folder / f"clip{Path(path).suffix}"
             link.symlink_to(name)
             yield str(link)
 

@@ -177,6 +177,7 @@ def test_too_little_memory_is_a_sentence_with_what_was_asked_for(capsys, allocat
         (command_line.positive_integer, "two", "expected a whole number, found 'two'"),
         (command_line.positive_integer, "1_0", "expected a whole number, found '1_0'"),
         (command_line.positive_integer, "٣", "expected a whole number, found '٣'"),
+        (command_line.picture_count, "2147483647", "expected a number of at least 1 and below 10001, found 2147483647"),
         (command_line.positive_number, "0,5", "expected a number above 0, such as 0.5, found '0,5'"),
         (command_line.positive_number, "nan", "expected a number above 0, found nan"),
     ],

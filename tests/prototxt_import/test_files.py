@@ -113,6 +113,31 @@ def test_what_a_killed_run_left_is_swept_and_what_a_living_one_has_is_not(tmp_pa
     assert sorted(os.listdir(tmp_path)) == ["b.txt", "c.txt"]
 
 
+def test_a_temporary_folder_is_gone_with_its_run_or_with_the_next(tmp_path, monkeypatch):
+    code = """if True:
+        import os, signal
+        from prototxt_import.files import scratch_folder
+        with scratch_folder() as folder:
+            (folder / "large").touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+    """
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)})
+    (left,) = tmp_path.iterdir()
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path))
+    with files.scratch_folder() as one, files.scratch_folder() as other:
+        assert not left.exists() and sorted(tmp_path.iterdir()) == sorted([one, other])
+    assert not os.listdir(tmp_path)
+
+
+def test_no_temporary_folder_is_told(monkeypatch):
+    def nowhere():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(files.tempfile, "gettempdir", nowhere)
+    with pytest.raises(InputError, match=r"^\$TMPDIR: No usable temporary directory"), files.scratch_folder():
+        pass
+
+
 def test_a_disk_without_locks_takes_files_and_nothing_is_swept_there(tmp_path, monkeypatch):
     def without_locks(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

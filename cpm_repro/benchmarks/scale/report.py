@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, scratch_folder
 
 from .. import networks, tables
 from ..data import lmdb_of
@@ -32,8 +31,7 @@ def measure(threads: int, rounds: int, short: bool = False) -> dict[str, Any]:
     """Series over "images" (with `threads` threads) and "records", rows over "workers" and of "torchrun"."""
     limit = SHORT_LIMIT if short else LIMIT
     images, records = (SHORT_IMAGES, SHORT_RECORDS) if short else (IMAGES, RECORDS)
-    with TemporaryDirectory(prefix="cpm-bench-") as name, lmdb_of(None) as lmdb:
-        folder = Path(name)
+    with scratch_folder() as folder, lmdb_of(None) as lmdb:
         series = {
             "images": over_images(images, threads, lmdb, rounds, limit, release=not short),
             "records": over_records(records, folder, rounds, limit),
