@@ -7,7 +7,7 @@ A cost model says what is cheaper (`cpm_kernels.fft.plan` on a CPU, `cuda_fft` o
 in what torch.export, torch.compile and jit.trace make of a net.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from types import ModuleType
@@ -29,7 +29,7 @@ from .cuda_fft import CudaFftPlan
 from .measured_plans import MeasuredPlans
 from .memory import Recycled
 from .operators import LIBRARY, operator
-from .products import Product
+from .products import NUMBERS, Product
 
 Plan = FftPlan | CudaFftPlan
 Wanted = tuple[bool, bool, bool]
@@ -229,58 +229,31 @@ def convolutions_of(number: int) -> Convolutions:
     return found
 
 
-def _convolution(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Sequence[int],
-    pad: Sequence[int],
-    dilation: Sequence[int],
-    group: int,
-    transposed: bool,
-    tf32: bool,
-    trained: bool,
-    rectified: bool,
-    engine: int,
-) -> Tensor:
+def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
     """`Convolutions.__call__` of the engine of that number; the plan is chosen when it runs, for the sizes of then."""
-    product = Product.of(weight, stride, pad, dilation, group, transposed, tf32)
-    own = convolutions_of(engine)
+    *of_product, trained, rectified, engine = numbers
+    product, own = Product.of(weight, *of_product), convolutions_of(engine)
     return own.forward(x, weight, bias, product, own.plan_of(x, weight, product, trained), trained, rectified)
 
 
-def _convolution_backward(
-    dy: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    stride: Sequence[int],
-    pad: Sequence[int],
-    dilation: Sequence[int],
-    group: int,
-    transposed: bool,
-    tf32: bool,
-    trained: bool,
-    wanted: Sequence[bool],
-    engine: int,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _convolution_backward(dy: Tensor, x: Tensor, weight: Tensor, *numbers: Any) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients by x, weight and bias; empty ones of those that are not wanted."""
-    product = Product.of(weight, stride, pad, dilation, group, transposed, tf32)
-    own = convolutions_of(engine)
-    plan = own.plan_of(x, weight, product, trained)
-    of_x, of_weight, of_bias = wanted
-    gradients = own.backward(dy, x, weight, product, plan, (of_x, of_weight, of_bias))
+    *of_product, trained, wanted, engine = numbers
+    product, own = Product.of(weight, *of_product), convolutions_of(engine)
+    gradients = own.backward(dy, x, weight, product, own.plan_of(x, weight, product, trained), tuple(wanted))
     dx, dweight, dbias = (x.new_empty(0) if gradient is None else gradient for gradient in gradients)
     return dx, dweight, dbias
 
 
 def _convolutions_shape(x: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
-    product = Product.of(weight, *numbers[:6])
+    *of_product, _trained, _rectified, _engine = numbers
+    product = Product.of(weight, *of_product)
     shape = (x.shape[0], product.outputs(weight), *product.size(tuple(x.shape[2:])))
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_order(x))
 
 
 def _gradients_shapes(dy: Tensor, x: Tensor, weight: Tensor, *numbers: Any) -> tuple[Tensor, ...]:
-    of_x, of_weight, of_bias = numbers[7]
+    of_x, of_weight, of_bias = numbers[-2]
     return (
         torch.empty_like(x) if of_x else x.new_empty(0),
         torch.empty_like(weight) if of_weight else x.new_empty(0),
@@ -301,6 +274,16 @@ def _gradients(ctx: Context, dy: Tensor) -> tuple[Tensor | None, ...]:
     return *(gradient if of else None for gradient, of in zip(made, wanted, strict=True)), *(None,) * 9
 
 
-convolution = operator("convolution", _convolution, _convolutions_shape)
-convolution_backward = operator("convolution_backward", _convolution_backward, _gradients_shapes)
+convolution = operator(
+    f"convolution(Tensor x, Tensor weight, Tensor? bias, {NUMBERS}, bool trained, bool rectified, SymInt engine)"
+    " -> Tensor",
+    _convolution,
+    _convolutions_shape,
+)
+convolution_backward = operator(
+    f"convolution_backward(Tensor dy, Tensor x, Tensor weight, {NUMBERS}, bool trained, bool[] wanted, SymInt engine)"
+    " -> (Tensor, Tensor, Tensor)",
+    _convolution_backward,
+    _gradients_shapes,
+)
 torch.library.register_autograd("cpm_repro::convolution", _gradients, setup_context=_save, lib=LIBRARY)

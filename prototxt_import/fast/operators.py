@@ -13,12 +13,14 @@ import torch
 LIBRARY = torch.library.Library("cpm_repro", "DEF")
 
 
-def operator(name: str, function: Callable[..., Any], shapes: Callable[..., Any]) -> Callable[..., Any]:
-    """The operator `torch.ops.cpm_repro.NAME`, with the signature of `function`, which changes none of its arguments.
+def operator(schema: str, function: Callable[..., Any], shapes: Callable[..., Any]) -> Callable[..., Any]:
+    """The operator `torch.ops.cpm_repro.NAME` of the schema "NAME(…) -> …", whose arguments `function` gets in that
+    order and leaves as they are.
 
     shapes: gives what `function` gives, without the values, for tensors that have none.
     """
-    LIBRARY.define(name + torch.library.infer_schema(function, mutates_args=()))
+    name = schema.split("(")[0]
+    LIBRARY.define(schema)
     LIBRARY.impl(name, function, "CompositeExplicitAutograd")
     torch.library.register_fake(f"cpm_repro::{name}", shapes, lib=LIBRARY)
     made: Callable[..., Any] = getattr(torch.ops.cpm_repro, name).default

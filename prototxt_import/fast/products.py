@@ -17,6 +17,9 @@ from torch.nn import functional as F
 from cpm_kernels.window import Sizes, Window
 from prototxt_import.function import Context, Function, Gradients
 
+# In an operator's schema: the numbers of a `Product`.
+NUMBERS = "SymInt[] stride, SymInt[] pad, SymInt[] dilation, SymInt group, bool transposed, bool tf32"
+
 _settings = RLock()
 
 
