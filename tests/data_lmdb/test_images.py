@@ -154,7 +154,8 @@ def test_pillows_warnings_are_not_heard_and_the_callers_filters_stay(tmp_path, m
     palette = Image.fromarray(RGBA[..., :3].copy()).quantize(16)
     (tmp_path / "a.png").write_bytes(saved(palette, "PNG", transparency=bytes(range(16))))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with warnings.catch_warnings(action="error"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         before = list(warnings.filters)
         assert read_bgr(tmp_path / "a.png").shape == (37, 41, 3)
         assert warnings.filters == before

@@ -90,7 +90,8 @@ def _cost(seed: Seed, path: Path) -> tuple[float, int, int]:
     tracemalloc.start()
     started = time.process_time()
     try:
-        with warnings.catch_warnings(action="error"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
             justified = seed.reader(path) or 0
     finally:
         seconds = time.process_time() - started
