@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from google.protobuf.descriptor import FieldDescriptor
 from torch import Tensor
 
 from cpm_kernels.exact.solvers import SOLVER_TYPES, TWO_HISTORIES, SolverStep, adam_correction
@@ -52,7 +53,7 @@ def check_solver(param: schema.SolverParameter, where: str) -> None:
 def _check_numbers(param: schema.SolverParameter, where: str) -> None:
     """No field is NaN or infinite, and none negative where that has no meaning."""
     for field, values in param.ListFields():
-        if field.cpp_type not in (field.CPPTYPE_FLOAT, field.CPPTYPE_INT32):
+        if field.cpp_type not in (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_INT32):
             continue
         for value in [values] if isinstance(values, int | float) else values:
             if not np.isfinite(value):

@@ -1,7 +1,7 @@
-"""Binary protobuf messages of a class that is asked for."""
+"""Binary protobuf messages of a class that is asked for, and what protobuf of any year tells of a field."""
 
 import os
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
@@ -17,3 +17,8 @@ def parse_message(content: bytes, message: type[_Message], path: str | os.PathLi
     except DecodeError:
         found = other_kind(content) or f"{len(content)} bytes that end too early or are not one"
         raise InputError(f"{path}: expected a binary {message.__name__} message, found {found}") from None
+
+
+def is_repeated(field: Any) -> bool:
+    """Of a FieldDescriptor; its default tells in every one: old ones lack `is_repeated`, new ones warn of `label`."""
+    return isinstance(field.default_value, list)

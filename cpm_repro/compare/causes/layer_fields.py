@@ -13,6 +13,7 @@ import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 
 from prototxt_import.formats import schema
+from prototxt_import.formats.messages import is_repeated
 
 from .layer_runs import Bottoms, LayerRun
 from .layer_settings import Alternative
@@ -49,7 +50,7 @@ def _at(layer: "schema.LayerParameter", path: Sequence[str]) -> Any:
 
 def _absent(field: FieldDescriptor, message: Any) -> Iterator[None]:
     """None, if it can be left out and means something else then than any value."""
-    single = not field.is_repeated and field.message_type is None and not field.has_default_value
+    single = not is_repeated(field) and field.message_type is None and not field.has_default_value
     if single and message.HasField(field.name) and field.name not in _NO_NUMBERS:
         yield None
 
@@ -63,7 +64,7 @@ def _messages(layer: "schema.LayerParameter") -> list[tuple[str, ...]]:
     """The messages in which the layer's settings are: those that are set, or that of its type, and those that are set
     inside of these; of a loss what it is divided by, too."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", layer.type).lower() + "_param"
-    known = {field.name for field in layer.DESCRIPTOR.fields if field.message_type and not field.is_repeated}
+    known = {field.name for field in layer.DESCRIPTOR.fields if field.message_type and not is_repeated(field)}
     found = [field.name for field, _ in layer.ListFields() if field.name in known and field.name.endswith("_param")]
     names = [n for n in dict.fromkeys((*found, *({name} & known))) if n not in _OF_ALL_LAYERS]
     names += ["loss_param"] * layer.type.endswith("Loss")
@@ -72,7 +73,7 @@ def _messages(layer: "schema.LayerParameter") -> list[tuple[str, ...]]:
 
 
 def _numbers(message: Any) -> list[float]:
-    fields = (field for field in message.DESCRIPTOR.fields if not field.is_repeated)
+    fields = (field for field in message.DESCRIPTOR.fields if not is_repeated(field))
     values = (getattr(message, field.name) for field in fields if field.cpp_type in (*_FLOATS, *_INTEGERS))
     return [float(value) for value in values if value not in (0, 1)]
 
@@ -89,7 +90,7 @@ def _others(field: FieldDescriptor, own: Any, numbers: list[float]) -> Iterator[
     """Values that the field may have in its place, each once."""
     if field.name in _NO_NUMBERS or field.message_type is not None:
         return
-    if field.is_repeated:
+    if is_repeated(field):
         yield from _other_lists(field, list(own))
     elif field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         yield not own
@@ -101,7 +102,7 @@ def _others(field: FieldDescriptor, own: Any, numbers: list[float]) -> Iterator[
 
 def _other_numbers(field: FieldDescriptor, own: float, numbers: list[float]) -> Iterator[float]:
     tried = [
-        *([] if field.is_repeated else [field.default_value]),
+        *([] if is_repeated(field) else [field.default_value]),
         0,
         1,
         -own,
@@ -111,7 +112,7 @@ def _other_numbers(field: FieldDescriptor, own: float, numbers: list[float]) -> 
     ]
     if field.cpp_type in _FLOATS:
         tried += [v for n in numbers for v in (own * n, own / n)]
-        tried += [] if field.is_repeated else _USUAL
+        tried += [] if is_repeated(field) else _USUAL
     else:
         tried = [*(v for v in tried if v == int(v)), own - 1, own + 1, own - 2, own + 2, 2]
         unsigned = field.cpp_type in (FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64)
@@ -139,8 +140,8 @@ def _set(message: Any, name: str, value: Any) -> None:
 
 
 def _shown(field: FieldDescriptor, value: Any) -> str:
-    if field.enum_type is not None and not field.is_repeated:
+    if field.enum_type is not None and not is_repeated(field):
         return str(field.enum_type.values_by_number[value].name)
-    if field.is_repeated:
+    if is_repeated(field):
         return "[" + ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value).lower()

@@ -13,6 +13,8 @@ import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from prototxt_import.formats.messages import is_repeated
+
 Random = np.random.Generator
 Mutation = Callable[[bytes, Random], bytes]
 INTEGERS = (0, 1, 2, 3, 5, 7, 64, 255, 256, 65535, 65536, 10**9, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1)
@@ -123,12 +125,8 @@ def _messages(message: Message) -> Iterator[Message]:
     yield message
     for field, value in message.ListFields():
         if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
-            for inner in value if _repeated(field) else [value]:
+            for inner in value if is_repeated(field) else [value]:
                 yield from _messages(inner)
-
-
-def _repeated(field: FieldDescriptor) -> bool:
-    return field.is_repeated if hasattr(field, "is_repeated") else field.label == FieldDescriptor.LABEL_REPEATED
 
 
 def _break_field(message: Message, random: Random, others: list[Message]) -> None:
@@ -138,7 +136,7 @@ def _break_field(message: Message, random: Random, others: list[Message]) -> Non
     if not present:
         return
     field = pick(random, present)
-    if _repeated(field):
+    if is_repeated(field):
         _break_repeated(getattr(message, field.name), field, random)
     elif random.random() < 0.2:
         message.ClearField(field.name)
