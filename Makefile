@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow bench card sanitize clean check
+.PHONY: demo test slow oldest bench card sanitize clean check
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python tools/walkthrough.py --out build/demo
@@ -18,6 +18,14 @@ test: $(VENV)/test.stamp build/import/cpm_kernels
 
 slow: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m slow
+
+# The tests with the oldest packages that pyproject.toml admits, in an environment of their own.
+OLDEST := build/oldest
+
+oldest: build/import/cpm_kernels | check
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e ".[test]"
+	$(OLDEST)/bin/python -m pytest
 
 bench_one = $(BIN)/python tools/bench.py $(1) --json build/bench/$(2).json --plot build/bench/$(2).png \
 	--markdown build/bench/$(2).md
