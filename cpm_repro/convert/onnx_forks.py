@@ -78,6 +78,18 @@ def hard_sigmoid(e: LayerExport) -> str:
     return e.node("HardSigmoid", e.bottoms[0], alpha=e.layer.alpha, beta=e.layer.beta)
 
 
+@exports("SeLu")
+def selu(e: LayerExport) -> str:
+    p = e.layer.spec.selu_param
+    return e.node("Selu", e.bottoms[0], alpha=p.alpha, gamma=getattr(p, "lambda"))
+
+
+@exports("SeLuDropout")
+def selu_dropout(e: LayerExport) -> str:
+    e.layer.require(not e.layer.drops, "a dropout that draws nothing, for an ONNX export", "one that does")
+    return e.bottoms[0]
+
+
 @exports("SpatialDropout")
 def spatial_dropout(e: LayerExport) -> str:
     layer, x = e.layer, e.bottoms[0]

@@ -111,7 +111,14 @@ def log(e: LayerExport) -> str:
     return _line(e, logarithm, 1 / e.layer.log_base(p.base), 0)
 
 
-@exports("Dropout", "Split")
+@exports("Dropout")
+def dropout(e: LayerExport) -> str:
+    p, x = e.layer.spec.dropout_param, e.bottoms[0]
+    e.layer.require(not e.layer.drops, "a dropout that draws nothing, for an ONNX export", "one that does")
+    return x if p.scale_train else e.node("Mul", x, e.number(1 - p.dropout_ratio))
+
+
+@exports("Split")
 def same_value(e: LayerExport) -> list[str]:
     return e.bottoms * len(e.layer.spec.top)
 

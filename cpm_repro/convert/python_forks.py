@@ -74,6 +74,18 @@ def hard_sigmoid(e: Lines) -> str:
     return f"({e.x[0]} * {plain(e.layer.alpha)} + {plain(e.layer.beta)}).clamp(0, 1)"
 
 
+@writes("SeLu")
+def selu(e: Lines) -> str:
+    p = e.layer.spec.selu_param
+    return f"F.elu({e.x[0]}, {plain(p.alpha)}) * {plain(getattr(p, 'lambda'))}"
+
+
+@writes("SeLuDropout")
+def selu_dropout(e: Lines) -> str:
+    e.layer.require(not e.layer.drops, "a dropout that draws nothing, for a file of Python", "one that does")
+    return e.x[0]
+
+
 @writes("SpatialDropout")
 def spatial_dropout(e: Lines) -> str:
     layer = e.layer

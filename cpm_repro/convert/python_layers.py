@@ -236,6 +236,7 @@ def log(e: Lines) -> str:
 @writes("Dropout")
 def dropout(e: Lines) -> str:
     p = e.layer.spec.dropout_param
+    e.layer.require(not e.layer.drops, "a dropout that draws nothing, for a file of Python", "one that does")
     return e.x[0] if p.scale_train else f"{e.x[0]} * {plain(1 - p.dropout_ratio)}"
 
 

@@ -38,6 +38,45 @@ class ArgMaxParameter(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> ArgMaxParameter: ...
 
+class AugmentationParameter(Message):
+    augment_during_test: bool
+    recompute_mean: int
+    mean_per_pixel: bool
+    @property
+    def mean(self) -> RepeatedScalarFieldContainer[float]: ...
+    max_multiplier: float
+    crop_width: int
+    crop_height: int
+    def __init__(
+        self,
+        *,
+        augment_during_test: bool | None = ...,
+        recompute_mean: int | None = ...,
+        mean_per_pixel: bool | None = ...,
+        mean: Iterable[float] | None = ...,
+        max_multiplier: float | None = ...,
+        crop_width: int | None = ...,
+        crop_height: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> AugmentationParameter: ...
+
+class BBoxRegParameter(Message):
+    @property
+    def bbox_mean(self) -> RepeatedScalarFieldContainer[float]: ...
+    @property
+    def bbox_std(self) -> RepeatedScalarFieldContainer[float]: ...
+    cls_aware: bool
+    def __init__(
+        self,
+        *,
+        bbox_mean: Iterable[float] | None = ...,
+        bbox_std: Iterable[float] | None = ...,
+        cls_aware: bool | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> BBoxRegParameter: ...
+
 class BNParameter(Message):
     BNMode: ClassVar[_EnumTypeWrapper[Any]]
     LEARN: ClassVar[int]
@@ -198,6 +237,86 @@ class BlobShape(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> BlobShape: ...
+
+class BoxGroupOutputParameter(Message):
+    fg_thr: float
+    iou_thr: float
+    nms_type: str
+    @property
+    def box_group_param(self) -> RepeatedCompositeFieldContainer[BoxGroupParameter]: ...
+    field_whr: float
+    field_xyr: float
+    max_nms_num: int
+    max_post_nms_num: int
+    min_size: float
+    def __init__(
+        self,
+        *,
+        fg_thr: float | None = ...,
+        iou_thr: float | None = ...,
+        nms_type: str | None = ...,
+        box_group_param: Iterable[BoxGroupParameter | Mapping[str, Any]] | None = ...,
+        field_whr: float | None = ...,
+        field_xyr: float | None = ...,
+        max_nms_num: int | None = ...,
+        max_post_nms_num: int | None = ...,
+        min_size: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> BoxGroupOutputParameter: ...
+
+class BoxGroupParameter(Message):
+    @property
+    def field_h(self) -> RepeatedScalarFieldContainer[int]: ...
+    @property
+    def field_w(self) -> RepeatedScalarFieldContainer[int]: ...
+    stride: int
+    def __init__(
+        self,
+        *,
+        field_h: Iterable[int] | None = ...,
+        field_w: Iterable[int] | None = ...,
+        stride: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> BoxGroupParameter: ...
+
+class BoxOutputParameter(Message):
+    fg_thr: float
+    iou_thr: float
+    nms_type: str
+    @property
+    def field_h(self) -> RepeatedScalarFieldContainer[int]: ...
+    @property
+    def field_w(self) -> RepeatedScalarFieldContainer[int]: ...
+    @property
+    def downsample_rate(self) -> RepeatedScalarFieldContainer[int]: ...
+    field_whr: float
+    field_xyr: float
+    max_nms_num: int
+    max_post_nms_num: int
+    min_size: float
+    num_param_set: int
+    ringpad: bool
+    def __init__(
+        self,
+        *,
+        fg_thr: float | None = ...,
+        iou_thr: float | None = ...,
+        nms_type: str | None = ...,
+        field_h: Iterable[int] | None = ...,
+        field_w: Iterable[int] | None = ...,
+        downsample_rate: Iterable[int] | None = ...,
+        field_whr: float | None = ...,
+        field_xyr: float | None = ...,
+        max_nms_num: int | None = ...,
+        max_post_nms_num: int | None = ...,
+        min_size: float | None = ...,
+        num_param_set: int | None = ...,
+        ringpad: bool | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> BoxOutputParameter: ...
 
 class CPMDataParameter(Message):
     DB: ClassVar[_EnumTypeWrapper[Any]]
@@ -546,11 +665,13 @@ class DownsampleParameter(Message):
 class DropoutParameter(Message):
     dropout_ratio: float
     scale_train: bool
+    sample_weights_test: bool
     def __init__(
         self,
         *,
         dropout_ratio: float | None = ...,
         scale_train: bool | None = ...,
+        sample_weights_test: bool | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> DropoutParameter: ...
@@ -1098,6 +1219,23 @@ class LayerParameter(Message):
     @property
     def minrelu_param(self) -> MinReLUParameter: ...
     @property
+    def yolo_detection_output_param(self) -> YoloDetectionOutputParameter: ...
+    @property
+    def bbox_reg_param(self) -> BBoxRegParameter: ...
+    @property
+    def box_group_output_param(self) -> BoxGroupOutputParameter: ...
+    @property
+    def box_output_param(self) -> BoxOutputParameter: ...
+    @property
+    def scale_route_param(self) -> ScaleRouteParameter: ...
+    @property
+    def selu_param(self) -> SeLuParameter: ...
+    @property
+    def selu_dropout_param(self) -> SeLuDropoutParameter: ...
+    @property
+    def augmentation_param(self) -> AugmentationParameter: ...
+    reshape_every_iter: bool
+    @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
@@ -1201,6 +1339,15 @@ class LayerParameter(Message):
         flip_param: FlipParameter | Mapping[str, Any] | None = ...,
         insanity_param: InsanityParameter | Mapping[str, Any] | None = ...,
         minrelu_param: MinReLUParameter | Mapping[str, Any] | None = ...,
+        yolo_detection_output_param: YoloDetectionOutputParameter | Mapping[str, Any] | None = ...,
+        bbox_reg_param: BBoxRegParameter | Mapping[str, Any] | None = ...,
+        box_group_output_param: BoxGroupOutputParameter | Mapping[str, Any] | None = ...,
+        box_output_param: BoxOutputParameter | Mapping[str, Any] | None = ...,
+        scale_route_param: ScaleRouteParameter | Mapping[str, Any] | None = ...,
+        selu_param: SeLuParameter | Mapping[str, Any] | None = ...,
+        selu_dropout_param: SeLuDropoutParameter | Mapping[str, Any] | None = ...,
+        augmentation_param: AugmentationParameter | Mapping[str, Any] | None = ...,
+        reshape_every_iter: bool | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod
@@ -1949,6 +2096,40 @@ class ScaleParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ScaleParameter: ...
+
+class ScaleRouteParameter(Message):
+    low_scale: float
+    high_scale: float
+    def __init__(
+        self,
+        *,
+        low_scale: float | None = ...,
+        high_scale: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> ScaleRouteParameter: ...
+
+class SeLuDropoutParameter(Message):
+    dropout_ratio: float
+    alpha: float
+    def __init__(
+        self,
+        *,
+        dropout_ratio: float | None = ...,
+        alpha: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> SeLuDropoutParameter: ...
+
+class SeLuParameter(Message):
+    alpha: float
+    def __init__(
+        self,
+        *,
+        alpha: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> SeLuParameter: ...
 
 class SegAccuracyParameter(Message):
     @property
@@ -2704,6 +2885,31 @@ class WindowDataParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> WindowDataParameter: ...
+
+class YoloDetectionOutputParameter(Message):
+    num_classes: int
+    num_box: int
+    coords: int
+    confidence_threshold: float
+    nms_threshold: float
+    @property
+    def biases(self) -> RepeatedScalarFieldContainer[float]: ...
+    side: int
+    label_map_file: str
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = ...,
+        num_box: int | None = ...,
+        coords: int | None = ...,
+        confidence_threshold: float | None = ...,
+        nms_threshold: float | None = ...,
+        biases: Iterable[float] | None = ...,
+        side: int | None = ...,
+        label_map_file: str | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> YoloDetectionOutputParameter: ...
 
 class Yolov3DetectionOutputParameter(Message):
     num_classes: int

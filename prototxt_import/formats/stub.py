@@ -5,6 +5,7 @@
 A test compares the file with what this writes.
 """
 
+import keyword
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def stub() -> str:
 def _message(message_class: type[Message]) -> str:
     message = DescriptorProto()
     message_class.DESCRIPTOR.CopyToProto(message)
+    for field in [field for field in message.field if keyword.iskeyword(field.name)]:  # SeLuParameter's lambda
+        message.field.remove(field)
     lines = [f"class {message.name}(Message):"]
     for enum in message.enum_type:
         lines += _enum(enum)

@@ -3,12 +3,13 @@
 In reading order: layer (the base, and the registry), own (layers of the reader's own), fillers (first values of blobs);
 data, convolution, pooling, inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape,
 selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy);
-layers of forks: deformable, local (both convolutions), resize, flow, proposals, regions (of interest), detection,
-multibox (SSD's loss), yolo; description (a net in words).
+layers of forks: deformable, local (both convolutions), resize, flow, proposals, regions (of interest), cascade
+(of regions), detection, multibox (SSD's loss), yolo; description (a net in words).
 """
 
 from . import (
     activations,
+    cascade,
     classification,
     convolution,
     data,
@@ -39,6 +40,7 @@ from . import (
 
 __all__ = [
     "activations",
+    "cascade",
     "classification",
     "convolution",
     "data",

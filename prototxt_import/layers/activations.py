@@ -1,6 +1,6 @@
 """Elementwise layers (Caffe: relu_layer, prelu_layer, elu_layer, sigmoid_layer, tanh_layer, absval_layer,
-power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; of forks Swish, Mish and MobileNet's ReLU6,
-HardSwish and HardSigmoid, and the ReLUs that face the other way or draw their slopes)."""
+power_layer, exp_layer, log_layer, bnll_layer, threshold_layer, clip_layer; of forks SeLu, Swish, Mish and MobileNet's
+ReLU6, HardSwish and HardSigmoid, and the ReLUs that face the other way or draw their slopes)."""
 
 import math
 
@@ -109,6 +109,19 @@ class ELU(NeuronLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.ops.elu(x, self.spec.elu_param.alpha)
+
+
+@register("SeLu")
+class SeLu(NeuronLayer):
+    """Self-normalizing networks': lambda · x, or lambda · alpha · (exp(x) − 1) below zero."""
+
+    of_a_fork = True
+    reads_top = reads_bottom = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = self.spec.selu_param
+        scale: float = getattr(p, "lambda")
+        return self.ops.elu(x, p.alpha) * scale
 
 
 @register("Sigmoid")

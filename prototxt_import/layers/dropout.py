@@ -1,5 +1,6 @@
-"""Dropout (Caffe: dropout_layer.cpp), and ENet's of whole channels."""
+"""Dropout (Caffe: dropout_layer.cpp), that of self-normalizing networks, and ENet's of whole channels."""
 
+import torch
 from torch import Tensor
 
 from prototxt_import.formats import schema
@@ -12,7 +13,8 @@ from .own import python_param
 class Dropout(NeuronLayer):
     """In the TRAIN phase zeroes a share of the values and scales the rest by 1 / (1 − ratio); in TEST passes them on.
 
-    DeepLab's `scale_train: false` leaves the rest alone in TRAIN, and scales by 1 − ratio in TEST.
+    DeepLab's `scale_train: false` leaves the rest alone in TRAIN, and scales by 1 − ratio in TEST. Bayesian SegNet's
+    `sample_weights_test` makes TEST do as TRAIN does: several images of one are samples of what the net believes.
     """
 
     repeatable = False  # it draws random numbers
@@ -24,7 +26,8 @@ class Dropout(NeuronLayer):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p = self.spec.dropout_param
-        self.ratio, self.drops, self.scale_train = p.dropout_ratio, self.spec.phase == schema.TRAIN, p.scale_train
+        self.ratio, self.scale_train = p.dropout_ratio, p.scale_train
+        self.drops = self.spec.phase == schema.TRAIN or p.sample_weights_test
         allowed = 0 < self.ratio < 1 if self.drops else 0 <= self.ratio <= 1  # which nobody asks about where none drops
         self.require(allowed, "a dropout_ratio between 0 and 1", str(self.ratio))
 
@@ -32,6 +35,28 @@ class Dropout(NeuronLayer):
         if self.drops:
             x = self.ops.dropout(x, self.ratio, self.random, self.share)
         return x if self.scale_train else x * (1 - self.ratio)
+
+
+@register("SeLuDropout")
+class SeLuDropout(NeuronLayer):
+    """In TRAIN puts a share of the values at `alpha`, what SeLu tends to far below zero, and then scales and shifts all
+    so that mean 0 and variance 1 stay; in TEST passes them on."""
+
+    of_a_fork = True
+    repeatable = False  # it draws random numbers
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.ratio, self.drops = self.spec.selu_dropout_param.dropout_ratio, self.spec.phase == schema.TRAIN
+        self.require(0 < self.ratio < 1 or not self.drops, "a dropout_ratio between 0 and 1", f"{self.ratio:g}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.drops:
+            return x
+        alpha, kept_share = self.spec.selu_dropout_param.alpha, 1 - self.ratio
+        scale = (kept_share + alpha**2 * kept_share * self.ratio) ** -0.5
+        kept = self.ops.dropout(torch.ones_like(x), self.ratio, self.random, self.share) != 0
+        dropped: Tensor = torch.where(kept, x, alpha) * scale - scale * self.ratio * alpha
+        return dropped
 
 
 @register("SpatialDropout")

@@ -3,7 +3,7 @@ coordinates, images made smaller, the length of vectors.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prototxt_import.formats import schema
@@ -211,3 +211,51 @@ class Downsample(Layer):
         centres = torch.arange(new, device=values.device, dtype=values.dtype)[:, None] * scale
         places = torch.arange(old, device=values.device, dtype=values.dtype)
         return (1 - (places - centres).abs() / scale).clamp(min=0)
+
+
+@register("DataAugmentation")
+class DataAugmentation(Layer):
+    """What is left of FlowNet's augmentation where nothing is drawn or cut out: the images less their mean.
+
+    With `recompute_mean` the mean is stored, each pixel's (1, C, H, W) and each channel's (1, C, 1, 1), of which
+    `mean_per_pixel` names the one that counts; so long as the layer has run no more often than that, it goes on with
+    the batch's. Else it is `mean`, one of each of three channels, or nothing. The first blob counts how often the layer
+    has run.
+    """
+
+    of_a_fork = True
+    repeatable = False  # it counts
+    traceable = False
+    sizes_may_vary = False
+    runs: nn.Parameter
+    pixel_mean: nn.Parameter
+    channel_mean: nn.Parameter
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        p, shape = self.spec.augmentation_param, bottom_shapes[0]
+        self.require_maps(shape)
+        cut = [name for name in ("crop_width", "crop_height") if p.HasField(name)]
+        self.require(not cut, "images that are not cut, as at deployment", " and ".join(cut))
+        self.constant = not p.recompute_mean and len(p.mean) == 3 and not p.mean_per_pixel
+        self.require(shape[1] == 3 or not self.constant, "3 channels, as mean has", str(shape[1]))
+        self.add_blob("runs", (1, 1, 1, 1), None, learnable=False)
+        if p.recompute_mean:
+            self.add_blob("pixel_mean", (1, *shape[1:]), None, learnable=False)
+            self.add_blob("channel_mean", (1, shape[1], 1, 1), None, learnable=False)
+        while len(self.spec.param) < len(self.blob_names):
+            self.spec.param.add(lr_mult=0, decay_mult=0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = self.spec.augmentation_param
+        self._count(x.detach())
+        if p.recompute_mean:
+            return x - (self.pixel_mean if p.mean_per_pixel else self.channel_mean)
+        return x - x.new_tensor(list(p.mean)).reshape(1, 3, 1, 1) if self.constant else x
+
+    @torch.no_grad()
+    def _count(self, x: Tensor) -> None:
+        """One run more; the means go on with this batch's."""
+        self.runs.copy_(self.runs.trunc() + 1)
+        if self.runs.item() <= self.spec.augmentation_param.recompute_mean:
+            self.pixel_mean.mul_(self.runs - 1).add_(x.mean(0, keepdim=True)).div_(self.runs)
+            self.channel_mean.copy_(self.pixel_mean.mean((2, 3), keepdim=True))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prototxt_import.formats import schema
 from prototxt_import.tensors import array, tensor
 
 from .layer import POINT, Layer, Shape, register
@@ -160,21 +161,30 @@ class ROIAlign(_RegionLayer):
 
     Forks have two that differ; their fields tell them apart. Mask R-CNN's (`sampling_ratio`): of each of pooled_h x
     pooled_w bins the mean of sampling_ratio x sampling_ratio places (0: as many as the bin has pixels, rounded up),
-    regions at least one pixel large. Cascade R-CNN's (`pad_ratio`): the (pooled_h + 1) x (pooled_w + 1) corners of
-    the bins, half a pixel further up and left, 0 beyond the map.
+    regions at least one pixel large. MS-CNN's and Cascade R-CNN's (`roi_pooling_param`, or `pad_ratio`): the
+    (pooled_h + 1) x (pooled_w + 1) corners of the bins, half a pixel further up and left, 0 beyond the map.
     """
 
+    @property
+    def settings(self) -> "schema.ROIAlignParameter | schema.ROIPoolingParameter":
+        """What the prototxt says."""
+        return self.spec.roi_pooling_param if self.spec.HasField("roi_pooling_param") else self.spec.roi_align_param
+
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        p, names = self.spec.roi_align_param, ("sampling_ratio", "pad_ratio")
+        p, names = self.settings, ("roi_pooling_param", "sampling_ratio", "pad_ratio")
         self.check_regions(bottom_shapes)
         self.require(p.pooled_h > 0 and p.pooled_w > 0, "pooled_h and pooled_w above 0", f"{p.pooled_h}, {p.pooled_w}")
-        given = [name for name in names if p.HasField(name)]
-        expected = "sampling_ratio (Mask R-CNN's) or pad_ratio (Cascade R-CNN's) in roi_align_param, for forks disagree"
-        self.require(len(given) == 1, expected, " and ".join(given) or "neither")
-        self.corners = given == ["pad_ratio"]
+        own = self.spec.roi_align_param
+        given = [name for spec, name in zip((self.spec, own, own), names, strict=True) if spec.HasField(name)]
+        expected = (
+            "sampling_ratio (Mask R-CNN's) or pad_ratio (Cascade R-CNN's) in roi_align_param, or its "
+            "roi_pooling_param, for forks disagree"
+        )
+        self.require(len(given) == 1, expected, " and ".join(given) or "none of these")
+        self.corners = given != ["sampling_ratio"]
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
-        p, (x, regions) = self.spec.roi_align_param, bottom_shapes
+        p, (x, regions) = self.settings, bottom_shapes
         return [(regions[0], x[1], p.pooled_h + self.corners, p.pooled_w + self.corners)]
 
     def _places(self, start: np.float32, end: np.float32, bins: int) -> np.ndarray:
@@ -198,7 +208,7 @@ class ROIAlign(_RegionLayer):
         return np.asarray((np.maximum(1 - distances, 0) * inside[..., None]).mean(1), np.float32)
 
     def forward(self, x: Tensor, regions: Tensor) -> Tensor:
-        p, tops = self.spec.roi_align_param, []
+        p, tops = self.settings, []
         for row in self.table(x, regions):
             x1, y1, x2, y2 = self.padded(row, p.pad_ratio) * np.float32(p.spatial_scale)
             rows = tensor(self._weights(y1, y2, p.pooled_h, x.shape[2]), x)

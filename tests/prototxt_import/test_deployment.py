@@ -130,7 +130,10 @@ def test_a_net_begins_at_any_blob(tmp_path: Path) -> None:
         InputError, match="input shape of 'left': expected one of 'right', too, found that layer 's' makes"
     ):
         load_net(path, input_shapes={"left": half})
-    with pytest.raises(InputError, match="DataAugmentation' of the fork FlowNet"):
+    with pytest.raises(
+        InputError,
+        match=r"layer 'a' \(DataAugmentation\): expected images that are not cut, as at deployment, found crop_width",
+    ):
         load_net(path, input_shapes={"image": shape})
 
 

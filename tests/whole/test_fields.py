@@ -22,6 +22,10 @@ PRINTS = "prints values as they are computed, and changes none"
 ASIDE = "files and windows beside the net, whose blobs are the same"
 UNUSED = "the original's data layer does nothing with it"
 HARMLESS = {
+    **{
+        f"AugmentationParameter.{name}": "nothing is augmented" for name in ("augment_during_test", "max_multiplier")
+    },
+    "BBoxRegParameter.cls_aware": "FrcnnOutput alone asks for it",
     "BNParameter.engine": ENGINE,
     **{f"{name}Parameter.engine": ENGINE for name in ("BatchNorm", "Concat", "Eltwise", "InnerProduct")},
     "BlobProto.double_diff": "nobody asks a stored blob for its gradient",
@@ -53,6 +57,7 @@ HARMLESS = {
     },
     "DeformableConvolutionParameter.force_nd_im2col": "the same sums by another way",
     "LRNParameter.engine": ENGINE,
+    "LayerParameter.reshape_every_iter": "when sizes are asked for anew",
     "LayerParameter.sigmoid_param": ENGINE,
     "LayerParameter.tanh_param": ENGINE,
     "MultiBoxLossParameter.use_prior_for_nms": "nms_param is refused",
@@ -75,6 +80,8 @@ HARMLESS = {
             "visualize", "visualize_label",
         )
     },
+    "YoloDetectionOutputParameter.label_map_file": ASIDE,
+    "YoloDetectionOutputParameter.side": "the map says it",
 }  # fmt: skip
 UPGRADED = {"V0LayerParameter", "V1LayerParameter"}
 """Field by field, by name, into LayerParameter; what has no place there is refused (see upgrade_v0)."""

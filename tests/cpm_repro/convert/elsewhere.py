@@ -61,6 +61,7 @@ CHAINS = {
         'type: "Eltwise" eltwise_param { coeff: 0.5 }', 'type: "NegReLU" relu_param { negative_slope: 0.5 }',
         'type: "Reverse" reverse_param { axis: 3 }', 'type: "Mish"',
         'type: "HardSwish"', 'type: "HardSigmoid" hard_sigmoid_param { alpha: 0.3 }',
+        'type: "SeLu" selu_param { alpha: 1.5 }', 'type: "SeLuDropout"',
         'type: "SpatialDropout"', 'type: "BatchNorm" batch_norm_param { scale_filler { value: 2 } scale_bias: true }',
         'type: "Swish" swish_param { beta: 1.5 }', 'type: "ShuffleChannel" shuffle_channel_param { group: 2 }',
         'type: "BN" bn_param { bn_mode: INFERENCE scale_filler { value: 2 } shift_filler { value: 0.5 } }',

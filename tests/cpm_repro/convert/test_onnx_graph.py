@@ -27,8 +27,9 @@ NO_EXPORT = {
     *("DummyData", "Accuracy", "EuclideanLoss", "ContrastiveLoss", "SoftmaxWithLoss", "HingeLoss"),
     *("SigmoidCrossEntropyLoss", "MultinomialLogisticLoss", "InfogainLoss"),
     *("MultiBoxLoss", "SegAccuracy", "DeformableConvolution", "Lstm"),
-    *("SmoothL1Loss", "Proposal", "Yolov3DetectionOutput", "Correlation", "Correlation1D", "FlowWarp"),
-    *("Grid", "Warp", "Downsample", "ContinuationIndicator"),
+    *("SmoothL1Loss", "Proposal", "YoloDetectionOutput", "Yolov3DetectionOutput"),
+    *("Correlation", "Correlation1D", "FlowWarp", "Grid", "Warp", "Downsample", "DataAugmentation"),
+    *("BoxOutput", "BoxGroupOutput", "DecodeBBox", "ScaleRoute", "ContinuationIndicator"),
 }
 FORKS = {
     "Swish": ((2, 3, 4, 5), "swish_param { beta: 1.5 }"),
@@ -39,6 +40,9 @@ FORKS = {
     "Eltwise": ((2, 3, 4, 5), "eltwise_param { coeff: 0.5 }"),
     "HardSwish": ((2, 3, 4, 5), ""),
     "HardSigmoid": ((2, 3, 4, 5), "hard_sigmoid_param { alpha: 0.3 beta: 0.4 }"),
+    "SeLu": ((2, 3, 4, 5), "selu_param { alpha: 1.5 lambda: 1.1 }"),
+    "SeLuDropout": ((2, 3, 4, 5), ""),
+    "Dropout": ((2, 3, 4, 5), "dropout_param { dropout_ratio: 0.25 scale_train: false }"),
     "SpatialDropout": ((2, 3, 4, 5), ""),
     "BatchNorm": ((2, 3, 4, 5), "batch_norm_param { scale_filler { value: 2 } bias_filler { value: 0.5 } }"),
     "Resample": ((2, 3, 7, 6), "resample_param { height: 4 width: 9 type: CUBIC }"),

@@ -18,6 +18,8 @@ FORMULAS = {
     ("MinReLU", ""): lambda x: np.minimum(x, 0),
     ("MinReLU", "minrelu_param { positive_slope: 0.2 }"): lambda x: np.minimum(x, 0) + 0.2 * np.maximum(x, 0),
     ("Insanity", "insanity_param { lb: 3 ub: 5 }"): lambda x: np.maximum(x, 0) + np.minimum(x, 0) * np.log(5 / 3) / 2,
+    ("SeLu", ""): lambda x: 1.050700987 * np.where(x > 0, x, 1.67326324 * np.expm1(x)),
+    ("SeLu", "selu_param { alpha: 0.5 lambda: 2 }"): lambda x: 2 * np.where(x > 0, x, 0.5 * np.expm1(x)),
     ("HardSwish", ""): lambda x: x * np.clip(x + 3, 0, 6) / 6,
     ("HardSigmoid", ""): lambda x: np.clip(x * 0.2 + 0.5, 0, 1),
     ("HardSigmoid", "hard_sigmoid_param { alpha: 0.3 beta: 0.4 }"): lambda x: np.clip(x * 0.3 + 0.4, 0, 1),

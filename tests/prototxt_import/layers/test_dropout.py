@@ -7,6 +7,7 @@ import torch
 from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
+from tests.prototxt_import.single_layer import single_layer
 
 NET = """
     input: "data" input_shape { dim: 1 dim: 1 dim: 8 dim: 8 }
@@ -22,6 +23,17 @@ def test_train_keeps_values_and_test_scales_them():
     kept = trained != 0
     assert 0 < kept.sum() < x.numel()
     assert torch.allclose(trained[kept], x[kept], rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_bayesian_segnet_drops_in_test(engine):
+    text = "dropout_param { dropout_ratio: 0.25 sample_weights_test: true }"
+    x = torch.rand(2, 3, 20, 20) + 1
+    net = single_layer("Dropout", {"x": (2, 3, 20, 20)}, text, engine, seed=1)
+    first, second = (net({"x": x})["t"] for _ in range(2))
+    kept = first != 0
+    torch.testing.assert_close(first, torch.where(kept, x / 0.75, 0.0))
+    assert 0.65 < kept.float().mean() < 0.85 and not torch.equal(first, second)
 
 
 SPATIAL = 'type: "SpatialDropout" spatial_dropout_param { dropout_ratio: 0.25 }'
@@ -75,3 +87,17 @@ def test_where_nothing_is_dropped_nobody_asks_for_the_ratio(ratio):
     assert torch.equal(Net(parse_net(text, "net"))({"data": x})["d"], x)
     with pytest.raises(InputError, match="a dropout_ratio between 0 and 1"):
         Net(parse_net(text, "net"), phase="TRAIN")
+
+
+def test_selu_dropout_keeps_mean_and_variance():
+    text, x = "selu_dropout_param { dropout_ratio: 0.25 }", torch.randn(4, 3, 40, 50, requires_grad=True)
+    shapes = {"x": tuple(x.shape)}
+    assert torch.equal(single_layer("SeLuDropout", shapes, text)({"x": x})["t"], x)
+    y = single_layer("SeLuDropout", shapes, text, seed=1, phase="TRAIN")({"x": x})["t"]
+    scale = (0.75 + 1.75809934**2 * 0.75 * 0.25) ** -0.5
+    shift = scale * 0.25 * 1.75809934
+    dropped = (y + 1.75809934 * scale - shift).abs() < 1e-6
+    torch.testing.assert_close(y, torch.where(dropped, -1.75809934, x) * scale + shift)
+    assert abs(dropped.float().mean() - 0.25) < 0.02 and abs(y.mean()) < 0.05 and abs(y.var() - 1) < 0.05
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, torch.where(dropped, 0.0, scale))

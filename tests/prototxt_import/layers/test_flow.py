@@ -161,3 +161,27 @@ def test_sizes_that_do_not_fit_are_refused_by_name():
         single_layer("Downsample", {"x": (1, 2, 4, 4), "like": (1, 2, 5, 4)})
     with pytest.raises(InputError, match=r"places of the shape \(1, 2, H, W\)"):
         single_layer("Warp", {"i": (1, 2, 4, 4), "p": (1, 3, 4, 4)})
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_the_mean_of_images_goes_on_for_some_runs(engine):
+    shapes, batches = {"x": (2, 3, 4, 5)}, torch.rand(4, 2, 3, 4, 5).double().float()
+    for per_pixel in (True, False):
+        param = f"augmentation_param {{ augment_during_test: true recompute_mean: 3 mean_per_pixel: {per_pixel} }}"
+        net = single_layer("DataAugmentation", shapes, param, engine)
+        for run, x in enumerate(batches):
+            mean = batches[: min(run + 1, 3)].mean((0, 1))
+            wanted = x - (mean if per_pixel else mean.mean((1, 2), keepdim=True))
+            torch.testing.assert_close(net({"x": x})["t"], wanted, rtol=1e-5, atol=1e-6)
+        assert [tuple(blob.shape) for blob in net.parameters()] == [(1, 1, 1, 1), (1, 3, 4, 5), (1, 3, 1, 1)]
+        assert next(net.parameters()).item() == 4 and not any(blob.requires_grad for blob in net.parameters())
+
+
+def test_the_mean_that_the_prototxt_says():
+    x = torch.rand(2, 3, 4, 5)
+    param = "augmentation_param { mean: 0.1 mean: 0.2 mean: 0.3 mean_per_pixel: false } reshape_every_iter: false"
+    y = single_layer("DataAugmentation", {"x": (2, 3, 4, 5)}, param)({"x": x})["t"]
+    torch.testing.assert_close(y, x - torch.tensor([0.1, 0.2, 0.3])[:, None, None])
+    assert torch.equal(single_layer("DataAugmentation", {"x": (2, 3, 4, 5)})({"x": x})["t"], x)
+    with pytest.raises(InputError, match="images that are not cut, as at deployment, found crop_width"):
+        single_layer("DataAugmentation", {"x": (2, 3, 4, 5)}, "augmentation_param { crop_width: 3 }")

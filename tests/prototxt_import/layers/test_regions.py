@@ -108,11 +108,20 @@ def test_align_against_plain_loops(engine, more, reference):
 
 
 @pytest.mark.parametrize(
-    ("more", "found"), [("", "neither"), ("sampling_ratio: 1 pad_ratio: 0", "sampling_ratio and pad")]
+    ("more", "found"), [("", "none of these"), ("sampling_ratio: 1 pad_ratio: 0", "sampling_ratio and pad")]
 )
 def test_align_must_say_whose_it_is(more, found):
     with pytest.raises(InputError, match=rf"forks disagree, found {found}"):
         single_layer("ROIAlign", SHAPES, ALIGN % more)
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+def test_cascades_fields_may_stand_in_roi_pooling_param(engine):
+    x, param = torch.randn(SHAPES["x"]), ALIGN % "pad_ratio: 0"
+    own = param.replace("roi_align_param", "roi_pooling_param")
+    tops = [single_layer("ROIAlign", SHAPES, text, engine)({"x": x, "r": torch.from_numpy(REGIONS)})["t"]
+            for text in (param, own, own.replace("pad_ratio: 0", ""))]  # fmt: skip
+    assert torch.equal(tops[0], tops[1]) and torch.equal(tops[0], tops[2])
 
 
 def test_pooling_with_a_margin_is_that_of_larger_regions():
