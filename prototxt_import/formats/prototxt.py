@@ -22,6 +22,8 @@ from .upgrade import upgrade_net
 _LATER_FORK = re.compile(r"\bcpm_transform_param\b")
 _LINE_COLUMN = re.compile(r"^(\d+):(\d+) : ")
 _TOKEN = re.compile(r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>\#[^\n]*)|[{}<>]""")
+_MINUS_APART = re.compile(r"""(?P<kept>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\#[^\n]*)|-\s+(?=[\d.])""")
+_QUOTED_VALUE = re.compile(r"""Enum type "caffe\.(?P<enum>[\w.]+)" has no value named (?P<found>["'].*["'])""")
 _NAME_OR_TYPE = re.compile(r"""\b(name|type)\s*:\s*(["']?)([^"'\s]*)\2""")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how `surrogateescape` decodes such bytes
 
@@ -102,16 +104,23 @@ def _parse(text: str, message: Message, where: str) -> None:
     except (text_format.ParseError, RecursionError, ValueError) as error:
         reason = str(error) or "nested too deeply"
         if place := _LINE_COLUMN.match(reason):
-            where = f"{where}:{place[1]}:{place[2]}{_layer_at(text, int(place[1]), int(place[2]))}"
-            reason = _unknown(reason) or reason[place.end() :]
+            line, column = int(place[1]), int(place[2])
+            where = f"{where}:{line}:{column}{_layer_at(text, line, column)}"
+            reason = _unknown(reason) or _without_line(reason[place.end() :], text, line)
         raise InputError(f"{where}: {reason.strip()}") from None
 
 
 def _parse_with_own_fields(text: str, message: Message) -> None:
-    """As text_format does, but that layers keep what no message has a place for (see own_fields)."""
+    """As text_format does, but that layers keep what no message has a place for (see own_fields); and that a minus may
+    stand apart from its number, as in Caffe's parser."""
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
+        if str(error).endswith((": Couldn't parse float: -", ": Couldn't parse integer: -")):
+            message.Clear()
+            joined = _MINUS_APART.sub(lambda found: found["kept"] or "-", text)
+            if joined != text:
+                return _parse_with_own_fields(joined, message)
         changed, apart = set_apart(text) if complaint(str(error)) else (text, {})
         if not apart:
             raise
@@ -120,8 +129,15 @@ def _parse_with_own_fields(text: str, message: Message) -> None:
         put_back(message, apart)
 
 
+def _without_line(reason: str, text: str, line: int) -> str:
+    """A parser's reason without the line that it quotes, which may be the whole file."""
+    return reason.removeprefix(f"'{text.split(chr(10))[line - 1]}': ")
+
+
 def _unknown(reason: str) -> str:
     """The sentence for a field or value that there is none of; empty if that is not the reason."""
+    if quoted := _QUOTED_VALUE.search(reason):
+        return f"expected a value of {quoted['enum']}, which has no quotes, found {quoted['found']}"
     if (found := complaint(reason)) is None:
         return ""
     kind = "value" if found.is_value else "field"

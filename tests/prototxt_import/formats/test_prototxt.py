@@ -125,3 +125,30 @@ def test_an_error_names_the_layer():
     between = 'quantize: true\nlayer { name: "c" type: "Convolution" }'
     with pytest.raises(InputError, match=r"net:1:1: NetParameter has no field named 'quantize', which TI's Caffe has"):
         parse_net(between, "net")
+
+
+def test_a_minus_may_stand_apart():
+    text = RELU.decode().replace(
+        'type: "ReLU"',
+        """type: "ReLU" relu_param { negative_slope: - 0.5 } # - 1
+        transform_param { mean_value: -\n2 mean_file: "- 1" }""",
+    )
+    layer = parse_net(text, "net").layer[-1]
+    assert layer.relu_param.negative_slope == -0.5 and list(layer.transform_param.mean_value) == [-2]
+    assert layer.transform_param.mean_file == "- 1"
+    with pytest.raises(InputError, match=r"layer 'r' \(ReLU\): Couldn't parse float: -$"):
+        parse_net(RELU.decode().replace('type: "ReLU"', 'type: "ReLU" relu_param { negative_slope: - x }'), "net")
+
+
+def test_an_error_does_not_quote_a_whole_line():
+    long = " ".join(f'layer {{ name: "l{k}" type: "ReLU" }}' for k in range(1000)) + " layer { name: 5 }"
+    with pytest.raises(InputError) as error:
+        parse_net(long, "net")
+    assert "Expected string but found: '5'" in str(error.value) and len(str(error.value)) < 150
+
+
+@pytest.mark.parametrize("mark", ["'", '"'])
+def test_an_enums_value_has_no_quotes(mark):
+    said = f"V1LayerParameter.LayerType, which has no quotes, found {mark}RELU{mark}"
+    with pytest.raises(InputError, match=rf"layer 'r' \(RELU\): expected a value of {said}"):
+        parse_net(f'layers {{ name: "r" type: {mark}RELU{mark} }}', "net")
