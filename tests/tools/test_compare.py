@@ -225,10 +225,17 @@ def browse(page):
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         pytest.skip(f"no headless browser: none of {', '.join(BROWSERS)} is installed")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--enable-logging=stderr",
+        "--dump-dom",
+    ]
     offline = "--host-resolver-rules=MAP * ~NOTFOUND"
     command = [browser, *options, offline, f"--user-data-dir={page.parent / 'profile'}", page.as_uri()]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
     return result.stdout, [line for line in result.stderr.splitlines() if "CONSOLE" in line]
 

@@ -134,7 +134,7 @@ def caffe_dump(*arguments):
     folders = [str(ROOT / "tests/tools/fake_caffe"), str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     command = [sys.executable, str(ROOT / "tools/caffe_dump.py"), *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert result.returncode == 0, result.stderr
 
 

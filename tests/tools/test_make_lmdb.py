@@ -230,12 +230,12 @@ def test_ctrl_c_in_the_running_tool(folder):
     arguments = [folder / "large.json", *images_of(folder), "--out", folder / "lmdb", "--validation", "include"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     tool = subprocess.Popen([*COMMAND, *map(str, arguments)], env=ENVIRONMENT, **pipes)
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600
     data = folder / "lmdb.partial" / "lmdb" / "data.mdb"
     while not (data.exists() and data.stat().st_size > 30_000_000) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(tool.pid, signal.SIGINT)  # as the terminal does: its processes get it too
-    output, errors = tool.communicate(timeout=180)
+    output, errors = tool.communicate(timeout=600)
     assert errors == "make_lmdb.py: interrupted\n" and "lmdb.partial: " in output and " records are kept" in output
     assert tool.returncode == 130 and not (folder / "lmdb").exists()
 

@@ -10,7 +10,7 @@ TOOL = Path(__file__).resolve().parents[2] / "tools/walkthrough.py"
 def test_walkthrough_leaves_everything(tmp_path):
     small = ["--pictures", "24", "--held-out", "6", "--iterations", "10"]
     result = subprocess.run(
-        [sys.executable, str(TOOL), "--out", "demo", *small], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [sys.executable, str(TOOL), "--out", "demo", *small], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
     assert result.returncode == 0, result.stdout + result.stderr
     out = tmp_path / "demo"
@@ -30,5 +30,5 @@ def test_walkthrough_leaves_everything(tmp_path):
 
 def test_more_held_out_than_drawn_is_refused(tmp_path):
     command = [sys.executable, str(TOOL), "--out", str(tmp_path / "demo"), "--pictures", "5"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert result.returncode == 2 and result.stderr.count("\n") == 1 and not (tmp_path / "demo").exists()

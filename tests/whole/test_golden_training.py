@@ -171,7 +171,7 @@ def kill_and_resume(solver, folder, prefix, moments):
         command += ["--snapshot", str(newest)] if newest else ["--overwrite"]  # a kill may come within the first one
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if moment is None:
-            _, errors = process.communicate(timeout=300)
+            _, errors = process.communicate(timeout=600)
             assert process.returncode == 0, errors
             return
         wait_for_training(process)

@@ -76,9 +76,16 @@ def test_nobody_is_a_page_too(tmp_path):
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 def test_a_browser_shows_other_maps_for_other_stages_parts_and_people(page, tmp_path):
     page.write_text(page.read_text().replace("</body>", LOOK))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--no-first-run",
+    ]
     options += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000", "--dump-dom"]
-    shown = subprocess.run([CHROMIUM, *options, page.as_uri()], capture_output=True, text=True, timeout=180).stdout
+    shown = subprocess.run([CHROMIUM, *options, page.as_uri()], capture_output=True, text=True, timeout=600).stdout
     body = re.search(r"<body[^>]*>", shown)[0]
     assert "data-error" not in body and 'data-said="1 of 3"' in body
     # head of stage 3; stage 2; back; fainter; stage 1; the other person

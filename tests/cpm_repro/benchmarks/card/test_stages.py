@@ -49,7 +49,7 @@ def test_a_job_and_its_children_end_with_its_budget(tmp_path):
     done = run_job(run_of(tmp_path, 3000), job)
     assert (done.outcome, done.why) == ("cut short", "its 2 s were over") and done.seconds < 1000
     pid = int((tmp_path / "jobs/stage_slow.txt").read_text())
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while running(pid):
         assert time.monotonic() < deadline, "the child goes on"
         time.sleep(0.05)
@@ -150,7 +150,7 @@ def test_a_checkout_is_asked_for(tmp_path):
 def test_make_card_on_the_cpu(tmp_path):
     """All of it: every stage, every file, in time."""
     command = ["make", "card", "DEVICE=cpu", "MINUTES=4", f"CARD={tmp_path / 'card'}"]
-    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     print(made.stdout, made.stderr)
     assert made.returncode == 0, made.stderr
     report = json.loads((tmp_path / "card/report.json").read_text())
