@@ -185,12 +185,14 @@ def test_batches_are_written_again_and_again(folder: Path) -> None:
 
 
 def test_close_ends_the_threads(folder: Path) -> None:
+    before = set(threading.enumerate())
     layer = CPMData(data_layer(), folder, GlibcRand(), options=DataOptions(threads=3))
     layer.next_batch()
-    assert any(thread.name.startswith("CPMData") for thread in threading.enumerate())
+    threads = set(threading.enumerate()) - before
+    assert threads and all(thread.name.startswith("CPMData") for thread in threads)
     layer.close()
     layer.close()
-    assert not any(thread.name.startswith("CPMData") for thread in threading.enumerate())
+    assert not threads & set(threading.enumerate())
     with pytest.raises(RuntimeError, match="after close"):
         layer.next_batch()
 
