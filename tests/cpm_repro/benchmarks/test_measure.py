@@ -1,6 +1,7 @@
 """Rates are samples over seconds, taken in turn; ratios pair neighbouring rounds; memory is what a run adds."""
 
 import gc
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -45,42 +46,52 @@ def test_passes_end_with_their_time():
     assert measure.passes(run, 5, 0, lambda: now[0]) == Rates((0.5,))
 
 
-def test_peak_memory_is_what_the_run_adds():
-    def run() -> None:
-        np.ones(40 << 20, np.uint8).sum()
+def assert_grows(mebibytes: int, run: Callable[[], object], before: Callable[[], object] = lambda: None) -> None:
+    """Up to half more in one of three tries, each after `before()`: meanwhile the system may reclaim other memory of
+    the process, or another thread may take some."""
+    found = []
+    for _ in range(3):
+        before()
+        found.append(measure.peak_memory(run))
+        if found[-1] is None:
+            pytest.skip("this system does not tell a process's peak memory")
+        if 0.95 * mebibytes <= found[-1] / (1 << 20) <= 1.5 * mebibytes + 8:
+            return
+    pytest.fail(f"expected {mebibytes} MiB, found bytes: {found}")
 
-    grown = measure.peak_memory(run)
-    if grown is None:
-        pytest.skip("this system does not tell a process's peak memory")
-    assert 38 << 20 <= grown <= 60 << 20
-    assert measure.peak_memory(lambda: None) < 8 << 20
+
+def forty() -> None:
+    np.ones(40 << 20, np.uint8).sum()
+
+
+def test_peak_memory_is_what_the_run_adds():
+    assert_grows(40, forty)
+    assert_grows(0, lambda: None)
 
 
 def test_garbage_from_before_is_not_the_runs():
     """Else what the collector frees while it runs would hide what it takes."""
-    cycle: list = [np.ones(80 << 20, np.uint8)]
-    cycle.append(cycle)
-    del cycle
+
+    def leave_garbage() -> None:
+        cycle: list = [np.ones(80 << 20, np.uint8)]
+        cycle.append(cycle)
 
     def run() -> None:
         gc.collect()
-        np.ones(40 << 20, np.uint8).sum()
+        forty()
 
-    grown = measure.peak_memory(run)
-    if grown is None:
-        pytest.skip("this system does not tell a process's peak memory")
-    assert 38 << 20 <= grown <= 60 << 20
+    assert_grows(40, run, leave_garbage)
 
 
 def test_free_memory_from_before_is_the_runs_too():
     """Else what it takes again from the heap, still resident, would not be seen."""
-    np.ones(31 << 20, np.uint8)  # freed at once: from now on glibc takes blocks of up to as much from its heap
-    blocks = [np.ones(1 << 20, np.uint8) for _ in range(60)]
-    del blocks
-    grown = measure.peak_memory(lambda: np.ones(40 << 20, np.uint8).sum())
-    if grown is None:
-        pytest.skip("this system does not tell a process's peak memory")
-    assert 38 << 20 <= grown <= 60 << 20
+
+    def leave_free_memory() -> None:
+        np.ones(31 << 20, np.uint8)  # freed at once: from now on glibc takes blocks of up to as much from its heap
+        blocks = [np.ones(1 << 20, np.uint8) for _ in range(60)]
+        del blocks
+
+    assert_grows(40, forty, leave_free_memory)
 
 
 def test_memory_of_a_process_is_the_runs_own():
