@@ -52,9 +52,12 @@ def lspet() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def random_numbers_of_its_own(request: pytest.FixtureRequest) -> None:
-    """What a test draws from torch's generator does not depend on the tests before it."""
+def torch_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test draws from torch's generator, and torch's number of threads, do not depend on the tests before it."""
     torch.manual_seed(zlib.crc32(request.node.nodeid.encode()))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
