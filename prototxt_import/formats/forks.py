@@ -45,6 +45,14 @@ _TYPES = {
     "Ristretto": ("ConvolutionRistretto", "DeconvolutionRistretto", "FcRistretto", "LRNRistretto"),
     "multi-person pose": ("ImResize", "Nms"),
     "compact bilinear pooling": ("CompactBilinear",),
+    "hypercolumns": ("HyperColumns",),
+    "Synopsys": (
+        "ResizeBilinear",
+        "ResizeNearestNeighbor",
+        "SqueezeConvolution",
+        "SqueezeInnerProduct",
+        "StridedSlice",
+    ),
 }
 """Types that public nets use."""
 _MODULES = {
@@ -54,6 +62,10 @@ _MODULES = {
     "roi_data_layer": "py-faster-rcnn",
     "voc_layers": "FCN",
     "nyud_layers": "FCN",
+    "pylayer": "MNC",
+    "SSH.layers": "SSH",
+    "caffe_traininglayers": "colorization",
+    "CombineRegressions": "DenseReg",
 }
 """Modules of layers in Python that public nets use."""
 _FIELDS = {
@@ -84,6 +96,8 @@ _FIELDS = {
     "center loss": ("center_loss_param",),
     "spatial transformers": ("st_param",),
     "triplet loss": ("triplet_loss_param",),
+    "DenseReg": ("deletebottom", "deletetop"),
+    "Synopsys": ("pad_l", "pad_r", "pad_t", "pad_b", "pad_type", "relu6", "AVE_EXC_PAD", "AVE_TF"),
     "TextBoxes++": ("use_polygon",),
     "SphereFace": ("margin_inner_product_param",),
     "L-Softmax": ("largemargin_inner_product_param",),

@@ -2025,6 +2025,48 @@ class ReshapeParameter(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> ReshapeParameter: ...
 
+class ResizeParameter(Message):
+    Resize_mode: ClassVar[_EnumTypeWrapper[Any]]
+    WARP: ClassVar[int]
+    FIT_SMALL_SIZE: ClassVar[int]
+    FIT_LARGE_SIZE_AND_PAD: ClassVar[int]
+    Pad_mode: ClassVar[_EnumTypeWrapper[Any]]
+    CONSTANT: ClassVar[int]
+    MIRRORED: ClassVar[int]
+    REPEAT_NEAREST: ClassVar[int]
+    Interp_mode: ClassVar[_EnumTypeWrapper[Any]]
+    LINEAR: ClassVar[int]
+    AREA: ClassVar[int]
+    NEAREST: ClassVar[int]
+    CUBIC: ClassVar[int]
+    LANCZOS4: ClassVar[int]
+    prob: float
+    resize_mode: int
+    height: int
+    width: int
+    pad_mode: int
+    @property
+    def pad_value(self) -> RepeatedScalarFieldContainer[float]: ...
+    @property
+    def interp_mode(self) -> RepeatedScalarFieldContainer[int]: ...
+    height_scale: int
+    width_scale: int
+    def __init__(
+        self,
+        *,
+        prob: float | None = ...,
+        resize_mode: int | str | None = ...,
+        height: int | None = ...,
+        width: int | None = ...,
+        pad_mode: int | str | None = ...,
+        pad_value: Iterable[float] | None = ...,
+        interp_mode: Iterable[int | str] | None = ...,
+        height_scale: int | None = ...,
+        width_scale: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> ResizeParameter: ...
+
 class ReverseParameter(Message):
     axis: int
     def __init__(
@@ -2064,6 +2106,8 @@ class SaveOutputParameter(Message):
     label_map_file: str
     name_size_file: str
     num_test_image: int
+    @property
+    def resize_param(self) -> ResizeParameter: ...
     def __init__(
         self,
         *,
@@ -2073,6 +2117,7 @@ class SaveOutputParameter(Message):
         label_map_file: str | None = ...,
         name_size_file: str | None = ...,
         num_test_image: int | None = ...,
+        resize_param: ResizeParameter | Mapping[str, Any] | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SaveOutputParameter: ...

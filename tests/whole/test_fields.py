@@ -68,7 +68,11 @@ HARMLESS = {
     "ReLUParameter.engine": ENGINE,
     "RecurrentParameter.debug_info": PRINTS,
     "SPPParameter.engine": ENGINE,
-    **{f"SaveOutputParameter.{field.name}": ASIDE for field in schema.SaveOutputParameter.DESCRIPTOR.fields},
+    **{
+        f"{message.__name__}.{field.name}": ASIDE
+        for message in (schema.SaveOutputParameter, schema.ResizeParameter)
+        for field in message.DESCRIPTOR.fields
+    },
     "SoftmaxParameter.engine": ENGINE,
     "SolverParameter.device_id": "--device says where",
     "SolverParameter.layer_wise_reduce": "when several cards exchange gradients, not which",

@@ -117,7 +117,8 @@ def test_overlap_and_suppression():
 
 def test_nothing_found_is_a_row_for_each_image():
     shapes = {"loc": (2, 8), "conf": (2, 4), "prior": (1, 2, 8)}
-    more = "detection_output_param { num_classes: 2 confidence_threshold: 0.9 }"
+    files = 'save_output_param { output_directory: "d" resize_param { resize_mode: WARP height: 3 interp_mode: AREA } }'
+    more = f"detection_output_param {{ num_classes: 2 confidence_threshold: 0.9 {files} }}"
     found = single_layer("DetectionOutput", shapes, more)({name: torch.zeros(shape) for name, shape in shapes.items()})
     assert found["t"].tolist() == [[[[0, -1, -1, -1, -1, -1, -1], [1, -1, -1, -1, -1, -1, -1]]]]
     with pytest.raises(InputError, match=r"\(8, 6\) shifts and scores for 2 priors, found \(8, 4\)"):
