@@ -66,9 +66,9 @@ def add_subparser(to: "Subparsers", name: str, description: str, example: str) -
     return _strict(made)
 
 
-def add_out(to: argparse._ActionsContainer, what: str, required: bool = True) -> None:
+def add_out(to: argparse._ActionsContainer, what: str, required: bool = True, default: str | None = None) -> None:
     """--out PATH: where the result goes; `what` says what it is."""
-    to.add_argument("--out", metavar="PATH", type=path_text, required=required, help=what)
+    to.add_argument("--out", metavar="PATH", type=path_text, required=required, default=default, help=what)
 
 
 def add_model(to: argparse._ActionsContainer) -> None:

@@ -1,9 +1,10 @@
 """Finds people's poses in pictures.
 
-Written: the poses drawn on the pictures, the belief maps of every stage, and all joints as JSON and CSV. Each picture
-shows one person, where --center and --scale say, or those in --boxes, or everybody whom a person detector
-(--person-prototxt, --person-weights) finds in it. Pictures are turned upright first, as their EXIF says. Networks get
-BGR, as Caffe's do; of weights that were trained on RGB --channel-order says so.
+Written: the poses drawn on the pictures, the belief maps of every stage, and all joints as JSON and CSV. Where no
+network is named, the package's own find everybody in a picture. Otherwise it shows one person, where --center and
+--scale say, or those in --boxes, or everybody whom a person detector of your own (--person-weights) finds in it.
+Pictures are turned upright first, as their EXIF says. Networks get BGR, as Caffe's do; of weights that were trained on
+RGB --channel-order says so.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from cpm_repro.inference.protocol import BATCH
 from cpm_repro.models import zoo
 from data_lmdb.images import MAX_PIXELS, image_size
 from data_lmdb.joints import part_names
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, require
 
 if TYPE_CHECKING:  # torch: imported once there is something to do, not for --help
     from cpm_repro.inference.beliefs import Beliefs, Pose
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # torch: imported once there is something to do, not for --he
     from prototxt_import.net import Net
 
 EXAMPLE = """
+python tools/demo.py build/demo/people/images/000972.jpg --html --out build/demo/everybody
 python tools/demo.py build/demo/people/images/000972.jpg --center 162,120 --scale 0.9 \\
     --prototxt build/demo/models/deploy.prototxt --weights build/demo/models/people_iter_1500.caffemodel \\
     --target-dist 0.5 --sigma-center 8 --out build/demo/one
@@ -61,7 +63,7 @@ def show_people(picture: "Picture", beliefs: "Sequence[Beliefs]", arguments: arg
     poses = []
     for index, (person, belief) in enumerate(zip(picture.people, beliefs, strict=True), start=1):
         pose = belief.pose()
-        asked = picture.file.path.name, picture.image_id, index, person.center, person.scale
+        asked = picture.file.name + picture.file.path.suffix, picture.image_id, index, person.center, person.scale
         poses.append(FoundPose(*asked, pose.joints, pose.scores, pose.own_names))
         maps = [stage[nearest] for stage in belief.stages]
         shown = shown_parts(arguments, belief.parts)
@@ -203,6 +205,7 @@ def drawing_of(pixels: np.ndarray, poses: Sequence[FoundPose], arguments: argpar
 
 def find_files(arguments: argparse.Namespace) -> "list[PictureFile]":
     """The pictures to look at; says what is left out, and that one --center is not everybody's."""
+    from cpm_repro.inference.crops import check_sides
     from cpm_repro.inference.pictures import image_files
 
     files, left_out = image_files(arguments.images, arguments.recursive)
@@ -214,21 +217,35 @@ def find_files(arguments: argparse.Namespace) -> "list[PictureFile]":
     if arguments.center and len(files) > 1:
         print(f"warning: one --center for {len(files)} pictures (--boxes says it of each)", file=sys.stderr)
     if not arguments.skip_bad:
-        for file in files:
-            image_size(file.path)  # before anything is computed
+        for file in files:  # before anything is computed
+            check_sides(*image_size(file.path), str(file.path))
     return files
 
 
-def main(arguments: argparse.Namespace) -> int:
-    from cpm_repro.inference import video
+def find_clips(arguments: argparse.Namespace) -> list[Path | int]:
+    """Takes the videos out of what is named; with the camera. InputError for what cannot be done with them."""
+    from cpm_repro.inference.video import SUFFIXES
 
+    clips: dict[str, Path | int] = {}
+    for path in [path for path in arguments.images if path.suffix.lower() in SUFFIXES]:
+        other = clips.setdefault(path.stem, path)
+        if other is not path:
+            expected = f"a video of another name than {other} has before its suffix"
+            raise InputError(f"{path}: expected {expected}, found the same: their poses would be in the same files")
+        require(path, path.is_file(), "a video file", "none")
+        arguments.images.remove(path)
+    found = [*clips.values(), *(() if arguments.camera is None else (arguments.camera,))]
+    if found:
+        require("--boxes", not arguments.boxes, "pictures, which a file of boxes names", f"the video {found[0]}")
+        require("--html", not arguments.html or arguments.images, "pictures, for pages of them", "videos alone")
+    return found
+
+
+def main(arguments: argparse.Namespace) -> int:
     arguments.out = Path(arguments.out)
     if all(getattr(arguments, name) is None for name in ("model", "prototxt", "weights", "seed")):
         arguments.model = zoo.DEFAULT
-    clips = [path for path in arguments.images if path.suffix.lower() in video.SUFFIXES]
-    arguments.images = [path for path in arguments.images if path not in clips]
-    if arguments.camera is not None:
-        clips.append(arguments.camera)
+    clips = find_clips(arguments)
     if not arguments.images and not clips:
         raise InputError("expected pictures, folders, videos or --camera, found none of them")
     files = find_files(arguments) if arguments.images else []
@@ -249,7 +266,7 @@ def show_pictures(
     asked: "Protocol",
     arguments: argparse.Namespace,
 ) -> None:
-    """Every picture's files, and the tables of all poses."""
+    """Every picture's files, and the tables of all poses, or of those until a bad picture or Ctrl-C."""
     from cpm_repro.inference.pictures import good_pictures, with_beliefs
     from cpm_repro.network.stages import stage_blobs
 
@@ -257,16 +274,27 @@ def show_pictures(
     shown_parts(arguments, parts)
     pictures = good_pictures(files, reader(arguments, find), arguments.skip_bad)
     shown, poses = 0, []
-    for picture, beliefs in with_beliefs(pictures, net, asked):
-        found = show_people(picture, beliefs, arguments)
-        show_picture(picture, beliefs, found, arguments)
-        poses += found
-        shown += 1
+    try:
+        for picture, beliefs in with_beliefs(pictures, net, asked):
+            found = show_people(picture, beliefs, arguments)
+            show_picture(picture, beliefs, found, arguments)
+            poses += found
+            shown += 1
+    except (InputError, KeyboardInterrupt):
+        if shown:
+            with suppress(InputError):  # the first one is what is to be read
+                write_tables(poses, parts, shown, arguments.out)
+        raise
     if not shown:
         raise InputError(f"{files[0].path}: expected a picture that can be used, found none")
-    write_coco(arguments.out / "poses.json", poses)
-    write_csv(arguments.out / "poses.csv", poses, parts)
-    print(f"{arguments.out}: pictures {shown}, people {len(poses)}, in poses.json and poses.csv")
+    write_tables(poses, parts, shown, arguments.out)
+
+
+def write_tables(poses: Sequence[FoundPose], parts: Sequence[str], pictures: int, out: Path) -> None:
+    """The poses of so many pictures as COCO's results and as CSV; prints a line."""
+    write_coco(out / "poses.json", poses)
+    write_csv(out / "poses.csv", poses, parts)
+    print(f"{out}: pictures {pictures}, people {len(poses)}, in poses.json and poses.csv")
 
 
 @command_line.typed("X,Y in pixels, such as 120,85")
@@ -316,7 +344,9 @@ def arguments_parser() -> argparse.ArgumentParser:
         parser,
         "folder for poses.json (COCO's results), poses.csv, and of every picture NAME_pose.png, NAME_stages.png and "
         "NAME_keypoints.json (OpenPose's); "
-        "with a person detector NAME_people.png and NAME_1_stages.png, NAME_2_stages.png, ...",
+        "with a person detector NAME_people.png and NAME_1_stages.png, NAME_2_stages.png, ... (default: poses)",
+        required=False,
+        default="poses",
     )
     return parser
 

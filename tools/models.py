@@ -1,4 +1,4 @@
-"""Lists the trained models that come with the package: size, score, data and terms, and how each was trained."""
+"""Lists the trained models that come with the package: size, score, speed, data and terms, and how each was trained."""
 
 import argparse
 
@@ -17,8 +17,9 @@ def main(arguments: argparse.Namespace) -> None:
         return
     for name in zoo.names():
         model = zoo.find(name)
-        best = ", ".join(f"{test}: {score:.1f}" for test, score in model.scores.items())
-        print(f"{name:<14}{model.size / 1e6:5.1f} MB  {model.title}; {best}")
+        print(f"{name:<14}{model.size / 1e6:5.1f} MB  {model.title}")
+        scores = [f"{test}: {score:.1f}" for test, score in model.scores.items()]
+        print(*(f"{'':24}{line}" for line in (*scores, model.speed, model.terms)), sep="\n")
 
 
 def card(model: zoo.Model) -> str:
@@ -31,6 +32,7 @@ def card(model: zoo.Model) -> str:
         "sigma_center": f"{model.sigma_center:g}",
         "scales": ",".join(f"{scale:g}" for scale in model.scales),
         **{f"score, {test}": f"{score:.2f}" for test, score in model.scores.items()},
+        "speed": model.speed,
         "data": model.data,
         "terms": model.terms,
         **{f"training {step}": command for step, command in enumerate(model.training, start=1)},

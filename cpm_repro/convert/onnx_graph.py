@@ -4,7 +4,7 @@ ONNX wants every value made once, where Caffe overwrites blobs in place: `OnnxGr
 each blob stands for, and gives the blob's own name to the last one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -181,9 +181,19 @@ class OnnxGraph:
         ]
         taken += [float_value(state.name, tuple(state.dims)) for state, _ in self.states]
         outputs += [float_value(after, tuple(state.dims)) for state, after in self.states]
-        graph = helper.make_graph(self.nodes, self.net.param.name or "net", taken, outputs, self.constants)
+        read = set(_read_by(self.nodes)) | {state.name for state, _ in self.states}
+        constants = [constant for constant in self.constants if constant.name in read]
+        graph = helper.make_graph(self.nodes, self.net.param.name or "net", taken, outputs, constants)
         opset = helper.make_opsetid("", OPSET)
         return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="cpm-repro")
+
+
+def _read_by(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    """The values that nodes read, those inside of loops too: a layer's converter may make constants in vain."""
+    for node in nodes:
+        yield from node.input
+        for attribute in node.attribute:
+            yield from _read_by(attribute.g.node)
 
 
 def _open(blob: str, shape: Shape) -> tuple[int | str, ...]:

@@ -150,7 +150,7 @@ def bn(e: Lines) -> str:
     factor, offset = (e.values(name, blobs[name]) for name in ("factor", "offset"))
     if layer.segnet:
         return f"{x} * {factor} + {offset}"
-    mean, variance = (e.values(name, blobs[name].flatten()) for name in ("mean", "variance"))
+    mean, variance = (e.values(name, blobs[name].flatten(), learns=False) for name in ("mean", "variance"))
     return f"F.batch_norm({x}, {mean}, {variance}, eps={plain(layer.eps)}) * {factor} + {offset}"
 
 

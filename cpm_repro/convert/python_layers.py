@@ -31,10 +31,10 @@ class Lines:
         self.state.update({f"{self.name}.{key}": value for key, value in state.items()})
         return f"self.{self.name}"
 
-    def values(self, name: str, values: Tensor) -> str:
+    def values(self, name: str, values: Tensor, learns: bool = True) -> str:
         """A parameter of its own."""
-        own = f"{self.name}_{name}"
-        self.made.append(f"self.{own} = nn.Parameter(torch.zeros({tuple(values.shape)}))")
+        own, still = f"{self.name}_{name}", "" if learns else ", requires_grad=False"
+        self.made.append(f"self.{own} = nn.Parameter(torch.zeros({tuple(values.shape)}){still})")
         self.state[own] = values
         return f"self.{own}"
 
@@ -259,8 +259,8 @@ def silence(e: Lines) -> list[str]:
 def batch_norm(e: Lines) -> str:
     """With the stored sums divided by their factor."""
     e.layer.require(e.layer.use_global_stats, "use_global_stats, for a file of Python", "statistics of the batch")
-    mean, variance = (values.detach() for values in e.layer.statistics())
-    given = f"{e.values('mean', mean)}, {e.values('variance', variance)}"
+    names = zip(("mean", "variance"), e.layer.statistics(), strict=True)
+    given = ", ".join(e.values(name, values.detach(), learns=False) for name, values in names)
     if e.layer.scales:
         given += "".join(f", {e.values(name, e.blobs()[name])}" for name in ("scale", "bias"))
     return f"F.batch_norm({e.x[0]}, {given}, eps={plain(e.layer.eps)})"

@@ -1,8 +1,8 @@
 """Boxes around people, as another program's detector writes them: who is to be looked at in which picture.
 
-CSV with the columns image, x, y, width, height, a line per person; or JSON, a list of objects with `bbox` [x, y, width,
-height] and `image` or `file_name`, as COCO's results have them. Coordinates are 0-based pixels, x right, y down; (x, y)
-is the upper left corner. Other columns and fields are ignored. `image` is a picture's file name, or its path below the
+CSV with the columns image, x, y, width, height, a line per person; or JSON, a list of objects with `image` or
+`file_name` and COCO's `bbox` [x, y, width, height]. Coordinates are 0-based pixels, x right, y down; (x, y) is the
+upper left corner. Other columns and fields are ignored. `image` is a picture's file name, or its path below the
 folder that the pictures are searched in.
 """
 

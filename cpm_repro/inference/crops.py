@@ -61,8 +61,12 @@ def check_picture(image: np.ndarray, where: str) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         found = " x ".join(map(str, image.shape))
         raise InputError(f"{where}: expected a picture uint8 H x W x 3, found {image.dtype} {found}")
-    if min(image.shape[:2]) < SMALLEST_SIDE:
-        height, width = image.shape[:2]
+    check_sides(image.shape[1], image.shape[0], where)
+
+
+def check_sides(width: int, height: int, where: str) -> None:
+    """InputError for a picture that is smaller than SMALLEST_SIDE."""
+    if min(width, height) < SMALLEST_SIDE:
         raise InputError(
             f"{where}: expected a picture of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} px, found {width} x {height}"
         )

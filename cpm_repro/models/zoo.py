@@ -1,12 +1,11 @@
 """The models that come with the package: their names, their files, and what is known of each."""
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, parse_json, read_bytes, require
 
 FOLDER = Path(__file__).parent
 DEFAULT = "lsp-small"
@@ -19,8 +18,8 @@ DETECTOR = "person-small"
 class Model:
     """A trained network. target_dist and sigma_center (px) as in its training, see `inference.protocol`.
 
-    scales: multiples of a person's size that its scores were measured at; scores: of each test set, in percent; data,
-    terms and training (commands) are for people to read.
+    scales: multiples of a person's size that its scores were measured at; scores: of each test set, in percent; speed,
+    data, terms and training (commands) are for people to read.
     """
 
     name: str
@@ -31,6 +30,7 @@ class Model:
     scales: tuple[float, ...]
     sha256: str
     scores: Mapping[str, float]
+    speed: str
     data: str
     terms: str
     training: tuple[str, ...]
@@ -72,6 +72,10 @@ def find(name: str, folder: Path = FOLDER) -> Model:
     """The model of this name; InputError lists the names if there is none."""
     if name not in names(folder):
         raise InputError(f"{name}: expected a model's name, {' or '.join(names(folder))}, found none of them")
-    card = json.loads((folder / name / "model.json").read_text(encoding="utf-8"))
+    path = folder / name / "model.json"
+    card = parse_json(read_bytes(path), path)
+    expected = sorted({field.name for field in fields(Model)} - {"name", "folder"})
+    found = sorted(card) if isinstance(card, dict) else type(card).__name__
+    require(path, found == expected, f"what is known of a model ({', '.join(expected)})", f"{found}: install it again")
     card["scales"], card["training"] = tuple(card["scales"]), tuple(card["training"])
     return Model(name=name, folder=folder / name, **card)

@@ -144,9 +144,34 @@ def test_videos_get_poses_and_a_table_by_frame(tmp_path, net):
     assert_refused(run_tool("demo", *net, "--out", out), "expected pictures, folders, videos or --camera")
 
 
+def test_videos_that_would_share_files_or_be_looked_at_wrongly_are_refused(tmp_path, net):
+    clips = [tmp_path / "clip.mp4", tmp_path / "clip.avi"]
+    for path in clips:
+        path.write_bytes(b"no video")
+    (tmp_path / "boxes.csv").write_text("image,x,y,width,height\n")
+    how = [*net, "--out", tmp_path / "out"]
+    assert_refused(run_tool("demo", *clips, *how), "clip.avi: expected a video of another name than")
+    assert_refused(run_tool("demo", clips[0], "--boxes", tmp_path / "boxes.csv", *how), "--boxes: expected pictures")
+    assert_refused(run_tool("demo", clips[0], "--html", *how), "--html: expected pictures, for pages of them")
+    first = picture(tmp_path / "a.png")
+    assert_refused(run_tool("demo", first, tmp_path / "b.mp4", *how), "b.mp4: expected a video file, found none")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_picture_costs_no_pose_of_those_before_it(tmp_path, net):
+    good, bad = picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    bad.write_bytes(bad.read_bytes()[:2000])
+    how = [*net, "--fast", "--batch-size", 1, "--out", tmp_path / "out"]
+    assert_refused(run_tool("demo", good, bad, *how), "b.png: expected a readable image")
+    assert [row["image"] for row in table(tmp_path / "out" / "poses.csv")] == ["a.png"]
+    narrow = picture(tmp_path / "c.png", 91, 7)
+    assert_refused(run_tool("demo", good, narrow, *net, "--out", tmp_path / "none"), "at least 8 x 8 px, found 7 x 91")
+    assert not (tmp_path / "none").exists()
+
+
 def test_with_no_network_named_the_packages_find_everybody(tmp_path):
-    out = tmp_path / "out"
-    result = run_tool("demo", picture(tmp_path / "a.png", 120, 100), "--fast", "--out", out)
+    out = tmp_path / "poses"
+    result = run_tool("demo", picture(tmp_path / "a.png", 120, 100), "--fast", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert {"a_pose.png", "a_people.png", "poses.json"} <= {path.name for path in out.iterdir()}
 

@@ -99,10 +99,17 @@ def onnx_agrees(net, inputs, path):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+def inner_nodes(graph):
+    return [attribute.g.node for node in graph.node for attribute in node.attribute]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_layers_with_rules_of_their_own(tmp_path, name):
     net = CASES[name].net()
     save_onnx(tmp_path / "n.onnx", net, "")
+    graph = onnx.load(tmp_path / "n.onnx").graph
+    read = {name for nodes in (graph.node, *inner_nodes(graph)) for node in nodes for name in node.input}
+    assert {constant.name for constant in graph.initializer} <= read
     made, states = session(tmp_path / "n.onnx"), {}
     begun = [state.name for state in made.get_overridable_initializers()]
     for seed in range(3):  # the same net each time: what it carries on is an input of the next run

@@ -1,5 +1,7 @@
 """Nets as files of Python: every layer's lines, stages as methods, and a process that has torch only."""
 
+import importlib.util
+
 import pytest
 import torch
 
@@ -74,6 +76,19 @@ def test_it_reads_like_the_prototxt(tmp_path):
     ):
         assert f" {line}\n" in text, line
     assert max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("name", ["normalizations", "forks"])
+def test_all_but_statistics_learn(tmp_path, name):
+    """Also outside of torch.no_grad(), where torch refuses statistics that want a gradient."""
+    save_python(tmp_path / "net.py", net_of(chain(name)), chain(name))
+    spec = importlib.util.spec_from_file_location("net", tmp_path / "net.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    net = module.load()
+    net(torch.rand(2, 4, 21, 26)).sum().backward()
+    still = {key for key, values in net.named_parameters() if values.grad is None}
+    assert still and all(key.endswith(("_mean", "_variance")) for key in still)
 
 
 def test_names_that_python_has(tmp_path):

@@ -17,7 +17,7 @@ from prototxt_import.net import load_net
 from tests.tool import run_tool
 
 CARD = {
-    "title": "a net", "target_dist": 0.5, "sigma_center": 8, "scales": [1.0], "scores": {"here": 12.5},
+    "title": "a net", "target_dist": 0.5, "sigma_center": 8, "scales": [1.0], "scores": {"here": 12.5}, "speed": "fast",
     "data": "drawn people", "terms": "MIT", "training": ["cpm train --solver solver.prototxt"],
 }  # fmt: skip
 
@@ -49,6 +49,13 @@ def test_changed_and_missing_weights_are_a_sentence(folder):
     (folder / "tiny" / "weights.caffemodel").unlink()
     with pytest.raises(InputError, match="expected the weights of tiny"):
         _ = model.weights
+
+
+@pytest.mark.parametrize("text", ['{"title": 3', "[]", '{"title": "a net"}', "\xff"])
+def test_a_damaged_card_is_a_sentence(folder, text):
+    (folder / "tiny" / "model.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"model\.json: expected "):
+        zoo.find("tiny", folder)
 
 
 @pytest.mark.parametrize("name", zoo.names())
