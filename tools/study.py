@@ -38,13 +38,15 @@ def main(arguments: argparse.Namespace) -> int:
     size = SIZES[arguments.size]
     if arguments.iterations:
         size = replace(size, iterations=arguments.iterations)
+    if arguments.levels:
+        size = replace(size, pose_machine=replace(size.pose_machine, levels=arguments.levels))
     with sole_study(out):
         data = people(arguments, size, out)
         trainer = Trainer(out, data, arguments.device, arguments.engine, arguments.threads)
         screen = Screen()
         for name in possible(data, screen) if arguments.study == "all" else [arguments.study]:
             screen.write([f"{name}: {STUDIES[name].where}"])
-            report = run(STUDIES[name], Setting(trainer, size, arguments.seeds, arguments.stages))
+            report = run(STUDIES[name], Setting(trainer, size, arguments.seeds, arguments.stages or 3))
             found = report.read_text(encoding="utf-8").splitlines()
             screen.write([*(line for line in found if line.startswith("* ")), str(report)])
     if screen.gone is not None:
@@ -52,19 +54,28 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-READ_BY = {"more": "data", "clusters": "viewpoint", "ground_truth": "viewpoint"}
-"""Options of given people, by the study that reads them."""
+READ_BY = {
+    "more": ("data",),
+    "clusters": ("viewpoint",),
+    "ground_truth": ("viewpoint",),
+    "stages": ("training", "data", "center_map"),
+    "levels": ("pose_machine", "viewpoint"),
+}
+"""Options that some studies read alone."""
+OF_GIVEN = ("more", "clusters", "ground_truth")
+"""Those that say something of given people."""
 
 
 def check_read(arguments: argparse.Namespace) -> None:
     """InputError for options that nothing would read."""
-    for name, study in READ_BY.items():
+    for name, studies in READ_BY.items():
         option = f"--{name.replace('_', '-')}"
         if getattr(arguments, name):
-            require(
-                option, arguments.study in (study, "all"), f"the study {study} or all, which reads it", arguments.study
-            )
-            require(option, arguments.train is not None, "--train and --held-out beside it", "drawn people")
+            known = " or ".join([", ".join(studies), "all"])
+            which = f"the stud{'y' if len(studies) == 1 else 'ies'} {known}, which read{'s' * (len(studies) == 1)} it"
+            require(option, arguments.study in (*studies, "all"), which, arguments.study)
+            given = arguments.train is not None or name not in OF_GIVEN
+            require(option, given, "--train and --held-out beside it", "drawn people")
 
 
 def possible(data: "Data", screen: "Screen") -> list[str]:
@@ -89,6 +100,15 @@ def people(arguments: argparse.Namespace, size: "Size", out: Path) -> "Data":
         raise InputError("--train, --held-out: expected both LMDBs or none, found one")
     labels = arguments.clusters, arguments.ground_truth
     return given_people(arguments.train, arguments.held_out, arguments.people, arguments.more, *labels)
+
+
+@command_line.typed("parts, and then any of pairs and whole, with commas between them")
+def levels(text: str) -> tuple[str, ...]:
+    """An argparse type: levels of the pose machine's hierarchy."""
+    found = tuple(text.split(","))
+    if found not in (("parts",), ("parts", "pairs"), ("parts", "whole"), ("parts", "pairs", "whole")):
+        raise ValueError(text)
+    return found
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -142,8 +162,14 @@ def _add_size(to: argparse.ArgumentParser) -> None:
         "--stages",
         metavar="N",
         type=command_line.stage_count,
-        default=3,
         help="training, data, center_map: of their nets (default: 3)",
+    )
+    to.add_argument(
+        "--levels",
+        metavar="NAME,...",
+        type=levels,
+        help="pose_machine, viewpoint: levels of the pose machine's hierarchy, parts and then any of pairs, whole "
+        "(default: parts; with --size paper all three)",
     )
     to.add_argument(
         "--seeds",

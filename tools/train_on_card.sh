@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trains a pose machine for so many minutes on a borrowed card: photographs go there in less than 60 MB, weights come
-# back in less than 16 MB. Run again with the weights in place, it goes on from them with half the rate.
+# back in less than 16 MB. Run again with the weights in place (or a killed run's last snapshot), it goes on from them
+# with half the rate.
 #
 #   tools/train_on_card.sh pack lspet/ lsp/ build/packed     # where the photographs are: LSPET without 2001-2500, LSP 1-1000
 #   tools/train_on_card.sh train build/packed 8 build/lsp    # on the card's machine, a checkout with CuPy: 8 minutes
@@ -18,6 +19,8 @@ NET=${NET:-small --stages 5 --channels 160,128 --target-dist 0.65 --scale-range 
 pack() {
     local lspet=$1 lsp=$2 out=$3 json
     json=$(mktemp -d)
+    # shellcheck disable=SC2064  # its name now
+    trap "rm -rf '$json'" EXIT
     mkdir -p "$out"
     local small=(--storage file --person-height 130 --quality 45)
     "$PYTHON" tools/make_json.py lspet "$lspet" --out "$json/lspet.json" --validation 2001-2500
@@ -26,7 +29,6 @@ pack() {
         "${small[@]}" --out "$out/train"
     "$PYTHON" tools/make_lmdb.py "$json/lspet.json" --images "$lspet/images" "${small[@]}" --validation only \
         --order sequential --out "$out/held_out"
-    rm -r "$json"
 }
 
 # How many iterations fit into $1 seconds: the log's last word on speed, after a minute or 60 iterations.
@@ -45,27 +47,36 @@ prototxts() {
         --max-iter "$2" --snapshot "$(($2 / 4 + 1))" --random-seed 1 --out "$1" >&2
 }
 
+# The newest snapshot becomes $1, what a sitting begins with, also after one that was killed.
+keep() {
+    local newest
+    newest=$(find "${1%/*}" -maxdepth 1 -name 'cpm_iter_*.caffemodel' -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2-)
+    [ -z "$newest" ] || mv "$newest" "$1"
+    rm -rf "${1%/*}"/cpm_iter_* "${1%/*}/raw"
+}
+
 train() {
     local packed=$1 minutes=$2 out=$3 rate=2e-3 began
     began=$(date +%s)
     train=(--device "$DEVICE" --engine "$ENGINE" --overwrite)
     mkdir -p "$out"
-    local before=$out/weights.caffemodel
+    local seconds=$((minutes * 60))
+    local learning=$((seconds * 8 / 10 - 60)) before=$out/weights.caffemodel
+    [ "$learning" -gt 0 ] || { echo "$minutes minutes are too few: one goes to measuring the speed" >&2; exit 2; }
+    keep "$before"
     [ ! -e "$before" ] || { train+=(--weights "$before") && rate=1e-3; }
     "$PYTHON" tools/make_lmdb.py "$packed/train" --out "$out/raw"  # decoded once, by all cores
-    local seconds=$((minutes * 60))
     local iterations
-    iterations=$(affordable $((seconds * 8 / 10 - 60)) "$out")
+    iterations=$(affordable "$learning" "$out")
     [ "${iterations:-0}" -gt 0 ] || { echo "$minutes minutes are too few for a training" >&2; exit 2; }
     prototxts "$out" "$iterations"
     timeout -s INT $((seconds - ($(date +%s) - began) - 20)) "$PYTHON" tools/train.py --solver "$out/solver.prototxt" \
         "${train[@]}" --held-out "$packed/held_out" --score-people 200 || true
-    mv "$(ls -t "$out"/cpm_iter_*.caffemodel | head -1)" "$before"
-    rm -rf "$out"/cpm_iter_* "$out/raw"
+    keep "$before"
 }
 
 case ${1:-} in
     pack) shift && pack "$@" ;;
     train) shift && train "$@" ;;
-    *) sed -n '2,10s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac

@@ -40,6 +40,11 @@ def test_options_that_nothing_reads_are_refused(tmp_path):
     assert_refused(run_tool("study", "data", *more, *out), "--more: expected --train and --held-out", "drawn people")
     clusters = ("--clusters", tmp_path)
     assert_refused(run_tool("study", "training", *clusters, *out), "--clusters: expected the study viewpoint or all")
+    stages = run_tool("study", "stages", "--stages", 2, *out)
+    assert_refused(stages, "--stages: expected the studies training, data, center_map or all, which read it")
+    assert_refused(run_tool("study", "data", "--levels", "parts,whole", *out), "--levels: expected the studies pose_ma")
+    unknown = run_tool("study", "pose_machine", "--levels", "whole", *out)
+    assert unknown.returncode == 2 and "--levels: expected parts, and then any of pairs and whole" in unknown.stderr
     for option, most in (("--seeds", 1000), ("--stages", 100)):
         refused = run_tool("study", "stages", option, most + 1, *out)
         assert refused.returncode == 2 and f"{option}: expected a number of at least 1" in refused.stderr
