@@ -228,11 +228,10 @@ def find_clips(arguments: argparse.Namespace) -> list[Path | int]:
 
     clips: dict[str, Path | int] = {}
     for path in [path for path in arguments.images if path.suffix.lower() in SUFFIXES]:
-        other = clips.setdefault(path.stem, path)
-        if other is not path:
-            expected = f"a video of another name than {other} has before its suffix"
-            raise InputError(f"{path}: expected {expected}, found the same: their poses would be in the same files")
+        expected = f"a video of another name than {clips.get(path.stem)} has before its suffix"
+        require(path, path.stem not in clips, expected, "the same: their poses would be in the same files")
         require(path, path.is_file(), "a video file", "none")
+        clips[path.stem] = path
         arguments.images.remove(path)
     found = [*clips.values(), *(() if arguments.camera is None else (arguments.camera,))]
     if found:
