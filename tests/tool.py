@@ -1,11 +1,12 @@
 """Runs a tool of tools/ in this process, for starting Python and torch costs seconds; or a command as a shell does;
-and says whether a process goes on.
+copies what is read-only, and says whether a process goes on.
 """
 
 import contextlib
 import io
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,6 +47,13 @@ def run_tool(name: str, *arguments: object, cwd: Path | None = None) -> Result:
         os.chdir(before)
         signal.signal(signal.SIGINT, ctrl_c)
     return Result(ended.value.code or 0, stdout.getvalue(), stderr.getvalue())
+
+
+def writable_copy(folder: Path, to: Path, *left_out: str) -> None:
+    """The folder, but for files of such names; the golden files may be read-only, their copies are not."""
+    shutil.copytree(folder, to, ignore=shutil.ignore_patterns(*left_out), copy_function=shutil.copyfile)
+    for copied in (to, *(path for path in to.rglob("*") if path.is_dir())):
+        copied.chmod(0o755)
 
 
 def picture_size(path: Path) -> tuple[int, int]:

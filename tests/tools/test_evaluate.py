@@ -138,7 +138,8 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, lmdb, net):
         (["--lmdb", lmdb, "--predictions", torn / "p.npz"], "p.npz: cannot be read"),
         (["--lmdb", lmdb, "--predictions", "stage 2=p.npz"], "expected a name of its own"),
     ):
-        assert_refused(run_tool("evaluate", "lsp", *arguments, "--scales", 1, "--json", report), expected)
+        found = run_tool("evaluate", "lsp", *arguments, "--scales", 1, "--json", report, cwd=tmp_path)
+        assert_refused(found, expected)
         assert not report.exists()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from cpm_repro.training.loop import Hook, Training
 from cpm_repro.training.testing import Tested
+from tests.tool import writable_copy
 
 
 class Means(Hook):
@@ -23,12 +24,10 @@ class Means(Hook):
 
 def copied(golden: Path, golden2: Path, to: Path) -> Path:
     """test_phase, where snapshots can be written, with the other tools' solvers."""
-    shutil.copytree(golden2 / "test_phase", to / "test_phase", ignore=shutil.ignore_patterns("*.log"))
+    writable_copy(golden2 / "test_phase", to / "test_phase", "*.log")
     for solver in (golden2 / "caffe_tools").glob("*_solver.prototxt"):
-        shutil.copy(solver, to / "test_phase")
+        shutil.copyfile(solver, to / "test_phase" / solver.name)
     (to / "transform").symlink_to((golden / "transform").resolve())
-    for path in (to / "test_phase", *(to / "test_phase").rglob("*")):
-        path.chmod(0o755)
     return to / "test_phase"
 
 

@@ -18,7 +18,7 @@ def folder(golden: Path, golden2: Path, tmp_path: Path) -> Path:
     """solver_types' solvers and nets, beside their LMDB."""
     (tmp_path / "solver_types").mkdir()
     for path in (golden2 / "solver_types").glob("*.prototxt"):
-        shutil.copy(path, tmp_path / "solver_types")
+        shutil.copyfile(path, tmp_path / "solver_types" / path.name)
     (tmp_path / "transform").symlink_to((golden / "transform").resolve())
     return tmp_path / "solver_types"
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import h5py
@@ -18,6 +17,7 @@ from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import read_solver
 from prototxt_import.formats.solverstate import read_solverstate
 from tests.bits import assert_same_bits
+from tests.tool import writable_copy
 
 WITH_STEPS = ["sgd_l1", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adam_clip_itersize"]
 ALL = ["sgd_l2", "sgd_nomomentum", *WITH_STEPS]
@@ -174,9 +174,8 @@ def test_rates(golden2: Path, policy: str) -> None:
 def test_what_the_original_refuses_is_refused(golden: Path, golden2: Path, tmp_path: Path) -> None:
     cases = json.loads((golden2 / "caffe_tools/refusals.json").read_text())
     assert len(cases) == 22
-    shutil.copytree(golden2 / "test_phase", tmp_path / "test_phase")
+    writable_copy(golden2 / "test_phase", tmp_path / "test_phase")
     (tmp_path / "transform").symlink_to((golden / "transform").resolve())
-    (tmp_path / "test_phase").chmod(0o755)
     accepted = {}
     for name, case in cases.items():
         path = tmp_path / "test_phase/solver.prototxt"

@@ -20,6 +20,7 @@ from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.net import Net
 from tests.bits import assert_same_bits
+from tests.tool import writable_copy
 
 
 def start_from(training, trace, iteration):
@@ -223,7 +224,7 @@ def test_files_of_two_runs_are_told_apart(golden, tmp_path):
 
 def test_an_lmdb_that_is_cut_short_meanwhile_is_told(golden, tmp_path):
     solver = write_solver(golden, tmp_path)
-    shutil.copytree(golden / "transform/mpi16_lmdb", tmp_path / "lmdb")
+    writable_copy(golden / "transform/mpi16_lmdb", tmp_path / "lmdb")
     net = tmp_path / "train.prototxt"
     net.write_text(net.read_text().replace(str((golden / "transform/mpi16_lmdb").resolve()), "lmdb"))
     with prepare(solver, Options(threads=1)) as training:
