@@ -10,13 +10,7 @@ from . import schema
 
 _LEGACY_AXES = ("num", "channels", "height", "width")
 _MOST_AXES = 32  # Caffe's kMaxBlobAxes
-_RAW_TYPES = {
-    schema.BlobProto.DOUBLE: "<f8",
-    schema.BlobProto.FLOAT: "<f4",
-    schema.BlobProto.FLOAT16: "<f2",
-    schema.BlobProto.INT: "<i4",
-    schema.BlobProto.UINT: "<u4",
-}
+_RAW_TYPES = ("<f8", "<f4", "<f2", "<i4", "<u4")  # by the number in forks.proto's Type
 
 
 def _stored(blob: schema.BlobProto) -> tuple[str, str, int]:

@@ -172,12 +172,6 @@ class BiasParameter(Message):
     def FromString(cls, s: bytes, /) -> BiasParameter: ...
 
 class BlobProto(Message):
-    RawType: ClassVar[_EnumTypeWrapper[Any]]
-    DOUBLE: ClassVar[int]
-    FLOAT: ClassVar[int]
-    FLOAT16: ClassVar[int]
-    INT: ClassVar[int]
-    UINT: ClassVar[int]
     num: int
     channels: int
     height: int
@@ -431,6 +425,7 @@ class ConvolutionParameter(Message):
     kernel_depth: int
     temporal_pad: int
     temporal_stride: int
+    conv_algos_override: str
     def __init__(
         self,
         *,
@@ -458,6 +453,7 @@ class ConvolutionParameter(Message):
         kernel_depth: int | None = ...,
         temporal_pad: int | None = ...,
         temporal_stride: int | None = ...,
+        conv_algos_override: str | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> ConvolutionParameter: ...
@@ -1235,6 +1231,11 @@ class LayerParameter(Message):
     @property
     def augmentation_param(self) -> AugmentationParameter: ...
     reshape_every_iter: bool
+    forward_type: int
+    backward_type: int
+    forward_math: int
+    backward_math: int
+    cudnn_math_override: int
     @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
@@ -1348,6 +1349,11 @@ class LayerParameter(Message):
         selu_dropout_param: SeLuDropoutParameter | Mapping[str, Any] | None = ...,
         augmentation_param: AugmentationParameter | Mapping[str, Any] | None = ...,
         reshape_every_iter: bool | None = ...,
+        forward_type: int | str | None = ...,
+        backward_type: int | str | None = ...,
+        forward_math: int | str | None = ...,
+        backward_math: int | str | None = ...,
+        cudnn_math_override: int | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod
@@ -1561,6 +1567,13 @@ class NetParameter(Message):
     def input_shape(self) -> RepeatedCompositeFieldContainer[BlobShape]: ...
     @property
     def layer(self) -> RepeatedCompositeFieldContainer[LayerParameter]: ...
+    default_forward_type: int
+    default_backward_type: int
+    default_forward_math: int
+    default_backward_math: int
+    default_conv_algos_override: str
+    default_cudnn_math_override: int
+    reduce_buckets: int
     def __init__(
         self,
         *,
@@ -1573,6 +1586,13 @@ class NetParameter(Message):
         debug_info: bool | None = ...,
         input_shape: Iterable[BlobShape | Mapping[str, Any]] | None = ...,
         layer: Iterable[LayerParameter | Mapping[str, Any]] | None = ...,
+        default_forward_type: int | str | None = ...,
+        default_backward_type: int | str | None = ...,
+        default_forward_math: int | str | None = ...,
+        default_backward_math: int | str | None = ...,
+        default_conv_algos_override: str | None = ...,
+        default_cudnn_math_override: int | None = ...,
+        reduce_buckets: int | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> NetParameter: ...
@@ -2319,6 +2339,7 @@ class SolverParameter(Message):
     layer_wise_reduce: bool
     @property
     def weights(self) -> RepeatedScalarFieldContainer[str]: ...
+    solver_data_type: int
     def __init__(
         self,
         *,
@@ -2364,6 +2385,7 @@ class SolverParameter(Message):
         type: str | None = ...,
         layer_wise_reduce: bool | None = ...,
         weights: Iterable[str] | None = ...,
+        solver_data_type: int | str | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SolverParameter: ...

@@ -20,6 +20,7 @@ from tests.tool import ROOT
 ENGINE = "which library computes; here --engine says so"
 PRINTS = "prints values as they are computed, and changes none"
 ASIDE = "files and windows beside the net, whose blobs are the same"
+PRECISION = "single precision here: half's roundings are another's, float's the same"
 UNUSED = "the original's data layer does nothing with it"
 HARMLESS = {
     **{
@@ -38,6 +39,7 @@ HARMLESS = {
         for message in ("ConvolutionParameter", "PoolingParameter")
         for name in ("kernel_depth", "temporal_pad", "temporal_stride")
     },
+    "ConvolutionParameter.conv_algos_override": ENGINE,
     "ConvolutionParameter.force_nd_im2col": "the same sums by another way",
     "CPMDataParameter.lbl_source": UNUSED,
     "CPMDataParameter.prefetch": UNUSED,
@@ -57,11 +59,21 @@ HARMLESS = {
     },
     "DeformableConvolutionParameter.force_nd_im2col": "the same sums by another way",
     "LRNParameter.engine": ENGINE,
+    "LayerParameter.cudnn_math_override": ENGINE,
+    **{
+        f"{message}{way}_{kind}": PRECISION
+        for message in ("LayerParameter.", "NetParameter.default_")
+        for way in ("forward", "backward")
+        for kind in ("type", "math")
+    },
     "LayerParameter.reshape_every_iter": "when sizes are asked for anew",
     "LayerParameter.sigmoid_param": ENGINE,
     "LayerParameter.tanh_param": ENGINE,
     "MultiBoxLossParameter.use_prior_for_nms": "nms_param is refused",
+    "NetParameter.default_conv_algos_override": ENGINE,
+    "NetParameter.default_cudnn_math_override": ENGINE,
     "NetParameter.force_backward": "an input that asks for a gradient gets it",
+    "NetParameter.reduce_buckets": "when several cards exchange gradients, not which",
     "PoolingParameter.engine": ENGINE,
     "PythonParameter.param_str": "the class that is registered reads it",
     "PythonParameter.share_in_parallel": "whether Caffe's threads take turns",
@@ -76,6 +88,7 @@ HARMLESS = {
     "SoftmaxParameter.engine": ENGINE,
     "SolverParameter.device_id": "--device says where",
     "SolverParameter.layer_wise_reduce": "when several cards exchange gradients, not which",
+    "SolverParameter.solver_data_type": PRECISION,
     "SolverParameter.solver_mode": "--device says where",
     **{
         f"TransformationParameter.{name}": UNUSED

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from prototxt_import.files import InputError
 from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_solver
@@ -65,8 +66,8 @@ def test_a_train_net_with_a_forks_data_layer_can_be_deployed(tmp_path: Path) -> 
          "found 'convolution_param.pad_l' in line 2, which Synopsys's Caffe has (leave it out if"),
         ('type: "ReLU" transform_param { resize_param { } }',
          "found 'transform_param.resize_param' in line 2, which SSD's Caffe has (leave it out if"),
-        ('type: "ReLU" param { forward_type: FLOAT16 }',
-         "found 'param.forward_type' in line 2, which NVIDIA's Caffe has (leave it out if"),
+        ('type: "ReLU" transform_param { use_gpu_transform: true }',
+         "found 'transform_param.use_gpu_transform' in line 2, which NVIDIA's Caffe has (leave it out if"),
     ],
 )  # fmt: skip
 def test_they_are_refused_by_the_layer_that_has_them(layer: str, said: str) -> None:
@@ -92,6 +93,24 @@ def test_outside_of_layers_they_are_refused_at_once(text: str, said: str, tmp_pa
     (tmp_path / "solver.prototxt").write_text(text)
     with pytest.raises(InputError, match=re.escape(said)):
         read_solver(tmp_path / "solver.prototxt")
+
+
+def test_what_nvidia_asks_of_a_card_changes_nothing(tmp_path: Path) -> None:
+    shape = 'input: "x" input_shape { dim: 1 dim: 2 dim: 4 dim: 4 }'
+    layer = (
+        'layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 2 kernel_size: 3'
+    )
+    asked = (
+        "default_forward_type: FLOAT16 default_backward_type: FLOAT16 default_forward_math: FLOAT "
+        'default_backward_math: FLOAT default_conv_algos_override: "-1,0,0" default_cudnn_math_override: 0 '
+        f'reduce_buckets: 5 {shape} {layer} conv_algos_override: "1,-1,-1" }} forward_type: FLOAT backward_type: FLOAT '
+        "forward_math: FLOAT backward_math: FLOAT16 cudnn_math_override: 1 }"
+    )
+    plain, other = (Net(parse_net(text, "n"), seed=1) for text in (f"{shape} {layer} }} }}", asked))
+    x = torch.arange(32.0).reshape(1, 2, 4, 4)
+    assert torch.equal(plain({"x": x})["c"], other({"x": x})["c"])
+    (tmp_path / "solver.prototxt").write_text('net: "n" base_lr: 1 lr_policy: "fixed" solver_data_type: FLOAT')
+    assert read_solver(tmp_path / "solver.prototxt").base_lr == 1
 
 
 def test_v1_types_of_forks_are_read_by_their_v2_names() -> None:
