@@ -155,8 +155,9 @@ def report(study: Study, setting: Setting, result: Result) -> str:
 
 
 def _folders(study: Study, setting: Setting) -> list[tuple[Recipe, str]]:
-    """Each training with its folder's name."""
-    return [(recipe, setting.trainer.folder(recipe).name) for recipe in study.recipes(setting)]
+    """Each training with its folder's name, those that others start from too."""
+    every = {each.name: each for recipe in study.recipes(setting) for each in recipe.lineage}
+    return [(recipe, setting.trainer.folder(recipe).name) for recipe in every.values()]
 
 
 def table_lines(table: Table) -> list[str]:

@@ -42,6 +42,8 @@ def test_a_study_leaves_report_numbers_and_figures(asked, name):
     for picture in path.parent.glob("*.png"):
         assert f"![{picture.name}]" in report and picture.stat().st_size > 5000
     assert len(list(path.parent.glob("*.png"))) >= 1
+    if name == "training":
+        assert {"(ii) stage 1, seed 1", "(ii) stage by stage, seed 1"} <= found["trainings"].keys()
     for folder in found["trainings"].values():
         left = {path.name for path in (asked.trainer.out / folder).iterdir()}
         assert {"train.prototxt", "deploy.prototxt", "solver.prototxt", "cpm.log", "cpm.csv"} <= left
