@@ -65,7 +65,7 @@ def _several(setting: Setting) -> Data:
 def _better(found: dict[str, list[Pck]], than: str) -> Verdict:
     differences = [total(a) - total(b) for a, b in zip(found[PAPERS], found[than], strict=True)]
     rule = f"PCK@{PAPER_THRESHOLD:g} of the paper's way less that of the other is above 0 with every seed"
-    return Verdict(f"the paper's way finds more than the net {than}", rule, differences)
+    return Verdict(f"the paper's way finds more than this one: {than}", rule, differences)
 
 
 STUDY = Study(
