@@ -305,7 +305,7 @@ def test_mpii_without_heads_or_people_is_refused(tmp_path, lmdb, net):
         ([*net, "--test-images", tmp_path], "--test-images: expected a network, --ground-truth and"),
         (["--predictions", heads, "--plot-clusters", "c.png"], "--plot-clusters: expected --clusters"),
     ):
-        assert_refused(run_tool("evaluate", "mpii", *arguments, "--json", tmp_path / "r.json"), *expected)
+        assert_refused(run_tool("evaluate", "mpii", *arguments, "--json", "r.json", cwd=tmp_path), *expected)
         assert not (tmp_path / "r.json").exists()
 
 
