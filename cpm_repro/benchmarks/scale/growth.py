@@ -94,7 +94,8 @@ def _off(logarithms: np.ndarray, line: np.ndarray) -> float:
 
 def duration(seconds: float) -> str:
     """With a unit in which it is no small fraction: 1.5 s, 20 ms, 3.1 µs."""
-    unit, factor = next(((unit, size) for unit, size in _UNITS if seconds >= size), _UNITS[-1])
+    shown = float(f"{seconds:.3g}")  # a second less a rounding error is 1 s, not 1000 ms
+    unit, factor = next(((unit, size) for unit, size in _UNITS if shown >= size), _UNITS[-1])
     return f"{tables.number(seconds / factor)} {unit}"
 
 
