@@ -39,16 +39,18 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """One array; ValueError if its header does not fit its bytes or it holds objects."""
     if info.file_size > DEFLATE_LIMIT * info.compress_size + 1024:
         raise ValueError(f"{info.filename} claims {info.file_size} bytes in {info.compress_size}")
-    stream = io.BytesIO(archive.read(info))
+    content = archive.read(info)
+    stream = io.BytesIO(content)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(stream)
     if version not in read_header:
         raise ValueError(f"{info.filename} has the format {version}")
     shape, by_columns, dtype = read_header[version](stream)
-    content = stream.getbuffer()[stream.tell() :]
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content):
-        raise ValueError(f"{info.filename} holds {len(content)} bytes, not {dtype} of shape {shape}")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C").copy()
+    size = len(content) - stream.tell()
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"{info.filename} holds {size} bytes, not {dtype} of shape {shape}")
+    values = np.frombuffer(content, dtype, offset=stream.tell())
+    return values.reshape(shape, order="F" if by_columns else "C").copy()
 
 
 @contextmanager

@@ -65,5 +65,5 @@ def save_program(path: str | os.PathLike[str], net: Net, prototxt: str, dynamic:
         program = torch.export.export(_Outputs(plain_net(net)), (inputs,), dynamic_shapes=shapes, strict=False)
     content = io.BytesIO()
     torch.export.save(program, content, extra_files={"prototxt": prototxt, **description(net)})
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    with replacing(path) as temporary, content.getbuffer() as written:
+        temporary.write_bytes(written)

@@ -55,8 +55,8 @@ def save_pt(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
     }
     content = io.BytesIO()
     torch.save({"format": FORMAT, "prototxt": prototxt, "state_dict": net.state_dict(), "meta": meta}, content)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    with replacing(path) as temporary, content.getbuffer() as written:
+        temporary.write_bytes(written)
 
 
 def save_safetensors(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:

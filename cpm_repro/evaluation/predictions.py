@@ -283,5 +283,5 @@ def _write_mat(path: str | os.PathLike[str], variables: Mapping[str, np.ndarray]
     scipy.io.savemat(stream, dict(variables), do_compression=True)
     stream.seek(0)
     stream.write(_MAT_HEADER)
-    with replacing(path) as temporary:
-        temporary.write_bytes(stream.getbuffer())
+    with replacing(path) as temporary, stream.getbuffer() as content:
+        temporary.write_bytes(content)
