@@ -81,10 +81,10 @@ def gaussian(sigma, row=18, column=21, height=1.0):
 @functools.cache
 def net(text=TEXT):
     """The net with its weights; those of layers that `text` shares with TEXT are the same."""
-    made = Net(parse_net(text, "net"), seed=5)
+    made, random = Net(parse_net(text, "net"), seed=5), torch.Generator().manual_seed(5)
     with torch.no_grad():
-        made.layer("bn1").mean.uniform_(0, 1)
-        made.layer("bn1").variance.uniform_(0.01, 2)
+        made.layer("bn1").mean.uniform_(0, 1, generator=random)
+        made.layer("bn1").variance.uniform_(0.01, 2, generator=random)
         made.layer("bn1").factor.fill_(1)
     if text != TEXT:
         made.load_state_dict(net().state_dict(), strict=False)

@@ -29,6 +29,7 @@ _FEW = 200
 _FITS_ONE = 1e-3  # that of a single weight's change
 _FITS = 1e-4  # relative error of a solution
 _CHANGED = 1e-3  # of the largest weight: a difference that is none of the solution's rounding
+_FAR_NEARER = 0.02  # of the distance to the second nearest slice
 _UNKNOWN = ": of another file or snapshot"
 _TRIED = 6  # limits of weights
 _RECTIFIERS = ("ReLU", "PReLU", "ELU")  # let what is above 0 pass
@@ -230,7 +231,7 @@ def _difference(
         return f"only those of input {one} differ{times}"
     if known := recognised(_few_digits(a), _few_digits(b), WEIGHT_AXES):
         return known[0].what
-    if order := _order(whole, b) or _order(whole.swapaxes(0, 1)[:, solved], b.swapaxes(0, 1)):
+    if order := _order(whole, b, solved) or _order(whole.swapaxes(0, 1)[:, solved], b.swapaxes(0, 1)):
         named = "outputs" if len(order) == len(b) else "inputs"
         which = f" at {solved.tolist()[:16]}" if named == "outputs" and len(solved) < len(whole) else ""
         return f"{named} in another order, {order[:16]}{which}"
@@ -278,15 +279,17 @@ def _factor(a: np.ndarray, b: np.ndarray) -> float | None:
     return factor if np.abs(b - factor * a).max() <= _CHANGED * np.abs(a).max() else None
 
 
-def _order(a: np.ndarray, b: np.ndarray) -> list[int] | None:
-    """Which of A's slices stands at each place of B, if each is one."""
+def _order(a: np.ndarray, b: np.ndarray, places: np.ndarray | None = None) -> list[int] | None:
+    """Which of A's slices stands at each of B's places, if each is one, or nearer to one by far than to any other:
+    weights that the blobs hardly tell are solved to few digits. None if all stand where they did."""
     order = []
     for one in b:
         apart = np.abs(a - one).reshape(len(a), -1).max(axis=1)
-        if apart.min() > _CHANGED * np.abs(a).max():
+        nearest, *others = np.sort(apart)[:2]
+        if nearest > _CHANGED * np.abs(a).max() and not (others and nearest < _FAR_NEARER * others[0]):
             return None
         order.append(int(apart.argmin()))
-    return order
+    return None if order == list(range(len(b)) if places is None else places) else order
 
 
 def _few_digits(values: np.ndarray) -> np.ndarray:
