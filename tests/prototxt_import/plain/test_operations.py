@@ -86,7 +86,9 @@ def test_exported_with_open_sizes(net, gradients):
             assert_close(again(picture(*size)), net(picture(*size)))
 
 
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning", "ignore:.*jit:FutureWarning"
+)
 @pytest.mark.parametrize("gradients", [False, True])
 def test_traced(gradients):
     net = Outputs(Net(parse_net(TEXT, "n"), engine="plain", seed=1).eval())
