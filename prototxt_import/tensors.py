@@ -26,6 +26,20 @@ def channels_last_tensor(values: np.ndarray) -> Tensor:
     return torch.from_numpy(values).permute(0, 3, 1, 2)
 
 
+def total(x: Tensor) -> Tensor:
+    """The sum of all values, a 0-axis tensor. torch's own, of many, has other bits with other numbers of threads."""
+    values = x.flatten()
+    if len(values) <= _SHARED:
+        return values.sum()
+    rows = len(values) // _ROW
+    return torch.cat([values[: rows * _ROW].reshape(rows, _ROW).sum(1), values[rows * _ROW :]]).sum()
+
+
+_SHARED = 1 << 15
+"""So many values torch adds on one thread; of more than one sum each is one thread's, too."""
+_ROW = 1 << 13
+
+
 def gradient_of(parameter: nn.Parameter) -> Tensor:
     """The parameter's `.grad`, which becomes zeros if no gradient has reached it."""
     if parameter.grad is None:

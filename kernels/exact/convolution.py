@@ -11,7 +11,9 @@ from .gemm import best_version
 from .profiles import DEFAULT_PROFILE, Profile
 
 
-class _Sizes(ctypes.Structure):
+class ConvolutionSizes(ctypes.Structure):
+    """`Convolution` of `src/exact/convolution.h`."""
+
     _fields_ = [
         *((name, ctypes.c_int) for name in ("images", "channels", "height", "width")),
         *((name, ctypes.c_int) for name in ("outputs", "out_height", "out_width")),
@@ -28,7 +30,7 @@ def output_size(window: Window, size: Sizes) -> Sizes:
     return out_size
 
 
-def _sizes(window: Window, group: int, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> _Sizes:
+def sizes_of(window: Window, group: int, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> ConvolutionSizes:
     """The struct of a convolution from x to y; ValueError unless their shapes belong together."""
     images, channels, height, width = x_shape
     expected = (images, y_shape[1], *output_size(window, (height, width)))
@@ -37,10 +39,11 @@ def _sizes(window: Window, group: int, x_shape: tuple[int, ...], y_shape: tuple[
     if group < 1 or channels % group or y_shape[1] % group:
         raise ValueError(f"{group} groups do not divide {channels} and {y_shape[1]} channels")
     pairs = ((ctypes.c_int * 2)(*p) for p in (window.kernel, window.stride, window.pad, window.dilation))
-    return _Sizes(images, channels, height, width, *y_shape[1:], *pairs, group)
+    return ConvolutionSizes(images, channels, height, width, *y_shape[1:], *pairs, group)
 
 
-def _weight_shape(sizes: _Sizes) -> tuple[int, ...]:
+def weight_shape(sizes: ConvolutionSizes) -> tuple[int, ...]:
+    """(C_out, C / group, kernel height, kernel width)."""
     return sizes.outputs, sizes.channels // sizes.group, *sizes.kernel
 
 
@@ -64,8 +67,8 @@ def convolve(
     """x (N, C, H, W) with weight (C_out, C / group, kernel) and bias (C_out,): (N, C_out, H', W'), float32."""
     x = checked(x, np.float32, (None,) * 4, "x")
     y_shape = (x.shape[0], weight.shape[0], *output_size(window, x.shape[2:]))
-    sizes = _sizes(window, group, x.shape, y_shape)
-    weight = checked(weight, np.float32, _weight_shape(sizes), "weight")
+    sizes = sizes_of(window, group, x.shape, y_shape)
+    weight = checked(weight, np.float32, weight_shape(sizes), "weight")
     bias = None if bias is None else checked(bias, np.float32, (sizes.outputs,), "bias")
     out = empty(y_shape)
     library().cpm_convolve(
@@ -90,8 +93,8 @@ def convolve_transposed(
     """
     y = checked(y, np.float32, (None,) * 4, "y")
     x_shape = (y.shape[0], weight.shape[1] * group, *size)
-    sizes = _sizes(window, group, x_shape, y.shape)
-    weight = checked(weight, np.float32, _weight_shape(sizes), "weight")
+    sizes = sizes_of(window, group, x_shape, y.shape)
+    weight = checked(weight, np.float32, weight_shape(sizes), "weight")
     bias = None if bias is None else checked(bias, np.float32, (sizes.channels,), "bias")
     out = empty(x_shape)
     library().cpm_convolve_transposed(
@@ -111,10 +114,10 @@ def add_weight_gradient(
 ) -> None:
     """Adds, image by image, the gradient of `convolve` by its weight to `gradient`, in place."""
     x, y = checked(x, np.float32, (None,) * 4, "x"), checked(y, np.float32, (None,) * 4, "y")
-    sizes = _sizes(window, group, x.shape, y.shape)
+    sizes = sizes_of(window, group, x.shape, y.shape)
     if not gradient.flags.c_contiguous:
         raise ValueError("gradient must be contiguous")
-    checked(gradient, np.float32, _weight_shape(sizes), "gradient")
+    checked(gradient, np.float32, weight_shape(sizes), "gradient")
     library().cpm_convolution_weights(
         _pointer(x), _pointer(y), ctypes.byref(sizes), *_settings(profile, threads), _pointer(gradient)
     )

@@ -161,7 +161,7 @@ class Convolutions:
         if wanted[1]:
             with products.precision(x, tf32=False):
                 dweight = fft.weight_gradient(x, dy, plan)
-        return dx, dweight, dy.sum((0, 2, 3)) if wanted[2] else None
+        return dx, dweight, products.sum_of_maps(dy) if wanted[2] else None
 
     def _by_fft(
         self,

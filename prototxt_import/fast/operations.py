@@ -8,11 +8,14 @@ from torch import Tensor
 
 from cpm_kernels.fft.convolution import bfloat16_is_fast
 from cpm_kernels.window import Window
+from prototxt_import.function import Context, Function
+from prototxt_import.plain.losses import softplus
 from prototxt_import.plain.operations import Plain
 
 from .convolution import Convolutions, Plan
 from .measured_plans import MeasuredPlans
 from .memory import Recycled
+from .normalization import batch_norm
 from .pooling import max_pool, numbers_of, pooled_convolution
 from .products import InnerProduct, Product
 
@@ -114,16 +117,58 @@ class Fast(Plain):
         return torch.batch_norm(x, None, None, mean, variance, False, 0.0, eps, _CUDNN)
 
     def batch_norm_of_batch(self, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        """In one operation of torch's, which takes the moving averages' place for a way to give the statistics."""
+        """In one operation; torch's takes the moving averages' place for a way to give the statistics."""
         count = x.numel() // max(1, x.shape[1])
         if count < 2:
             return super().batch_norm_of_batch(x, eps)
+        if x.device.type == "cpu" and x.dtype == torch.float32:
+            own: tuple[Tensor, Tensor, Tensor] = batch_norm(x, eps)[:3]
+            return own
         mean, variance = x.new_zeros((2, x.shape[1]), dtype=torch.float32)
         y = torch.batch_norm(x, None, None, mean, variance, True, 1.0, eps, _CUDNN)
         return y, mean, variance * ((count - 1) / count)
+
+    # With several threads torch's vector functions begin and end elsewhere, and what is left over they compute value by
+    # value: pow, elu, softplus, softmax and sigmoid may then give another last bit. exp, expm1 and log1p do not.
+
+    def power(self, x: Tensor, power: float, scale: float, shift: float) -> Tensor:
+        x = x * scale + shift
+        return x if power == 1 else x.double().pow(power).to(x.dtype)
+
+    def elu(self, x: Tensor, alpha: float) -> Tensor:
+        return torch.where(x > 0, x, alpha * x.clamp(max=0).expm1())
+
+    def sigmoid(self, x: Tensor) -> Tensor:
+        return _Sigmoid.apply(x) if x.requires_grad and torch.is_grad_enabled() else _sigmoid(x)
+
+    def bnll(self, x: Tensor) -> Tensor:
+        return softplus(x)
+
+    def softmax(self, x: Tensor, axis: int) -> Tensor:
+        powers = (x - x.amax(axis, keepdim=True).detach()).exp()
+        return powers / powers.sum(axis, keepdim=True)
 
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
         if x.device.type == "cpu" and x.dtype == torch.float32 and not (torch.is_grad_enabled() and x.requires_grad):
             y: Tensor = max_pool(x, *numbers_of(window), self.convolutions.number)
             return y
         return super().max_pool(x, window)
+
+
+def _sigmoid(x: Tensor) -> Tensor:
+    return 1 / (1 + (-x).exp())
+
+
+class _Sigmoid(Function[Tensor]):
+    """Its gradient, as Caffe's, is of what its top holds."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Tensor) -> Tensor:
+        y = _sigmoid(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Context, dy: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return dy * (1 - y) * y

@@ -220,7 +220,7 @@ class Swish(NeuronLayer):
     """x · σ(beta · x)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(x * self.spec.swish_param.beta)
+        return x * self.ops.sigmoid(x * self.spec.swish_param.beta)
 
 
 @register("Mish")

@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor
 
+from prototxt_import.tensors import total
+
 from .layer import Layer, Shape, register, register_python
 
 
@@ -91,7 +93,7 @@ class SmoothL1Loss(Loss):
         terms = smooth_l1(difference, square)
         for weight in without:
             terms = terms * weight
-        return terms.sum() / len(x)
+        return total(terms) / len(x)
 
 
 @register("ContrastiveLoss")

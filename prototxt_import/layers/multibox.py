@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from prototxt_import.operations import Normalization
-from prototxt_import.tensors import array, tensor
+from prototxt_import.tensors import array, tensor, total
 
 from .classification import NormalizedLoss
 from .detection import code_of, decode, overlap
@@ -157,7 +157,7 @@ class MultiBoxLoss(NormalizedLoss):
         if p.encode_variance_in_target:
             difference = difference / tensor(priors.reshape(2, -1, 4)[1][places], shifts)
         difference = torch.where(torch.from_numpy(held).to(on), 0, difference)
-        return (smooth_l1(difference, 1) if p.loc_loss_type == p.SMOOTH_L1 else difference.square() / 2).sum()
+        return total(smooth_l1(difference, 1) if p.loc_loss_type == p.SMOOTH_L1 else difference.square() / 2)
 
     def _of_scores(self, scores: Tensor, found: list[_Examples]) -> Tensor:
         p, rows, labels = self.spec.multibox_loss_param, [], []

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from prototxt_import.operations import Normalization
+from prototxt_import.tensors import total
 
 LOG_LOWEST = math.log(float(np.finfo(np.float32).tiny))
 """SoftmaxWithLoss's lowest logarithm of a probability; its gradient does not know of it."""
@@ -25,8 +25,9 @@ def softmax_loss(x: Tensor, labels: Tensor, axis: int, normalization: Normalizat
     of_label = of_label + (of_label.clamp(min=LOG_LOWEST) - of_label).detach()
     images = math.prod(x.shape[:axis])
     places = math.prod(x.shape[axis + 1 :])
-    total = torch.where(counts.reshape(wanted.shape), of_label, 0).sum()
-    return -total / _divisor(normalization, images, places, counts)
+    return -total(torch.where(counts.reshape(wanted.shape), of_label, 0)) / _divisor(
+        normalization, images, places, counts
+    )
 
 
 def weighted_softmax_loss(
@@ -37,8 +38,7 @@ def weighted_softmax_loss(
     wanted = torch.where(counts, labels, 0)
     of_label = torch.log_softmax(x, axis).gather(axis, wanted.unsqueeze(axis)).squeeze(axis).clamp(min=LOG_LOWEST)
     images, places = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
-    total = torch.where(counts, of_label * weights[wanted], 0).sum()
-    return -total / _divisor(normalization, images, places, counts)
+    return -total(torch.where(counts, of_label * weights[wanted], 0)) / _divisor(normalization, images, places, counts)
 
 
 def _counting(labels: Tensor, normalization: Normalization) -> Tensor:
@@ -58,25 +58,31 @@ def sigmoid_cross_entropy_loss(x: Tensor, y: Tensor, normalization: Normalizatio
     """Over all values whose target counts."""
     targets = y.reshape(x.shape)
     counts = _counting(targets.trunc(), normalization)
-    terms = F.binary_cross_entropy_with_logits(x, targets, reduction="none")
-    return torch.where(counts, terms, 0).sum() / _divisor(normalization, len(x), x[0].numel(), counts)
+    terms = softplus(x) - x * targets
+    return total(torch.where(counts, terms, 0)) / _divisor(normalization, len(x), x[0].numel(), counts)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)), by functions whose bits do not depend on the number of threads (as those of torch's own do)."""
+    same = 20.0  # from there on it is x in float32
+    return torch.where(x > same, x, x.clamp(max=same).exp().log1p())
 
 
 def hinge_loss(x: Tensor, labels: Tensor, squared: bool) -> Tensor:
     """The label's own value has the other sign."""
     sign = torch.ones_like(x).scatter(1, labels[:, None], -1.0)
     margins = (1 + sign * x).clamp(min=0)
-    return (margins.square() if squared else margins).sum() / len(x)
+    return total(margins.square() if squared else margins) / len(x)
 
 
 def multinomial_logistic_loss(x: Tensor, labels: Tensor) -> Tensor:
     """Of probabilities."""
-    return -_limited_log(x.gather(1, labels[:, None])).sum() / len(x)
+    return -total(_limited_log(x.gather(1, labels[:, None]))) / len(x)
 
 
 def infogain_loss(x: Tensor, labels: Tensor, gains: Tensor) -> Tensor:
     """Of probabilities."""
-    return -(gains[labels] * _limited_log(x)).sum() / len(x)
+    return -total(gains[labels] * _limited_log(x)) / len(x)
 
 
 def _limited_log(x: Tensor) -> Tensor:
@@ -95,4 +101,4 @@ def contrastive_loss(x: Tensor, y: Tensor, similar: Tensor, margin: float, legac
         distance = squares.detach().sqrt()
         pulled = -(margin - distance).clamp(min=0) / (distance + 1e-4) * squares / 2
         apart = (margin - distance).clamp(min=0).square() / 2 + pulled - pulled.detach()
-    return torch.where(pairs, squares / 2, apart).sum() / len(x)
+    return total(torch.where(pairs, squares / 2, apart)) / len(x)

@@ -4,6 +4,7 @@ jit.trace and torch.compile see torch only. The fast engine is this one with ker
 Caffe's rules for shapes, ties and divisors are spelt out here in torch's terms.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -18,6 +19,7 @@ from cpm_kernels.window import Sizes, Window
 from prototxt_import.function import Context, Function
 from prototxt_import.operations import Normalization, Operations
 from prototxt_import.share import Share
+from prototxt_import.tensors import total
 
 from . import losses
 
@@ -108,7 +110,9 @@ class Plain(Operations):
 
     def reduction(self, x: Tensor, operation: str, coefficient: float) -> Tensor:
         values = {"ASUM": x.abs, "SUMSQ": x.square}.get(operation, lambda: x)()
-        return (values.mean(-1) if operation == "MEAN" else values.sum(-1)) * coefficient
+        one = values.numel() == values.shape[-1]
+        sums = total(values).reshape(values.shape[:-1]) if one else values.sum(-1)
+        return (sums / values.shape[-1] if operation == "MEAN" else sums) * coefficient
 
     def scale(self, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
         return x * factor.reshape(factor.shape + (1,) * trailing)
@@ -129,11 +133,13 @@ class Plain(Operations):
         most = 2 * x.shape[1] - 1  # a larger window sees no more channels, but torch pads for it
         if size > most:
             size, alpha = most, alpha * most / size
-        return F.local_response_norm(x, size, alpha, beta, k)
+        squares = (x * x).reshape(x.shape[0], 1, *x.shape[1:3], math.prod(x.shape[3:]))
+        mean = F.avg_pool3d(F.pad(squares, (0, 0, 0, 0, size // 2, (size - 1) // 2)), (size, 1, 1), 1)
+        return x / self.power(mean.reshape(x.shape), beta, alpha, k)
 
     def lrn_within(self, x: Tensor, size: int, alpha: float, beta: float) -> Tensor:
         mean = F.avg_pool2d(x * x, size, 1, (size - 1) // 2, count_include_pad=True)
-        return x * (1 + alpha * mean).pow(-beta)
+        return x * self.power(mean, -beta, alpha, 1)
 
     def mvn(self, x: Tensor, eps: float, normalize_variance: bool) -> Tensor:
         x = x - x.mean(1, keepdim=True)
@@ -160,11 +166,11 @@ class Plain(Operations):
         return x * kept.div_(1 - ratio)
 
     def squared_norm(self, gradient: Tensor) -> np.float32:
-        return np.float32((gradient * gradient).sum().item())
+        return np.float32(total(gradient * gradient).item())
 
     def euclidean_loss(self, x: Tensor, y: Tensor, share: Share) -> Tensor:
         difference = x - y
-        return share.total((difference * difference).sum() / (x.shape[0] * share.count) / 2)
+        return share.total(total(difference * difference) / (x.shape[0] * share.count) / 2)
 
     def softmax_loss(self, x: Tensor, labels: Tensor, axis: int, normalization: Normalization) -> Tensor:
         return losses.softmax_loss(x, labels, axis, normalization)
@@ -186,8 +192,8 @@ class Plain(Operations):
 
     def lstm_unit(self, cell: Tensor, gates: Tensor, carries_on: Tensor) -> tuple[Tensor, Tensor]:
         i, f, o, g = gates.chunk(4, -1)
-        cell = _Kept.apply(f, carries_on[..., None]) * cell + i.sigmoid() * g.tanh()
-        return cell, o.sigmoid() * cell.tanh()
+        cell = _Kept.apply(f, carries_on[..., None]) * cell + self.sigmoid(i) * g.tanh()
+        return cell, self.sigmoid(o) * cell.tanh()
 
 
 class _Kept(Function[Tensor]):

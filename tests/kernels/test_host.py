@@ -39,7 +39,7 @@ MIRRORS: dict[str, tuple[str, np.dtype | type[ctypes.Structure]]] = {
     "SolverBlob": ("exact/solvers.h", solvers.SOLVER_BLOB),
     "SolverStep": ("exact/solvers.h", solvers.SOLVER_BLOB["step"]),
     "Pooling": ("exact/pooling.h", pooling.PoolingSizes),
-    "Convolution": ("exact/convolution.h", convolution._Sizes),
+    "Convolution": ("exact/convolution.h", convolution.ConvolutionSizes),
     "FftConvolution": ("fft/fft_convolution.h", fft_convolution._Sizes),
     "OutputPooling": ("fft/output_pooling.h", fft_convolution._OutputPooling),
     "MersenneTwister": ("exact/random.h", np.dtype([("word", np.uint32, 624), ("next", np.uint32)])),

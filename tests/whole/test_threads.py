@@ -14,6 +14,8 @@ from cpm_kernels.exact import convolution, elementary, gemm, pooling, solvers
 from cpm_kernels.fft import convolution as fft_convolution
 from cpm_kernels.fft.plan import FftPlan, for_images
 from cpm_kernels.samples.sample import SAMPLE, SampleGeometry, SampleShape, fill_sample, set_regions, transform_samples
+from cpm_kernels.training.batch_norm import batch_norm, batch_norm_gradient
+from cpm_kernels.training.weight_gradient import weight_gradient
 from cpm_kernels.window import Window
 from tests.bits import assert_same_bits
 
@@ -49,6 +51,14 @@ def convolved_by_fft(threads: int) -> np.ndarray:
     gradient = fft_convolution.weight_gradient(x, y, plan, threads=threads)
     maxima = fft_convolution.convolve(x, spectra, None, plan, threads=threads, pooling=Window((3, 3), (2, 2)))
     return np.concatenate([y.ravel(), gradient.ravel(), maxima.ravel()])
+
+
+def trained_directly(threads: int) -> np.ndarray:
+    x, dy = values(3, 21, 23, 8), values(3, 21, 23, 34)
+    gradient = weight_gradient(x, dy, Window((3, 3), pad=(1, 1)), group=2, threads=threads)
+    y, _, _, scale = batch_norm(x.reshape(-1, 8), 1e-5, threads)
+    dx = batch_norm_gradient(x.reshape(-1, 8)[::-1], y, scale, threads)
+    return np.concatenate([gradient.ravel(), y.ravel(), dx.ravel()])
 
 
 def pooled(threads: int) -> np.ndarray:
@@ -91,7 +101,8 @@ def samples(threads: int) -> np.ndarray:
 
 
 CALLS: dict[str, Call] = {
-    call.__name__: call for call in (product, convolved, convolved_by_fft, pooled, rectified, updated, samples)
+    call.__name__: call
+    for call in (product, convolved, convolved_by_fft, trained_directly, pooled, rectified, updated, samples)
 }
 
 

@@ -80,12 +80,17 @@ def test_products_have_torchs_gradients(dtype, transposed):
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_inner_products_have_torchs_gradients(transposed):
+def test_inner_products_against_float64(transposed):
     random = torch.Generator().manual_seed(3)
     operands = [torch.randn(shape, generator=random) for shape in ((5, 7), (7, 6) if transposed else (6, 7), (6,))]
-    ours, theirs = ([t.clone().requires_grad_() for t in operands] for _ in range(2))
+    ours, theirs = [t.clone().requires_grad_() for t in operands], [t.double().requires_grad_() for t in operands]
     expected = F.linear(theirs[0], theirs[1].t() if transposed else theirs[1], theirs[2])
-    assert_same(products.InnerProduct.apply(*ours, transposed, False), expected, ours, theirs)
+    y = products.InnerProduct.apply(*ours, transposed, False)
+    dy = torch.randn(y.shape, generator=random)
+    y.backward(dy)
+    expected.backward(dy.double())
+    for found, right in zip((y, *(x.grad for x in ours)), (expected, *(x.grad for x in theirs)), strict=True):
+        torch.testing.assert_close(found.double(), right, rtol=0, atol=1e-6)
 
 
 def assert_same(y, expected, ours, theirs):
