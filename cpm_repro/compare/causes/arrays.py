@@ -6,6 +6,7 @@ arrays is in `layers`; what a trace can, in `traces`.
 """
 
 import itertools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -268,10 +269,12 @@ def _dropped(a: np.ndarray, b: np.ndarray) -> Cause | None:
         zero, kept = (dropped == 0) & (whole != 0), (dropped != 0) & (whole != 0)
         if not kept.any() or not zero.any():
             continue
-        ratio = zero.sum() / (zero.sum() + kept.sum())
+        count = int(zero.sum() + kept.sum())
+        ratio = int(zero.sum()) / count
         scale = float(dropped[kept] @ whole[kept] / (whole[kept] @ whole[kept]))
         fits = distance(scale * whole[kept], dropped[kept]) < 1e-5 and not dropped[whole == 0].any()
-        if fits and 0.02 < ratio < 0.98 and min(abs(scale * (1 - ratio) - 1), abs(scale - 1)) < 0.1:
+        chance = 4 * math.sqrt(ratio * (1 - ratio) / count)  # as so many draws may have it
+        if fits and 0.02 < ratio < 0.98 and (abs(1 - 1 / scale - ratio) < 0.05 + chance or abs(scale - 1) < 0.1):
             return Cause(
                 f"dropout is at work in {side}",
                 f"{ratio:.1%} of the other side's values are zero in {side}, the rest is {scale:.4g} times as large",

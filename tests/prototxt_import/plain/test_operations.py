@@ -74,7 +74,7 @@ def test_exported_with_open_sizes(net, gradients):
     dim, auto = torch.export.Dim, torch.export.Dim.AUTO
     with torch.set_grad_enabled(gradients):
         program = torch.export.export(
-            net, (picture(40, 48, 2),), dynamic_shapes=({0: dim("images"), 2: auto, 3: auto},)
+            net, (picture(40, 48, 2),), dynamic_shapes=({0: dim("images"), 2: auto, 3: auto},), strict=False
         )
     file = io.BytesIO()
     torch.export.save(program, file)
