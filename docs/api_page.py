@@ -66,7 +66,8 @@ def _entry(module: ModuleType, name: str) -> list[str]:
 
 def _described(name: str, found: Callable[..., object]) -> list[str]:
     """The signature and the docstring, as they are."""
-    return [*_wrapped(f"{name}{inspect.signature(found)}"), *_docstring(found)]
+    signature = str(inspect.signature(found)).replace("pathlib._local.", "pathlib.")  # as Python 3.13 calls it
+    return [*_wrapped(f"{name}{signature}"), *_docstring(found)]
 
 
 def _docstring(found: object) -> list[str]:

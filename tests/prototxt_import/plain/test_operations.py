@@ -28,8 +28,10 @@ layer { name: "fc" type: "InnerProduct" bottom: "whole" top: "fc"
         inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
 """
 OUTPUTS = ("up", "fc")
-COMPILED = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-"""torch.compile itself makes an autograd function that it then warns of."""
+COMPILED = pytest.mark.filterwarnings(
+    "ignore:.*should not be instantiated:DeprecationWarning", "ignore:Guards may run slower:RuntimeWarning"
+)
+"""torch.compile itself makes an autograd function that it then warns of; of Python 3.13.0 it warns, too."""
 
 
 class Outputs(nn.Module):
