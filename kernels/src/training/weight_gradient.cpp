@@ -34,12 +34,12 @@ struct PixelsOfRow {
 // sums (R channels, V * L outputs) += channels times outputs, pixel after pixel.
 template <int L, int R, int V>
 CPM_INLINE void add_products(const PixelsOfRow& pixels, float* sums, Index row) {
-    Vector<L> of[R][V];
+    alignas(sizeof(Vector<L>)) Vector<L> of[R][V];  // else clang may put it where its own moves may not be
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++) of[r][v] = load<L>(sums + r * row + v * L);
     const float *x = pixels.x, *dy = pixels.dy;
     for (int i = 0; i < pixels.count; i++, x += pixels.x_step, dy += pixels.dy_step) {
-        Vector<L> outputs[V];
+        alignas(sizeof(Vector<L>)) Vector<L> outputs[V];
         for (int v = 0; v < V; v++) outputs[v] = load<L>(dy + v * L);
         for (int r = 0; r < R; r++)
             for (int v = 0; v < V; v++) of[r][v] += x[r] * outputs[v];
