@@ -280,6 +280,12 @@ def save_python(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
         module.write_text(python.source(path), encoding="utf-8")
 
 
+def is_of_python(path: Path) -> bool:
+    """Whether these are the weights of a file of Python, written by `save_python`."""
+    said = _metadata(path) if path.is_file() else {}
+    return "prototxt" in said and "format" not in said
+
+
 def _metadata(path: Path) -> dict[str, str]:
     """What a `.safetensors` says of itself; nothing if the file is another."""
     try:

@@ -26,7 +26,7 @@ from prototxt_import.operations import Operations
 
 from .channel_order import swap_red_and_blue
 from .exported_program import save_program
-from .python_export import in_fixed_order, save_python
+from .python_export import in_fixed_order, is_of_python, save_python
 from .state_dicts import FORMAT, StateDict
 from .stored_weights import StoredWeights, read_weights
 
@@ -60,7 +60,14 @@ def save_pt(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
 
 
 def save_safetensors(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
-    """The state_dict as `.safetensors`; format, prototxt and what testing needs in its metadata."""
+    """The state_dict as `.safetensors`; format, prototxt and what testing needs in its metadata. InputError where the
+    weights of a file of Python lie, which could not read these."""
+    python, path = Path(path).with_suffix(".py"), Path(path)
+    if python.is_file() and is_of_python(path):
+        raise InputError(
+            f"{path}: expected a place for a net's own .safetensors, found the weights that {python.name} reads "
+            "(another name for --out)"
+        )
     with needing("safetensors", str(path)):
         from safetensors.torch import save
     plain = {"memory_format": torch.contiguous_format}

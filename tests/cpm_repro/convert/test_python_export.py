@@ -119,6 +119,11 @@ def test_a_nets_own_weights_are_not_written_over(tmp_path):
     net = net_of(CPM)
     save_python(tmp_path / "net.py", net, CPM)
     save_python(tmp_path / "net.py", net, CPM)  # its own weights again
+    before = (tmp_path / "net.safetensors").read_bytes()
+    with pytest.raises(InputError, match=r"net\.safetensors: .*, found the weights that net\.py reads"):
+        save_safetensors(tmp_path / "net.safetensors", net, CPM)
+    assert (tmp_path / "net.safetensors").read_bytes() == before
+    (tmp_path / "net.py").unlink()  # now nothing reads them
     save_safetensors(tmp_path / "net.safetensors", net, CPM)
     before = (tmp_path / "net.safetensors").read_bytes()
     with pytest.raises(InputError, match=r"the weights of net\.py, found a net's own \.safetensors"):
