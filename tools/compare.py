@@ -21,6 +21,7 @@ def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.compare.causes.machines import computing_as
     from cpm_repro.compare.diagnosis import Diagnosis
     from cpm_repro.compare.dump_files import open_dump
+    from cpm_repro.compare.matlab_axes import in_caffes_axes
     from cpm_repro.compare.order import NetworkOrder
     from cpm_repro.compare.text import lines
 
@@ -31,11 +32,13 @@ def main(arguments: argparse.Namespace) -> int:
         a = opened.enter_context(open_dump(arguments.a))
         solver, prototxt = read_solver(arguments)
         net = filled_net(arguments, prototxt)
+        given = opened.enter_context(open_dump(arguments.b)) if arguments.b else None
+        a, given = in_caffes_axes(a, given, net.blob_shapes if net else {})
         taken = () if arguments.b or arguments.input else recorded_inputs(net, a)
         machine = find_machine(arguments, net, a)
         if machine:
             opened.enter_context(computing_as(net, machine.profile))
-        b = opened.enter_context(open_dump(arguments.b)) if arguments.b else live_dump(arguments, net, a)
+        b = given or live_dump(arguments, net, a)
         order = NetworkOrder(a.names, b.names, net.param if net else read_layers(prototxt, variant(arguments)))
         limits = Limits(arguments.max_ulp, arguments.rtol, arguments.atol)
         comparison = compare_dumps(a, b, order, limits, arguments.common, taken)

@@ -37,11 +37,15 @@ _ZIP = b"PK"
 
 @dataclass(frozen=True)
 class Dump:
-    """Arrays by name, in the order of their file; `read(name)` gives one, `where` names the file in messages."""
+    """Arrays by name, in the order of their file; `read(name)` gives one, `where` names the file in messages.
+
+    of_matlab: read as MATLAB's, whose axes come the other way round and may be scipy's (see `matlab_axes`).
+    """
 
     where: str
     names: tuple[str, ...]
     read: Callable[[str], np.ndarray]
+    of_matlab: bool = False
 
 
 def dump_of(where: str, arrays: dict[str, np.ndarray]) -> Dump:
@@ -135,7 +139,8 @@ def _hdf5(path: Path) -> Iterator[Dump]:
     with file:
         with _expecting(str(path), "an HDF5 file"):
             file.visititems(lambda name, item: names.append(name) if _is_array(name, item) else None)
-        yield Dump(str(path), tuple(names), lambda name: _read_dataset(file, name, path))
+        of_matlab = _first_bytes(path) == _MATLAB_7_3
+        yield Dump(str(path), tuple(names), lambda name: _read_dataset(file, name, path), of_matlab)
 
 
 def _is_array(name: str, item: object) -> bool:
@@ -154,7 +159,7 @@ def _matlab(path: Path) -> Dump:
         values: np.ndarray = found.transpose()
         return values
 
-    return Dump(str(path), tuple(sorted(places, key=_by_value)), read)
+    return Dump(str(path), tuple(sorted(places, key=_by_value)), read, of_matlab=True)
 
 
 def _read_dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
