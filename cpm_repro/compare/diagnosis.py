@@ -151,6 +151,9 @@ class Diagnosis:
         if self._is_loss(blob) and (found := trace_causes(a, b, self.solver)):
             return found
         of_layer = self._layer_causes(blob.name, a, b) if phase == Phase.FORWARD else []
+        stale = self._stale(blob.name) if phase == Phase.FORWARD else []
+        if stale:  # its layer's weights were those that what is made of it tells
+            of_layer = [cause for cause in of_layer if " has other weights of layer " not in cause.what]
         found = (
             damaged(a, b)
             or self._machine_causes(blob.name, a, b)
@@ -158,7 +161,7 @@ class Diagnosis:
             or self._recognised(blob.name, a, b)
             or self._same_as_another(blob.name, a, b)
         )
-        if phase == Phase.FORWARD and (stale := self._stale(blob.name)):
+        if stale:
             return found + stale
         if found:
             return found

@@ -206,7 +206,17 @@ WEIGHTS = {
     "turned": (lambda w: w.flip(2, 3), "weight", "turned by 180°, a convolution against Caffe's correlation"),
     "inputs for outputs": (lambda w: w.transpose(0, 1), "weight", "inputs and outputs exchanged"),
     "of another layer": (lambda w: net().layer("conv3").weight, "weight", "those of layer conv3"),
+    "8 bits, none for 0": (
+        lambda w: steps(w),
+        "weight",
+        "equal steps of 8 bits from the least to the largest: quantised",
+    ),
 }
+
+
+def steps(weight):
+    step = (weight.max() - weight.min()) / 255
+    return torch.round((weight - weight.min()) / step) * step + weight.min()
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
@@ -262,6 +272,45 @@ def test_one_stale_blob():
         "B comes from a net without layer relu_co",
         "it was right when it was used: stale, wr",
     ]
+
+
+def test_a_blob_that_was_changed_behind_its_use():
+    """Its layer's weights are none of the reason: what is made of it agrees."""
+    scaled = {**blobs(), "Mconv2_stage3": 100 * blobs()["Mconv2_stage3"]}
+    (origin,) = origins(blobs(), scaled)
+    assert origin.causes[0].what == "a constant factor of 100" and "stale" in origin.causes[1].what
+
+
+def test_a_weight_that_is_not_finite():
+    def broken(weight):
+        weight[2, 1, 1, 1] = float("nan")
+        return weight
+
+    (cause,) = origins(blobs(), with_weights("conv3", broken))[0].causes
+    assert cause.what == "NaN in B" and "all in channel 2, first at (0, 2, 0, 0)" in cause.evidence
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda w: w.half().float(), "B comes from weights, not the bias, that are rounded to float16"),
+        (
+            lambda w: torch.round(w / (w.abs().max() / 127)) * (w.abs().max() / 127),
+            "8 bits times one factor: quantised",
+        ),
+        (steps, "equal steps of 8 bits from the least to the largest: quantised"),
+    ],
+)
+def test_weights_of_few_bits_that_the_map_is_too_small_to_solve(change, said):
+    where, what = first_cause(with_weights("Mconv1_stage2", change))
+    assert where == "Mconv1_stage2" and said in what
+
+
+def test_centre_maps_that_are_rounded_or_missing():
+    half = gaussian(6).astype(np.float16)
+    assert first_cause(with_centre(half))[1] == "the centre map alone differs: B is rounded to float16"
+    one = gaussian(6) * np.reshape([1, 0], (2, 1, 1, 1))
+    assert "the centre map alone differs: images 1 of B are all zero" in first_cause(with_centre(one))[1]
 
 
 def test_two_names_exchanged():

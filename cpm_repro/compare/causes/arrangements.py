@@ -1,18 +1,23 @@
-"""The same values in another order or place: axes, channels, images, mirrored, shifted, or cut."""
+"""The same values in another order or place: axes, channels, images, mirrored, shifted, cut or resized; or some of them
+left out: channels that are empty, dropout."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from data_lmdb.joints import PARTS, mirrored
 
-from .cause import EXPLAINED, Cause, distance, equal_bits, evidence, explains
+from .cause import EXPLAINED, ROUNDING, Cause, distance, equal_bits, evidence, explains
 
 BLOB_AXES = ("image", "channel", "row", "column")
 WEIGHT_AXES = ("output", "input", "row", "column")
 _MOST_AXES = 5
+_SHOWN = 8
 _WAYS = {-1: " from left to right", -2: " upside down"}
 
 
@@ -91,6 +96,10 @@ def _transposed(a: np.ndarray, shape: tuple[int, ...]) -> Iterator[Arrangement]:
             how = f"transposed to axes {order} and read as {shape}"
             what = f"axes transposed{_layout(order)} and the memory read in the old shape"
             yield Arrangement(what, how, moved.reshape(shape))
+            if a.shape == shape:
+                back = a.reshape(moved.shape).transpose(np.argsort(order))
+                how = f"read as {moved.shape} and its axes {order} put back"
+                yield Arrangement(f"the memory of axes{_layout(order)} read in Caffe's order", how, back)
 
 
 def _layout(order: tuple[int, ...]) -> str:
@@ -211,3 +220,73 @@ def _staying(array: np.ndarray, steps: tuple[int, int]) -> np.ndarray:
     """The part of the maps that stays within them if they are moved by `steps` (rows, columns)."""
     rows, columns = (slice(max(-s, 0), n - max(s, 0)) for s, n in zip(steps, array.shape[-2:], strict=True))
     return array[..., rows, columns]
+
+
+def whole_maps(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Of two blobs (N, C, H, W): which of one side's maps are empty, or how all are resized."""
+    if a.ndim != 4 or b.ndim != 4 or a.shape[:2] != b.shape[:2]:
+        return None
+    if a.shape != b.shape:
+        return _resized(a, b)
+    for side, one, other in (("B", b, a), ("A", a, b)):
+        if cause := _channels_gone(side, one, other) or _maps_dropped(side, one, other):
+            return cause
+    return None
+
+
+def _channels_gone(side: str, one: np.ndarray, other: np.ndarray) -> Cause | None:
+    gone = ~one.any((0, 2, 3)) & other.any((0, 2, 3))
+    if not gone.any() or gone.all() or not np.array_equal(one[:, ~gone], other[:, ~gone]):
+        return None
+    channels = np.flatnonzero(gone)
+    which = ", ".join(str(c) for c in channels[:_SHOWN]) + (", …" if len(channels) > _SHOWN else "")
+    many = "channels" if len(channels) > 1 else "channel"
+    return Cause(f"{many} {which} of {side} all zero: outputs pruned or left out", "the others are equal")
+
+
+def _maps_dropped(side: str, one: np.ndarray, other: np.ndarray) -> Cause | None:
+    empty = ~one.any((2, 3)) & other.any((2, 3))
+    kept, whole = one[~empty], other[~empty]
+    size = float((whole * whole).sum())
+    scale = float((kept * whole).sum()) / size if size else 0.0
+    if not empty.any() or scale <= 1 + EXPLAINED or distance(scale * whole, kept) > ROUNDING:
+        return None
+    measured = f"{empty.sum()} of {empty.size} maps are all zero, the others {scale:.4g} times as large"
+    return Cause(f"dropout of whole maps (Dropout2d) is at work in {side}", measured)
+
+
+def _resized(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    for side, one, other in (("B", a, b), ("A", b, a)):
+        x, size = torch.from_numpy(np.ascontiguousarray(one)), other.shape[2:]
+        tried = [("by nearest neighbour", functional.interpolate(x, size, mode="nearest"))]
+        for mode in ("bilinear", "bicubic"):
+            for aligned, means in ((False, "half-pixel"), (True, "corners aligned")):
+                made = functional.interpolate(x, size, mode=mode, align_corners=aligned)
+                tried.append((f"{mode}, {means} (align_corners={aligned})", made))
+        tried.append(("by means over areas", functional.interpolate(x, size, mode="area")))
+        for how, made in tried:
+            if (left := distance(made.numpy(), other)) <= EXPLAINED:
+                what = f"{side} is resized to {size[0]}×{size[1]} from {one.shape[2]}×{one.shape[3]}, {how}"
+                return Cause(what, f"relative error {left:.2g}")
+    return None
+
+
+def dropped(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """One side's values are zero here and there, and times 1 / (1 − ratio) elsewhere."""
+    if a.shape != b.shape or a.size < 50:
+        return None
+    for side, dropped, whole in (("A", a, b), ("B", b, a)):
+        zero, kept = (dropped == 0) & (whole != 0), (dropped != 0) & (whole != 0)
+        if not kept.any() or not zero.any():
+            continue
+        count = int(zero.sum() + kept.sum())
+        ratio = int(zero.sum()) / count
+        scale = float(dropped[kept] @ whole[kept] / (whole[kept] @ whole[kept]))
+        fits = distance(scale * whole[kept], dropped[kept]) < 1e-5 and not dropped[whole == 0].any()
+        chance = 4 * math.sqrt(ratio * (1 - ratio) / count)  # as so many draws may have it
+        if fits and 0.02 < ratio < 0.98 and (abs(1 - 1 / scale - ratio) < 0.05 + chance or abs(scale - 1) < 0.1):
+            return Cause(
+                f"dropout is at work in {side}",
+                f"{ratio:.1%} of the other side's values are zero in {side}, the rest is {scale:.4g} times as large",
+            )
+    return None

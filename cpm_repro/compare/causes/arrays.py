@@ -6,14 +6,13 @@ arrays is in `layers`; what a trace can, in `traces`.
 """
 
 import itertools
-import math
 from collections.abc import Callable
 
 import numpy as np
 
 from cpm_repro.array_comparison import common_dtype
 
-from .arrangements import BLOB_AXES, WEIGHT_AXES, part, rearranged, shifted
+from .arrangements import BLOB_AXES, WEIGHT_AXES, dropped, part, rearranged, shifted, whole_maps
 from .cause import (
     LOW_PRECISION,
     OTHER_VALUES,
@@ -26,7 +25,7 @@ from .cause import (
     explains,
 )
 from .pictures import empty_images, other_peak, picture_causes, repeated
-from .scales import rearranged_and_scaled, said_of_regions, scaled, scaled_per_channel, scaled_per_image
+from .scales import mean_image, rearranged_and_scaled, said_of_regions, scaled, scaled_per_channel, scaled_per_image
 
 _LEVELS = 100  # values, from which few different ones are steps
 _COARSE = 0.05  # relative error that arithmetic of few bits may have after some layers
@@ -81,12 +80,14 @@ def _of_numbers(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input: b
         shifted,
         said_of_regions,
         lambda a, b: _cut_at_zero(a, b) if is_input else _rectified(a, b),
+        whole_maps,
         scaled,
         scaled_per_channel,
+        lambda a, b: mean_image(a, b) if is_input else None,
         lambda a, b: None if is_input else _quantised(a, b) or _precision(a, b) or _cut_off(a, b) or repeated(a, b),
         _other_constant,
         _border,
-        _pruned if axes == WEIGHT_AXES else lambda a, b: None if is_input else _dropped(a, b),
+        _pruned if axes == WEIGHT_AXES else lambda a, b: None if is_input else dropped(a, b),
         _function,
         other_peak,
     )
@@ -126,9 +127,14 @@ def _not_finite(a: np.ndarray, b: np.ndarray) -> list[Cause]:
             values = (a if side == "A" else b)[only]
             kind = "NaN" if np.isnan(values).any() else "Inf"
             index = tuple(int(i) for i in np.unravel_index(only.argmax(), a.shape))
-            count = f"{only.sum():,} of {a.size:,} values"
+            count = f"{only.sum():,} of {a.size:,} values{_in_one_channel(only)}"
             causes.append(Cause(f"{kind} in {side}", f"{count}, first at {index}; {other} is finite there"))
     return causes
+
+
+def _in_one_channel(only: np.ndarray) -> str:
+    channels = np.flatnonzero(only.any((0, *range(2, only.ndim)))) if only.ndim > 2 else np.zeros(0)
+    return f", all in channel {channels[0]}" if len(channels) == 1 < min(only.shape[1], int(only.sum())) else ""
 
 
 def _single(a: np.ndarray, b: np.ndarray) -> list[Cause]:
@@ -173,7 +179,8 @@ def _centre_map(a: np.ndarray, b: np.ndarray) -> Cause | None:
             return Cause(f"{side} lacks the centre map", "its channel 3 is all zero, the three of the image are equal")
         if not np.ptp(array):
             return Cause(f"{side}'s centre map is {array.flat[0]:.6g} everywhere", "the image's channels are equal")
-    found = rearranged(one, other) or scaled(one, other) or other_peak(one, other)
+    found = rearranged(one, other) or scaled(one, other) or _precision(one, other) or other_peak(one, other)
+    found = found or empty_images(a[:, 3:], b[:, 3:])
     within = Cause("other values, of which no one Gaussian's peak, sigma or height is the reason", "")
     what, measured = found or within
     return Cause(f"the centre map alone differs: {what}", measured or f"relative error {distance(one, other):.2g}")
@@ -258,27 +265,6 @@ def _cut_at_zero(a: np.ndarray, b: np.ndarray) -> Cause | None:
         if explains(rectified, array, target):
             measured = evidence(f"with max(x, 0) as in {side}", rectified, array, target)
             return Cause(f"{side} is cut off at 0: its negative values are 0 (unsigned numbers, a ReLU)", measured)
-    return None
-
-
-def _dropped(a: np.ndarray, b: np.ndarray) -> Cause | None:
-    """One side's values are zero here and there, and times 1 / (1 − ratio) elsewhere."""
-    if a.shape != b.shape or a.size < 50:
-        return None
-    for side, dropped, whole in (("A", a, b), ("B", b, a)):
-        zero, kept = (dropped == 0) & (whole != 0), (dropped != 0) & (whole != 0)
-        if not kept.any() or not zero.any():
-            continue
-        count = int(zero.sum() + kept.sum())
-        ratio = int(zero.sum()) / count
-        scale = float(dropped[kept] @ whole[kept] / (whole[kept] @ whole[kept]))
-        fits = distance(scale * whole[kept], dropped[kept]) < 1e-5 and not dropped[whole == 0].any()
-        chance = 4 * math.sqrt(ratio * (1 - ratio) / count)  # as so many draws may have it
-        if fits and 0.02 < ratio < 0.98 and (abs(1 - 1 / scale - ratio) < 0.05 + chance or abs(scale - 1) < 0.1):
-            return Cause(
-                f"dropout is at work in {side}",
-                f"{ratio:.1%} of the other side's values are zero in {side}, the rest is {scale:.4g} times as large",
-            )
     return None
 
 

@@ -1,12 +1,13 @@
 """What a layer makes of its bottoms if any one of its settings has another value: each field of its message in turn.
 
 `layer_settings` knows the mistakes that need more than one field, or none that Caffe has; here nothing is known of a
-layer but its message, so that every type has these.
+layer but its message, so that every type has these. Of some types the numbers are fitted to what a side holds, and then
+must make all of it: an MVN's eps, an LRN's alpha and k, the coefficients of a sum.
 """
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ _NO_NUMBERS = ("engine", "num_output", "num_axes", "bias_term")  # say nothing o
 _USUAL = (*(2.0**-i for i in range(6, 0, -1)), *(i / 10 for i in range(1, 10)), 0.01, 0.05, 0.25, 0.75, 2, 10)
 """What fractions often are: shares, and one pixel of a map against the picture's."""
 _FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
+_VARIED = 0.05  # of the largest deviation: how much the others must differ to tell an eps from a factor
+_SPARE = 10  # times as many values as numbers that are fitted
+_SAME = 1e-4  # relative difference from a setting, below which it is the same
 
 
 def other_fields(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
@@ -145,3 +149,72 @@ def _shown(field: FieldDescriptor, value: Any) -> str:
     if is_repeated(field):
         return "[" + ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+
+def fitted_settings(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[Alternative]:
+    """The blob with the numbers that fit `wrong` best, where nothing follows in place that would hide them."""
+    if run.first.type in _FITS and len(run.layers) == 1:
+        arrays = [values.astype(np.float64) for values in bottoms.values()]
+        if all(values.shape == wrong.shape and np.isfinite(values).all() for values in (*arrays, wrong)):
+            yield from _FITS[run.first.type](run, arrays, wrong.astype(np.float64))
+
+
+def _mvn(run: LayerRun, arrays: list[np.ndarray], wrong: np.ndarray) -> Iterator[Alternative]:
+    """What each map is divided by tells the eps."""
+    p, x = run.first.mvn_param, arrays[0]
+    axes = tuple(range(1 if p.across_channels else 2, x.ndim))
+    if not p.normalize_variance or not axes:
+        return
+    centred, deviation = x - x.mean(axes, keepdims=True), x.std(axes, keepdims=True)
+    along, size = (wrong * centred).sum(axes, keepdims=True), (centred * centred).sum(axes, keepdims=True)
+    known = (along > 0) & (deviation > 0)
+    if not known.any() or np.ptp(deviation[known]) < _VARIED * deviation[known].max():
+        return  # an eps and a factor are the same
+    divisor = (size / np.where(known, along, 1))[known]
+    for what, power in (("added to the deviation", 1), ("under the root", 2)):
+        eps = float(np.median(divisor**power - deviation[known] ** power))
+        if eps >= 0:
+            made = centred / (deviation**power + eps) ** (1 / power)
+            yield Alternative(f"MVN with an eps of {eps:.3g} {what}; layer {run.first.name} has {p.eps:g}", made)
+
+
+def _lrn(run: LayerRun, arrays: list[np.ndarray], wrong: np.ndarray) -> Iterator[Alternative]:
+    """(x / y)^(1 / beta) is a straight line over the window's sum of squares: k, and alpha divided by its size."""
+    p, x = run.first.lrn_param, arrays[0]
+    if p.norm_region != p.ACROSS_CHANNELS or x.ndim != 4:
+        return
+    reach = p.local_size // 2
+    padded = np.pad(x * x, ((0, 0), (reach, reach), (0, 0), (0, 0)))
+    sums = np.sum([padded[:, i : i + x.shape[1]] for i in range(p.local_size)], axis=0)
+    used = (x * wrong) > 0
+    if used.sum() < 2 * _SPARE or np.ptp(sums[used]) == 0:
+        return
+    for beta in dict.fromkeys((p.beta, 0.75, 0.5, 1.0)):
+        powers = (x[used] / wrong[used]) ** (1 / beta)
+        share, k = (float(number) for number in np.polyfit(sums[used], powers, 1))
+        if k > 0 and share >= 0:
+            found = {"alpha": (share * p.local_size, p.alpha), "k": (k, p.k), "beta": (beta, p.beta)}
+            other = {n: (v, own) for n, (v, own) in found.items() if abs(v - own) > _SAME * max(abs(own), abs(v))}
+            theirs, owns = (" and ".join(f"{n} {pair[i]:.4g}" for n, pair in other.items()) for i in (0, 1))
+            made = x / (k + share * sums) ** beta
+            yield Alternative(f"LRN with {theirs}; layer {run.first.name} has {owns}", made)
+
+
+def _eltwise(run: LayerRun, arrays: list[np.ndarray], wrong: np.ndarray) -> Iterator[Alternative]:
+    """A sum with the coefficients that fit, by least squares."""
+    p, count = run.first.eltwise_param, len(arrays)
+    if p.operation != p.SUM or count < 2 or wrong.size < _SPARE * count:
+        return
+    columns = np.column_stack([values.ravel() for values in arrays])
+    found, _, rank, _ = np.linalg.lstsq(columns, wrong.ravel(), rcond=None)
+    if rank == count:  # else bottoms are the same, and any share of them would do
+        theirs, own = (", ".join(f"{c + 0:.4g}" for c in row) for row in (found.round(6), p.coeff or [1.0] * count))
+        what = f"the sum of the bottoms times {theirs}; layer {run.first.name} has {own}"
+        yield Alternative(what, (columns @ found).reshape(wrong.shape))
+
+
+_FITS: dict[str, Callable[[LayerRun, list[np.ndarray], np.ndarray], Iterator[Alternative]]] = {
+    "MVN": _mvn,
+    "LRN": _lrn,
+    "Eltwise": _eltwise,
+}

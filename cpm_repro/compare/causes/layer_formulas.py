@@ -12,7 +12,7 @@ from torch.nn import functional
 from prototxt_import.formats import schema
 
 from .layer_runs import Bottoms, LayerRun
-from .layer_settings import Alternative
+from .layer_settings import FLATTENED, Alternative
 
 Formulas = Iterator[tuple[str, Tensor | None]]
 """What is done in place of the layer, and what it makes; None where it cannot be done."""
@@ -133,12 +133,19 @@ def _bn(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
         yield "batch normalisation by the batch's own mean and variance", made
 
 
+def _batch_norm(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
+    eps = run.first.batch_norm_param.eps
+    yield "normalisation by each image's own mean and variance (instance)", functional.instance_norm(inputs[0], eps=eps)
+    yield "normalisation over all channels (layer)", functional.layer_norm(inputs[0], inputs[0].shape[1:], eps=eps)
+
+
 def _softmax(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
     axis, x = run.first.softmax_param.axis, inputs[0]
     for times in _TEMPERATURES:
         yield f"softmax of x / {times} (a temperature of {times})", torch.softmax(x / times, axis)
         yield f"softmax of {times} x (a temperature of 1 / {times})", torch.softmax(times * x, axis)
     yield "the logarithm of the softmax", torch.log_softmax(x, axis)
+    yield "exponentials that are not divided by their sum", x.exp()
     yield "sigmoid", torch.sigmoid(x)
     yield "softmax over the whole map", torch.softmax(x.flatten(2), 2).reshape(x.shape)
     yield "softmax over the whole image", torch.softmax(x.flatten(1), 1).reshape(x.shape)
@@ -208,6 +215,20 @@ def _tile(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
     yield "each value repeated (repeat_interleave)", inputs[0].repeat_interleave(p.tiles, p.axis)
 
 
+def _reshape(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
+    own, x = run.top(bottoms, alone=True), inputs[0]
+    if own is None or x.dim() != 4:
+        return
+    for how, order in FLATTENED.items():
+        yield f"its bottom read {how}", x.permute(order).reshape(own.shape)
+
+
+def _permute(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
+    order = list(run.first.permute_param.order)
+    order += [axis for axis in range(inputs[0].dim()) if axis not in order]
+    yield "the axes put the other way round (the order's inverse)", inputs[0].permute(np.argsort(order).tolist())
+
+
 def _arg_max(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
     p, x = run.first.argmax_param, inputs[0]
     if p.HasField("axis"):
@@ -246,6 +267,7 @@ def _eltwise(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
     p = run.first.eltwise_param
     if p.operation != p.SUM or len(inputs) < 2:
         return
+    yield from ((f"bottom {index + 1} alone", x) for index, x in enumerate(inputs))
     factors = list(p.coeff) or [1.0] * len(inputs)
     which = [*((index,) for index in range(len(inputs))), tuple(range(len(inputs)))]
     for rectified in which:
@@ -332,6 +354,8 @@ _FORMULAS: dict[str, Callable[[LayerRun, Bottoms, list[Tensor]], Formulas]] = {
     "MVN": _mvn,
     "LRN": _lrn,
     "Tile": _tile,
+    **dict.fromkeys(("Flatten", "Reshape"), _reshape),
+    "Permute": _permute,
     "ArgMax": _arg_max,
     "FlowWarp": _flow_warp,
     "ROIPooling": _roi_pooling,
@@ -345,6 +369,8 @@ _FORMULAS: dict[str, Callable[[LayerRun, Bottoms, list[Tensor]], Formulas]] = {
     **dict.fromkeys(("Deconvolution", "Interp", "Resample"), _interpolation),
     "Upsample": _upsample,
     "BN": _bn,
+    "BatchNorm": _batch_norm,
+    "Crop": _interpolation,
     **dict.fromkeys(_ACTIVATIONS, _activation),
 }
 """By type of layer: from it, its bottoms, and these as tensors."""

@@ -65,7 +65,8 @@ def rounded(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         return
     for name, to in _ROUNDINGS.items():
         every, few = _rounding(to, layer.blob_names), _rounding(to, layer.blob_names[:1])
-        yield Alternative(f"weights that are rounded to {name}", run.top(bottoms, change=every))
+        for change, which in ((every, ""), (few, ", not the bias,") if len(layer.blob_names) > 1 else (few, "")):
+            yield Alternative(f"weights{which} that are rounded to {name}", run.top(bottoms, change=change))
         for change in (few, every):
             made = run.top({bottom: to(array) for bottom, array in bottoms.items()}, change=change)
             alike = _OF_11_BITS if name == "float16" else name

@@ -75,6 +75,7 @@ def _pooling(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         fields = {field: value for d in deviations for field, value in d.fields.items()}
         yield Alternative(f"pooling {theirs}; {_owner(layer)} {own}", run.top(bottoms, changed(layer, **fields)))
     yield from _other_divisors(run, bottoms, built.window)
+    yield from _other_places(run, bottoms, built.window)
 
 
 def _other_divisors(run: LayerRun, bottoms: Bottoms, window: Window | None) -> Iterator[Alternative]:
@@ -100,6 +101,50 @@ def _other_divisors(run: LayerRun, bottoms: Bottoms, window: Window | None) -> I
     area = window.kernel[0] * window.kernel[1]
     yield Alternative(f"AVE pooling that divides by all {area} values of the window, also at the edge", total / area)
     yield Alternative("AVE pooling that divides by the values inside of the map, without its padding", total / inside)
+
+
+def _other_places(run: LayerRun, bottoms: Bottoms, window: Window | None) -> Iterator[Alternative]:
+    """Pooling whose windows lie elsewhere: padded as TensorFlow's SAME, or beginning one earlier or later."""
+    p, own = run.first.pooling_param, run.top(bottoms, alone=True)
+    (array,) = bottoms.values()
+    if window is None or own is None or array.ndim != 4 or len(window.kernel) != 2 or p.pool not in (p.MAX, p.AVE):
+        return
+    x = torch.from_numpy(np.array(array, np.float32))
+    for before, size in _other_begins(window, x.shape[2:], own.shape[2:]):
+        behind = tuple(
+            (out - 1) * s + k - n - b
+            for out, s, k, n, b in zip(size, window.stride, window.kernel, x.shape[2:], before, strict=True)
+        )
+        pads = tuple(zip(before, behind, strict=True))
+        what = f"pooling with {_pads(pads)}; {_owner(run.first)} has {_pads(tuple((n, n) for n in window.pad))}"
+        yield Alternative(what, run.rest(_pooled(x, pads, window, p.pool == p.MAX)))
+
+
+def _other_begins(
+    window: Window, whole: tuple[int, ...], own: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """How far before the map the first window begins, and how many there are."""
+    same = tuple(-(-n // s) for n, s in zip(whole, window.stride, strict=True))
+    missing = (
+        max((out - 1) * s + k - n, 0) for out, s, k, n in zip(same, window.stride, window.kernel, whole, strict=True)
+    )
+    yield tuple(n // 2 for n in missing), same
+    for steps in itertools.product((0, 1, -1), repeat=2):
+        if any(steps):
+            yield tuple(pad + step for pad, step in zip(window.pad, steps, strict=True)), own
+
+
+def _pooled(x: torch.Tensor, pads: Pads, window: Window, by_maximum: bool) -> np.ndarray:
+    """Windows that reach beyond the map have fewer values."""
+    around = (*pads[1], *pads[0])
+    if by_maximum:
+        padded = functional.pad(x, around, value=-torch.inf)
+        return functional.max_pool2d(padded, window.kernel, window.stride).numpy()
+    total, inside = (
+        functional.avg_pool2d(functional.pad(t, around), window.kernel, window.stride, divisor_override=1)
+        for t in (x, torch.ones_like(x))
+    )
+    return (total / inside).numpy()
 
 
 class _Deviation(NamedTuple):
@@ -285,15 +330,21 @@ def _concat(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
         yield Alternative(f"the bottoms of layer {layer.name} joined in the order {shown}", run.top(bottoms, other))
 
 
+FLATTENED = {
+    "channels last (H, W, C)": (0, 2, 3, 1),
+    "column by column (C, W, H)": (0, 1, 3, 2),
+    "in MATLAB's order (W, H, C)": (0, 3, 2, 1),
+}
+
+
 def _inner_product(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     (name, array), *_ = bottoms.items()
-    if array.ndim == 4:
-        flat = np.ascontiguousarray(array.transpose(0, 2, 3, 1)).reshape(array.shape)
-        what = f"layer {run.first.name} of its bottom flattened channels last (H, W, C)"
-        yield Alternative(what, run.top({name: flat}))
-        images, channels, *size = array.shape
-        back = np.ascontiguousarray(array.reshape(images, *size, channels).transpose(0, 3, 1, 2))
-        what = f"layer {run.first.name} with weights for a bottom flattened channels last (H, W, C)"
+    for how, order in FLATTENED.items() if array.ndim == 4 else ():
+        moved = array.transpose(order)
+        flat = np.ascontiguousarray(moved).reshape(array.shape)
+        yield Alternative(f"layer {run.first.name} of its bottom flattened {how}", run.top({name: flat}))
+        back = np.ascontiguousarray(array.reshape(moved.shape).transpose(np.argsort(order)))
+        what = f"layer {run.first.name} with weights for a bottom flattened {how}"
         yield Alternative(what, run.top({name: back}))
 
 

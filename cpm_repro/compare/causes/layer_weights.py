@@ -7,15 +7,17 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from prototxt_import.formats import schema
+from prototxt_import.layers.convolution import Convolution
 from prototxt_import.layers.layer import Layer
 from prototxt_import.layers.normalization import BatchNorm
 from prototxt_import.net import Net
 from prototxt_import.tensors import array
 
 from .arrangements import WEIGHT_AXES, arrangements
-from .cause import EXPLAINED, distance
+from .cause import EXPLAINED, ROUNDING, distance
 from .layer_runs import Bottoms, Change, LayerRun, changed
 from .layer_settings import Alternative
 
@@ -39,6 +41,7 @@ def other_weights(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
             what = f"with the {layer.blob_names[1]} of layer {name}"
             yield Alternative(what, run.top(bottoms, change=_taking(other, layer.blob_names[1:])))
     yield from _exchanged(run, bottoms, layer)
+    yield from _of_groups(run, bottoms, layer)
     weight = layer.blob_names[:1]
     if not weight or getattr(layer, weight[0]).dim() < 2:
         return
@@ -83,6 +86,35 @@ def _exchanged(run: LayerRun, bottoms: Bottoms, layer: Layer) -> Iterator[Altern
         if blobs[one].shape == blobs[other].shape:
             both = {one: torch.from_numpy(blobs[other].copy()), other: torch.from_numpy(blobs[one].copy())}
             yield Alternative(f"with its {one} and its {other} exchanged", run.top(bottoms, change=_taking(both, both)))
+
+
+def _of_groups(run: LayerRun, bottoms: Bottoms, layer: Layer) -> Iterator[Alternative]:
+    """A convolution of groups whose outputs see all inputs, or one without groups whose outputs see some."""
+    if not isinstance(layer, Convolution) or layer.spec.type != "Convolution" or len(bottoms) != 1:
+        return
+    x, weight, name = next(iter(bottoms.values())), layer.weight.detach().float().cpu(), layer.spec.name
+    if layer.group > 1:
+        each = f"layer {name} has {layer.group} groups"
+        repeated = _convolved(run, layer, x, weight.repeat(1, layer.group, 1, 1), 1)
+        yield Alternative(f"the weights of a group repeated for all inputs, of one group; {each}", repeated)
+        return
+    outputs, inputs = weight.shape[:2]
+    for groups in (g for g in dict.fromkeys((2, 4, 8, inputs)) if g > 1 and outputs % g == inputs % g == 0):
+        own = torch.arange(outputs)[:, None] * groups // outputs == torch.arange(inputs) * groups // inputs
+        kept = weight * own[:, :, None, None]
+        each = f"{groups} groups; layer {name} has one"
+        yield Alternative(f"without those outside of {each}", run.top(bottoms, change=setting("weight", array(kept))))
+        first = _convolved(run, layer, x, weight[:, : inputs // groups], groups)
+        yield Alternative(f"the first inputs' alone, taken for {each}", first)
+
+
+def _convolved(run: LayerRun, layer: Convolution, x: np.ndarray, weight: Tensor, groups: int) -> np.ndarray | None:
+    """The blob by other weights, of another number of groups."""
+    w, bias = layer.window, None if layer.bias is None else layer.bias.detach().float().cpu()
+    if weight.dim() != 4 or x.ndim != 4:
+        return None
+    made = functional.conv2d(torch.from_numpy(x.astype(np.float32)), weight, bias, w.stride, w.pad, w.dilation, groups)
+    return run.rest(made.numpy())
 
 
 def setting(blob: str, values: np.ndarray) -> Change:
@@ -183,6 +215,8 @@ def _statistics(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[
     yield Alternative(what, run.top(bottoms, change=eps_outside) if added > 0 else None)
     root = run.top(bottoms, change=lambda norm: norm.variance.copy_(norm.statistics()[1].square() * norm.factor))
     yield Alternative("deviations for variances", root)
+    twice = run.top(bottoms, change=lambda norm: norm.variance.copy_(norm.statistics()[1].sqrt() * norm.factor))
+    yield Alternative("the variance's root in its place, of which the root is taken again", twice)
 
 
 def _slope(a: np.ndarray, b: np.ndarray, rectified: bool) -> float:
@@ -251,10 +285,14 @@ def _per_output(
         yield Alternative(what, np.maximum(made, 0) if rectified else made)
 
 
-def best(candidates: Iterator[Alternative], wrong: np.ndarray, before: float) -> tuple[str, float] | None:
-    """The first that makes `wrong` up to rounding, and its relative error; `before` is that of the layer as it is."""
+def best(candidates: Iterable[Alternative], wrong: np.ndarray, before: float) -> tuple[str, float] | None:
+    """The first that makes `wrong` up to rounding, else the one that comes nearest, and its relative error; `before` is
+    that of the layer as it is."""
+    nearest = None
     for what, made in candidates:
         after = 1.0 if made is None else distance(made, wrong)
-        if after <= EXPLAINED and after <= 0.1 * before:
-            return what, after
-    return None
+        if after <= EXPLAINED and after <= 0.1 * before and (nearest is None or after < nearest[1]):
+            nearest = what, after
+            if after <= ROUNDING:
+                break
+    return nearest

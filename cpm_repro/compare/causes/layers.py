@@ -7,16 +7,17 @@ from typing import NamedTuple
 import numpy as np
 
 from prototxt_import.formats import schema
+from prototxt_import.tensors import array
 
 from .arrays import by_size, localised, recognised
 from .cause import EXPLAINED, ROUNDING, Cause, distance
-from .layer_fields import other_fields
+from .layer_fields import fitted_settings, other_fields
 from .layer_formulas import other_formulas
 from .layer_inputs import Others, begun_otherwise, other_bottoms, other_sequences, rounded
 from .layer_runs import Bottoms, LayerRun
 from .layer_settings import Alternative, alternatives, bias_behind, incomplete
-from .layer_weights import best, fitted, other_weights
-from .solved_weights import changed_outputs, solved_weights
+from .layer_weights import best, fitted, other_weights, setting
+from .solved_weights import changed_outputs, dense_weights, quantised, solved_weights
 
 Links = Sequence[tuple[LayerRun, Bottoms]]
 
@@ -91,10 +92,11 @@ def explain(
     """
     before = distance(own, wrong)
     links = list(run.links(bottoms))
-    if found := best(_settings(run, bottoms, links, others), wrong, before):
+    fits = (fit for link in links for fit in fitted_settings(*link, wrong))
+    if found := best(itertools.chain(_settings(run, bottoms, links, others), fits), wrong, before):
         return [_comes_from(side, *found, before)]
     known_part = _of_one_part(run, bottoms, own, wrong) or _of_slice(run, bottoms, side, wrong)
-    known_part = known_part or begun_otherwise(run, bottoms, side, wrong)
+    known_part = known_part or begun_otherwise(run, bottoms, side, wrong) or _cut_out(run, side, own, wrong)
     return known_part or known() or _weights(run, bottoms, links, side, wrong, own)
 
 
@@ -135,6 +137,26 @@ def _of_slice(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray) -> 
     return []
 
 
+def _cut_out(run: LayerRun, side: str, own: np.ndarray, wrong: np.ndarray) -> list[Cause]:
+    """Whether a side's maps are the inner part of what the layers make."""
+    if own.ndim != 4 or wrong.ndim != 4 or own.shape[:2] != wrong.shape[:2]:
+        return []
+    more = [n - m for n, m in zip(own.shape[2:], wrong.shape[2:], strict=True)]
+    if min(more) < 0 or not any(more):
+        return []
+    for top, left in itertools.product(*(range(n + 1) for n in more)):
+        part = own[:, :, top : top + wrong.shape[2], left : left + wrong.shape[3]]
+        if np.array_equal(part[0, 0], wrong[0, 0]) and np.array_equal(part, wrong):
+            lacking = f"{top} rows above, {more[0] - top} below, {left} columns left, {more[1] - left} right"
+            return [
+                Cause(
+                    f"{side} is cut out of what layer {run.first.name} makes: {lacking} are gone",
+                    "every bit of the rest is equal",
+                )
+            ]
+    return []
+
+
 def _settings(run: LayerRun, bottoms: Bottoms, links: Links, others: Others | None) -> Iterator[Alternative]:
     for link in links:
         yield from alternatives(*link)
@@ -166,10 +188,24 @@ def _weights(
             if found := best(fitted(*link, wrong, per_output), wrong, before):
                 return [_of_weights(link[0].first.name, side, *found, before)]
         if not per_output and (
-            solved := solved_weights(run, bottoms, side, wrong, own) or changed_outputs(run, bottoms, side, wrong, own)
+            solved := solved_weights(run, bottoms, side, wrong, own)
+            or dense_weights(run, bottoms, side, wrong, own)
+            or _of_few_bits(run, bottoms, side, wrong, before)
+            or changed_outputs(run, bottoms, side, wrong, own)
         ):
             return solved
     return []
+
+
+def _of_few_bits(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray, before: float) -> list[Cause]:
+    """Quantised weights that the map is too small to solve."""
+    weight = getattr(run.net.layer(run.first.name), "weight", None) if run.net else None
+    if weight is None or weight.dim() < 2:
+        return []
+    tried = quantised(array(weight.double()))
+    made = (Alternative(what, run.top(bottoms, change=setting("weight", values))) for what, values in tried)
+    found = best(made, wrong, before)
+    return [_of_weights(run.first.name, side, *found, before)] if found else []
 
 
 def _comes_from(side: str, what: str, after: float, before: float) -> Cause:

@@ -143,11 +143,34 @@ def scaled_per_channel(a: np.ndarray, b: np.ndarray) -> Cause | None:
     for what, factors, offsets in _channel_fits(a, b, axes):
         fitted = factors * a + offsets
         if explains(fitted, a, b) and _follows(fitted, b, mean_b):
+            what = _of_batch(what, a, factors, offsets, axes)
             factors, offsets = factors.ravel(), offsets.ravel()
             normalised = _normalised(a, factors, offsets) if a.shape[1] == 3 and a.ndim == 4 else ""
             measured = evidence(f"with {_shown(factors, offsets)}", fitted, a, b)
             return Cause(normalised or what, measured)
     return None
+
+
+def _of_batch(what: str, a: np.ndarray, factors: np.ndarray, offsets: np.ndarray, axes: tuple[int, ...]) -> str:
+    """Whether the constants are the means of the batch's own channels, where these have such."""
+    means = a.mean(axes, keepdims=True)
+    own = (factors == 1).all() and np.abs(offsets + means).max() <= EXPLAINED * np.abs(means).max()
+    return "B has the mean of each channel over the batch subtracted" if own else what
+
+
+def mean_image(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """The same picture was subtracted from every image: what the first image tells of it, the others confirm."""
+    if a.shape != b.shape or a.ndim != 4 or len(a) < 2 or not np.isfinite(a - b).all():
+        return None
+    apart = b - a
+    made = a + apart[:1]
+    if not apart.any() or not explains(made, a, b) or distance(made[1:], b[1:]) > 0.01 * distance(a[1:], b[1:]):
+        return None
+    measured = evidence("with what the first image is off by added to all", made, a, b)
+    for side, whole, sign in (("B", a, 1), ("A", b, -1)):
+        if explains(whole - whole.mean(0), a if sign > 0 else b, b if sign > 0 else a):
+            return Cause(f"{side} has the batch's own mean image subtracted, that of the other side's images", measured)
+    return Cause("one side has a picture subtracted, the same from every image: a mean image", measured)
 
 
 def _channel_fits(a: np.ndarray, b: np.ndarray, axes: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

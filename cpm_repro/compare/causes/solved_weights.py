@@ -3,7 +3,7 @@ equations, one for each place of the map. Where these are more than the weights,
 and that it was the weights and nothing else."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +49,8 @@ def solved_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray
     layer = run.net.layer(run.first.name) if run.net else None
     if not isinstance(layer, Convolution) or layer.receptive_window is None or len(bottoms) != 1:
         return []
+    if not np.isfinite(wrong).all():
+        return []
     weight = array(layer.weight.double())
     bias = np.zeros(len(weight)) if layer.bias is None else array(layer.bias.double())
     own = _Weights(weight, bias, np.arange(len(weight)))
@@ -93,6 +95,35 @@ def _solved(
     return _Weights(weight[solved], bias[solved], solved) if 2 * len(unknown) <= len(differing) else None
 
 
+def dense_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray, made: np.ndarray) -> list[Cause]:
+    """Whether outputs of a convolution of groups were made of all inputs: weights that are solved on some places must
+    foretell the others."""
+    layer = run.net.layer(run.first.name) if run.net else None
+    if not isinstance(layer, Convolution) or layer.receptive_window is None or layer.group == 1:
+        return []
+    if wrong.shape != made.shape or not np.isfinite(wrong).all() or (after := _after(run, wrong)) is None:
+        return []
+    bottom, rectified = next(iter(bottoms.values())), any(other.type in _RECTIFIERS for other in run.layers[1:])
+    unknowns = layer.weight[0].numel() * layer.group + 1
+    places = np.random.default_rng(0).permutation(wrong[:, 0].size)[:_MOST_PLACES]
+    if unknowns > _MOST_SOLVED or unknowns * wrong[:, 0].size > _MOST_VALUES:
+        return []
+    columns, off = _unfolded(layer, torch.from_numpy(np.asarray(bottom, np.float64)), places), []
+    for c in range(min(wrong.shape[1], _TRIED)):
+        target = wrong[:, c].astype(np.float64).ravel()[places]
+        used = np.flatnonzero(target > 0 if rectified else np.ones(len(target), bool))
+        known, held = np.split(used, [3 * len(used) // 4])
+        if len(known) < _SPARE * unknowns or not target[held].any():
+            continue
+        values = (target - after[1][c]) / after[0][c]
+        off.append(distance(columns[held] @ _least_squares(columns[known], values[known]), values[held]))
+    if not off or not max(off) <= _FITS:
+        return []
+    what = f"{side} is a convolution over all inputs (dense weights, of one group)"
+    measured = f"weights for all inputs, solved on three quarters of the map, foretell the rest: off by {max(off):.2g}"
+    return [Cause(f"{what}; layer {run.first.name} has {layer.group} groups", measured)]
+
+
 def changed_outputs(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray, made: np.ndarray) -> list[Cause]:
     """Of a fully connected layer, whose images are fewer than its weights: which outputs differ, and whether one weight
     or the bias explains them."""
@@ -130,13 +161,16 @@ def _one_change(run: LayerRun, bottoms: Bottoms, apart: np.ndarray, wrong: np.nd
 
 def _columns(layer: Convolution, bottom: np.ndarray, places: np.ndarray) -> list[np.ndarray]:
     """For each group (places, weights of an output + 1): what each is multiplied with, and 1 for the bias."""
-    w, x = layer.window, torch.from_numpy(np.asarray(bottom, np.float64))
-    columns = []
-    for group in x.chunk(layer.group, dim=1):
-        unfolded = functional.unfold(group, w.kernel, w.dilation, w.pad, w.stride)
-        rows = unfolded.transpose(1, 2).reshape(-1, unfolded.shape[1])[torch.from_numpy(places)].numpy()
-        columns.append(np.concatenate([rows, np.ones((len(rows), 1))], 1))
-    return columns
+    x = torch.from_numpy(np.asarray(bottom, np.float64))
+    return [_unfolded(layer, group, places) for group in x.chunk(layer.group, dim=1)]
+
+
+def _unfolded(layer: Convolution, x: torch.Tensor, places: np.ndarray) -> np.ndarray:
+    """Of these channels."""
+    w = layer.window
+    unfolded = functional.unfold(x, w.kernel, w.dilation, w.pad, w.stride)
+    rows = unfolded.transpose(1, 2).reshape(-1, unfolded.shape[1])[torch.from_numpy(places)].numpy()
+    return np.concatenate([rows, np.ones((len(rows), 1))], 1)
 
 
 def _fit(columns: np.ndarray, target: np.ndarray, own: np.ndarray) -> np.ndarray | None:
@@ -261,10 +295,23 @@ def _smaller(own: _Weights, theirs: _Weights) -> Iterator[tuple[str, np.ndarray]
     for row in cut[:_TRIED]:
         low, high = float(row.min()), float(row.max())
         yield f"cut off at {low:.4g} and {high:.4g}", np.clip(whole, low, high)
-    largest = np.abs(whole).reshape(len(whole), -1).max(axis=1).reshape(-1, *(1,) * (whole.ndim - 1))
-    for bits, (scale, each) in itertools.product((8, 4, 6, 7, 5, 3, 2), ((largest.max(), ""), (largest, " an output"))):
-        step = np.maximum(scale / (2 ** (bits - 1) - 1), 1e-300)
+    yield from quantised(whole, (8, 4, 6, 7, 5, 3, 2))
+
+
+def quantised(whole: np.ndarray, numbers_of_bits: Sequence[int] = (8, 4)) -> Iterator[tuple[str, np.ndarray]]:
+    """Weights of few bits: whole numbers times a factor, and from the least to the largest in equal steps."""
+    rows, along = whole.reshape(len(whole), -1), (-1, *(1,) * (whole.ndim - 1))
+    low, high = (limit.reshape(along) for limit in (rows.min(axis=1), rows.max(axis=1)))
+    for bits, each in itertools.product(numbers_of_bits, ("", " an output")):
+        lowest, highest = (low, high) if each else (low.min(), high.max())
+        step = np.maximum(np.maximum(highest, -lowest) / (2 ** (bits - 1) - 1), 1e-300)
         yield f"whole numbers of {bits} bits times one factor{each}: quantised", np.rint(whole / step) * step
+        step = np.maximum((highest - lowest) / (2**bits - 1), 1e-300)
+        from_least = np.rint((whole - lowest) / step) * step + lowest
+        yield f"equal steps of {bits} bits from the least to the largest{each}: quantised", from_least
+        zero = np.rint(-lowest / step)
+        to_zero = (np.clip(np.rint(whole / step) + zero, 0, 2**bits - 1) - zero) * step
+        yield f"equal steps of {bits} bits, of which one is 0,{each or ' in all'}: quantised", to_zero
 
 
 def _rounded_up(limit: float) -> list[float]:

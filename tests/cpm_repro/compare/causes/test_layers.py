@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from cpm_repro.compare.causes.layer_runs import LayerRun
 from cpm_repro.compare.causes.layers import explain, layer_causes
@@ -70,6 +71,32 @@ MISTAKES = {
     "another threshold": (
         "Threshold", {"x": MAP}, "threshold_param { threshold: 0.3 }", lambda y, x: (x["x"] > 0.5).astype(np.float32),
         "Threshold with threshold 0.5; layer l has 0.3"),
+    "the middle of what is pooled": (
+        "Pooling", {"x": MAP}, "pooling_param { kernel_size: 3 stride: 1 }", lambda y, x: y[:, :, 1:-1, 1:],
+        "B is cut out of what layer l makes: 1 rows above, 1 below, 1 columns left, 0 right are gone"),
+    "windows of SAME": (
+        "Pooling", {"x": MAP}, "pooling_param { kernel_size: 2 stride: 1 }",
+        lambda y, x: functional.max_pool2d(functional.pad(torch.from_numpy(x["x"]), (0, 1, 0, 1), value=-9), 2, 1),
+        "pooling with padding 0 above, 1 below, 0 left, 1 right; layer l has padding 0"),
+    "means of other windows": (
+        "Pooling", {"x": MAP}, "pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }",
+        lambda y, x: functional.avg_pool2d(torch.from_numpy(x["x"]), 3, 2, ceil_mode=True, count_include_pad=False),
+        "padding 0"),
+    "channels last": (
+        "Reshape", {"x": MAP}, "reshape_param { shape { dim: 2 dim: 13 dim: -1 } }",
+        lambda y, x: x["x"].transpose(0, 2, 3, 1).reshape(y.shape), "its bottom read channels last (H, W, C)"),
+    "the inverse": (
+        "Permute", {"x": values(2, 5, 5, 5)}, "permute_param { order: 0 order: 2 order: 3 order: 1 }",
+        lambda y, x: x["x"].transpose(0, 3, 1, 2), "the order's inverse"),
+    "resized": (
+        "Crop", {"x": MAP, "y": LIKE}, "", lambda y, x: functional.interpolate(torch.from_numpy(x["x"]), (5, 4)),
+        "nearest-neighbour interpolation in place of layer l (Crop)"),
+    "one of two": ("Eltwise", {"x": MAP, "y": MAP[::-1]}, "", lambda y, x: x["y"], "without its bottom 1"),
+    "exponentials": (
+        "Softmax", {"x": MAP}, "", lambda y, x: np.exp(x["x"]), "exponentials that are not divided by their sum"),
+    "each image": (
+        "BatchNorm", {"x": MAP}, "", lambda y, x: functional.instance_norm(torch.from_numpy(x["x"])),
+        "each image's own mean and variance (instance)"),
 }  # fmt: skip
 
 
@@ -126,6 +153,49 @@ def test_offsets_taken_otherwise(mistake, said):
     run = LayerRun([net.layer("l").spec], net)
     wrong = run.top({"x": MAP, "o": np.ascontiguousarray(mistake(OFFSETS))})
     (cause,) = layer_causes(run, bottoms, run.top(bottoms), wrong)
+    assert said in cause.what
+
+
+CONVOLVED = f"convolution_param {{ num_output: 8 kernel_size: 3 pad: 1 {FILLERS} }}"
+GROUPED = CONVOLVED.replace("pad: 1", "pad: 1 group: 2")
+FULLY = f"inner_product_param {{ num_output: 9 {FILLERS} }}"
+LARGE, SMALLER, DENSE = values(2, 4, 17, 19), values(5, 3, 4, 5), torch.from_numpy(values(8, 4, 3, 3))
+
+
+def blocks(weight):
+    """Without what is outside of two groups."""
+    kept = weight.clone()
+    kept[:4, 2:], kept[4:, :2] = 0, 0
+    return kept
+
+
+OTHER_WEIGHTS = {
+    "dense": ("Convolution", LARGE, GROUPED, lambda w, x: (DENSE, 1), "a convolution over all inputs (dense weights"),
+    "repeated": (
+        "Convolution", LARGE, GROUPED, lambda w, x: (w.repeat(1, 2, 1, 1), 1), "the weights of a group repeated"),
+    "of other groups": ("Convolution", LARGE, GROUPED, lambda w, x: (DENSE[:, :2], 2), "of another file or snapshot"),
+    "groups alone": ("Convolution", LARGE, CONVOLVED, lambda w, x: (blocks(w), 1), "those outside of 2 groups"),
+    "first inputs": ("Convolution", LARGE, CONVOLVED, lambda w, x: (w[:, :2], 2), "the first inputs' alone, taken"),
+    "columns written": (
+        "InnerProduct", SMALLER, FULLY, lambda w, x: (w.T.reshape(w.shape), x), "exchanged and the memory read"),
+    "columns read": (
+        "InnerProduct", SMALLER, FULLY, lambda w, x: (w.reshape(w.T.shape).T, x), "exchanged read in Caffe's order"),
+    "MATLAB's flattening": (
+        "InnerProduct", SMALLER, FULLY, lambda w, x: (w, x.permute(0, 3, 2, 1)), "in MATLAB's order (W, H, C)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHER_WEIGHTS)
+def test_weights_for_other_groups_or_another_order(name):
+    type_name, x, param, mistake, said = OTHER_WEIGHTS[name]
+    net = single_layer(type_name, {"x": x.shape}, param, seed=3)
+    run, layer, inputs = LayerRun([net.layer("l").spec], net), net.layer("l"), torch.from_numpy(x)
+    weight, how = mistake(layer.weight.detach(), inputs)
+    if type_name == "InnerProduct":
+        wrong = functional.linear(how.flatten(1), weight, layer.bias.detach())
+    else:
+        wrong = functional.conv2d(inputs, weight, layer.bias.detach(), padding=1, groups=how)
+    (cause,) = layer_causes(run, {"x": x}, run.top({"x": x}), wrong.numpy())
     assert said in cause.what
 
 
