@@ -192,23 +192,24 @@ class Plain(Operations):
 
     def lstm_unit(self, cell: Tensor, gates: Tensor, carries_on: Tensor) -> tuple[Tensor, Tensor]:
         i, f, o, g = gates.chunk(4, -1)
-        cell = _Kept.apply(f, carries_on[..., None]) * cell + self.sigmoid(i) * g.tanh()
+        kept = _Kept.apply(f, self.sigmoid(f.detach()), carries_on[..., None])
+        cell = kept * cell + self.sigmoid(i) * g.tanh()
         return cell, self.sigmoid(o) * cell.tanh()
 
 
 class _Kept(Function[Tensor]):
-    """(x, going) -> going · σ(x), whose gradient is Caffe's: as if that were a σ itself."""
+    """(x, σ(x), going) -> going · σ(x), whose gradient by x is Caffe's: as if that were a σ itself."""
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, going: Tensor) -> Tensor:
-        kept = going * x.sigmoid()
+    def forward(ctx: Context, x: Tensor, sigmoid: Tensor, going: Tensor) -> Tensor:
+        kept = going * sigmoid
         ctx.save_for_backward(kept)
         return kept
 
     @staticmethod
-    def backward(ctx: Context, d_kept: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Context, d_kept: Tensor) -> tuple[Tensor, None, None]:
         (kept,) = ctx.saved_tensors
-        return d_kept * kept * (1 - kept), None
+        return d_kept * kept * (1 - kept), None, None
 
 
 def _how(window: Window, transposed: bool, group: int) -> tuple[Sizes, Sizes, Sizes, bool, Sizes, int]:

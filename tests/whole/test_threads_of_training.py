@@ -1,8 +1,11 @@
 """The default engine trains to the same bits whatever the number of threads: torch's own kernels do not."""
 
+from itertools import product
+
 import pytest
 import torch
 
+from prototxt_import.fast.operations import Fast
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.net import Net
 from tests.bits import assert_same_bits
@@ -41,6 +44,7 @@ LAYERS = {
     "BNLL": layer("BNLL"),
     "Sigmoid": layer("Sigmoid"),
     "TanH": layer("TanH"),
+    "Mish": layer("Mish"),
     "Exp": layer("Exp"),
     "Power": layer("Power", "power_param { power: 3.5 scale: 0.01 shift: 2 }"),
     "Softmax": layer("Softmax"),
@@ -92,3 +96,15 @@ def test_of_softmax_with_loss():
     labels = torch.randint(12, (6, 1, 44, 47), generator=torch.Generator().manual_seed(1)).float()
     text = 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "y" }'
     check(text, {"x": random(SHAPE, 1), "t": labels})
+
+
+def test_of_a_step_of_an_lstm():
+    made = {}
+    for threads in THREADS:
+        torch.set_num_threads(threads)
+        gates = (3 * random((67, 4 * 1031), 1)).requires_grad_()
+        state, hidden = Fast().lstm_unit(random((67, 1031), 2), gates, torch.ones(67))
+        hidden.backward(random((67, 1031), 3))
+        made[threads] = [values.detach().numpy() for values in (state, hidden, gates.grad)]
+    for threads, name in product(THREADS[1:], range(3)):
+        assert_same_bits(made[threads][name], made[1][name], f"with {threads} threads")
