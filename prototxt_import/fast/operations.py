@@ -8,10 +8,10 @@ from torch import Tensor
 
 from cpm_kernels.fft.convolution import bfloat16_is_fast
 from cpm_kernels.window import Window
-from prototxt_import.function import Context, Function
 from prototxt_import.plain.losses import softplus
 from prototxt_import.plain.operations import Plain
 
+from . import cpu_functions
 from .convolution import Convolutions, Plan
 from .measured_plans import MeasuredPlans
 from .memory import Recycled
@@ -69,7 +69,7 @@ class Fast(Plain):
 
     def _convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """The operands of a convolution as it is to have them."""
-        if self._rounds_by_itself and x.device.type == "cpu":
+        if self._rounds_by_itself and _on_cpu(x):
             return x.float(), weight, bias
         return self._factors(x, weight, bias)
 
@@ -97,7 +97,7 @@ class Fast(Plain):
         pooling: Window,
     ) -> Tensor:
         operands = self._convolved(x, weight, bias)
-        if operands[0].device.type != "cpu" or operands[0].dtype != torch.float32:
+        if not _on_cpu(operands[0]) or operands[0].dtype != torch.float32:
             return super().pooled_convolution(x, weight, bias, window, group, rectified, pooling)
         product = Product(window, group, tf32=self.tf32)
         how = *product.numbers, rectified, *numbers_of(pooling), self.convolutions.number
@@ -121,54 +121,36 @@ class Fast(Plain):
         count = x.numel() // max(1, x.shape[1])
         if count < 2:
             return super().batch_norm_of_batch(x, eps)
-        if x.device.type == "cpu" and x.dtype == torch.float32:
+        if _on_cpu(x) and x.dtype == torch.float32:
             own: tuple[Tensor, Tensor, Tensor] = batch_norm(x, eps)[:3]
             return own
         mean, variance = x.new_zeros((2, x.shape[1]), dtype=torch.float32)
         y = torch.batch_norm(x, None, None, mean, variance, True, 1.0, eps, _CUDNN)
         return y, mean, variance * ((count - 1) / count)
 
-    # With several threads torch's vector functions begin and end elsewhere, and what is left over they compute value by
-    # value: pow, elu, softplus, softmax and sigmoid may then give another last bit. exp, expm1 and log1p do not.
-
     def power(self, x: Tensor, power: float, scale: float, shift: float) -> Tensor:
-        x = x * scale + shift
-        return x if power == 1 else x.double().pow(power).to(x.dtype)
+        if power == 1 or not _on_cpu(x):
+            return super().power(x, power, scale, shift)
+        return cpu_functions.power(x * scale + shift, power)
 
     def elu(self, x: Tensor, alpha: float) -> Tensor:
-        return torch.where(x > 0, x, alpha * x.clamp(max=0).expm1())
+        return cpu_functions.elu(x, alpha) if _on_cpu(x) else super().elu(x, alpha)
 
     def sigmoid(self, x: Tensor) -> Tensor:
-        return _Sigmoid.apply(x) if x.requires_grad and torch.is_grad_enabled() else _sigmoid(x)
+        return cpu_functions.sigmoid(x) if _on_cpu(x) else super().sigmoid(x)
 
     def bnll(self, x: Tensor) -> Tensor:
-        return softplus(x)
+        return softplus(x) if _on_cpu(x) else super().bnll(x)
 
     def softmax(self, x: Tensor, axis: int) -> Tensor:
-        powers = (x - x.amax(axis, keepdim=True).detach()).exp()
-        return powers / powers.sum(axis, keepdim=True)
+        return cpu_functions.softmax(x, axis) if _on_cpu(x) else super().softmax(x, axis)
 
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
-        if x.device.type == "cpu" and x.dtype == torch.float32 and not (torch.is_grad_enabled() and x.requires_grad):
+        if _on_cpu(x) and x.dtype == torch.float32 and not (torch.is_grad_enabled() and x.requires_grad):
             y: Tensor = max_pool(x, *numbers_of(window), self.convolutions.number)
             return y
         return super().max_pool(x, window)
 
 
-def _sigmoid(x: Tensor) -> Tensor:
-    return 1 / (1 + (-x).exp())
-
-
-class _Sigmoid(Function[Tensor]):
-    """Its gradient, as Caffe's, is of what its top holds."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Tensor) -> Tensor:
-        y = _sigmoid(x)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx: Context, dy: Tensor) -> Tensor:
-        (y,) = ctx.saved_tensors
-        return dy * (1 - y) * y
+def _on_cpu(x: Tensor) -> bool:
+    return x.device.type == "cpu"
