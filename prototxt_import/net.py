@@ -21,6 +21,7 @@ from .formats.caffemodel import read_caffemodel
 from .formats.prototxt import read_text
 from .graph import apart, check_order, filter_net, insert_splits, left_out, names_apart
 from .in_place import differentiate_as_caffe
+from .layers.alignment import align
 from .layers.description import check_inputs, described
 from .layers.layer import Layer, Layers, Shape, automatic_tops, make_layer
 from .learnable import LearnableBlob, learnable_blobs
@@ -111,6 +112,7 @@ class Net(nn.Module):
         self._first = dict(zip(reversed([spec.name for spec in self.param.layer]), reversed(names), strict=True))
         for name, spec in zip(names, self.param.layer, strict=True):
             self._add_automatic_tops(spec)
+            align(spec, self.layers.values(), self.blob_shapes)
             shapes = data_shapes.get(name, [self.blob_shapes[bottom] for bottom in spec.bottom])
             try:
                 layer = make_layer(spec, list(shapes), self.engine)

@@ -489,11 +489,13 @@ class CropParameter(Message):
     axis: int
     @property
     def offset(self) -> RepeatedScalarFieldContainer[int]: ...
+    align: bool
     def __init__(
         self,
         *,
         axis: int | None = ...,
         offset: Iterable[int] | None = ...,
+        align: bool | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> CropParameter: ...

@@ -60,6 +60,8 @@ def _upgrade_layer(old: schema.V1LayerParameter, new: schema.LayerParameter, whe
             new.lrn_param.norm_region = new.lrn_param.WITHIN_CHANNEL
     elif not weights:
         raise InputError(f"{where}: layer '{old.name}': expected a known V1 type, found none")
+    if new.type == "Crop":
+        new.crop_param.align = True  # BVLC's Crop, which does otherwise, was never among V1's
     _upgrade_param_specs(old, new)
     _upgrade_transformation(new)
 

@@ -4,7 +4,7 @@ In reading order: layer (the base, and the registry), own (layers of the reader'
 data, convolution, pooling, inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape,
 selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy);
 layers of forks: deformable, local (both convolutions), resize, flow, proposals, regions (of interest), cascade
-(of regions), detection, multibox (SSD's loss), yolo; description (a net in words).
+(of regions), detection, multibox (SSD's loss), yolo; alignment (of Crop's bottoms) and description (a net in words).
 """
 
 from . import (
