@@ -7,12 +7,7 @@
 
 #include <utility>
 
-// The rest of the library keeps multiplications and additions apart to have Caffe's bits; here speed is the point.
-#if defined(__clang__)
-#pragma clang fp contract(fast)
-#else
-#pragma GCC optimize("fp-contract=fast")
-#endif
+#include "common/contracted.h"  // last: for what follows
 
 #define CPM_FFT_VERSION(NAME, LANES, TARGET)                                                                          \
     struct NAME {                                                                                                     \

@@ -14,12 +14,7 @@
 #include "exact/convolution.h"
 #include "fft/fft.h"
 
-// Speed is the point here, not Caffe's bits.
-#if defined(__clang__)
-#pragma clang fp contract(fast)
-#else
-#pragma GCC optimize("fp-contract=fast")
-#endif
+#include "common/contracted.h"  // last: for what follows
 
 namespace {
 
