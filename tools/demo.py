@@ -32,6 +32,7 @@ from cpm_repro.inference.options import (
 from cpm_repro.inference.pose_files import FoundPose, write_coco, write_csv, write_openpose
 from cpm_repro.inference.protocol import BATCH
 from cpm_repro.models import zoo
+from data_lmdb.counts import how_many
 from data_lmdb.images import MAX_PIXELS, image_size
 from data_lmdb.joints import part_names
 from prototxt_import.files import InputError, require
@@ -169,7 +170,8 @@ def show_clip(
                 write(drawing_of(frame, found, arguments))
                 poses += found
         write_csv(arguments.out / f"{name}_poses.csv", poses, poses[0].parts if poses else ())
-        print(f"{source}: {len({pose.image for pose in poses})} frames with people, in {path} and {name}_poses.csv")
+        frames = how_many(len({pose.image for pose in poses}), "frame")
+        print(f"{source}: {frames} with people, in {path} and {name}_poses.csv")
         return
     raise InputError(f"{source}: expected a video with at least one frame, found none")
 
@@ -210,10 +212,8 @@ def find_files(arguments: argparse.Namespace) -> "list[PictureFile]":
 
     files, left_out = image_files(arguments.images, arguments.recursive)
     if left_out:
-        print(
-            f"left out: {left_out} {'file that is no picture' if left_out == 1 else 'files that are no pictures'}",
-            file=sys.stderr,
-        )
+        files_left_out = how_many(left_out, "file that is no picture", "files that are no pictures")
+        print(f"left out: {files_left_out}", file=sys.stderr)
     if arguments.center and len(files) > 1:
         print(f"warning: one --center for {len(files)} pictures (--boxes says it of each)", file=sys.stderr)
     if not arguments.skip_bad:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from cpm_repro import command_line
+from data_lmdb.counts import how_many
 
 NET_EXAMPLE = """
 python -c "import numpy; numpy.savez('build/input.npz', data=numpy.random.rand(1, 4, 144, 144) - 0.5)"
@@ -24,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     arrays = dump_net(arguments) if arguments.what == "net" else dump_data(arguments)
     write_npz(arguments.out, arrays)
-    print(f"{arguments.out}: {len(arrays)} arrays")
+    print(f"{arguments.out}: {how_many(len(arrays), 'array')}")
 
 
 def dump_net(arguments: argparse.Namespace) -> dict:

@@ -15,6 +15,7 @@ import cpm_repro
 from cpm_repro import command_line
 from cpm_repro.inference.options import add_person_options, add_testing_options, network, protocol
 from cpm_repro.models import zoo
+from data_lmdb.counts import how_many
 from prototxt_import.files import InputError, write_text
 
 if TYPE_CHECKING:  # torch, SciPy and matplotlib: imported once there is something to do, not for --help
@@ -200,15 +201,14 @@ def predict_test_people(arguments: argparse.Namespace) -> None:
     from cpm_repro.inference import beliefs
 
     people, images = mpii_release.read_asked_people(arguments.ground_truth)
-    people = people[: arguments.limit]
-    net = network(arguments)
-    pictures = mpii_release.asked_pictures(people, arguments.test_images)
-    shown = tqdm(pictures, total=len(people), unit="person", disable=None)
-    poses = beliefs.estimate_poses(iter(shown), net, protocol(arguments, net))
-    found = predictions.collect_poses(poses)[0]
-    places = [person.place for person in people]
-    predictions.write_predictions(arguments.save_predictions, found, places, as_structs=True, images=images)
-    print(f"{arguments.save_predictions}: poses of {len(people)} people in {len(images)} test images")
+    people, net = people[: arguments.limit], network(arguments)
+    asked = mpii_release.asked_pictures(people, arguments.test_images)
+    shown = iter(tqdm(asked, total=len(people), unit="person", disable=None))
+    found = predictions.collect_poses(beliefs.estimate_poses(shown, net, protocol(arguments, net)))[0]
+    to, places = arguments.save_predictions, [person.place for person in people]
+    predictions.write_predictions(to, found, places, as_structs=True, images=images)
+    whose = f"{how_many(len(people), 'person', 'people')} in {how_many(len(images), 'test image')}"
+    print(f"{to}: poses of {whose}")
 
 
 def find_annotated_people(arguments: argparse.Namespace) -> None:

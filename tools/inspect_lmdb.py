@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cpm_repro import command_line, exit_codes
+from data_lmdb.counts import how_many
 from data_lmdb.records.inspection import Entry, Summary, entry
 from data_lmdb.records.reader import LmdbReader
 from data_lmdb.records.record import decode
@@ -59,7 +60,7 @@ def look_at_all(reader: LmdbReader, arguments: argparse.Namespace) -> tuple[list
 
 
 def listing(one: Entry) -> str:
-    size, people = f"{one.width} x {one.height}", f"{one.people} {'person' if one.people == 1 else 'people'}"
+    size, people = f"{one.width} x {one.height}", how_many(one.people, "person", "people")
     columns = f"{one.key}  {one.dataset:<8} {size:>11}  {people:<10} scale {one.scale:<7.3f}"
     return f"{columns} {one.storage:<4} {one.bytes:>9} B{'  validation' if one.is_validation else ''}"
 
@@ -73,7 +74,7 @@ def show(reader: LmdbReader, arguments: argparse.Namespace) -> None:
     records = [decode(reader.read(index), arguments.joints, reader.where(index)) for index in chosen]
     titles = [f"{reader.key(i)}  {r.dataset}" for i, r in zip(chosen, records, strict=True)]
     sheet.save(records_figure(records, titles), arguments.out)
-    print(f"{arguments.out}: {len(records)} records")
+    print(f"{arguments.out}: {how_many(len(records), 'record')}")
 
 
 def indices_in(reader: LmdbReader, chosen: list[range]) -> list[int]:

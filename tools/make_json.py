@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from cpm_repro import command_line
 from data_lmdb.annotations import Annotation, write_json
+from data_lmdb.counts import how_many
 from data_lmdb.datasets.coco import coco_annotations
 from data_lmdb.datasets.flic import flic_annotations
 from data_lmdb.datasets.lsp import lsp_annotations, lspet_annotations, parse_range
@@ -91,7 +92,8 @@ def main(arguments: argparse.Namespace) -> int:
     written = write_json(arguments.out, _progress(annotations, unit="person"))
     images = len({a.img_paths for a in annotations})
     validation = sum(a.is_validation for a in annotations)
-    print(f"{arguments.out}: {written} persons in {images} images, {validation} of them for validation")
+    made = f"{how_many(written, 'person')} in {how_many(images, 'image')}"
+    print(f"{arguments.out}: {made}, {validation} of them for validation")
     for line in skipped.lines():
         print(line)
     return 0

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from cpm_kernels.host import available_cores
 from cpm_repro import command_line
+from data_lmdb.counts import how_many
 from data_lmdb.records.conversion import Problem, make_lmdb
 from data_lmdb.records.record import STORAGES
 from data_lmdb.records.shrinking import Shrinking
@@ -34,7 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         count, problems = written(arguments)
     size = (Path(arguments.out) / "data.mdb").stat().st_size
-    print(f"{arguments.out}: {count} records, {size / 1e6:.1f} MB")
+    print(f"{arguments.out}: {how_many(count, 'record')}, {size / 1e6:.1f} MB")
     print_skipped(problems)
     return 0
 

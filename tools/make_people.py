@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from cpm_repro import command_line
 from cpm_repro.synthetic.pictures import IMAGES, TABLE, write_people
+from data_lmdb.counts import how_many
 
 EXAMPLE = """
 python tools/make_people.py --count 200 --validation-count 20 --out build/people
@@ -22,7 +23,8 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.validation_count,
         progress=lambda pictures: tqdm(pictures, unit="picture", disable=None),  # None: only in a terminal
     )
-    print(f"{Path(arguments.out) / TABLE}: {people} people in {arguments.count} pictures in {IMAGES}/")
+    made = f"{how_many(people, 'person', 'people')} in {how_many(arguments.count, 'picture')}"
+    print(f"{Path(arguments.out) / TABLE}: {made} in {IMAGES}/")
 
 
 def arguments_parser() -> argparse.ArgumentParser:

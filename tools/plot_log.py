@@ -3,6 +3,7 @@
 import argparse
 
 from cpm_repro import command_line
+from data_lmdb.counts import how_many
 
 EXAMPLE = "python tools/plot_log.py build/demo/models/people.log --out build/loss.png --smooth 20"
 
@@ -16,7 +17,7 @@ def main(arguments: argparse.Namespace) -> int:
     sheet.check_format(arguments.out)
     log = parse_log(arguments.log)
     sheet.save(runs.loss_figure(log, arguments.smooth), arguments.out)
-    print(f"{arguments.log}: {len(log.iterations)} displayed iterations, the last {log.iterations[-1]}")
+    print(f"{arguments.log}: {how_many(len(log.iterations), 'displayed iteration')}, the last {log.iterations[-1]}")
     for name, values in log.losses.items():
         known = values[np.isfinite(values)]
         if known.size:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cpm_repro.array_comparison import ArrayComparison
+from data_lmdb.counts import how_many
 from prototxt_import.files import write_text
 
 from .blobs import Comparison, by_stage
@@ -81,7 +82,8 @@ def _groups(comparison: Comparison) -> list[dict[str, Any]]:
     groups = []
     for title, blobs in by_stage(comparison.blobs).items():
         beyond = sum(not blob.passes for blob in blobs)
-        summary = f"{beyond} of {len(blobs)} blobs beyond the limits" if beyond else f"{len(blobs)} blobs, all agree"
+        all_agree = f"{how_many(len(blobs), 'blob')}, all agree"
+        summary = f"{beyond} of {len(blobs)} blobs beyond the limits" if beyond else all_agree
         rows = [_row(places[blob.name], blob) for blob in blobs]
         groups.append({"title": title, "summary": summary, "rows": rows})
     return groups

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from cpm_repro.array_comparison import ArrayComparison
+from data_lmdb.counts import how_many
 
 from .blobs import Comparison
 from .origins import Origin
@@ -19,7 +20,7 @@ def verdict(comparison: Comparison, origins: list[Origin]) -> str:
     count = len(comparison.blobs) - len(comparison.taken)
     taken = f"; computed from A's own {', '.join(comparison.taken)}, compared with nothing" if comparison.taken else ""
     if comparison.equal:
-        return f"EQUAL: {count} blobs, {comparison.limits}{taken}"
+        return f"EQUAL: {how_many(count, 'blob')}, {comparison.limits}{taken}"
     differing = len(comparison.differing)
     only = len(comparison.only_a) + len(comparison.only_b)
     missing = f"; {_only(comparison)}" if only and not comparison.common else ""

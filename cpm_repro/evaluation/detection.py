@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from data_lmdb.counts import how_many
 from data_lmdb.records.reader import LmdbReader
 
 from .ground_truth import GroundTruth, person_truth, read_records, record_picture
@@ -34,8 +35,8 @@ class Detection(NamedTuple):
     def __str__(self) -> str:
         share = 100 * self.found / max(self.people, 1)
         return (
-            f"{self.pictures} pictures, {self.people} people annotated: {self.found} found ({share:.1f} %), "
-            f"{self.besides} besides"
+            f"{how_many(self.pictures, 'picture')}, {how_many(self.people, 'person', 'people')} annotated: "
+            f"{self.found} found ({share:.1f} %), {self.besides} besides"
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from cpm_repro.inference.crops import Person
 from cpm_repro.inference.protocol import RELEASE_BOX
+from data_lmdb.counts import how_many
 from data_lmdb.datasets import flic, lsp, mpii
 from data_lmdb.records.reader import LmdbReader
 from prototxt_import.files import InputError
@@ -131,8 +132,8 @@ class Scores(NamedTuple):
             judged = next(iter(results.values()))
             blocks += [f"distances by the {size}"] if len(self.results) > 1 else []
             blocks.append(pck_table(results, self.benchmark.threshold, self.benchmark.metric, self.paper))
-            judges = f"{judged.people} people, {judged.joints} joints"
-            blocks.append(f"{judges}; {judged.left_out} people left out: no {size}")
+            judges = f"{how_many(judged.people, 'person', 'people')}, {how_many(judged.joints, 'joint')}"
+            blocks.append(f"{judges}; {how_many(judged.left_out, 'person', 'people')} left out: no {size}")
         for run, clusters in self.clusters.items():
             named = {f"cluster {label}": result for label, result in clusters.items()}
             blocks.append(f"{run}, by viewpoint cluster")

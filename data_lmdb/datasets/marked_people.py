@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_lmdb.annotations import Annotation
+from data_lmdb.counts import how_many
 from data_lmdb.images import image_size
 from prototxt_import.files import LARGEST, InputError
 
@@ -68,7 +69,10 @@ class Skipped:
 
     def lines(self) -> list[str]:
         """One line a reason."""
-        return [f"skipped {n} persons: {reason} (first: {self.first[reason]})" for reason, n in self.counts.items()]
+        return [
+            f"skipped {how_many(n, 'person')}: {reason} (first: {self.first[reason]})"
+            for reason, n in self.counts.items()
+        ]
 
 
 def usable(people: Iterable[MarkedPerson], skipped: Skipped) -> list[MarkedPerson]:

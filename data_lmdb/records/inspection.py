@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from data_lmdb.counts import how_many
+
 from .reader import LmdbReader
 from .record import decode, decode_annotations, storage
 
@@ -68,7 +70,7 @@ class Summary:
 
     def lines(self) -> Iterable[str]:
         """For people."""
-        yield f"{self.records} records, {self.validation} of them for validation, {self.bytes / 1e6:.1f} MB"
+        yield f"{how_many(self.records, 'record')}, {self.validation} of them for validation, {self.bytes / 1e6:.1f} MB"
         for name, counter in self.counts.items():
             yield f"{name}: " + ", ".join(f"{key} ({counter[key]})" for key in sorted(counter))
         for name, (low, high) in self.ranges.items():

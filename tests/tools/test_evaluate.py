@@ -72,7 +72,7 @@ def test_every_stage_and_the_mean_pose_are_scored(tmp_path, lmdb, net):
     assert lines[0].split()[0] == "PCK@0.2" and lines[0].split()[-3] == "Total"
     assert [line[:9] for line in lines[1:4]] == ["stage 1  ", "stage 2  ", "mean pose"]
     assert lines[4].split()[:2] == ["paper,", "LSP"] and "84.32" in lines[4]
-    assert lines[6] == "4 people, 55 joints; 1 people left out: no annotated torso"
+    assert lines[6] == "4 people, 55 joints; 1 person left out: no annotated torso"
     scored = json.loads(report.read_text())
     assert list(scored["results"]) == ["stage 1", "stage 2", "mean pose"]
     assert scored["settings"]["target_dist"] == pytest.approx(41 / 35 * 64 / 368)
@@ -284,7 +284,7 @@ def test_poses_for_mpii_s_server(tmp_path, net):
     options = ["--test-images", tmp_path, "--ground-truth", release, "--scales", 1]
     result = run_tool("evaluate", "mpii", *net, *options, "--save-predictions", saved)
     assert result.returncode == 0, result.stderr
-    assert "poses of 1 people in 2 test images" in result.stdout
+    assert "poses of 1 person in 2 test images" in result.stdout
     pred = scipy.io.loadmat(saved)["pred"]
     assert pred.shape == (1, 2) and pred[0, 1]["annorect"].size == 0
     points = pred[0, 0]["annorect"][0, 1]["annopoints"][0, 0]["point"][0]

@@ -35,7 +35,7 @@ def test_lspet(tmp_path):
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == [
         f"{tmp_path}/x.json: 4 persons in 4 images, 2 of them for validation",
-        f"skipped 1 persons: the image is not in {tmp_path}/lspet/images (first: im00005.jpg)",
+        f"skipped 1 person: the image is not in {tmp_path}/lspet/images (first: im00005.jpg)",
     ]
     assert [a.is_validation for a in annotations_in(tmp_path / "x.json")] == [False, False, True, True]
     assert run_tool("make_json", "lspet", tmp_path / "lspet", "--out", tmp_path / "y.json").returncode == 0
@@ -45,7 +45,7 @@ def test_lspet(tmp_path):
 def test_own(own):
     result = run_tool("make_json", "own", own / "people.json", "--images", own, "--out", own / "x.json")
     assert result.returncode == 0, result.stderr
-    assert "2 persons in 1 images, 1 of them for validation" in result.stdout
+    assert "2 persons in 1 image, 1 of them for validation" in result.stdout
     assert [a.number_of_others for a in annotations_in(own / "x.json")] == [1, 1]
 
 
@@ -79,7 +79,7 @@ def test_mpii(tmp_path):
     scipy.io.savemat(tmp_path / "detections.mat", {"RELEASE_img_index": 1.0, "RELEASE_person_index": 1.0})
     options = ["--images", tmp_path, "--out", tmp_path / "x.json"]
     result = run_tool("make_json", "mpii", tmp_path / "mpii.mat", *options)
-    assert result.stdout == f"{tmp_path}/x.json: 1 persons in 1 images, 0 of them for validation\n", result.stderr
+    assert result.stdout == f"{tmp_path}/x.json: 1 person in 1 image, 0 of them for validation\n", result.stderr
     run_tool("make_json", "mpii", tmp_path / "mpii.mat", *options, "--validation", tmp_path / "detections.mat")
     assert [a.is_validation for a in annotations_in(tmp_path / "x.json")] == [True]
     for wrong in ("detections.mat", "a.png", "gone.mat"):
@@ -94,7 +94,7 @@ def test_flic(tmp_path):
     scipy.io.savemat(tmp_path / "examples.mat", {"examples": example})
     out = tmp_path / "x.json"
     result = run_tool("make_json", "flic", tmp_path / "examples.mat", "--images", tmp_path, "--out", out)
-    assert result.stdout == f"{out}: 1 persons in 1 images, 1 of them for validation\n", result.stderr
+    assert result.stdout == f"{out}: 1 person in 1 image, 1 of them for validation\n", result.stderr
     assert annotations_in(out)[0].joint_self.shape == (9, 3)
 
 
@@ -107,8 +107,8 @@ def test_coco(tmp_path):
     out = tmp_path / "x.json"
     result = run_tool("make_json", "coco", tmp_path / "k.json", "--images", tmp_path, "--out", out, "--validation")
     assert result.stdout.splitlines() == [
-        f"{out}: 1 persons in 1 images, 1 of them for validation",
-        "skipped 1 persons: a crowd (first: a.png)",
+        f"{out}: 1 person in 1 image, 1 of them for validation",
+        "skipped 1 person: a crowd (first: a.png)",
     ], result.stderr
     assert len(annotations_in(out)) == 1
 
@@ -116,5 +116,5 @@ def test_coco(tmp_path):
 def test_nobody_is_left(tmp_path):
     small_lspet(tmp_path / "lspet", people=1)
     result = run_tool("make_json", "lspet", tmp_path / "lspet", "--out", tmp_path / "x.json")
-    assert_refused(result, "joints.mat: expected annotated persons", "skipped 1 persons", "im00001.jpg")
+    assert_refused(result, "joints.mat: expected annotated persons", "skipped 1 person", "im00001.jpg")
     assert not (tmp_path / "x.json").exists()

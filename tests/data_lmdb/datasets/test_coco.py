@@ -108,7 +108,7 @@ def test_300_people_and_missing_images(folder):
     people = [*crowd[:3], random_person(rng, image_id=391895)]
     annotations, skipped = coco_annotations(save(folder, people), folder)
     assert len(annotations) == 3
-    assert skipped.lines() == ["skipped 1 persons: the image cannot be read (first: b.jpg)"]
+    assert skipped.lines() == ["skipped 1 person: the image cannot be read (first: b.jpg)"]
     with pytest.raises(InputError, match="none that can be used: skipped 3 persons: the image is not in"):
         coco_annotations(save(folder, crowd[:3]), folder / "elsewhere")
 

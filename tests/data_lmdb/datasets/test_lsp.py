@@ -110,7 +110,7 @@ def test_lspet_folder(tmp_path):
     write_data_set(tmp_path, joints, ["im00001.jpg", "im00003.jpg", "im00005.jpg", "im00006.jpg"])
     annotations, skipped = lsp.lspet_annotations(tmp_path, range(5, 6))
     assert skipped.lines() == [
-        "skipped 1 persons: no limb is visible to tell the scale (first: im00003.jpg)",
+        "skipped 1 person: no limb is visible to tell the scale (first: im00003.jpg)",
         f"skipped 2 persons: the image is not in {tmp_path}/images (first: im00002.jpg)",
     ]
     assert [a.annolist_index for a in annotations] == [1, 5, 6]

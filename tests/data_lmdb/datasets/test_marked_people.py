@@ -30,7 +30,7 @@ def test_everybody_else_in_the_image_is_an_other():
     skipped = Skipped()
     annotations = annotations_of(people, dict.fromkeys("abc", (30, 20)), "SET", "source", skipped)
     assert [a.img_paths for a in annotations] == ["a", "b", "c", "a"]
-    assert skipped.lines() == ["skipped 1 persons: a reason; only among the others (first: a)"]
+    assert skipped.lines() == ["skipped 1 person: a reason; only among the others (first: a)"]
     for annotation, others in zip(annotations, [(2, 4), (), (), (0, 2)], strict=True):
         assert annotation.joint_others.shape == (len(others), 9, 3)
         assert annotation.joint_others.tolist() == [people[i].joints.tolist() for i in others]
@@ -54,7 +54,7 @@ def test_images_that_are_missing_or_are_none(tmp_path):
     assert [(a.img_width, a.img_height, a.number_of_others) for a in annotations] == [(31, 17, 1)] * 2
     assert skipped.lines() == [
         "skipped 3 persons: the image cannot be read (first: text.png)",
-        f"skipped 1 persons: the image is not in {tmp_path} (first: gone.png)",
+        f"skipped 1 person: the image is not in {tmp_path} (first: gone.png)",
     ]
     with pytest.raises(InputError, match=r"x\.mat: expected annotated persons, .* not in .*first: gone\.png"):
         annotations_of(people[2:3], sizes, "SET", "x.mat", Skipped())

@@ -207,8 +207,8 @@ def test_persons_that_nothing_can_be_learnt_from(tmp_path, bad, reason):
     path = save_mpii(tmp_path, [image("a.png", [bad, person([point(3)])])])
     annotations, skipped = mpii_annotations(path, tmp_path)
     assert [a.people_index for a in annotations] == [2] and annotations[0].number_of_others == 0
-    assert skipped.lines() == [f"skipped 1 persons: {reason} (first: a.png)"]
-    with pytest.raises(InputError, match=f"mpii.mat: .*found none that can be used: skipped 1 persons: {reason}"):
+    assert skipped.lines() == [f"skipped 1 person: {reason} (first: a.png)"]
+    with pytest.raises(InputError, match=f"mpii.mat: .*found none that can be used: skipped 1 person: {reason}"):
         mpii_annotations(save_mpii(tmp_path, [image("a.png", [bad])]), tmp_path)
 
 
