@@ -1233,6 +1233,8 @@ class LayerParameter(Message):
     @property
     def augmentation_param(self) -> AugmentationParameter: ...
     reshape_every_iter: bool
+    @property
+    def multi_stage_meanfield_param(self) -> MultiStageMeanfieldParameter: ...
     forward_type: int
     backward_type: int
     forward_math: int
@@ -1351,6 +1353,7 @@ class LayerParameter(Message):
         selu_dropout_param: SeLuDropoutParameter | Mapping[str, Any] | None = ...,
         augmentation_param: AugmentationParameter | Mapping[str, Any] | None = ...,
         reshape_every_iter: bool | None = ...,
+        multi_stage_meanfield_param: MultiStageMeanfieldParameter | Mapping[str, Any] | None = ...,
         forward_type: int | str | None = ...,
         backward_type: int | str | None = ...,
         forward_math: int | str | None = ...,
@@ -1552,6 +1555,38 @@ class MultiBoxLossParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> MultiBoxLossParameter: ...
+
+class MultiStageMeanfieldParameter(Message):
+    Mode: ClassVar[_EnumTypeWrapper[Any]]
+    POTTS: ClassVar[int]
+    num_iterations: int
+    compatibility_mode: int
+    threshold: float
+    theta_alpha: float
+    theta_beta: float
+    theta_gamma: float
+    spatial_filter_weight: float
+    bilateral_filter_weight: float
+    spatial_filter_weights_str: str
+    bilateral_filter_weights_str: str
+    force_cpu: bool
+    def __init__(
+        self,
+        *,
+        num_iterations: int | None = ...,
+        compatibility_mode: int | str | None = ...,
+        threshold: float | None = ...,
+        theta_alpha: float | None = ...,
+        theta_beta: float | None = ...,
+        theta_gamma: float | None = ...,
+        spatial_filter_weight: float | None = ...,
+        bilateral_filter_weight: float | None = ...,
+        spatial_filter_weights_str: str | None = ...,
+        bilateral_filter_weights_str: str | None = ...,
+        force_cpu: bool | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> MultiStageMeanfieldParameter: ...
 
 class NetParameter(Message):
     name: str
@@ -2861,6 +2896,8 @@ class V1LayerParameter(Message):
     @property
     def local_weighted_convolution_param(self) -> LocalParameter: ...
     @property
+    def multi_stage_meanfield_param(self) -> MultiStageMeanfieldParameter: ...
+    @property
     def own_param(self) -> RepeatedCompositeFieldContainer[OwnField]: ...
     def __init__(
         self,
@@ -2916,6 +2953,7 @@ class V1LayerParameter(Message):
         unpooling_param: UnpoolingParameter | Mapping[str, Any] | None = ...,
         local_param: LocalParameter | Mapping[str, Any] | None = ...,
         local_weighted_convolution_param: LocalParameter | Mapping[str, Any] | None = ...,
+        multi_stage_meanfield_param: MultiStageMeanfieldParameter | Mapping[str, Any] | None = ...,
         own_param: Iterable[OwnField | Mapping[str, Any]] | None = ...,
     ) -> None: ...
     @classmethod

@@ -2,9 +2,10 @@
 
 In reading order: layer (the base, and the registry), own (layers of the reader's own), fillers (first values of blobs);
 data, convolution, pooling, inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape,
-selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses against labels, and Accuracy);
-layers of forks: deformable, local (both convolutions), resize, flow, proposals, regions (of interest), cascade
-(of regions), detection, multibox (SSD's loss), yolo; alignment (of Crop's bottoms) and description (a net in words).
+alignment (of Crop's bottoms), selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses
+against labels, and Accuracy); layers of forks: deformable, local (both convolutions), resize, flow, permutohedral (a
+filter) and crf, proposals, regions (of interest), cascade (of regions), detection, multibox (SSD's loss), yolo;
+description (a net in words).
 """
 
 from . import (
@@ -12,6 +13,7 @@ from . import (
     cascade,
     classification,
     convolution,
+    crf,
     data,
     deformable,
     detection,
@@ -43,6 +45,7 @@ __all__ = [
     "cascade",
     "classification",
     "convolution",
+    "crf",
     "data",
     "deformable",
     "detection",
