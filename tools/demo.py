@@ -212,8 +212,10 @@ def find_files(arguments: argparse.Namespace) -> "list[PictureFile]":
 
     files, left_out = image_files(arguments.images, arguments.recursive)
     if left_out:
-        files_left_out = how_many(left_out, "file that is no picture", "files that are no pictures")
-        print(f"left out: {files_left_out}", file=sys.stderr)
+        kinds = ", ".join(sorted({file.suffix.lower() or file.name for file in left_out}))
+        of = "not read as pictures"
+        said = how_many(len(left_out), f"file of a kind that is {of}", f"files of kinds that are {of}")
+        print(f"left out: {said}: {kinds}", file=sys.stderr)
     if arguments.center and len(files) > 1:
         print(f"warning: one --center for {len(files)} pictures (--boxes says it of each)", file=sys.stderr)
     if not arguments.skip_bad:

@@ -21,6 +21,9 @@ from .labels import vertical_moves
 MIN_SCORE = 0.1
 """From this belief on a joint is drawn in full; below it fades, and is gone at half of it."""
 
+LEGEND_MOST = 0.2
+"""A legend that would hide more than this share of a small picture is left out."""
+
 Pixels = NDArray[np.uint8]
 
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
@@ -41,7 +44,8 @@ def draw_poses(image_bgr: Pixels, poses: Sequence[FoundPose], limbs: Limbs, min_
     if not poses:
         return drawn
     sides = side_colours(limbs, part_names(len(poses[0].joints)))
-    return _written(drawn, [(_place(pose, min_score), _title(pose)) for pose in poses], sides)
+    seen = np.concatenate([pose.joints[strengths(pose.scores, min_score) > 0] for pose in poses])
+    return _written(drawn, [(_place(pose, min_score), _title(pose)) for pose in poses], sides, seen)
 
 
 def side_colours(limbs: Limbs, names: Sequence[str]) -> dict[str, tuple[int, int, int]]:
@@ -137,8 +141,9 @@ def _written(
     image_bgr: Pixels,
     titles: Sequence[tuple[tuple[float, float, float], str]],
     sides: Mapping[str, tuple[int, int, int]],
+    joints: NDArray[np.float64],
 ) -> Pixels:
-    """The picture with a title at each place, and the legend in its lower left corner."""
+    """The picture with a title at each place, and the legend where it hides neither these nor joints (N, 2)."""
     picture = Image.fromarray(np.ascontiguousarray(image_bgr[..., ::-1]))
     draw = ImageDraw.Draw(picture, "RGBA")
     size = float(np.clip(min(picture.size) / 30, 9, 60))
@@ -146,11 +151,45 @@ def _written(
     corners = [_corner(place, draw.textlength(text, font=font), size, picture.width) for place, text in titles]
     grounds = [_ground(draw, corner, text, font, size) for corner, (_, text) in zip(corners, titles, strict=True)]
     moves = vertical_moves(grounds, (0, picture.height))
+    moved = [(x, top + move, right, low + move) for (x, top, right, low), move in zip(grounds, moves, strict=True)]
     for (x, y), move, (_, text) in zip(corners, moves, titles, strict=True):
         _write(draw, (x, y + move), text, font, size, _WHITE)
-    for line, (text, colour) in enumerate(reversed([*sides.items()])):
-        _write(draw, (0.4 * size, picture.height - (1.5 * line + 1.7) * size), text, font, size, colour)
+    boxes = np.concatenate([np.array(moved).reshape(-1, 4), np.tile(joints, 2)])
+    _write_legend(draw, sides, font, size, picture.size, boxes)
     return np.ascontiguousarray(np.asarray(picture)[..., ::-1])
+
+
+def _write_legend(
+    draw: ImageDraw.ImageDraw,
+    sides: Mapping[str, tuple[int, int, int]],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    size: float,
+    picture: tuple[int, int],
+    boxes: NDArray[np.float64],
+) -> None:
+    """The sides' names in their colours, in a corner of the picture; nothing where they would hide much of it."""
+    width, height = max((draw.textlength(side, font=font) for side in sides), default=0.0), 1.5 * len(sides) * size
+    if width * height > LEGEND_MOST * picture[0] * picture[1]:
+        return
+    left, top = _legend_corner((width, height), picture, size, boxes)
+    for line, (side, colour) in enumerate(sides.items()):
+        _write(draw, (left, top + 1.5 * line * size), side, font, size, colour)
+
+
+def _legend_corner(
+    extent: tuple[float, float], picture: tuple[int, int], size: float, boxes: NDArray[np.float64]
+) -> tuple[float, float]:
+    """The upper left corner of a legend of this width and height, in that corner of the picture in which it lies on the
+    fewest boxes (left, top, right, bottom); of several the lower left, then lower right, upper left, upper right."""
+    margin = 0.4 * size
+    free = np.array(picture) - extent - margin
+    tried = [(margin, free[1]), (free[0], free[1]), (margin, margin), (free[0], margin)]
+    hidden = [
+        ((boxes[:, :2] < np.add(corner, extent) + margin) & (boxes[:, 2:] > np.array(corner) - margin)).all(1).sum()
+        for corner in tried
+    ]
+    x, y = tried[int(np.argmin(hidden))]
+    return float(x), float(y)
 
 
 def _write(

@@ -41,11 +41,11 @@ class Picture:
     found: FoundPeople | None = None
 
 
-def image_files(given: Sequence[Path], recursive: bool = False) -> tuple[list[PictureFile], int]:
+def image_files(given: Sequence[Path], recursive: bool = False) -> tuple[list[PictureFile], list[Path]]:
     """The pictures as given; instead of a folder those in it, by name, with `recursive` those in its sub-folders too.
-    And how many files of the folders are left out, by their suffix."""
+    And the folders' files that are left out, by their suffix."""
     files: list[PictureFile] = []
-    left_out = 0
+    left_out: list[Path] = []
     for path in given:
         if not path.is_dir():
             files.append(PictureFile(path, path.stem))
@@ -54,7 +54,7 @@ def image_files(given: Sequence[Path], recursive: bool = False) -> tuple[list[Pi
         inside = [file for file in every if file.suffix.lower() in SUFFIXES]
         if not inside:
             raise InputError(f"{path}: expected a folder with pictures ({', '.join(SUFFIXES)}), found none")
-        left_out += len(every) - len(inside)
+        left_out += [file for file in every if file.suffix.lower() not in SUFFIXES]
         files += [PictureFile(file, file.relative_to(path).with_suffix("").as_posix()) for file in inside]
     _check_names(files)
     return files, left_out

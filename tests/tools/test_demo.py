@@ -186,7 +186,7 @@ def test_boxes_say_who_is_looked_for(tmp_path, net):
     given = [tmp_path / "pictures", "--recursive", *net, "--fast", "--boxes", boxes, "--out", tmp_path / "out"]
     result = run_tool("demo", *given)
     assert result.returncode == 0, result.stderr
-    assert "left out: 1 file that is no picture" in result.stderr
+    assert "left out: 1 file of a kind that is not read as pictures: .txt" in result.stderr
     people = json.loads((tmp_path / "out" / "poses.json").read_text())
     assert [(p["center"], p["scale"]) for p in people] == [
         ([15.5, 21.5], 0.2),

@@ -68,6 +68,30 @@ def test_the_legend_has_a_bright_colour_of_each_side():
     assert drawing.side_colours({}, ()) == {}
 
 
+@pytest.mark.parametrize(
+    ("place", "corner"),
+    [((95, 70), (4, 110)), ((10, 135), (165, 110)), (None, (4, 110))],
+    ids=["nobody there", "feet there", "feet in all four"],
+)
+def test_the_legend_hides_no_joints_where_a_corner_is_free(place, corner, monkeypatch):
+    written = {}
+    monkeypatch.setattr(drawing, "_write", lambda draw, at, text, *rest: written.update({text: at}))
+    joints_there = np.tile(place or (0, 0), (14, 1)).astype(float)
+    if place is None:
+        joints_there[:4] = [(10, 135), (180, 135), (10, 10), (180, 10)]
+        joints_there[4:] = (95, 70)
+    drawing.draw_poses(GREY, [FoundPose("a.png", 1, 1, (95, 70), 0.5, joints_there, np.full(14, 0.8))], LIMBS)
+    np.testing.assert_allclose(written["right"], corner, atol=4)
+    assert written["left"][1] > written["right"][1]
+
+
+def test_a_legend_that_would_hide_a_small_picture_is_left_out(monkeypatch):
+    written = []
+    monkeypatch.setattr(drawing, "_write", lambda draw, at, text, *rest: written.append(text))
+    drawing.draw_poses(np.zeros((60, 32, 3), np.uint8), [person()], LIMBS)
+    assert written == ["1: 0.80"]
+
+
 @pytest.mark.parametrize("name", ["a.png", "b.jpg"])
 def test_pictures_are_saved_at_their_size(tmp_path, name):
     drawing.save(drawing.draw_poses(GREY, [person(), person(seed=1, index=2)], LIMBS), tmp_path / name)
