@@ -29,24 +29,19 @@ from .cuda_fft import CudaFftPlan
 from .measured_plans import MeasuredPlans
 from .memory import Recycled
 from .operators import LIBRARY, operator
-from .products import NUMBERS, Product
+from .products import NUMBERS, OfOperands, Product, Wanted
 
 Plan = FftPlan | CudaFftPlan
-Wanted = tuple[bool, bool, bool]
-OfOperands = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 
 class Convolutions:
     """The convolutions of one engine, and what it keeps for them: plans, spectra of weights, memory of results.
 
-    tf32: whether a card's products may round to it. bfloat16: whether the CPU's products round float32 factors to it.
     measured: plans to go by instead of the cost model's.
     """
 
-    def __init__(
-        self, tf32: bool, measured: MeasuredPlans[Plan] | None, memory: Recycled, bfloat16: bool = False
-    ) -> None:
-        self.tf32, self.measured, self.memory, self.bfloat16 = tf32, measured, memory, bfloat16
+    def __init__(self, measured: MeasuredPlans[Plan] | None, memory: Recycled) -> None:
+        self.measured, self.memory = measured, memory
         self.processes = 1  # among which a batch that is trained on is shared
         self.number = next(_numbers)
         _by_number[self.number] = self
@@ -76,15 +71,11 @@ class Convolutions:
             return None  # tensor cores are faster still
         outputs, channels = weight.shape[:2]
         images, _, height, width = x.shape
-        convolution = PlainConvolution(channels, outputs, window, (height, width), images, bfloat16=self._rounds(x))
+        convolution = PlainConvolution(channels, outputs, window, (height, width), images, bfloat16=product.rounds(x))
         case = convolution, trained, x.device
         if case not in self._plans:
             self._plans[case] = self._plan(*case)
         return self._plans[case]
-
-    def _rounds(self, x: Tensor) -> bool:
-        """Whether products of this x round its values to bfloat16 here."""
-        return self.bfloat16 and x.device.type == "cpu" and x.dtype == torch.float32
 
     def _plan(self, convolution: PlainConvolution, training: bool, device: torch.device) -> Plan | None:
         """By the images of the whole batch: several processes then round as one does."""
@@ -109,7 +100,7 @@ class Convolutions:
         shape = (convolution.images, channels, *convolution.size)
         x = torch.randn(shape, generator=random, device=device).to(memory_format=torch.channels_last)
         weight = torch.randn((outputs, channels, *window.kernel), generator=random, device=device)
-        product = Product(window, tf32=self.tf32)
+        product = Product(window, bfloat16=convolution.bfloat16)
 
         def run(plan: Plan | None) -> None:
             y = self.forward(x, weight, None, product, plan, training)
@@ -135,12 +126,7 @@ class Convolutions:
             self.kept_spectra.pop(weight, None)
         if plan is not None:
             return self._by_fft(x, weight, bias, plan, relu=rectified, once=trained, pooling=pooling)
-        if self._rounds(x):
-            biases = None if bias is None else bias.bfloat16()
-            y = product.convolution(x.bfloat16(), weight.bfloat16(), biases).to(x.dtype)
-        else:
-            y = product.convolution(x, weight, bias)
-        y = y.contiguous(memory_format=_order(x))
+        y = product.convolution(x, weight, bias).contiguous(memory_format=_order(x))
         return y.relu_() if rectified else y
 
     def backward(
@@ -148,11 +134,7 @@ class Convolutions:
     ) -> OfOperands:
         """The gradients by x, weight and bias, those that are wanted, by the plan of `forward`."""
         if plan is None:
-            if not self._rounds(x):
-                return product.gradients(dy, x, weight, wanted)
-            made = product.gradients(dy.bfloat16(), x.bfloat16(), weight.bfloat16(), wanted)
-            of_x, of_weight, of_bias = (None if gradient is None else gradient.to(x.dtype) for gradient in made)
-            return of_x, of_weight, of_bias
+            return product.gradients(dy, x, weight, wanted)
         dx = dweight = None
         fft = _by(plan)
         if wanted[0]:
@@ -224,7 +206,7 @@ def convolutions_of(number: int) -> Convolutions:
     found = _by_number.get(number)
     if found is None:
         if not _of_other_processes:
-            _of_other_processes.append(Convolutions(False, None, Recycled()))
+            _of_other_processes.append(Convolutions(None, Recycled()))
         found = _of_other_processes[0]
     return found
 
@@ -271,7 +253,8 @@ def _save(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _gradients(ctx: Context, dy: Tensor) -> tuple[Tensor | None, ...]:
     wanted = ctx.needs_input_grad[:3]
     made = convolution_backward(dy, *ctx.saved_tensors, *ctx.numbers, wanted, ctx.engine)
-    return *(gradient if of else None for gradient, of in zip(made, wanted, strict=True)), *(None,) * 9
+    of_operands = (gradient if of else None for gradient, of in zip(made, wanted, strict=True))
+    return *of_operands, *(None,) * (len(ctx.numbers) + 2)  # rectified and engine
 
 
 convolution = operator(

@@ -61,7 +61,7 @@ class Fast(Plain):
     @cached_property
     def convolutions(self) -> Convolutions:
         """How it convolves, with what is kept for that."""
-        return Convolutions(self.tf32, self.plans, self._memory, self._rounds_by_itself)
+        return Convolutions(self.plans, self._memory)
 
     @cached_property
     def _rounds_by_itself(self) -> bool:
@@ -73,6 +73,9 @@ class Fast(Plain):
             return x.float(), weight, bias
         return self._factors(x, weight, bias)
 
+    def _product(self, window: Window, group: int, transposed: bool = False) -> Product:
+        return Product(window, group, transposed, self.tf32, self._rounds_by_itself)
+
     def share_batch(self, count: int) -> None:
         self.convolutions.processes = count
 
@@ -83,8 +86,7 @@ class Fast(Plain):
     def convolution(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int, rectified: bool = False
     ) -> Tensor:
-        product = Product(window, group, tf32=self.tf32)
-        return self.convolutions(*self._convolved(x, weight, bias), product, rectified)
+        return self.convolutions(*self._convolved(x, weight, bias), self._product(window, group), rectified)
 
     def pooled_convolution(
         self,
@@ -99,14 +101,12 @@ class Fast(Plain):
         operands = self._convolved(x, weight, bias)
         if not _on_cpu(operands[0]) or operands[0].dtype != torch.float32:
             return super().pooled_convolution(x, weight, bias, window, group, rectified, pooling)
-        product = Product(window, group, tf32=self.tf32)
-        how = *product.numbers, rectified, *numbers_of(pooling), self.convolutions.number
+        how = *self._product(window, group).numbers, rectified, *numbers_of(pooling), self.convolutions.number
         y: Tensor = pooled_convolution(*operands, *how)
         return y
 
     def deconvolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
-        product = Product(window, group, transposed=True, tf32=self.tf32)
-        return self.convolutions(*self._convolved(x, weight, bias), product)
+        return self.convolutions(*self._convolved(x, weight, bias), self._product(window, group, transposed=True))
 
     def inner_product(self, x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
         return InnerProduct.apply(*self._factors(x, weight, bias), transposed, self.tf32)

@@ -21,7 +21,10 @@ from prototxt_import.function import Context, Function, Gradients
 from . import cpu_products
 
 # In an operator's schema: the numbers of a `Product`.
-NUMBERS = "SymInt[] stride, SymInt[] pad, SymInt[] dilation, SymInt group, bool transposed, bool tf32"
+NUMBERS = "SymInt[] stride, SymInt[] pad, SymInt[] dilation, SymInt group, bool transposed, bool tf32, bool bfloat16"
+
+Wanted = tuple[bool, bool, bool]
+OfOperands = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 _settings = RLock()
 
@@ -45,12 +48,16 @@ def precision(x: Tensor, tf32: bool) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Product:
-    """What a Convolution or (`transposed`) a Deconvolution is, but for its blobs."""
+    """What a Convolution or (`transposed`) a Deconvolution is, but for its blobs.
+
+    tf32: on a card float32 factors may be rounded to it; bfloat16: on a CPU they are rounded to it.
+    """
 
     window: Window
     group: int = 1
     transposed: bool = False
     tf32: bool = False
+    bfloat16: bool = False
 
     @classmethod
     def of(
@@ -62,16 +69,18 @@ class Product:
         group: int,
         transposed: bool,
         tf32: bool,
+        bfloat16: bool,
     ) -> "Product":
         """From its `numbers`."""
         window = Window(tuple(weight.shape[2:]), tuple(stride), tuple(pad), tuple(dilation))
-        return cls(window, group, transposed, tf32)
+        return cls(window, group, transposed, tf32, bfloat16)
 
     @property
-    def numbers(self) -> tuple[Sizes, Sizes, Sizes, int, bool, bool]:
+    def numbers(self) -> tuple[Sizes, Sizes, Sizes, int, bool, bool, bool]:
         """As an operator of torch takes them; the weight knows the kernel."""
         window = self.window
-        return window.stride, window.pad, window.dilation, self.group, self.transposed, self.tf32
+        how = self.group, self.transposed, self.tf32, self.bfloat16
+        return window.stride, window.pad, window.dilation, *how
 
     def outputs(self, weight: Tensor) -> int:
         """Channels of the top."""
@@ -81,15 +90,24 @@ class Product:
         """Of the top of a bottom of that (height, width)."""
         return self.window.deconvolved(size) if self.transposed else self.window.convolved(size)
 
+    def rounds(self, x: Tensor) -> bool:
+        """Whether this x is rounded to bfloat16."""
+        return self.bfloat16 and x.device.type == "cpu" and x.dtype == torch.float32
+
     def convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """By torch's own kernels; without gradient."""
+        if self.rounds(x):
+            bias = None if bias is None else bias.bfloat16()
+            return self.convolution(x.bfloat16(), weight.bfloat16(), bias).to(x.dtype)
         with precision(x, self.tf32):
             return torch.convolution(x, weight, bias, *self._how)
 
-    def gradients(
-        self, dy: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def gradients(self, dy: Tensor, x: Tensor, weight: Tensor, wanted: Wanted) -> OfOperands:
         """The gradients by x, weight and bias, those that are wanted."""
+        if self.rounds(x):
+            made = self.gradients(dy.bfloat16(), x.bfloat16(), weight.bfloat16(), wanted)
+            of_x, of_weight, of_bias = (None if gradient is None else gradient.to(x.dtype) for gradient in made)
+            return of_x, of_weight, of_bias
         with precision(x, self.tf32):
             if x.device.type != "cpu":
                 return self._torchs_gradients(dy, x, weight, wanted)
@@ -108,9 +126,7 @@ class Product:
         made: Tensor = cpu_products.weight_gradient(image, maps, self.window.kernel, *self._how[:3], self.group)
         return made
 
-    def _torchs_gradients(
-        self, dy: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def _torchs_gradients(self, dy: Tensor, x: Tensor, weight: Tensor, wanted: Wanted) -> OfOperands:
         biases = [self.outputs(weight)] if wanted[2] else None
         dx, dweight, dbias = torch.ops.aten.convolution_backward(dy, x, weight, biases, *self._how, wanted)
         return dx, dweight, dbias

@@ -29,7 +29,7 @@ def test_the_compiler_is_not_imported_for_them():
 def test_torch_takes_them_for_its_own():
     engine = make_engine("fast").convolutions.number
     x, weight, bias = torch.randn(2, 3, 7, 6), torch.randn(4, 3, 3, 3), torch.randn(4)
-    how = ([1, 1], [1, 1], [1, 1], 1, False, False)
+    how = ([1, 1], [1, 1], [1, 1], 1, False, False, False)
     weight.requires_grad_(), bias.requires_grad_(), x.requires_grad_()
     torch.library.opcheck(convolution, (x, weight, bias, *how, True, False, engine))
     x, weight, bias = x.detach(), weight.detach(), bias.detach()

@@ -79,6 +79,18 @@ def test_products_have_torchs_gradients(dtype, transposed):
     assert_same(y, expected, ours, theirs)
 
 
+def test_an_operator_rounds_as_its_product_says_whosever_engine_it_names():
+    """What another process exported names an engine of that one."""
+    x, weight, bias = (
+        torch.randn(shape, generator=torch.Generator().manual_seed(1)) for shape in ((1, 3, 9, 8), (8, 3, 1, 1), (8,))
+    )
+    for bfloat16, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        numbers = products.Product(Window((1, 1), (2, 1)), bfloat16=bfloat16).numbers
+        y = torch.ops.cpm_repro.convolution(x, weight, bias, *numbers, False, False, 10**9)
+        expected = F.conv2d(x.to(dtype), weight.to(dtype), bias.to(dtype), (2, 1)).float()
+        assert y.dtype == torch.float32 and torch.equal(y, expected)
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_inner_products_against_float64(transposed):
     random = torch.Generator().manual_seed(3)
