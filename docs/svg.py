@@ -51,15 +51,15 @@ class Drawing:
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         self.shapes.append(f'<polyline points="{joined}" fill="none" stroke="{ink}" stroke-width="{width:g}"{dashed}/>')
 
-    def arrow(self, points: list[tuple[float, float]], ink: str = SOFT, dash: str = "") -> None:
+    def arrow(self, points: list[tuple[float, float]], dash: str = "") -> None:
         """A line with a head at its last point."""
-        self.line(points, ink, 1.5, dash)
+        self.line(points, SOFT, 1.5, dash)
         (x0, y0), (x1, y1) = points[-2:]
         length = max(abs(x1 - x0), abs(y1 - y0)) or 1
         ux, uy = (x1 - x0) / length, (y1 - y0) / length
         back = [(x1 - 8 * ux - 4 * uy, y1 - 8 * uy + 4 * ux), (x1 - 8 * ux + 4 * uy, y1 - 8 * uy - 4 * ux)]
         joined = " ".join(f"{x:g},{y:g}" for x, y in [(x1, y1), *back])
-        self.shapes.append(f'<polygon points="{joined}" fill="{ink}"/>')
+        self.shapes.append(f'<polygon points="{joined}" fill="{SOFT}"/>')
 
     def dot(self, x: float, y: float, radius: float = 3, fill: str = INK) -> None:
         self.shapes.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="{fill}"/>')

@@ -38,6 +38,7 @@ from .samples.makers import FILE_PEERS, JOINTS, OURS, PEERS, Maker, Peer, opened
 
 DRAWN_PICTURES = 24
 LEAST_SAMPLES = 48  # of a round: shorter ones measure the clock
+MOST_RECORDS = 256
 SWEPT_RECORDS = 8  # looked at in other sizes
 MOST_MEGAPIXELS = 8.0  # of an enlarged image
 SWEPT_PEERS = ("OpenCV",)
@@ -97,12 +98,12 @@ def enlarged(record: Record, factor: float) -> Record:
     )
 
 
-def read_values(lmdb: Path, most: int = 256) -> list[bytes]:
+def read_values(lmdb: Path) -> list[bytes]:
     """The first records as stored. InputError if they are not what the release's transform reads."""
     with LmdbReader(lmdb) as reader:
-        for _ in read_records(reader, most):
+        for _ in read_records(reader, MOST_RECORDS):
             pass
-        return [reader.read(index) for index in range(min(len(reader), most))]
+        return [reader.read(index) for index in range(min(len(reader), MOST_RECORDS))]
 
 
 def transformer_for(crop: int = 368) -> CPMTransformer:

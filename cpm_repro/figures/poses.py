@@ -80,14 +80,13 @@ def draw_pose(
     image_bgr: np.ndarray,
     joints: np.ndarray,
     present: np.ndarray | None = None,
-    line_width: float = 3.2,
 ) -> None:
     """A pose on its picture: limbs in the colours of `joints.LIMBS`, a ringed dot at each joint.
 
-    present: bool (P,), parts to draw (default: all). P is 9, 14, 16 or 28. line_width in points.
+    present: bool (P,), parts to draw (default: all). P is 9, 14, 16 or 28.
     """
     states = np.ones(len(joints), int) if present is None else np.where(present, 1, CROPPED_AWAY)
-    draw_people(axes, image_bgr, [joints], [states], LIMBS[len(joints)], line_width)
+    draw_people(axes, image_bgr, [joints], [states], LIMBS[len(joints)])
 
 
 def people_figure(

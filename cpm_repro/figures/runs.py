@@ -29,7 +29,7 @@ def smoothed(values: np.ndarray, window: int) -> np.ndarray:
     return means
 
 
-def loss_figure(log: Log, smooth: int = 1, title: str = "Training loss of every stage") -> Figure:
+def loss_figure(log: Log, smooth: int = 1) -> Figure:
     """Each stage's loss over the iterations (logarithmic), the learning rate's changes as dotted lines, and the scores
     of held-out people, if the log has any, on an axis of their own.
 
@@ -37,7 +37,7 @@ def loss_figure(log: Log, smooth: int = 1, title: str = "Training loss of every 
     """
     figure = new_figure(8.5 if log.scores else 7.5, 4.5)
     axes = figure.subplots()
-    axes.set_title(title, fontsize=11, color=INK)
+    axes.set_title("Training loss of every stage", fontsize=11, color=INK)
     axes.set_xlabel("iteration")
     axes.set_ylabel("loss (log scale)")
     axes.grid(alpha=0.3, linewidth=0.6)

@@ -36,6 +36,7 @@ _STEPS = {
     "crop": "cropped",
     "flip": "flipped, if the dice say so",
 }
+_LINE_WIDTH = 2.4  # points
 _COLUMNS = ("parts of the primary person", "parts of everybody", "background of everybody")
 
 
@@ -115,12 +116,12 @@ def _draw_sample(row: Sequence[Axes], transformer: CPMTransformer, sample: Drawn
         bare(axes)
 
 
-def _draw_pose(axes: Axes, image: np.ndarray, pose: Pose, line_width: float = 2.4) -> None:
+def _draw_pose(axes: Axes, image: np.ndarray, pose: Pose) -> None:
     """The people on their picture, and a cross where a primary joint has no peak."""
     joints, states = list(pose.points[:, :-1]), list(pose.visibility)
-    draw_people(axes, image, joints, states, LIMBS.get(len(states[0]), {}), line_width)
+    draw_people(axes, image, joints, states, LIMBS.get(len(states[0]), {}), _LINE_WIDTH)
     x, y = joints[0][states[0] == CROPPED_AWAY].T
-    axes.scatter(x, y, s=5 * line_width**2, **_AWAY)
+    axes.scatter(x, y, s=5 * _LINE_WIDTH**2, **_AWAY)
 
 
 def steps_figure(transformer: CPMTransformer, sample: DrawnSample) -> Figure:

@@ -176,14 +176,14 @@ def library_is_new() -> bool:
     return built.exists() and built.stat().st_mtime > newest
 
 
-def test_files(root: Path = ROOT) -> list[str]:
+def test_files() -> list[str]:
     """The test files that may have `gpu` tests, those of the kernels first: they mention the mark, or the fixture of
     a device."""
     found = []
-    for path in sorted((root / "tests").rglob("test_*.py")):
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if "mark.gpu" in text or re.search(r"\bdef test_\w+\([^)]*\bdevice\b", text):
-            found.append(path.relative_to(root).as_posix())
+            found.append(path.relative_to(ROOT).as_posix())
     order = [*QUICK_FIRST, ""]
     return sorted(found, key=lambda name: next(i for i, start in enumerate(order) if name.startswith(start)))
 
