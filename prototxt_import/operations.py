@@ -152,8 +152,8 @@ class Operations(Protocol):
         """exp(scale · x) · factor."""
 
     @abstractmethod
-    def log(self, x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
-        """base_scale · ln(shift + scale · x)."""
+    def log(self, x: Tensor, scale: float, shift: float, log_base: float) -> Tensor:
+        """ln(shift + scale · x) / log_base."""
 
     @abstractmethod
     def bnll(self, x: Tensor) -> Tensor:
@@ -182,6 +182,10 @@ class Operations(Protocol):
     @abstractmethod
     def batch_norm_of_batch(self, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         """The same with the batch's own statistics, and these: mean and (biased) variance, each (C,)."""
+
+    def move_average(self, stored: Tensor, batch: Tensor, kept: float, share: float) -> None:
+        """stored becomes kept · stored + share · batch, in place; without a gradient."""
+        stored.mul_(kept).add_(batch, alpha=share)
 
     @abstractmethod
     def lrn_across(self, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:

@@ -1,9 +1,11 @@
 """Caffe's learning-rate policies (sgd_solver.cpp, GetLearningRate), in the arithmetic of its C++."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from cpm_kernels.exact import elementary
 from prototxt_import.formats import schema
 
 NEEDED_FIELDS = {
@@ -22,8 +24,8 @@ NEEDED_FIELDS = {
 def learning_rate(param: schema.SolverParameter, iteration: int) -> np.float32:
     """The rate of iteration `iteration`, counted from 0; infinite where a gamma above 1 made it too large.
 
-    Integer powers are taken in double, as C++ does; functions of float32 are correctly rounded, which glibc's powf and
-    expf are too but for a few arguments in ten thousand.
+    Integer powers are taken in double, as C++ does; functions of float32 are the C library's powf and expf, which round
+    a few arguments in ten thousand otherwise than functions in double would.
     """
     base, gamma, power = np.float32(param.base_lr), np.float32(param.gamma), np.float32(param.power)
     one = np.float32(1)
@@ -35,16 +37,21 @@ def learning_rate(param: schema.SolverParameter, iteration: int) -> np.float32:
     if param.lr_policy == "exp":
         return np.float32(float(base) * _power(gamma, iteration))
     if param.lr_policy == "inv":
-        return base * np.float32(_power(one + gamma * now, -power))
+        return base * _of_float(elementary.power, one + gamma * now, -power)
     if param.lr_policy == "poly":
-        return base * np.float32(_power(one - now / np.float32(param.max_iter), power))
+        return base * _of_float(elementary.power, one - now / np.float32(param.max_iter), power)
     if param.lr_policy == "sigmoid":
         steps = -gamma * (now - np.float32(param.stepsize))
-        return base * (one / (one + np.float32(np.exp(np.float64(steps)))))
+        return base * (one / (one + _of_float(elementary.exp, steps)))
     return base
 
 
-def _power(base: np.float32, exponent: float | np.float32) -> float:
+def _of_float(function: Callable[..., np.ndarray], x: np.float32, *arguments: np.float32) -> np.float32:
+    """A function of arrays, of one value."""
+    return np.float32(function(np.array([x], np.float32), *arguments)[0])
+
+
+def _power(base: np.float32, exponent: int) -> float:
     """In double, as C's pow, which where Python raises is infinite."""
     try:
         return math.pow(base, exponent)

@@ -179,7 +179,7 @@ class Power(Function[Tensor]):
     @staticmethod
     def base(x: Tensor, scale: float, shift: float) -> Tensor:
         """scale · x + shift in two roundings."""
-        x = x * scale if scale != 1 else x.clone()
+        x = scaled(x, scale) if scale != 1 else x.clone()
         return x + shift if shift != 0 else x
 
     @staticmethod
@@ -191,7 +191,7 @@ class Power(Function[Tensor]):
         if slope == 0 or power == 1:
             gradient = torch.full_like(x, slope)
         elif power == 2:
-            gradient = x * float(np.float32(slope) * np.float32(scale))
+            gradient = x * float(np.float32(slope) * np.float32(scale)) + 0.0  # axpy onto zeros, which leaves no −0
             gradient = gradient + float(np.float32(slope) * np.float32(shift)) if shift != 0 else gradient
         elif shift == 0:
             gradient = (y / x) * power
@@ -205,7 +205,7 @@ class Exp(Function[Tensor]):
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, scale: float, factor: float) -> Tensor:
-        y = tensor(elementary.exp(array(x * scale)), x)
+        y = tensor(elementary.exp(array(scaled(x, scale))), x)
         y = y * factor if factor != 1 else y
         ctx.save_for_backward(y)
         ctx.scale = scale
@@ -214,24 +214,25 @@ class Exp(Function[Tensor]):
     @staticmethod
     @once_differentiable
     def backward(ctx: Context, dy: Tensor) -> Gradients:
-        return (ctx.saved_tensors[0] * dy) * ctx.scale, None, None
+        return scaled(ctx.saved_tensors[0] * dy, ctx.scale), None, None
 
 
 class Log(Function[Tensor]):
-    """(x, scale, shift, base scale) -> base scale · ln(scale · x + shift)."""
+    """(x, scale, shift, ln of the base) -> ln(scale · x + shift) · (1 / ln of the base)."""
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
+    def forward(ctx: Context, x: Tensor, scale: float, shift: float, log_base: float) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.parameters = scale, shift, base_scale
-        return tensor(elementary.log(array(Power.base(x, scale, shift))), x) * base_scale
+        ctx.parameters = scale, shift, log_base
+        return tensor(elementary.log(array(Power.base(x, scale, shift))), x) * float(1 / np.float32(log_base))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Context, dy: Tensor) -> Gradients:
-        scale, shift, base_scale = ctx.parameters
+        scale, shift, log_base = ctx.parameters
         inverse = raised(Power.base(ctx.saved_tensors[0], scale, shift), -1.0)
-        return dy * (inverse * float(np.float32(scale) * np.float32(base_scale))), None, None, None
+        slope = float(np.float32(scale) / np.float32(log_base))
+        return dy * scaled(inverse, slope), None, None, None
 
 
 BNLL_LIMIT = 50.0
@@ -255,6 +256,11 @@ class BNLL(Function[Tensor]):
         return ((dy * e).double() / (e.double() + 1)).float()
 
 
+def scaled(x: Tensor, factor: float) -> Tensor:
+    """factor · x (cblas_sscal), plain zeros for a factor of 0."""
+    return x * factor if factor else torch.zeros_like(x)
+
+
 class EltwiseSum(Function[Tensor]):
     """(coefficients, profile, *bottoms) -> their sum, from 0 on, each term added with one rounding."""
 
@@ -269,7 +275,7 @@ class EltwiseSum(Function[Tensor]):
     @staticmethod
     @once_differentiable
     def backward(ctx: Context, dy: Tensor) -> Gradients:
-        return None, None, *(dy * coefficient for coefficient in ctx.coefficients)
+        return None, None, *(scaled(dy, coefficient) for coefficient in ctx.coefficients)
 
 
 class EltwiseProduct(Function[Tensor]):

@@ -66,7 +66,8 @@ class EuclideanLoss(Function[Tensor]):
         (difference,) = ctx.saved_tensors
         factor = loss_weight / torch.full_like(loss_weight, ctx.images)  # a card multiplies by the inverse of a number
         of_x, of_y, *_ = ctx.needs_input_grad
-        return difference * factor if of_x else None, difference * -factor if of_y else None, None, None
+        # axpby onto zeros, which leaves no −0 where both are equal
+        return difference * factor + 0.0 if of_x else None, difference * -factor + 0.0 if of_y else None, None, None
 
 
 class SoftmaxLoss(Function[Tensor]):

@@ -30,7 +30,7 @@ class Scale(Function[Tensor]):
     def forward(ctx: Context, x: Tensor, factor: Tensor, trailing: int, profile: Profile) -> Tensor:
         ctx.save_for_backward(x, factor)
         ctx.factor, ctx.trailing, ctx.profile = factor, trailing, profile
-        return x * _broadcast(factor, trailing)
+        return _scaled(x, factor, trailing)
 
     @staticmethod
     @once_differentiable
@@ -40,7 +40,13 @@ class Scale(Function[Tensor]):
         if gradient.needed:
             with gradient.on_host() as values:
                 _add_scale_gradient(array(dy * x), factor, ctx.trailing, values.reshape(-1), ctx.profile)
-        return dy * _broadcast(factor, ctx.trailing), gradient.done(), None, None
+        return _scaled(dy, factor, ctx.trailing), gradient.done(), None, None
+
+
+def _scaled(x: Tensor, factor: Tensor, trailing: int) -> Tensor:
+    """x · factor (cblas_sscal): plain zeros where the factor is 0."""
+    factors = _broadcast(factor, trailing)
+    return (x * factors).masked_fill_(factors == 0, 0.0)
 
 
 def _broadcast(values: Tensor, trailing: int) -> Tensor:
@@ -54,7 +60,9 @@ def _inner(shape: tuple[int, ...], trailing: int) -> int:
 def _add_scale_gradient(
     product: np.ndarray, factor: Tensor, trailing: int, gradient: np.ndarray, profile: Profile
 ) -> None:
-    """Sums of dy · x over the inner axes, then over the outer ones, onto the gradient."""
+    """Sums of dy · x over the inner axes, then over the outer ones, onto the gradient: but Caffe's layer puts them in
+    the place of what earlier passes (iter_size) left there if there are no outer values to add up, as with a batch of
+    one image, unless the factor is one number."""
     inner, count = _inner(product.shape, trailing), factor.numel()
     rows = product.reshape(-1, inner)
     outer = rows.shape[0] // count
@@ -65,7 +73,9 @@ def _add_scale_gradient(
         sums = np.array([dot(ones[:inner], rows, profile)], np.float32)
     else:
         sums = row_sums(rows, profile)
-    if outer == 1:
+    if outer == 1 and (count > 1 or inner == 1):
+        gradient[...] = sums
+    elif outer == 1:
         gradient += sums
     elif count == 1:
         gradient += dot(ones[:outer], sums, profile)
@@ -162,12 +172,12 @@ class LRNAcross(Function[Tensor]):
     def backward(ctx: Context, dy: Tensor) -> Gradients:
         x, y, scale = ctx.saved_tensors
         size, alpha, beta, profile = ctx.parameters
-        factor = np.float32(2) * np.float32(alpha) * np.float32(beta) / np.float32(size)
+        factor = float(np.float32(2.0 * alpha * beta / size))  # in double, as C++'s 2. makes it
         window = _window(size, x)
         dx, values, ratio = array((dy * raised(scale, -beta)).clone()), array(x), array(dy * y / scale)
         for image in range(len(dx)):
             for channel, share in enumerate(values[image] * _sliding_sum(ratio[image], window)):
-                axpy(-float(factor), share, dx[image, channel], profile)
+                axpy(-factor, share, dx[image, channel], profile)
         return tensor(dx, scale), None, None, None, None, None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cpm_kernels.exact.blas import dot
+from cpm_kernels.exact.blas import axpy, dot
 from cpm_kernels.exact.profiles import DEFAULT_PROFILE, Profile
 from cpm_kernels.exact.random import CaffeRandom
 from cpm_kernels.window import Window
@@ -51,7 +51,7 @@ class Exact(Operations):
         return products.InnerProduct.apply(x, weight, bias, transposed, self.profile)
 
     def embed(self, indices: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return products.Embed.apply(indices, weight, bias)
+        return products.Embed.apply(indices, weight, bias, self.profile)
 
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
         return elementwise.MaxPool.apply(x, window, False)[0]
@@ -86,8 +86,8 @@ class Exact(Operations):
     def exp(self, x: Tensor, scale: float, factor: float) -> Tensor:
         return elementwise.Exp.apply(x, scale, factor)
 
-    def log(self, x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
-        return elementwise.Log.apply(x, scale, shift, base_scale)
+    def log(self, x: Tensor, scale: float, shift: float, log_base: float) -> Tensor:
+        return elementwise.Log.apply(x, scale, shift, log_base)
 
     def bnll(self, x: Tensor) -> Tensor:
         return elementwise.BNLL.apply(x)
@@ -106,6 +106,11 @@ class Exact(Operations):
 
     def batch_norm_of_batch(self, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         return normalization.BatchNormOfBatch.apply(x, eps, self.profile)
+
+    def move_average(self, stored: Tensor, batch: Tensor, kept: float, share: float) -> None:
+        values = array(elementwise.scaled(stored.detach(), kept))
+        axpy(share, array(batch), values, self.profile)
+        stored.copy_(tensor(values, stored))
 
     def lrn_across(self, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
         return normalization.LRNAcross.apply(x, size, alpha, beta, k, self.profile)

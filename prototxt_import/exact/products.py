@@ -123,13 +123,13 @@ class InnerProduct(Function[Tensor]):
 
 
 class Embed(Function[Tensor]):
-    """(indices, weight (rows, N), bias (N,)) -> the weight's rows (indices' shape, N), plus the bias; gradients of rows
-    are added in the order of the indices."""
+    """(indices, weight (rows, N), bias (N,), profile) -> the weight's rows (indices' shape, N), plus the bias;
+    gradients of rows are added in the order of the indices."""
 
     @staticmethod
-    def forward(ctx: Context, indices: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Context, indices: Tensor, weight: Tensor, bias: Tensor | None, profile: Profile) -> Tensor:
         ctx.save_for_backward(indices)
-        ctx.weight, ctx.bias = weight, bias
+        ctx.weight, ctx.bias, ctx.profile = weight, bias, profile
         y = weight.detach()[indices]
         return y if bias is None else y + bias
 
@@ -137,12 +137,12 @@ class Embed(Function[Tensor]):
     @once_differentiable
     def backward(ctx: Context, dy: Tensor) -> Gradients:
         (indices,), rows = ctx.saved_tensors, array(dy).reshape(-1, dy.shape[-1])
-        _, of_weight, of_bias = ctx.needs_input_grad
+        _, of_weight, of_bias, _ = ctx.needs_input_grad
         weight, bias = Gradient(ctx.weight, of_weight), Gradient(ctx.bias, of_bias)
         if weight.needed:
             with weight.on_host() as values:
                 np.add.at(values, indices.reshape(-1).cpu().numpy(), rows)
         if bias.needed:
             with bias.on_host() as sums:
-                add_column_sums(rows, sums)
-        return None, weight.done(), bias.done()
+                add_column_sums(rows, sums, ctx.profile)
+        return None, weight.done(), bias.done(), None

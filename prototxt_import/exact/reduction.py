@@ -35,7 +35,12 @@ class Reduction(Function[Tensor]):
         (x,) = ctx.saved_tensors
         factor = (dy * float(ctx.factor))[..., None]
         if ctx.operation == "SUMSQ":
-            return x * (factor * 2), None, None, None
+            return _scaled(x, factor * 2), None, None, None
         if ctx.operation == "ASUM":
-            return x.sign() * factor, None, None, None
+            return _scaled(x.sign(), factor), None, None, None
         return factor.expand(x.shape), None, None, None
+
+
+def _scaled(x: Tensor, factors: Tensor) -> Tensor:
+    """Rows of x by their factors (cblas_sscal): plain zeros where one is 0."""
+    return (x * factors).masked_fill_(factors == 0, 0.0)

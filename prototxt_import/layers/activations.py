@@ -198,11 +198,11 @@ class Log(_WithBase):
     reads_bottom = differs_in_place = overwrites_gradient = True
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        self.factor = float(1 / self.log_base(self.spec.log_param.base))
+        self.of_base = float(self.log_base(self.spec.log_param.base))
 
     def forward(self, x: Tensor) -> Tensor:
         p = self.spec.log_param
-        return self.ops.log(x, p.scale, p.shift, self.factor)
+        return self.ops.log(x, p.scale, p.shift, self.of_base)
 
 
 @register("BNLL")

@@ -83,12 +83,12 @@ class BatchNorm(Layer):
         fraction = self.spec.batch_norm_param.moving_average_fraction
         if self.scales:
             for stored, batch in ((self.mean, mean), (self.variance, variance)):
-                stored.mul_(fraction).add_(batch, alpha=1 - fraction)
+                self.ops.move_average(stored, batch, fraction, 1 - fraction)
             return
         unbias = count / (count - 1) if count > 1 else 1.0
         self.factor.mul_(fraction).add_(1)
-        self.mean.mul_(fraction).add_(mean)
-        self.variance.mul_(fraction).add_(variance, alpha=unbias)
+        self.ops.move_average(self.mean, mean, fraction, 1.0)
+        self.ops.move_average(self.variance, variance, fraction, unbias)
 
 
 @register("BN")
@@ -165,7 +165,7 @@ class BN(Layer):
     @torch.no_grad()
     def _move_average(self, mean: Tensor, variance: Tensor) -> None:
         for stored, batch in ((self.mean, mean), (self.variance, variance)):
-            stored.mul_(self._kept).add_(batch.reshape(stored.shape), alpha=1 - self._kept)
+            self.ops.move_average(stored, batch.reshape(stored.shape), self._kept, 1 - self._kept)
 
 
 @register("LRN")

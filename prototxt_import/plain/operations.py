@@ -102,8 +102,8 @@ class Plain(Operations):
     def exp(self, x: Tensor, scale: float, factor: float) -> Tensor:
         return torch.exp(x * scale) * factor
 
-    def log(self, x: Tensor, scale: float, shift: float, base_scale: float) -> Tensor:
-        return torch.log(x * scale + shift) * base_scale
+    def log(self, x: Tensor, scale: float, shift: float, log_base: float) -> Tensor:
+        return torch.log(x * scale + shift) * float(1 / np.float32(log_base))
 
     def bnll(self, x: Tensor) -> Tensor:
         return F.softplus(x)

@@ -95,7 +95,7 @@ CPM_FN float solver_value(const SolverStep& step, Axpy axpy, float gradient, flo
 template <int TYPE>
 CPM_FN void solver_element(const SolverBlob& blob, const SolverStep& step, Axpy axpy, long long at) {
     constexpr bool TWO = TYPE == ADADELTA || TYPE == ADAM;
-    const float weight = blob.weight[at], scaled = step.share * (step.clip * blob.gradient[at]);
+    const float weight = blob.weight[at], scaled = step.share * scal_element(step.clip, blob.gradient[at]);
     const float gradient = axpy(step.decay, step.absolute ? sign_of(weight) : weight, scaled);
     float history = blob.history[at], second_history = TWO ? blob.second_history[at] : 0.0f;
     const float value = solver_value<TYPE>(step, axpy, gradient, history, second_history);

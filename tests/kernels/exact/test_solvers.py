@@ -158,3 +158,10 @@ def test_a_second_history_is_for_those_that_keep_one():
         solver_update(*arrays[:3], SolverStep("Adam"))
     with pytest.raises(ValueError, match="second_history must not be given for Nesterov"):
         solver_update(*arrays[:3], SolverStep("Nesterov"), arrays[3])
+
+
+def test_a_clipping_factor_of_0_leaves_no_trace_of_infinite_gradients():
+    """A common norm that overflows is infinite, the factor 0; scal by 0 then writes zeros, and only the decay acts."""
+    weight, gradient, history = (np.array(values, F) for values in ([1, 2, 3], [np.inf, np.nan, -1], [0, 0, 0]))
+    solver_update(weight, gradient, history, SolverStep(clip=0.0, decay=0.5, rate=0.25), None, 1)
+    assert_same_bits(weight, np.array([0.875, 1.75, 2.625], F))
