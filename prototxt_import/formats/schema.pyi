@@ -232,6 +232,18 @@ class BlobShape(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> BlobShape: ...
 
+class BoxAnnotatorOHEMParameter(Message):
+    roi_per_img: int
+    ignore_label: int
+    def __init__(
+        self,
+        *,
+        roi_per_img: int | None = ...,
+        ignore_label: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> BoxAnnotatorOHEMParameter: ...
+
 class BoxGroupOutputParameter(Message):
     fg_thr: float
     iou_thr: float
@@ -334,6 +346,21 @@ class CPMDataParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> CPMDataParameter: ...
+
+class CenterLossParameter(Message):
+    num_output: int
+    @property
+    def center_filler(self) -> FillerParameter: ...
+    axis: int
+    def __init__(
+        self,
+        *,
+        num_output: int | None = ...,
+        center_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        axis: int | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> CenterLossParameter: ...
 
 class ClipParameter(Message):
     min: float
@@ -992,6 +1019,24 @@ class InterpParameter(Message):
     @classmethod
     def FromString(cls, s: bytes, /) -> InterpParameter: ...
 
+class L1LossParameter(Message):
+    l2_per_location: bool
+    l2_prescale_by_channels: bool
+    normalize_by_num_entries: bool
+    epsilon: float
+    plateau: float
+    def __init__(
+        self,
+        *,
+        l2_per_location: bool | None = ...,
+        l2_prescale_by_channels: bool | None = ...,
+        normalize_by_num_entries: bool | None = ...,
+        epsilon: float | None = ...,
+        plateau: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> L1LossParameter: ...
+
 class LRNParameter(Message):
     NormRegion: ClassVar[_EnumTypeWrapper[Any]]
     ACROSS_CHANNELS: ClassVar[int]
@@ -1235,6 +1280,14 @@ class LayerParameter(Message):
     reshape_every_iter: bool
     @property
     def multi_stage_meanfield_param(self) -> MultiStageMeanfieldParameter: ...
+    @property
+    def l1_loss_param(self) -> L1LossParameter: ...
+    @property
+    def box_annotator_ohem_param(self) -> BoxAnnotatorOHEMParameter: ...
+    @property
+    def margin_inner_product_param(self) -> MarginInnerProductParameter: ...
+    @property
+    def center_loss_param(self) -> CenterLossParameter: ...
     forward_type: int
     backward_type: int
     forward_math: int
@@ -1354,6 +1407,10 @@ class LayerParameter(Message):
         augmentation_param: AugmentationParameter | Mapping[str, Any] | None = ...,
         reshape_every_iter: bool | None = ...,
         multi_stage_meanfield_param: MultiStageMeanfieldParameter | Mapping[str, Any] | None = ...,
+        l1_loss_param: L1LossParameter | Mapping[str, Any] | None = ...,
+        box_annotator_ohem_param: BoxAnnotatorOHEMParameter | Mapping[str, Any] | None = ...,
+        margin_inner_product_param: MarginInnerProductParameter | Mapping[str, Any] | None = ...,
+        center_loss_param: CenterLossParameter | Mapping[str, Any] | None = ...,
         forward_type: int | str | None = ...,
         backward_type: int | str | None = ...,
         forward_math: int | str | None = ...,
@@ -1410,9 +1467,11 @@ class LossParameter(Message):
     VALID: ClassVar[int]
     BATCH_SIZE: ClassVar[int]
     NONE: ClassVar[int]
+    PRE_FIXED: ClassVar[int]
     ignore_label: int
     normalize: bool
     normalization: int
+    pre_fixed_normalizer: float
     weight_by_label_freqs: bool
     @property
     def class_weighting(self) -> RepeatedScalarFieldContainer[float]: ...
@@ -1422,6 +1481,7 @@ class LossParameter(Message):
         ignore_label: int | None = ...,
         normalize: bool | None = ...,
         normalization: int | str | None = ...,
+        pre_fixed_normalizer: float | None = ...,
         weight_by_label_freqs: bool | None = ...,
         class_weighting: Iterable[float] | None = ...,
     ) -> None: ...
@@ -1461,6 +1521,38 @@ class MVNParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> MVNParameter: ...
+
+class MarginInnerProductParameter(Message):
+    MarginType: ClassVar[_EnumTypeWrapper[Any]]
+    SINGLE: ClassVar[int]
+    DOUBLE: ClassVar[int]
+    TRIPLE: ClassVar[int]
+    QUADRUPLE: ClassVar[int]
+    num_output: int
+    type: int
+    @property
+    def weight_filler(self) -> FillerParameter: ...
+    axis: int
+    base: float
+    gamma: float
+    power: float
+    iteration: int
+    lambda_min: float
+    def __init__(
+        self,
+        *,
+        num_output: int | None = ...,
+        type: int | str | None = ...,
+        weight_filler: FillerParameter | Mapping[str, Any] | None = ...,
+        axis: int | None = ...,
+        base: float | None = ...,
+        gamma: float | None = ...,
+        power: float | None = ...,
+        iteration: int | None = ...,
+        lambda_min: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> MarginInnerProductParameter: ...
 
 class MemoryDataParameter(Message):
     batch_size: int

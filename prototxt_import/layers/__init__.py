@@ -4,8 +4,8 @@ In reading order: layer (the base, and the registry), own (layers of the reader'
 data, convolution, pooling, inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape,
 alignment (of Crop's bottoms), selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses
 against labels, and Accuracy); layers of forks: deformable, local (both convolutions), resize, flow, permutohedral (a
-filter) and crf, proposals, regions (of interest), cascade (of regions), detection, multibox (SSD's loss), yolo;
-description (a net in words).
+filter) and crf, margin (of faces), proposals, regions (of interest), cascade (of regions), hard_examples, detection,
+multibox (SSD's loss), yolo; description (a net in words).
 """
 
 from . import (
@@ -21,9 +21,11 @@ from . import (
     eltwise,
     embed,
     flow,
+    hard_examples,
     inner_product,
     local,
     loss,
+    margin,
     multibox,
     normalization,
     parameter,
@@ -53,9 +55,11 @@ __all__ = [
     "eltwise",
     "embed",
     "flow",
+    "hard_examples",
     "inner_product",
     "local",
     "loss",
+    "margin",
     "multibox",
     "normalization",
     "parameter",

@@ -45,6 +45,8 @@ class NormalizedLoss(Loss):
         p = self.spec.loss_param
         allowed = self.weighs_classes or not p.weight_by_label_freqs
         self.require(allowed, "no weight_by_label_freqs, which SegNet's SoftmaxWithLoss has", "it")
+        fixed = p.normalization == p.PRE_FIXED or p.HasField("pre_fixed_normalizer")
+        self.require(not fixed, "no PRE_FIXED normalization, which R-FCN's SmoothL1LossOHEM has", "it")
         self.normalization = self._normalization()
 
     def _normalization(self) -> Normalization:

@@ -1,6 +1,6 @@
 """Losses of two blobs: EuclideanLoss, the L2 loss that every stage of a pose machine has, and ContrastiveLoss (Caffe:
-loss_layer.cpp, euclidean_loss_layer.cpp, contrastive_loss_layer.cpp; paper, §3.3), Fast R-CNN's SmoothL1Loss, and
-Caffe's example of a loss in Python.
+loss_layer.cpp, euclidean_loss_layer.cpp, contrastive_loss_layer.cpp; paper, §3.3), Fast R-CNN's SmoothL1Loss, FlowNet's
+and NVIDIA's L1Loss, and Caffe's example of a loss in Python.
 """
 
 import math
@@ -94,6 +94,48 @@ class SmoothL1Loss(Loss):
         for weight in without:
             terms = terms * weight
         return total(terms) / len(x)
+
+
+@register("L1Loss")
+class L1Loss(Loss):
+    """Σ |x − y| / N, or Σ |x| / N of one bottom; NaNs, which say that the ground truth is not known, count as 0.
+
+    FlowNet's `l1_loss_param`: with `l2_per_location` Σ over the places of sqrt(Σ over the channels of d² + epsilon);
+    what is less than `plateau` counts as 0; `normalize_by_num_entries` divides by how many places are known. Without
+    an l1_loss_param the layer is NVIDIA's, whose slope at 0 is 0; FlowNet's is −1.
+    """
+
+    of_a_fork = True
+    bottoms = range(1, 3)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        super().setup(bottom_shapes)
+        same = all(shape == bottom_shapes[0] for shape in bottom_shapes)
+        self.require(same and len(bottom_shapes[0]) >= 2, "bottoms of one shape", " and ".join(map(str, bottom_shapes)))
+        p = self.spec.l1_loss_param
+        self.require(p.plateau >= 0 and p.epsilon >= 0, "plateau and epsilon of 0 or more", "less")
+        self.of_flownet = self.spec.HasField("l1_loss_param")
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        p = self.spec.l1_loss_param
+        difference = x if y is None else x - y
+        known = ~difference.detach().isnan()
+        entries: float | Tensor = len(x)
+        if p.normalize_by_num_entries:
+            entries = known.sum() / x.shape[1]
+        difference = difference.where(known, 0)
+        return (self._of_places(difference) if p.l2_per_location else self._of_values(difference)) / entries
+
+    def _of_values(self, difference: Tensor) -> Tensor:
+        values = difference.detach()
+        sign = torch.where(values > 0, 1.0, -1.0) if self.of_flownet else values.sign()
+        return total(difference * torch.where(values.abs() >= self.spec.l1_loss_param.plateau, sign, 0))
+
+    def _of_places(self, difference: Tensor) -> Tensor:
+        p = self.spec.l1_loss_param
+        squares = difference.square().sum(1) / (difference.shape[1] if p.l2_prescale_by_channels else 1)
+        beyond = squares.detach() >= p.plateau**2
+        return total((squares.where(beyond, 0) + p.epsilon).sqrt())
 
 
 @register("ContrastiveLoss")

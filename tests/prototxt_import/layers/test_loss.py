@@ -67,3 +67,46 @@ def test_the_loss_in_python_of_caffes_example(engine):
     np.testing.assert_allclose(loss.detach(), [((x - y) ** 2).sum() / 4 / 2], rtol=1e-6)
     np.testing.assert_allclose(a.grad, (x - y) / 4, rtol=1e-6)
     np.testing.assert_allclose(b.grad, (y - x) / 4, rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["fast", "exact", "plain"])
+@pytest.mark.parametrize(
+    "param",
+    [
+        None,
+        "",
+        "plateau: 0.4",
+        "normalize_by_num_entries: true",
+        "l2_per_location: true",
+        "l2_per_location: true l2_prescale_by_channels: true epsilon: 0.3 plateau: 0.5 normalize_by_num_entries: true",
+    ],
+)
+def test_l1_loss(engine, param):
+    shape, rng = (2, 3, 5, 7), np.random.default_rng(4)
+    x, y = (rng.standard_normal(shape).astype(np.float32) for _ in "xy")
+    y[:, :, 1, 2:5] = np.nan
+    x[1, :, 3, 3] = y[1, :, 3, 3]
+    more = "" if param is None else f"l1_loss_param {{ {param} }}"
+    net = single_layer("L1Loss", dict.fromkeys(("x", "y"), shape), more, engine)
+    blobs = {"x": torch.from_numpy(x).requires_grad_(), "y": torch.from_numpy(y)}
+    made = net(blobs)["t"]
+    made.backward()
+    d, p = np.where(np.isnan(y), 0, x.astype(float) - y), param or ""
+    entries = (~np.isnan(y)).sum() / 3 if "num_entries" in p else 2
+    if "l2_per" in p:
+        share, epsilon, plateau = (1 / 3, 0.3, 0.5) if "prescale" in p else (1, 0.01, 0)
+        squares = (d**2).sum(1, keepdims=True) * share
+        root = np.sqrt(np.where(squares < plateau**2, 0, squares) + epsilon)
+        wanted, slope = root.sum(), np.where(squares < plateau**2, 0, d * share / root)
+    else:
+        at_0 = -1 if param is not None else 0
+        sign = np.where(np.isnan(y), 0, np.where(d > 0, 1, np.where(d < 0, -1, at_0)))
+        sign = np.where(abs(d) < (0.4 if "plateau" in p else 0), 0, sign)
+        wanted, slope = (d * sign).sum(), sign
+    assert made.item() == pytest.approx(wanted / entries, rel=1e-5)
+    np.testing.assert_allclose(blobs["x"].grad.numpy(), slope / entries, rtol=0, atol=1e-6)
+
+
+def test_l1_loss_of_one_bottom():
+    net = single_layer("L1Loss", {"x": (2, 3)}, "l1_loss_param { l2_per_location: false }")
+    assert float(net({"x": torch.tensor([[1.0, -2, 3], [0, float("nan"), 4]])})["t"]) == 5
