@@ -40,7 +40,7 @@ class _Box:
 
 
 def draw_network(layers: Sequence[LayerSummary], stages: Sequence[StageSummary], title: str) -> Figure:
-    """The net of these summaries (see `network_summary`)."""
+    """The net of these summaries (see `cpm_repro.network.summary`)."""
     boxes, edges = _boxes_and_edges(layers)
     maps = {stage.maps for stage in stages}
     _place(boxes, bool(stages))

@@ -1,5 +1,5 @@
-"""Losses of the fast engine, as expressions that torch differentiates; where Caffe's gradient is not that of its value
-(a logarithm's limit, for instance) the gradient is Caffe's.
+"""Losses of the plain engine and the fast one, as expressions that torch differentiates; where Caffe's gradient is not
+that of its value (a logarithm's limit, for instance) the gradient is Caffe's.
 """
 
 import math

@@ -22,12 +22,24 @@ def test_batches_add_up():
 
 
 def test_samples_come_from_an_lmdb_opened_anew(monkeypatch):
+    opened, batches = [], []
+
+    class Watched(images.CPMData):
+        def __init__(self, *given, **named):
+            opened.append(True)
+            super().__init__(*given, **named)
+
+        def next_batch(self):
+            batches.append(super().next_batch()["data"].shape[0])
+
     monkeypatch.setattr(data, "DRAWN_PICTURES", 2)
     monkeypatch.setattr(images, "BATCH", 2)
+    monkeypatch.setattr(images, "CPMData", Watched)
     with lmdb_of(None) as lmdb:
         run = images.samples(lmdb, 4, threads=1)
         run()
         run()
+    assert len(opened) == 2 and batches == [2] * 4
 
 
 @pytest.mark.slow

@@ -42,7 +42,6 @@ def signed(pixels):
 
 RIGHT = cpm(PIXELS)
 NOISE = np.random.default_rng(1).integers(-2, 3, PIXELS.shape)
-ONE = "the centre map alone differs: "
 INPUTS = {
     "127": (RIGHT, cpm(PIXELS + 1), "B has (p − 127) / 256, in place of (p − 128) / 256"),
     "127.5": (RIGHT, cpm(PIXELS + 0.5), "B has (p − 127.5) / 256, in place of"),
