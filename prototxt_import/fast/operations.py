@@ -133,6 +133,16 @@ class Fast(Plain):
             return super().power(x, power, scale, shift)
         return cpu_functions.power(x * scale + shift, power)
 
+    def lrn_across(self, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+        """In float32, as torch's means over channels are on a CPU, and float16's squares would run over."""
+        return super().lrn_across(_widened(x), size, alpha, beta, k).to(x.dtype)
+
+    def lrn_within(self, x: Tensor, size: int, alpha: float, beta: float) -> Tensor:
+        return super().lrn_within(_widened(x), size, alpha, beta).to(x.dtype)
+
+    def prelu(self, x: Tensor, slope: Tensor) -> Tensor:
+        return super().prelu(x, slope.to(x.dtype))
+
     def elu(self, x: Tensor, alpha: float) -> Tensor:
         return cpu_functions.elu(x, alpha) if _on_cpu(x) else super().elu(x, alpha)
 
@@ -154,3 +164,7 @@ class Fast(Plain):
 
 def _on_cpu(x: Tensor) -> bool:
     return x.device.type == "cpu"
+
+
+def _widened(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in SHORT else x

@@ -101,3 +101,23 @@ def test_bfloat16_keeps_float32_statistics():
     assert y.dtype == torch.bfloat16 and mean.dtype == variance.dtype == torch.float32
     torch.testing.assert_close(mean, x.mean((0, 2, 3)), rtol=0.01, atol=0.01)
     torch.testing.assert_close(variance, x.var((0, 2, 3), unbiased=False), rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda engine, x: engine.prelu(x, values((8,), 1)),
+        lambda engine, x: engine.lrn_across(100 * x, 5, 1e-4, 0.75, 1.0),
+        lambda engine, x: engine.lrn_within(100 * x, 3, 1e-4, 0.75),
+    ],
+    ids=["PReLU", "LRN", "LRN within"],
+)
+def test_what_follows_a_product_of_fewer_bits(operation, dtype):
+    """float16's squares of these run over, and torch has neither prelu nor these means of mixed or short types."""
+    x = values((4, 8, 9, 9), 0).to(dtype).requires_grad_()
+    y = operation(Fast(dtype), x)
+    y.sum().backward()
+    expected = operation(FAST, x.detach().float())
+    assert y.dtype == x.grad.dtype == dtype and x.grad.isfinite().all()
+    torch.testing.assert_close(y.float(), expected, rtol=0.02, atol=0.02)
