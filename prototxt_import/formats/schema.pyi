@@ -806,6 +806,7 @@ class FillerParameter(Message):
     sparse: int
     variance_norm: int
     alpha: float
+    file: str
     def __init__(
         self,
         *,
@@ -818,6 +819,7 @@ class FillerParameter(Message):
         sparse: int | None = ...,
         variance_norm: int | str | None = ...,
         alpha: float | None = ...,
+        file: str | None = ...,
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> FillerParameter: ...
@@ -1288,6 +1290,8 @@ class LayerParameter(Message):
     def margin_inner_product_param(self) -> MarginInnerProductParameter: ...
     @property
     def center_loss_param(self) -> CenterLossParameter: ...
+    @property
+    def st_param(self) -> SpatialTransformerParameter: ...
     forward_type: int
     backward_type: int
     forward_math: int
@@ -1411,6 +1415,7 @@ class LayerParameter(Message):
         box_annotator_ohem_param: BoxAnnotatorOHEMParameter | Mapping[str, Any] | None = ...,
         margin_inner_product_param: MarginInnerProductParameter | Mapping[str, Any] | None = ...,
         center_loss_param: CenterLossParameter | Mapping[str, Any] | None = ...,
+        st_param: SpatialTransformerParameter | Mapping[str, Any] | None = ...,
         forward_type: int | str | None = ...,
         backward_type: int | str | None = ...,
         forward_math: int | str | None = ...,
@@ -2547,6 +2552,36 @@ class SpatialDropoutParameter(Message):
     ) -> None: ...
     @classmethod
     def FromString(cls, s: bytes, /) -> SpatialDropoutParameter: ...
+
+class SpatialTransformerParameter(Message):
+    transform_type: str
+    sampler_type: str
+    output_H: int
+    output_W: int
+    to_compute_dU: bool
+    theta_1_1: float
+    theta_1_2: float
+    theta_1_3: float
+    theta_2_1: float
+    theta_2_2: float
+    theta_2_3: float
+    def __init__(
+        self,
+        *,
+        transform_type: str | None = ...,
+        sampler_type: str | None = ...,
+        output_H: int | None = ...,
+        output_W: int | None = ...,
+        to_compute_dU: bool | None = ...,
+        theta_1_1: float | None = ...,
+        theta_1_2: float | None = ...,
+        theta_1_3: float | None = ...,
+        theta_2_1: float | None = ...,
+        theta_2_2: float | None = ...,
+        theta_2_3: float | None = ...,
+    ) -> None: ...
+    @classmethod
+    def FromString(cls, s: bytes, /) -> SpatialTransformerParameter: ...
 
 class SwishParameter(Message):
     beta: float

@@ -3,9 +3,9 @@
 In reading order: layer (the base, and the registry), own (layers of the reader's own), fillers (first values of blobs);
 data, convolution, pooling, inner_product, embed, activations, dropout, normalization, scale, eltwise, reduction, shape,
 alignment (of Crop's bottoms), selection, recurrent, parameter, softmax; loss (of two blobs), classification (losses
-against labels, and Accuracy); layers of forks: deformable, local (both convolutions), resize, flow, permutohedral (a
-filter) and crf, margin (of faces), proposals, regions (of interest), cascade (of regions), hard_examples, detection,
-multibox (SSD's loss), yolo; description (a net in words).
+against labels, and Accuracy); layers of forks: deformable, local (both convolutions), resize, flow,
+spatial_transformer, permutohedral (a filter) and crf, margin (of faces), proposals, regions (of interest), cascade (of
+regions), hard_examples, detection, multibox (SSD's loss), yolo; description (a net in words).
 """
 
 from . import (
@@ -39,6 +39,7 @@ from . import (
     selection,
     shape,
     softmax,
+    spatial_transformer,
     yolo,
 )
 
@@ -73,5 +74,6 @@ __all__ = [
     "selection",
     "shape",
     "softmax",
+    "spatial_transformer",
     "yolo",
 ]

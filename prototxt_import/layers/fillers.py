@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from cpm_kernels.exact.random import CaffeRandom
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, read_bytes
 from prototxt_import.formats import schema
 
 Shape = tuple[int, ...]
@@ -21,6 +21,8 @@ def fill(blob: torch.Tensor, filler: "schema.FillerParameter", random: CaffeRand
         raise InputError(f"{where}: expected a known filler, found '{filler.type}'")
     if filler.HasField("alpha") and filler.type != "msra":
         raise InputError(f"{where}: expected an alpha of the filler msra only, found one of '{filler.type}'")
+    if filler.HasField("file") and filler.type != "file":
+        raise InputError(f"{where}: expected a file of the filler file only, found one of '{filler.type}'")
     shape = tuple(blob.shape) or (1,)
     values = _FILLERS[filler.type](shape, filler, random, where)
     with torch.no_grad():
@@ -89,6 +91,20 @@ def _bilinear(shape: Shape, filler: "schema.FillerParameter", random: CaffeRando
     return np.broadcast_to(np.outer(tent, tent), shape).copy()
 
 
+def _file(shape: Shape, filler: "schema.FillerParameter", random: CaffeRandom, where: str) -> Values:
+    """As many numbers as a text has, between spaces and lines: spatial transformers begin with the identity so."""
+    if not filler.file:
+        raise InputError(f"{where}: file filler: expected the name of a file, found none")
+    words, count = read_bytes(filler.file).split(), math.prod(shape)
+    try:
+        values = np.array(words, np.float64).astype(np.float32)
+    except ValueError:
+        raise InputError(f"{filler.file}: expected numbers for the filler of {where}, found others") from None
+    if len(values) != count:
+        raise InputError(f"{filler.file}: expected {count} numbers for the filler of {where}, found {len(values)}")
+    return values
+
+
 _FILLERS: "dict[str, Callable[[Shape, schema.FillerParameter, CaffeRandom, str], Values]]" = {
     "constant": _constant,
     "uniform": _uniform,
@@ -97,4 +113,5 @@ _FILLERS: "dict[str, Callable[[Shape, schema.FillerParameter, CaffeRandom, str],
     "msra": _msra,
     "positive_unitball": _positive_unitball,
     "bilinear": _bilinear,
+    "file": _file,
 }

@@ -30,7 +30,15 @@ NO_EXPORT = {
     *("SmoothL1Loss", "Proposal", "YoloDetectionOutput", "Yolov3DetectionOutput"),
     *("Correlation", "Correlation1D", "FlowWarp", "Grid", "Warp", "Downsample", "DataAugmentation"),
     *("SoftmaxWithLossOHEM", "SmoothL1LossOHEM", "BoxAnnotatorOHEM", "L1Loss", "MarginInnerProduct", "CenterLoss"),
-    *("MultiStageMeanfield", "BoxOutput", "BoxGroupOutput", "DecodeBBox", "ScaleRoute", "ContinuationIndicator"),
+    *(
+        "SpatialTransformer",
+        "MultiStageMeanfield",
+        "BoxOutput",
+        "BoxGroupOutput",
+        "DecodeBBox",
+        "ScaleRoute",
+        "ContinuationIndicator",
+    ),
 }
 FORKS = {
     "Swish": ((2, 3, 4, 5), "swish_param { beta: 1.5 }"),

@@ -127,3 +127,18 @@ def test_caffe_windows_msra_knows_the_slope_behind_it():
     np.testing.assert_allclose(filled(type="msra", alpha=0.75), filled(type="msra") / 1.25, rtol=1e-6)
     with pytest.raises(InputError, match="an alpha of the filler msra only, found one of 'xavier'"):
         filled(type="xavier", alpha=0.5)
+
+
+def test_the_filler_file_reads_as_many_numbers(tmp_path):
+    path = tmp_path / "identity.txt"
+    path.write_text("1 0 0\n0 1 0.5\n")
+    np.testing.assert_array_equal(filled((6,), type="file", file=str(path)), [1, 0, 0, 0, 1, 0.5])
+    with pytest.raises(InputError, match=r"identity.txt: expected 5 numbers for the filler of layer 'c', found 6"):
+        filled((5,), type="file", file=str(path))
+    path.write_text("1 x")
+    with pytest.raises(InputError, match="expected numbers"):
+        filled((2,), type="file", file=str(path))
+    with pytest.raises(InputError, match="expected the name of a file"):
+        filled((2,), type="file")
+    with pytest.raises(InputError, match="expected a file of the filler file only"):
+        filled((2,), type="constant", file=str(path))
