@@ -24,6 +24,9 @@ MIN_SCORE = 0.1
 LEGEND_MOST = 0.2
 """A legend that would hide more than this share of a small picture is left out."""
 
+GROUND_MARGIN = 0.2
+"""Of a text's dark ground around it, in its sizes."""
+
 Pixels = NDArray[np.uint8]
 
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
@@ -128,7 +131,8 @@ def _place(pose: FoundPose, min_score: float) -> tuple[float, float, float]:
 def _corner(place: tuple[float, float, float], width: float, size: float, picture_width: int) -> tuple[float, float]:
     """The upper left corner of a title: above its place, or beside it where there is no room above."""
     x, y, aside = place
-    left = float(np.clip(x - width / 2, 0, max(picture_width - width, 0)))
+    margin = GROUND_MARGIN * size
+    left = float(np.clip(x - width / 2, margin, max(picture_width - width - margin, margin)))
     if y >= 2.2 * size:
         return left, y - 2.2 * size
     right = x + aside + 0.4 * size
@@ -214,5 +218,5 @@ def _ground(
 ) -> tuple[float, float, float, float]:
     """Left, top, right and bottom of that line's dark ground."""
     left, top, right, bottom = draw.textbbox(place, text, font=font)
-    margin = 0.2 * size
+    margin = GROUND_MARGIN * size
     return left - margin, top - margin, right + margin, bottom + margin

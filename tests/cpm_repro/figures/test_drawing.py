@@ -62,6 +62,16 @@ def test_titles_of_people_at_one_place_do_not_lie_on_each_other(monkeypatch):
     assert all(other - one >= 9 for one, other in pairwise(sorted(lines)))
 
 
+@pytest.mark.parametrize("x", [2, 95, 188])
+def test_the_ground_of_a_title_is_whole_at_the_edges(x, monkeypatch):
+    grounds = []
+    ground = drawing._ground
+    monkeypatch.setattr(drawing, "_ground", lambda *given: grounds.append(ground(*given)) or grounds[-1])
+    pose = FoundPose("a.png", 1, 1, (x, 60), 0.5, np.tile([x, 60.0], (14, 1)), np.full(14, 0.8))
+    drawing.draw_poses(GREY, [pose], LIMBS)
+    assert all(left >= -1e-6 and right <= 190 + 1 for left, _, right, _ in grounds)
+
+
 def test_the_legend_has_a_bright_colour_of_each_side():
     sides = drawing.side_colours(LIMBS, joints.PARTS_14)
     assert list(sides) == ["right", "left"] and sides["right"][0] > sides["right"][2]
