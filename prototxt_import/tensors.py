@@ -6,13 +6,20 @@ from torch import Tensor, nn
 
 
 def array(x: Tensor) -> np.ndarray:
-    """The values of a tensor as a contiguous array: those of the tensor itself, or from its device."""
-    return x.detach().cpu().contiguous().numpy()
+    """The values of a tensor as a contiguous array: those of the tensor itself, or from its device; floats of 16 bits,
+    some of which NumPy has not, as float32."""
+    short = x.dtype in (torch.bfloat16, torch.float16)
+    return (x.float() if short else x).detach().cpu().contiguous().numpy()
 
 
 def tensor(values: np.ndarray, like: Tensor) -> Tensor:
     """The tensor of an array, where `like` is; on the CPU without a copy."""
     return torch.from_numpy(values).to(like.device)
+
+
+def numbers(places: Tensor, like: Tensor) -> Tensor:
+    """Whole numbers as a blob beside `like`: float32 where that has floats of 16 bits, which do not count so far."""
+    return places.to(torch.promote_types(like.dtype, torch.float32))
 
 
 def channels_last_array(x: Tensor) -> np.ndarray:

@@ -194,9 +194,9 @@ class Downsample(Layer):
         return [(*bottom_shapes[0][:2], *self.size)]
 
     def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
-        values = x.detach()
+        values = x.detach().float()
         known = ~values.isnan()
-        counted, unknown = self._sums(known.to(x.dtype)), self._sums((~known).to(x.dtype))
+        counted, unknown = self._sums(known.float()), self._sums((~known).float())
         mean = self._sums(torch.where(known, values, 0)) / counted
         return torch.where(unknown / counted > 0.5, torch.nan, mean)
 

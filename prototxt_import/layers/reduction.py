@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from prototxt_import.tensors import numbers
+
 from .layer import Layer, Shape, register
 
 
@@ -46,7 +48,7 @@ class ArgMax(Layer):
         rows, along = (x.flatten(1), 1) if self.along is None else (x, self.along)
         values, places = rows.flip(along).sort(dim=along, descending=True, stable=True)
         values = values.narrow(along, 0, p.top_k)
-        places = (rows.shape[along] - 1 - places.narrow(along, 0, p.top_k)).to(x.dtype)
+        places = numbers(rows.shape[along] - 1 - places.narrow(along, 0, p.top_k), x)
         if self.along is not None:
             return values if p.out_max_val else places
         both = torch.stack([places, values], 1) if p.out_max_val else places[:, None]

@@ -213,7 +213,7 @@ class ROIAlign(_RegionLayer):
             x1, y1, x2, y2 = self.padded(row, p.pad_ratio) * np.float32(p.spatial_scale)
             rows = tensor(self._weights(y1, y2, p.pooled_h, x.shape[2]), x)
             columns = tensor(self._weights(x1, x2, p.pooled_w, x.shape[3]), x)
-            tops.append(rows @ x[int(row[0])] @ columns.T)
+            tops.append(rows @ x[int(row[0])].float() @ columns.T)
         return self.all_of(tops, x, (x.shape[1], p.pooled_h + self.corners, p.pooled_w + self.corners))
 
 

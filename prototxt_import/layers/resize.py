@@ -199,4 +199,4 @@ class Resample(Layer):
     def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
         new = self._sizes(None if like is None else tuple(like.shape[2:]))
         rows, columns = (tensor(w, x) for w in self.weights(tuple(x.shape[2:]), new))
-        return torch.matmul(torch.matmul(rows, x), columns.T)
+        return torch.matmul(torch.matmul(rows, x.float()), columns.T)

@@ -19,7 +19,7 @@ from cpm_kernels.window import Sizes, Window
 from prototxt_import.function import Context, Function
 from prototxt_import.operations import Normalization, Operations
 from prototxt_import.share import Share
-from prototxt_import.tensors import total
+from prototxt_import.tensors import numbers, total
 
 from . import losses
 
@@ -63,7 +63,7 @@ class Plain(Operations):
         (height, width), (top, left) = x.shape[2:], window.pad
         row, column = where // padded.shape[3] - top, where % padded.shape[3] - left
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        return y, torch.where(inside, row * width + column, -1).to(x.dtype)
+        return y, numbers(torch.where(inside, row * width + column, -1), x)
 
     def ave_pool(self, x: Tensor, window: Window) -> Tensor:
         if isinstance(window.kernel[0], torch.SymInt):  # the whole map, of a size that a traced program leaves open

@@ -8,6 +8,8 @@ import torch
 from cpm_kernels.window import Window
 from prototxt_import.engine import make_engine
 from prototxt_import.fast.operations import Fast
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
 from prototxt_import.plain.operations import Plain
 from tests.bits import assert_same_bits
 
@@ -121,3 +123,25 @@ def test_what_follows_a_product_of_fewer_bits(operation, dtype):
     expected = operation(FAST, x.detach().float())
     assert y.dtype == x.grad.dtype == dtype and x.grad.isfinite().all()
     torch.testing.assert_close(y.float(), expected, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "layer"),
+    [
+        ((1, 2, 51, 50), 'type: "Pooling" top: "mask" pooling_param { pool: MAX kernel_size: 3 stride: 2 }'),
+        ((1, 3001, 2, 2), 'type: "ArgMax" argmax_param { axis: 1 }'),
+        ((2, 3001), 'type: "ArgMax" argmax_param { out_max_val: true top_k: 2 }'),
+        ((1, 2, 9, 8), 'type: "Resample" resample_param { height: 5 width: 7 }'),
+        ((1, 2, 9, 8), 'type: "Downsample" downsample_param { top_height: 5 top_width: 7 }'),
+    ],
+    ids=["mask", "ArgMax", "ArgMax of images", "Resample", "Downsample"],
+)
+def test_layers_take_floats_of_16_bits(shape, layer, dtype):
+    """As those of a product may be: what they count is not rounded."""
+    dims = " ".join(f"dim: {size}" for size in shape)
+    text = f'input: "x" input_shape {{ {dims} }} layer {{ name: "l" bottom: "x" top: "y" {layer} }}'
+    x = values(shape, 0).to(dtype)
+    found, expected = (Net(parse_net(text, "n"))({"x": blob}) for blob in (x, x.float()))
+    for name in expected.keys() - {"x"}:
+        torch.testing.assert_close(found[name].float(), expected[name], rtol=1e-6, atol=1e-6, msg=name)
