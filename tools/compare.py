@@ -18,9 +18,9 @@ AUTO = command_line.EVERY_MACHINE
 def main(arguments: argparse.Namespace) -> int:
     from cpm_repro.array_comparison import Limits
     from cpm_repro.compare.blobs import compare_dumps
-    from cpm_repro.compare.causes.machines import computing_as
     from cpm_repro.compare.diagnosis import Diagnosis
     from cpm_repro.compare.dump_files import open_dump
+    from cpm_repro.compare.layers.machines import computing_as
     from cpm_repro.compare.matlab_axes import in_caffes_axes
     from cpm_repro.compare.order import NetworkOrder
     from cpm_repro.compare.text import lines

@@ -7,13 +7,14 @@ import numpy as np
 
 from cpm_repro.array_comparison import ArrayComparison
 from cpm_repro.compare.causes.arrangements import BLOB_AXES, WEIGHT_AXES
-from cpm_repro.compare.causes.arrays import by_size, damaged, localised, recognised, same_values
+from cpm_repro.compare.causes.arrays import by_size, damaged, recognised, same_values
 from cpm_repro.compare.causes.cause import EXPLAINED, OTHER_VALUES, ROUNDING, Cause, distance
-from cpm_repro.compare.causes.layer_inputs import Others, channel_orders, parts_orders
-from cpm_repro.compare.causes.layer_runs import Bottoms, LayerRun
-from cpm_repro.compare.causes.layers import explain, layer_causes, of_other_weights, pooling_causes, unexplained
-from cpm_repro.compare.causes.machines import machine_causes
+from cpm_repro.compare.causes.places import localised
 from cpm_repro.compare.causes.traces import parting, trace_causes, weight_decay
+from cpm_repro.compare.layers.explanation import explain, layer_causes, of_other_weights, pooling_causes, unexplained
+from cpm_repro.compare.layers.inputs import Others, channel_orders, parts_orders
+from cpm_repro.compare.layers.machines import machine_causes
+from cpm_repro.compare.layers.runs import Bottoms, LayerRun
 from prototxt_import.formats import schema
 from prototxt_import.net import Net
 

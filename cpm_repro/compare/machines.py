@@ -13,9 +13,9 @@ from cpm_kernels.exact.profiles import FAMILIES, Profile
 from cpm_repro.array_comparison import compare_arrays
 from prototxt_import.net import Net
 
-from .causes.layer_runs import LayerRun
-from .causes.machines import MORE_THREADS, PROFILES, described, of_same_threads, tops
 from .dump_files import Dump
+from .layers.machines import MORE_THREADS, PROFILES, described, of_same_threads, tops
+from .layers.runs import LayerRun
 from .order import NetworkOrder, Phase
 
 

@@ -18,8 +18,8 @@ from cpm_repro.training.setup import Options, prepare
 from prototxt_import.exact.operations import Exact
 from prototxt_import.files import InputError
 
-from .causes.machines import MORE_THREADS, PROFILES
 from .dump_files import open_dump
+from .layers.machines import MORE_THREADS, PROFILES
 from .machines import Machine, Trial
 
 MOST_ITERATIONS = 20

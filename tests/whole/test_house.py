@@ -20,7 +20,7 @@ NAME_LAYER_TYPES = {
     "prototxt_import/layers",
     "cpm_repro/network/builder.py",
     "cpm_repro/network/specification.py",
-    "cpm_repro/compare/causes",
+    "cpm_repro/compare/layers",
     "cpm_repro/convert/onnx_",
     "cpm_repro/convert/python_",
 }

@@ -5,7 +5,6 @@ into the other, that is measured and said. What two dumps of a net, its layers a
 arrays is in `layers`; what a trace can, in `traces`.
 """
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -25,9 +24,11 @@ from .cause import (
     explains,
 )
 from .pictures import empty_images, other_peak, picture_causes, repeated
+from .places import border, in_one_place, localised
 from .scales import mean_image, rearranged_and_scaled, said_of_regions, scaled, scaled_per_channel, scaled_per_image
 
 _LEVELS = 100  # values, from which few different ones are steps
+_LEAST_STEP = 0.2  # of a step: the least that some value must be off, if it is no rounding
 _COARSE = 0.05  # relative error that arithmetic of few bits may have after some layers
 _NO_ROUNDING = 1.05  # times: what sums in another order make of no value above 0
 _SMALL = 0.35  # negative values relative to the positive ones (root mean square): leaky, rather than not rectified
@@ -52,6 +53,10 @@ def recognised(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES, 
     if found := damaged(a, b):
         return found
     x, y = (np.asarray(array, common_dtype(a.dtype, b.dtype)).astype(np.float64) for array in (a, b))
+    if x.shape == y.shape:  # what is not finite is so on both sides
+        x, y = (np.where(np.isfinite(x) & np.isfinite(y), values, 0) for values in (x, y))
+        if np.array_equal(x, y):
+            return [Cause("signs of zeros alone, -0 for 0", "all values are equal")]
     if x.shape == y.shape and x.ndim == 4 and x.shape[1] == 4 and not np.array_equal(x, y):
         return _of_cpm_input(x, y, axes, is_input)
     return _of_numbers(x, y, axes, is_input)
@@ -64,8 +69,10 @@ def _of_cpm_input(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input:
         return [centre] if centre else _of_numbers(x[:, :3], y[:, :3], axes, is_input)
     if not is_input:
         return _of_numbers(x, y, axes, is_input)
-    if whole := rearranged(x, y, axes) or shifted(x, y) or _one_sided(x, y) or empty_images(x, y):
+    if whole := rearranged(x, y, axes) or shifted(x, y) or _one_sided(x, y) or empty_images(x, y) or repeated(x, y):
         return [whole]
+    if (x == y).all((1, 2, 3)).any():
+        return in_one_place(x, y, lambda x, y: _of_cpm_input(x, y, axes, is_input))
     same = np.concatenate([x[:, :3], y[:, 3:]], 1)
     of_centre = _centre_map(x, same)
     picture = _of_numbers(x[:, :3], y[:, :3], axes, is_input) or by_size(x[:, :3], y[:, :3])
@@ -84,10 +91,12 @@ def _of_numbers(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input: b
         scaled,
         scaled_per_channel,
         lambda a, b: mean_image(a, b) if is_input else None,
-        lambda a, b: None if is_input else _quantised(a, b) or _precision(a, b) or _cut_off(a, b) or repeated(a, b),
+        lambda a, b: None if is_input else _quantised(a, b) or _precision(a, b) or _cut_off(a, b),
+        repeated,
         _other_constant,
-        _border,
-        _pruned if axes == WEIGHT_AXES else lambda a, b: None if is_input else dropped(a, b),
+        border,
+        lambda a, b: None if is_input else _small_left_out(a, b, axes == WEIGHT_AXES),
+        lambda a, b: None if axes == WEIGHT_AXES else _in_one_place(a, b, is_input) or dropped(a, b),
         _function,
         other_peak,
     )
@@ -97,6 +106,10 @@ def _of_numbers(x: np.ndarray, y: np.ndarray, axes: tuple[str, ...], is_input: b
     if is_input and (cause := empty_images(x, y) or scaled_per_image(x, y)):
         return [cause]
     return rearranged_and_scaled(x, y, axes) or (picture_causes(x, y) if is_input else [])
+
+
+def _in_one_place(x: np.ndarray, y: np.ndarray, is_input: bool) -> Cause | None:
+    return next(iter(in_one_place(x, y, lambda x, y: _of_numbers(x, y, BLOB_AXES, is_input))), None)
 
 
 def same_values(a: np.ndarray, b: np.ndarray, axes: tuple[str, ...] = BLOB_AXES) -> list[Cause]:
@@ -115,7 +128,13 @@ def damaged(a: np.ndarray, b: np.ndarray) -> list[Cause]:
         return []
     dtype = common_dtype(a.dtype, b.dtype)
     a, b = (np.asarray(array, dtype) for array in (a, b))
-    return _single(a, b) + _not_finite(a, b)
+    return _single(a, b) or _turned_bytes(a, b) or _not_finite(a, b)
+
+
+def _turned_bytes(a: np.ndarray, b: np.ndarray) -> list[Cause]:
+    if a.dtype.itemsize == 1 or np.array_equal(a, b) or a.byteswap().tobytes() != b.tobytes():
+        return []
+    return [Cause("each number's bytes are in reversed order: written big-endian, read little-endian", "all bits are")]
 
 
 def _not_finite(a: np.ndarray, b: np.ndarray) -> list[Cause]:
@@ -199,7 +218,7 @@ def _quantised(a: np.ndarray, b: np.ndarray) -> Cause | None:
         most = float(np.abs(coarse - fine).max())
         if (
             np.abs(places - np.rint(places)).max() < 1e-2
-            and 0 < most <= 1.01 * step
+            and _LEAST_STEP * step < most <= 1.01 * step
             and np.unique(fine).size > levels.size
         ):
             measured = (
@@ -215,7 +234,7 @@ def _cut_off(a: np.ndarray, b: np.ndarray) -> Cause | None:
         return None
     for side, cut, whole in (("A", a, b), ("B", b, a)):
         top = cut.max()
-        if (cut == top).sum() > 1 and np.array_equal(np.minimum(whole, top), cut):
+        if np.isfinite(top) and (cut == top).sum() > 1 and np.array_equal(np.minimum(whole, top), cut):
             return Cause(
                 f"{side} is cut off at {top:.6g}", f"{(whole > top).sum():,} of {cut.size:,} values are above it"
             )
@@ -224,7 +243,7 @@ def _cut_off(a: np.ndarray, b: np.ndarray) -> Cause | None:
 
 def _precision(a: np.ndarray, b: np.ndarray) -> Cause | None:
     """One side holds the other's values rounded to fewer bits."""
-    if a.shape != b.shape or not a.size:
+    if a.shape != b.shape or not a.size or distance(a, b) < ROUNDING:
         return None
     for side, coarse, fine in (("A", a, b), ("B", b, a)):
         for name, rounded in (("float16", as_float16(fine)), ("bfloat16", as_bfloat16(fine))):
@@ -268,19 +287,19 @@ def _cut_at_zero(a: np.ndarray, b: np.ndarray) -> Cause | None:
     return None
 
 
-def _pruned(a: np.ndarray, b: np.ndarray) -> Cause | None:
-    """One side's weights are zero where the other's are smallest, and equal elsewhere."""
+def _small_left_out(a: np.ndarray, b: np.ndarray, of_weights: bool) -> Cause | None:
+    """One side's values are zero where the other's are smallest, and equal elsewhere."""
     if a.shape != b.shape:
         return None
-    for side, pruned, whole in (("A", a, b), ("B", b, a)):
-        gone, kept = (pruned == 0) & (whole != 0), pruned != 0
-        if not gone.any() or not kept.any() or distance(pruned[kept], whole[kept]) > ROUNDING:
+    for side, fewer, whole in (("A", a, b), ("B", b, a)):
+        gone, kept = (fewer == 0) & (whole != 0), fewer != 0
+        if not gone.any() or not kept.any() or distance(fewer[kept], whole[kept]) > ROUNDING:
             continue
         limit = float(np.abs(whole[gone]).max())
         if limit <= np.abs(whole[kept]).min():
-            return Cause(
-                f"the smallest, up to {limit:.4g}, are 0 in {side}: pruned", f"{gone.sum():,} are, of {a.size:,}"
-            )
+            why = "pruned" if of_weights else "a threshold, or numbers too small for the other's arithmetic (denormals)"
+            what = f"the smallest, up to {limit:.4g}, are 0 in {side}: {why}"
+            return Cause(what, f"{gone.sum():,} are, of {a.size:,}")
     return None
 
 
@@ -322,26 +341,6 @@ def _other_constant(a: np.ndarray, b: np.ndarray) -> Cause | None:
     )
 
 
-def _border(a: np.ndarray, b: np.ndarray) -> Cause | None:
-    """Only rows and columns at the edges of the maps differ."""
-    if a.shape != b.shape or a.ndim != 4 or min(a.shape[2:]) < 4:
-        return None
-    differs = (a != b).any((0, 1))
-    if not differs.any():
-        return None
-    if not differs[:-1, :-1].any():
-        parts = [name for name, part in (("row", differs[-1, :-1]), ("column", differs[:-1, -1])) if part.any()]
-        what = f"only the last {' and the last '.join(parts) or 'corner'} differ: windows over the edge were left out"
-        measured = f"all {int((a != b).sum()):,} differences are there, the rest is equal"
-        return Cause(f"{what} (pooling that rounds down, floor, and was filled up?)", measured)
-    height, width = differs.shape
-    depth = next(d for d in itertools.count(1) if 2 * d >= min(height, width) or not differs[d:-d, d:-d].any())
-    if 4 * depth > min(height, width):
-        return None
-    measured = f"all {int((a != b).sum()):,} differences are within {depth} of the edge, the rest is equal"
-    return Cause("only the edges of the maps differ: another padding, or another fill of it", measured)
-
-
 def by_size(a: np.ndarray, b: np.ndarray) -> list[Cause]:
     """What place and size of the error alone suggest."""
     if a.shape != b.shape:
@@ -368,18 +367,3 @@ def _factors_of_small(a: np.ndarray, b: np.ndarray) -> float:
     if not a.size or not (a > 0).all() or not (b > 0).all():
         return 1.0
     return float(np.exp(np.minimum(np.abs(np.log(a) - np.log(b)).max(), 700)))
-
-
-def localised(a: np.ndarray, b: np.ndarray) -> list[Cause]:
-    """One index of an axis that holds all differences, such as one channel."""
-    if a.shape != b.shape:
-        return []
-    differs = a != b
-    names = {0: "image", 1: "channel"} if a.ndim == 4 else {}
-    for axis in range(a.ndim):
-        where = np.flatnonzero(differs.any(tuple(i for i in range(a.ndim) if i != axis)))
-        if a.shape[axis] > 2 and where.size == 1:
-            name = names.get(axis, f"index of axis {axis}:")
-            share = f"all {differs.sum():,} differences are in it; the other {a.shape[axis] - 1} are equal"
-            return [Cause(f"only {name} {where[0]} differs", share)]
-    return []

@@ -17,14 +17,15 @@ class Cause(NamedTuple):
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """‖a − b‖ / ‖b‖ in float64; 1 for NaNs, for different shapes and where only b is zero."""
+    """‖a − b‖ / ‖b‖ in float64; 1 for NaNs of one side, for different shapes and where only b is zero."""
     if a.shape != b.shape:
         return 1.0
     with np.errstate(invalid="ignore", over="ignore"):
         size = np.linalg.norm(b.ravel().astype(np.float64))
         apart = np.linalg.norm(np.subtract(a, b, dtype=np.float64).ravel())
     if not np.isfinite([size, apart]).all():
-        return 1.0
+        finite = np.isfinite(a) | np.isfinite(b)  # the rest is nothing on both sides
+        return 1.0 if finite.all() else distance(np.where(finite, a, 0), np.where(finite, b, 0))
     return float(apart / size) if size > 0 else float(apart > 0)
 
 

@@ -1,6 +1,7 @@
 """What is wrong with a net's input that holds pictures: 8 bits that ran over, a grey picture, another decoder, another
 way to resize, another tone curve; and with its centre map: where the Gaussian's peak is, how wide and how high."""
 
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -47,15 +48,17 @@ def empty_images(a: np.ndarray, b: np.ndarray) -> Cause | None:
 
 
 def repeated(a: np.ndarray, b: np.ndarray) -> Cause | None:
-    """Each of one side's images is one of the other's, and one of them twice."""
+    """Each of one side's images, or channels, is one of the other's, and one of them twice."""
     if a.shape != b.shape or a.ndim < 2:
         return None
-    for side, other, one, rest in (("B", "A", b, a), ("A", "B", a, b)):
-        places = {image.tobytes(): i for i, image in reversed(list(enumerate(rest)))}
-        order = [places.get(image.tobytes(), -1) for image in one]
+    why = "a batch that was not filled again, or one image in all places", "memory used again, or outputs not computed"
+    for axis, (side, other, one, rest) in itertools.product((0, 1), (("B", "A", b, a), ("A", "B", a, b))):
+        named = ("images", "channels")[axis]
+        places = {part.tobytes(): i for i, part in reversed(list(enumerate(np.moveaxis(rest, axis, 0))))}
+        order = [places.get(part.tobytes(), -1) for part in np.moveaxis(one, axis, 0)]
         if len(order) > 1 and -1 not in order and len(set(order)) < len(set(places.values())):
-            what = f"images repeated in {side}: a batch that was not filled again, or one image in all places"
-            return Cause(what, f"{side}'s images are {other}'s {order[:16]}, every bit equal")
+            measured = f"{side}'s {named} are {other}'s {order[:16]}, every bit equal"
+            return Cause(f"{named} repeated in {side}: {why[axis]}", measured)
     return None
 
 

@@ -9,12 +9,12 @@ from cpm_repro.array_comparison import EQUAL_BITS, Limits
 from cpm_repro.compare.blobs import compare_dumps
 from cpm_repro.compare.causes.arrays import by_size, recognised
 from cpm_repro.compare.causes.cause import Cause
-from cpm_repro.compare.causes.layer_runs import LayerRun
-from cpm_repro.compare.causes.layers import layer_causes
 from cpm_repro.compare.causes.traces import parting, trace_causes
 from cpm_repro.compare.diagnosis import Diagnosis
 from cpm_repro.compare.dump import dump_net
 from cpm_repro.compare.dump_files import dump_of
+from cpm_repro.compare.layers.explanation import layer_causes
+from cpm_repro.compare.layers.runs import LayerRun
 from cpm_repro.compare.order import NetworkOrder
 from cpm_repro.compare.origins import Origin, joined
 from prototxt_import.formats.prototxt import parse_net

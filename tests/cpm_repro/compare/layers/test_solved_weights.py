@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cpm_repro.compare.causes.layer_runs import LayerRun
-from cpm_repro.compare.causes.layers import explain
+from cpm_repro.compare.layers.explanation import explain
+from cpm_repro.compare.layers.runs import LayerRun
 from tests.prototxt_import.single_layer import single_layer
 
 FILLED = 'weight_filler { type: "msra" } bias_filler { type: "uniform" min: -0.2 max: 0.3 }'
@@ -40,7 +40,7 @@ def at(index, value):
 @pytest.mark.parametrize(("blob", "change", "said"), [
     ("weight", at((3, 17), 0.5), "those of output 3 alone, as the weight of input 17 that is +0.5 off makes it"),
     ("weight", lambda w: w.index_fill(0, torch.tensor([2, 5]), 0.0), "those of outputs 2, 5 alone"),
-    ("bias", at(4, -0.25), "those of output 4 alone, as a bias that is -0.25 off makes it"),
+    ("bias", at(4, -0.25), "its bias of output 4 alone, 0.00997364 in place of 0.259974"),
 ])  # fmt: skip
 def test_of_a_fully_connected_layer_with_few_images(blob, change, said):
     x = RANDOM.standard_normal((3, 4, 7, 5)).astype(np.float32)

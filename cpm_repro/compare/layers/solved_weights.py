@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from cpm_repro.compare.causes.arrangements import WEIGHT_AXES
+from cpm_repro.compare.causes.arrays import recognised
+from cpm_repro.compare.causes.cause import Cause, distance
 from prototxt_import.layers.convolution import Convolution
 from prototxt_import.layers.inner_product import InnerProduct
 from prototxt_import.tensors import array
 
-from .arrangements import WEIGHT_AXES
-from .arrays import recognised
-from .cause import Cause, distance
-from .layer_runs import Bottoms, LayerRun
-from .layer_settings import Alternative
-from .layer_weights import best, setting
+from .outputs import RECTIFIERS, affine_behind
+from .runs import Alternative, Bottoms, LayerRun
+from .weights import best, setting
 
 _MOST_WEIGHTS, _MOST_OUTPUTS, _MOST_PLACES = 6000, 128, 20000  # what is looked at
 _MOST_SOLVED = 1300  # unknowns of a system that is solved, in seconds
@@ -32,8 +32,6 @@ _CHANGED = 1e-3  # of the largest weight: a difference that is none of the solut
 _FAR_NEARER = 0.02  # of the distance to the second nearest slice
 _UNKNOWN = ": of another file or snapshot"
 _TRIED = 6  # limits of weights
-_RECTIFIERS = ("ReLU", "PReLU", "ELU")  # let what is above 0 pass
-_AFFINE = ("BatchNorm", "Scale", "Bias", "Dropout")  # what may stand between the convolution and its ReLU
 
 
 class _Weights(NamedTuple):
@@ -69,7 +67,7 @@ def solved_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray
 def _solved(
     run: LayerRun, layer: Convolution, own: _Weights, bottoms: Bottoms, wrong: np.ndarray, made: np.ndarray
 ) -> _Weights | None:
-    after = _after(run, wrong)
+    after = affine_behind(run, wrong.shape)
     outputs, per_output = len(own.weight), own.weight[0].size
     if after is None or made.shape != wrong.shape or per_output > _MOST_WEIGHTS:
         return None
@@ -80,7 +78,7 @@ def _solved(
         return None
     places = np.random.default_rng(0).permutation(wrong[:, 0].size)[:_MOST_PLACES]
     groups = _columns(layer, next(iter(bottoms.values())), places)
-    rectified = any(other.type in _RECTIFIERS for other in run.layers[1:])
+    rectified = any(other.type in RECTIFIERS for other in run.layers[1:])
     weight, bias, unknown = own.weight.copy(), own.bias.copy(), []
     for c in differing:
         target = wrong[:, c].astype(np.float64).ravel()[places]
@@ -101,9 +99,9 @@ def dense_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray,
     layer = run.net.layer(run.first.name) if run.net else None
     if not isinstance(layer, Convolution) or layer.receptive_window is None or layer.group == 1:
         return []
-    if wrong.shape != made.shape or not np.isfinite(wrong).all() or (after := _after(run, wrong)) is None:
+    if wrong.shape != made.shape or not np.isfinite(wrong).all() or (after := affine_behind(run, wrong.shape)) is None:
         return []
-    bottom, rectified = next(iter(bottoms.values())), any(other.type in _RECTIFIERS for other in run.layers[1:])
+    bottom, rectified = next(iter(bottoms.values())), any(other.type in RECTIFIERS for other in run.layers[1:])
     unknowns = layer.weight[0].numel() * layer.group + 1
     places = np.random.default_rng(0).permutation(wrong[:, 0].size)[:_MOST_PLACES]
     if unknowns > _MOST_SOLVED or unknowns * wrong[:, 0].size > _MOST_VALUES:
@@ -128,7 +126,12 @@ def changed_outputs(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarra
     """Of a fully connected layer, whose images are fewer than its weights: which outputs differ, and whether one weight
     or the bias explains them."""
     layer = run.net.layer(run.first.name) if run.net else None
-    if not isinstance(layer, InnerProduct) or made.shape != wrong.shape or made.ndim != 2:
+    if (
+        not isinstance(layer, InnerProduct)
+        or made.shape != wrong.shape
+        or made.ndim != 2
+        or not np.isfinite(wrong).all()
+    ):
         return []
     apart = wrong.astype(np.float64) - made
     least = 1e-5 * float(np.abs(made).max())
@@ -145,7 +148,7 @@ def changed_outputs(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarra
 
 def _one_change(run: LayerRun, bottoms: Bottoms, apart: np.ndarray, wrong: np.ndarray) -> str:
     """Which input's weight, or the bias, of an output explains its differences; empty if that cannot be told."""
-    used = wrong > 0 if any(layer.type in _RECTIFIERS for layer in run.layers[1:]) else np.ones(len(wrong), bool)
+    used = wrong > 0 if any(layer.type in RECTIFIERS for layer in run.layers[1:]) else np.ones(len(wrong), bool)
     x = next(iter(bottoms.values()))
     columns = np.concatenate([x.reshape(len(apart), -1), np.ones((len(apart), 1))], 1)[used].astype(np.float64)
     rest = apart[used]
@@ -213,24 +216,9 @@ def _least_squares(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
     return found
 
 
-def _after(run: LayerRun, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """The factor and the offset that layers in place, before the ReLU, give each output; None if they do more."""
-    affine = [layer for layer in run.layers[1:] if layer.type not in _RECTIFIERS]
-    channels = wrong.shape[1]
-    if not affine:
-        return np.ones(channels), np.zeros(channels)
-    if any(layer.type not in _AFFINE for layer in affine):
-        return None
-    after, name = LayerRun(affine, run.net, run.blob), affine[0].bottom[0]
-    offset, one = (after.top({name: np.full((1, channels, 1, 1), value, np.float32)}) for value in (0, 1))
-    if offset is None or one is None:
-        return None
-    return (one - offset).astype(np.float64).ravel(), offset.astype(np.float64).ravel()
-
-
 def _described(own: _Weights, theirs: _Weights) -> list[str]:
     """What differs, of the weights and of the bias; nothing where each output has a factor of its own, which
-    `layer_weights` fits."""
+    `weights` fits."""
     found = []
     for name in ("weight", "bias"):
         a, b = getattr(own, name)[theirs.outputs], getattr(theirs, name)

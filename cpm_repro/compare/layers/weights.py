@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cpm_repro.compare.causes.arrangements import WEIGHT_AXES, arrangements
+from cpm_repro.compare.causes.cause import EXPLAINED, ROUNDING, distance
 from prototxt_import.formats import schema
 from prototxt_import.layers.convolution import Convolution
 from prototxt_import.layers.layer import Layer
@@ -16,10 +18,7 @@ from prototxt_import.layers.normalization import BatchNorm
 from prototxt_import.net import Net
 from prototxt_import.tensors import array
 
-from .arrangements import WEIGHT_AXES, arrangements
-from .cause import EXPLAINED, ROUNDING, distance
-from .layer_runs import Bottoms, Change, LayerRun, changed
-from .layer_settings import Alternative
+from .runs import Alternative, Bottoms, Change, LayerRun, changed
 
 _FEWEST = 8  # values of a channel, from which two numbers are fitted
 _MOST_LAYERS = 16
@@ -42,13 +41,42 @@ def other_weights(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
             yield Alternative(what, run.top(bottoms, change=_taking(other, layer.blob_names[1:])))
     yield from _exchanged(run, bottoms, layer)
     yield from _of_groups(run, bottoms, layer)
-    weight = layer.blob_names[:1]
-    if not weight or getattr(layer, weight[0]).dim() < 2:
+    for what, arranged in _arranged(layer):
+        yield Alternative(what, run.top(bottoms, change=setting(layer.blob_names[0], arranged)))
+
+
+def _arranged(layer: Layer) -> Iterator[tuple[str, np.ndarray]]:
+    """Its weights in other orders."""
+    weight = array(getattr(layer, layer.blob_names[0]).float()) if layer.blob_names else np.zeros(0)
+    if weight.ndim > 1:
+        yield from ((new.what, new.values) for new in arrangements(weight, weight.shape, WEIGHT_AXES))
+        yield from _moved(weight)
+
+
+def arranged_and_scaled(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[Alternative]:
+    """Two causes at once: weights in another order, and they or the bias times a factor, such as 0."""
+    layer, in_place = None if run.net is None else run.net.layer(run.first.name), [x.type for x in run.layers[1:]]
+    if layer is None or layer.blob_names != ["weight", "bias"] or in_place not in ([], ["ReLU"]) or wrong.ndim < 2:
         return
-    values = array(getattr(layer, weight[0]).float())
-    named = [(new.what, new.values) for new in arrangements(values, values.shape, WEIGHT_AXES)] + list(_moved(values))
-    for what, arranged in named:
-        yield Alternative(what, run.top(bottoms, change=setting(weight[0], arranged)))
+    bias = array(layer.bias.double()).reshape(-1, *(1,) * (wrong.ndim - 2))
+    active = wrong > (0 if in_place else -np.inf)
+    for what, arranged in _arranged(layer):
+        both = {"weight": torch.from_numpy(np.array(arranged, order="C")), "bias": torch.zeros_like(layer.bias)}
+        product = run.top(bottoms, change=_taking(both, both), alone=True)
+        if product is not None and product.shape == wrong.shape and active.sum() >= _FEWEST:
+            x = product.astype(np.float64)
+            factors, made = _refitted(x, np.broadcast_to(bias, x.shape), wrong, active)
+            also = "" if np.allclose(factors, 1, atol=1e-4) else f", {_factors(*factors)}"
+            yield Alternative(f"{what}{also}", np.maximum(made, 0) if in_place else made)
+
+
+def _refitted(
+    product: np.ndarray, bias: np.ndarray | None, target: np.ndarray, active: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The factors of both that fit best where the output is active, and what they make."""
+    parts = [product] if bias is None else [product, bias]
+    factors, *_ = np.linalg.lstsq(np.column_stack([part[active] for part in parts]), target[active], rcond=None)
+    return factors, sum((factor * part for factor, part in zip(factors, parts, strict=True)), np.zeros(()))
 
 
 _NEUTRAL = {("Scale", "factor"): 1.0, ("BatchNorm", "variance"): 1.0, ("BatchNorm", "factor"): 1.0}
@@ -158,10 +186,9 @@ def _moved(weight: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
                 yield f"kernels moved by one ({step:+d} along {name})", values
 
 
-def fitted(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray, per_output: bool = False) -> Iterator[Alternative]:
-    """The blob with the factor, the bias or the slope that fit `wrong` best. per_output: with those of each output,
-    and nothing else."""
-    if run.first.type == "BatchNorm" and not per_output:
+def fitted(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[Alternative]:
+    """The blob with the factor, the bias or the slope that fit `wrong` best."""
+    if run.first.type == "BatchNorm":
         yield from _statistics(run, bottoms, wrong)
     before = run.top(bottoms, alone=True)
     in_place = {layer.type for layer in run.layers[1:]}
@@ -171,18 +198,18 @@ def fitted(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray, per_output: bool 
     relu = next((layer for layer in run.layers if layer.type in ("ReLU", "PReLU")), None)
     if run.first.type in ("ReLU", "PReLU"):
         x = next(iter(bottoms.values())).astype(np.float64)
-    if relu is not None and not per_output:
+    if relu is not None:
         yield from _leaky(x, target, relu)
     if run.first.type in ("Convolution", "Deconvolution", "InnerProduct"):
         active = target > 0 if relu is not None else np.isfinite(target)
-        yield from (_per_output if per_output else _rescaled)(run, bottoms, x, target, active, relu is not None)
+        yield from _rescaled(run, bottoms, x, target, active, relu is not None)
 
 
 def _statistics(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[Alternative]:
     """Batch normalisation with the eps, or the factor of all variances, that fits: both scale each channel."""
     layer = None if run.net is None else run.net.layer(run.first.name)
     relu = next((layer for layer in run.layers[1:] if layer.type == "ReLU"), None)
-    made = run.top(bottoms, without=relu) if relu is not None else run.top(bottoms)
+    made = run.top(bottoms, without=[relu] if relu is not None else [])
     if not isinstance(layer, BatchNorm) or made is None or made.shape != wrong.shape or made.ndim < 2:
         return
     own_eps = layer.spec.batch_norm_param.eps
@@ -246,11 +273,9 @@ def _rescaled(
     bias = getattr(run.net.layer(run.first.name), "bias", None) if run.net else None
     without = None if bias is None else run.top(bottoms, change=_without_bias, alone=True)
     product = x if without is None else without.astype(np.float64)
-    parts = [product[active]] + ([] if bias is None else [(x - product)[active]])
     if active.sum() < _FEWEST:
         return
-    factors, *_ = np.linalg.lstsq(np.column_stack(parts), target[active], rcond=None)
-    made = factors[0] * product + (factors[1] * (x - product) if bias is not None else 0)
+    factors, made = _refitted(product, None if bias is None else x - product, target, active)
     yield Alternative(_factors(*factors), np.maximum(made, 0) if rectified else made)
 
 
@@ -258,31 +283,8 @@ def _factors(weight: float, bias: float | None = None) -> str:
     if bias is None or abs(weight - bias) < 1e-3 * abs(weight):
         return f"scaled by {weight:.5g}" + ("" if bias is None else ", and the bias too")
     if abs(weight - 1) < 1e-4:
-        return f"with a bias scaled by {bias:.5g}"
+        return "without the bias" if abs(bias) < 1e-4 else f"with a bias scaled by {bias:.5g}"
     return f"scaled by {weight:.5g}" + ("" if abs(bias - 1) < 1e-3 else f", the bias by {bias:.5g}")
-
-
-def _per_output(
-    run: LayerRun, bottoms: Bottoms, x: np.ndarray, target: np.ndarray, active: np.ndarray, rectified: bool
-) -> Iterator[Alternative]:
-    """A factor and an offset for each output, or an offset alone."""
-    if x.ndim < 2:
-        return
-    ones, rest = np.ones(x.shape[1]), (x.shape[0], *x.shape[2:])
-    factors, offsets, only = ones.copy(), 0 * ones, 0 * ones
-    for c in range(x.shape[1]):
-        one, other, used = x[:, c].ravel(), target[:, c].ravel(), active[:, c].ravel()
-        if used.sum() >= _FEWEST and np.ptp(one[used]) > 0:
-            factors[c], offsets[c] = np.polyfit(one[used], other[used], 1)
-        if used.any():
-            only[c] = (other - one)[used].mean()
-    along = (1, -1, *(1,) * (len(rest) - 1))
-    for what, scale, offset in (
-        ("with another bias", ones, only),
-        ("scaled for each output, with another bias: batch normalisation folded otherwise, or not", factors, offsets),
-    ):
-        made = scale.reshape(along) * x + offset.reshape(along)
-        yield Alternative(what, np.maximum(made, 0) if rectified else made)
 
 
 def best(candidates: Iterable[Alternative], wrong: np.ndarray, before: float) -> tuple[str, float] | None:

@@ -1,6 +1,6 @@
 """What a layer makes of its bottoms if any one of its settings has another value: each field of its message in turn.
 
-`layer_settings` knows the mistakes that need more than one field, or none that Caffe has; here nothing is known of a
+`settings` knows the mistakes that need more than one field, or none that Caffe has; here nothing is known of a
 layer but its message, so that every type has these. Of some types the numbers are fitted to what a side holds, and then
 must make all of it: an MVN's eps, an LRN's alpha and k, the coefficients of a sum.
 """
@@ -16,8 +16,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from prototxt_import.formats import schema
 from prototxt_import.formats.messages import is_repeated
 
-from .layer_runs import Bottoms, LayerRun
-from .layer_settings import Alternative
+from .runs import Alternative, Bottoms, LayerRun
 
 _OF_ALL_LAYERS = ("transform_param", "loss_param", "own_param")
 _NO_NUMBERS = ("engine", "num_output", "num_axes", "bias_term")  # say nothing of values, or are the weights'
@@ -152,8 +151,10 @@ def _shown(field: FieldDescriptor, value: Any) -> str:
 
 
 def fitted_settings(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> Iterator[Alternative]:
-    """The blob with the numbers that fit `wrong` best, where nothing follows in place that would hide them."""
-    if run.first.type in _FITS and len(run.layers) == 1:
+    """The blob with the numbers that fit `wrong` best, where nothing follows in place that would hide them, but for a
+    sum's ReLU."""
+    in_place = [layer.type for layer in run.layers[1:]]
+    if run.first.type in _FITS and (not in_place or (run.first.type == "Eltwise" and in_place == ["ReLU"])):
         arrays = [values.astype(np.float64) for values in bottoms.values()]
         if all(values.shape == wrong.shape and np.isfinite(values).all() for values in (*arrays, wrong)):
             yield from _FITS[run.first.type](run, arrays, wrong.astype(np.float64))
@@ -206,11 +207,12 @@ def _eltwise(run: LayerRun, arrays: list[np.ndarray], wrong: np.ndarray) -> Iter
     if p.operation != p.SUM or count < 2 or wrong.size < _SPARE * count:
         return
     columns = np.column_stack([values.ravel() for values in arrays])
-    found, _, rank, _ = np.linalg.lstsq(columns, wrong.ravel(), rcond=None)
+    used = wrong.ravel() > (-np.inf if len(run.layers) == 1 else 0)
+    found, _, rank, _ = np.linalg.lstsq(columns[used], wrong.ravel()[used], rcond=None)
     if rank == count:  # else bottoms are the same, and any share of them would do
         theirs, own = (", ".join(f"{c + 0:.4g}" for c in row) for row in (found.round(6), p.coeff or [1.0] * count))
         what = f"the sum of the bottoms times {theirs}; layer {run.first.name} has {own}"
-        yield Alternative(what, (columns @ found).reshape(wrong.shape))
+        yield Alternative(what, run.rest((columns @ found).reshape(wrong.shape)))
 
 
 _FITS: dict[str, Callable[[LayerRun, list[np.ndarray], np.ndarray], Iterator[Alternative]]] = {

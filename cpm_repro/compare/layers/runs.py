@@ -1,6 +1,7 @@
 """Runs layers of a net again on recorded bottoms, with their own settings and weights or with others."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,13 @@ from prototxt_import.net import Net
 Bottoms = dict[str, np.ndarray]
 Change = Callable[[Layer], None]
 """What is done to the blobs of the first layer before it runs."""
+
+
+class Alternative(NamedTuple):
+    """What a side comes from if it holds `made`; None where the layer cannot run like that."""
+
+    what: str
+    made: np.ndarray | None
 
 
 class LayerRun:
@@ -44,22 +52,27 @@ class LayerRun:
         first: "schema.LayerParameter | None" = None,
         change: Change | None = None,
         alone: bool = False,
-        without: "schema.LayerParameter | None" = None,
+        without: Sequence["schema.LayerParameter"] = (),
     ) -> np.ndarray | None:
         """The blob, float32; None if the layers cannot run on these bottoms or need weights that are not at hand.
 
         first: other settings of the first layer. change: of its blobs. alone: without the layers in place.
-        without: one of these.
+        without: some of these.
         """
         layers = [first or self.first, *([] if alone else self.layers[1:])]
-        layers = [layer for layer in layers if layer is not without]
-        as_it_is = first is without is None and not alone
+        layers = [layer for layer in layers if not any(layer is other for other in without)]
+        as_it_is = first is None and not without and not alone
         try:
-            if self.net is not None and as_it_is and not self.net.layer(self.first.name).folded:
+            if self.net is not None and as_it_is and not self._is_folded(self.net):
                 return self._in_net(self.net, bottoms, change)
             return self._made(layers, bottoms, change)
         except (InputError, RuntimeError, ValueError, ArithmeticError):  # settings that the layer cannot run with
             return None
+
+    def _is_folded(self, net: Net) -> bool:
+        """Whether the net's first layer does nothing by itself, or a ReLU's work that is none of this run's."""
+        layer = net.layer(self.first.name)
+        return layer.folded or (getattr(layer, "folded_relu", False) and len(self.layers) == 1)
 
     def links(self, bottoms: Bottoms) -> Iterator[tuple["LayerRun", Bottoms]]:
         """The run itself, and for each layer in place the run that starts with it, on what it gets."""

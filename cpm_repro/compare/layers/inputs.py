@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
+from cpm_repro.compare.causes.cause import Cause, as_bfloat16, as_float16, as_tf32, distance
 from prototxt_import.layers.layer import Layer
 from prototxt_import.tensors import array
 
-from .cause import Cause, as_bfloat16, as_float16, as_tf32, distance
-from .layer_runs import Bottoms, Change, LayerRun
-from .layer_settings import Alternative
+from .runs import Alternative, Bottoms, Change, LayerRun
 
 Others = Callable[[str], Iterator[tuple[str, np.ndarray]]]
 """What may stand in a bottom's place: what it is, and its values, of the bottom's shape."""
@@ -64,12 +63,16 @@ def rounded(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
     if layer is None or not layer.blob_names:
         return
     for name, to in _ROUNDINGS.items():
+        alike = _OF_11_BITS if name == "float16" else name
+        exact = all(np.array_equal(to(array), array) for array in bottoms.values())
+        inputs_too = f", or arithmetic in {alike}: the inputs have no more digits" if exact else ""
         every, few = _rounding(to, layer.blob_names), _rounding(to, layer.blob_names[:1])
         for change, which in ((every, ""), (few, ", not the bias,") if len(layer.blob_names) > 1 else (few, "")):
-            yield Alternative(f"weights{which} that are rounded to {name}", run.top(bottoms, change=change))
+            yield Alternative(f"weights{which} that are rounded to {name}{inputs_too}", run.top(bottoms, change=change))
+        made = run.top({bottom: to(array) for bottom, array in bottoms.items()})
+        yield Alternative(f"inputs that are rounded to {alike}", made)
         for change in (few, every):
             made = run.top({bottom: to(array) for bottom, array in bottoms.items()}, change=change)
-            alike = _OF_11_BITS if name == "float16" else name
             yield Alternative(f"arithmetic in {alike}, of rounded inputs and weights", made)
             yield Alternative(f"arithmetic in {name}, also of the result", None if made is None else to(made))
     for to in (as_tf32, _cut):

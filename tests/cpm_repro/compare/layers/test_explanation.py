@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cpm_repro.compare.causes.layer_runs import LayerRun
-from cpm_repro.compare.causes.layers import explain, layer_causes
+from cpm_repro.compare.layers.explanation import explain, layer_causes
+from cpm_repro.compare.layers.runs import LayerRun
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
 from tests.prototxt_import.single_layer import single_layer
 
 GENERATOR = np.random.default_rng(4)
@@ -29,7 +31,8 @@ def test_the_one_bottom_that_differs(channels, said):
 
 
 def test_two_bottoms_that_differ():
-    assert causes_of_channels((2, 3)) == []
+    (cause,) = causes_of_channels((2, 3))
+    assert cause.what == "only channels 2 to 3 differ: a constant factor of 1.5"
 
 
 def causes_of_channels(channels):
@@ -243,3 +246,35 @@ def test_another_part_of_a_slice():
     run, bottoms = LayerRun([net.layer("l").spec], net), {"x": MAP}
     (cause,) = layer_causes(run, bottoms, MAP[:, :2], np.ascontiguousarray(MAP[:, 3:5]))
     assert cause.what == "B holds 3 to 4 along axis 1 of the bottom of layer l: other slice points"
+
+
+RECTIFIED = """
+input: "x" input_shape { dim: 2 dim: 6 dim: 13 dim: 11 } input: "y" input_shape { dim: 2 dim: 6 dim: 13 dim: 11 }
+layer { name: "sum" type: "Eltwise" bottom: "x" bottom: "y" top: "s" }
+layer { name: "relu" type: "ReLU" bottom: "s" top: "s" }
+layer { name: "conv" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 6 kernel_size: 3 pad: 1
+  weight_filler { type: "msra" } bias_filler { type: "uniform" min: -0.3 max: 0.3 } } }
+layer { name: "relu_c" type: "ReLU" bottom: "c" top: "c" }
+"""
+
+
+def test_a_difference_for_a_sum_behind_a_relu():
+    net = Net(parse_net(RECTIFIED, "net"))
+    run = LayerRun([net.layer(name).spec for name in ("sum", "relu")], net)
+    bottoms = dict(zip(run.first.bottom, (MAP, MAP[::-1]), strict=True))
+    wrong = np.maximum(MAP - 0.7 * MAP[::-1], 0)
+    (cause,) = layer_causes(run, bottoms, run.top(bottoms), wrong)
+    assert cause.what == "B comes from the sum of the bottoms times 1, -0.7; layer sum has 1, 1"
+
+
+def test_no_relu_and_weights_in_another_order():
+    net = Net(parse_net(RECTIFIED, "net"), seed=1)
+    run, layer = LayerRun([net.layer(name).spec for name in ("conv", "relu_c")], net), net.layer("conv")
+    weight, bias = layer.weight.detach().transpose(0, 1), layer.bias.detach()
+    wrong = functional.conv2d(torch.from_numpy(MAP), weight, bias, padding=1).numpy()
+    bottoms = {run.first.bottom[0]: MAP}
+    causes = layer_causes(run, bottoms, run.top(bottoms), wrong)
+    assert [cause.what for cause in causes] == [
+        "B comes from a net without layer relu_c (ReLU)",
+        "B has other weights of layer conv: axes transposed, inputs and outputs exchanged",
+    ]

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from prototxt_import.formats import schema
 
-from .layer_runs import Bottoms, LayerRun
-from .layer_settings import FLATTENED, Alternative
+from .runs import Alternative, Bottoms, LayerRun
+from .settings import FLATTENED
 
 Formulas = Iterator[tuple[str, Tensor | None]]
 """What is done in place of the layer, and what it makes; None where it cannot be done."""
@@ -103,6 +103,7 @@ def _pooling(run: LayerRun, bottoms: Bottoms, inputs: list[Tensor]) -> Formulas:
     yield from _resized(inputs[0], own.shape[2:])
     window = built.receptive_window
     if window is None:
+        yield "the sum of the whole map, not divided by its size,", inputs[0].sum((2, 3), keepdim=True)
         return
     rows, columns = window.kernel
     sums = functional.lp_pool2d(inputs[0], 2.0, (rows, columns), window.stride, ceil_mode=window.ceil)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cpm_repro.compare.causes.layer_runs import LayerRun
-from cpm_repro.compare.causes.layers import layer_causes
+from cpm_repro.compare.layers.explanation import layer_causes
+from cpm_repro.compare.layers.runs import LayerRun
 from tests.prototxt_import.single_layer import single_layer
 
 FILLERS = 'weight_filler { type: "uniform" min: -0.9 max: 0.9 } bias_filler { type: "uniform" min: -0.5 max: 0.5 }'

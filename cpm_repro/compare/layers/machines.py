@@ -10,12 +10,12 @@ from contextlib import contextmanager
 import numpy as np
 
 from cpm_kernels.exact.profiles import FAMILIES, Profile
+from cpm_repro.compare.causes.cause import ROUNDING, Cause, distance
 from prototxt_import.exact.operations import Exact
 from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
 
-from .cause import ROUNDING, Cause, distance
-from .layer_runs import Bottoms, LayerRun
+from .runs import Bottoms, LayerRun
 
 PROFILES = tuple(Profile(family, threads) for threads in (1, 2) for family in FAMILIES)
 """Those that are tried first; more threads have other bits in few products only."""

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cpm_repro.compare.causes.layer_runs import LayerRun
-from cpm_repro.compare.causes.layers import explain
+from cpm_repro.compare.layers.explanation import explain
+from cpm_repro.compare.layers.runs import LayerRun
 from tests.prototxt_import.single_layer import single_layer
 
 X = np.random.default_rng(2).standard_normal((2, 6, 9, 7)).astype(np.float32)

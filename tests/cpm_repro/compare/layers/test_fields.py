@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cpm_repro.compare.causes.layer_runs import LayerRun
-from cpm_repro.compare.causes.layers import layer_causes
+from cpm_repro.compare.layers.explanation import layer_causes
+from cpm_repro.compare.layers.runs import LayerRun
 from tests.prototxt_import.single_layer import single_layer
 
 RANDOM = np.random.default_rng(5)

@@ -6,18 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cpm_repro.compare.causes.arrays import by_size, recognised
+from cpm_repro.compare.causes.cause import EXPLAINED, LOW_PRECISION, ROUNDING, Cause, distance
+from cpm_repro.compare.causes.places import border, in_one_place, localised
 from prototxt_import.formats import schema
 from prototxt_import.tensors import array
 
-from .arrays import by_size, localised, recognised
-from .cause import EXPLAINED, ROUNDING, Cause, distance
-from .layer_fields import fitted_settings, other_fields
-from .layer_formulas import other_formulas
-from .layer_inputs import Others, begun_otherwise, other_bottoms, other_sequences, rounded
-from .layer_runs import Bottoms, LayerRun
-from .layer_settings import Alternative, alternatives, bias_behind, incomplete
-from .layer_weights import best, fitted, other_weights, setting
+from .fields import fitted_settings, other_fields
+from .formulas import other_formulas
+from .inputs import Others, begun_otherwise, other_bottoms, other_sequences, rounded
+from .outputs import other_outputs
+from .runs import Alternative, Bottoms, LayerRun
+from .settings import alternatives, bias_behind, incomplete
 from .solved_weights import changed_outputs, dense_weights, quantised, solved_weights
+from .weights import arranged_and_scaled, best, fitted, other_weights, setting
 
 Links = Sequence[tuple[LayerRun, Bottoms]]
 
@@ -97,7 +99,23 @@ def explain(
         return [_comes_from(side, *found, before)]
     known_part = _of_one_part(run, bottoms, own, wrong) or _of_slice(run, bottoms, side, wrong)
     known_part = known_part or begun_otherwise(run, bottoms, side, wrong) or _cut_out(run, side, own, wrong)
-    return known_part or known() or _weights(run, bottoms, links, side, wrong, own)
+    return (
+        known_part
+        or known()
+        or _not_rectified(run, bottoms, side, wrong)
+        or _weights(run, bottoms, links, side, wrong, own)
+        or _of_a_place(side, own, wrong)
+    )
+
+
+def _not_rectified(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray) -> list[Cause]:
+    """Two causes at once: a last ReLU that is not there, and what explains the rest."""
+    relu, rest = run.layers[-1], LayerRun(run.layers[:-1], run.net, run.blob)
+    if relu.type != "ReLU" or relu is run.first or not (wrong < 0).any() or (own := rest.top(bottoms)) is None:
+        return []
+    causes = explain(rest, bottoms, side, wrong, own)
+    without = Cause(f"{side} comes from a net without layer {relu.name} (ReLU)", "together with the next cause")
+    return [without, *causes] if causes else []
 
 
 def _of_one_part(run: LayerRun, bottoms: Bottoms, own: np.ndarray, wrong: np.ndarray) -> list[Cause]:
@@ -117,6 +135,13 @@ def _of_one_part(run: LayerRun, bottoms: Bottoms, own: np.ndarray, wrong: np.nda
         Cause(f"only {channels}, of {which}, {'differs' if first == last else 'differ'}: {cause.what}", cause.evidence)
         for cause in causes
     ]
+
+
+def _of_a_place(side: str, own: np.ndarray, wrong: np.ndarray) -> list[Cause]:
+    """What is wrong where `wrong` is not what the layers make, if that is one place."""
+    a, b = (own, wrong) if side == "B" else (wrong, own)
+    edge = border(a, b)
+    return [edge] if edge else in_one_place(a.astype(np.float64), b.astype(np.float64), recognised)
 
 
 def _of_slice(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray) -> list[Cause]:
@@ -183,18 +208,19 @@ def _weights(
     for link in with_blobs:
         if found := best(itertools.chain(other_fields(*link), rounded(*link)), wrong, before):
             return [_comes_from(side, *found, before)]
-    for per_output in (False, True):
-        for link in links:
-            if found := best(fitted(*link, wrong, per_output), wrong, before):
-                return [_of_weights(link[0].first.name, side, *found, before)]
-        if not per_output and (
-            solved := solved_weights(run, bottoms, side, wrong, own)
-            or dense_weights(run, bottoms, side, wrong, own)
-            or _of_few_bits(run, bottoms, side, wrong, before)
-            or changed_outputs(run, bottoms, side, wrong, own)
-        ):
-            return solved
-    return []
+    for link in links:
+        if found := best(fitted(*link, wrong), wrong, before):
+            return [_of_weights(link[0].first.name, side, *found, before)]
+    for link in with_blobs:
+        if found := best(arranged_and_scaled(*link, wrong), wrong, before):
+            return [_of_weights(link[0].first.name, side, *found, before)]
+    return (
+        other_outputs(run, bottoms, side, wrong, own)
+        or solved_weights(run, bottoms, side, wrong, own)
+        or dense_weights(run, bottoms, side, wrong, own)
+        or _of_few_bits(run, bottoms, side, wrong, before)
+        or changed_outputs(run, bottoms, side, wrong, own)
+    )
 
 
 def _of_few_bits(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray, before: float) -> list[Cause]:
@@ -235,13 +261,14 @@ def unexplained(run: LayerRun, bottoms: Bottoms, a: np.ndarray, b: np.ndarray) -
         return []
     errors = f"relative error {sides.right_error:.2g}) and not {sides.name} ({sides.wrong_error:.2g}); "
     measured = f"of the same inputs that layer makes the other side ({errors}"
-    return [of_other_weights(run, sides.name, measured), *localised(a, b)]
+    return [of_other_weights(run, sides.name, measured, sides.wrong_error), *localised(a, b)]
 
 
-def of_other_weights(run: LayerRun, side: str, measured: str = "") -> Cause:
-    """That a side is none of all that was tried."""
+def of_other_weights(run: LayerRun, side: str, measured: str = "", error: float = 0.0) -> Cause:
+    """That a side is none of all that was tried. error: relative, if it is known."""
     what = "weights or settings" if run.net is not None else "settings"
+    few_bits = "few bits (TF32, float16) or " if 0 < error < LOW_PRECISION else ""
     return Cause(
-        f"{side} was computed with other {what} of layer {run.first.name}",
+        f"{side} was computed with {few_bits}other {what} of layer {run.first.name}",
         f"{measured}none of the usual mistakes makes {side}",
     )
