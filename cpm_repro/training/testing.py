@@ -101,7 +101,7 @@ def loss_value(net: Net, blobs: Mapping[str, Tensor]) -> np.float32:
     loss = np.float32(0)
     for name, weight in net.loss_weights.items():
         values = blobs[name].detach().float().cpu().contiguous().numpy().ravel()
-        loss += dot(values, np.full(values.size, weight, np.float32))
+        loss += dot(values, np.full(values.size, weight, np.float32), net.engine.profile)
     return loss
 
 

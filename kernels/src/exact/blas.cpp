@@ -29,6 +29,7 @@ void cpm_add_column_sums(const float* a, int rows, int columns, int family, int 
 
 // y += factor x.
 CPM_CLONES void cpm_axpy(float factor, const float* x, long long count, int family, int threads, float* y) {
+    if (factor == 0.0f) return;  // y stays, whatever x is
     for (long long i = 0; i < count; i++) y[i] = axpy_element(factor, x[i], y[i], i, count, {family, threads});
 }
 

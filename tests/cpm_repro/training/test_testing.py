@@ -4,12 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from cpm_kernels.exact.blas import dot
+from cpm_kernels.exact.profiles import Profile
 from cpm_repro.training.loop import Hook, Training, solve
 from cpm_repro.training.run import train
 from cpm_repro.training.setup import Options, prepare
-from cpm_repro.training.testing import SmoothedLoss, Tested
+from cpm_repro.training.testing import SmoothedLoss, Tested, loss_value
 from prototxt_import.files import InputError
+from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.net import Net
 from tests.bits import assert_same_bits
 from tests.cpm_repro.samples.data_cases import write_rows
 
@@ -131,3 +136,16 @@ def test_the_smoothed_loss_changes_by_what_is_replaced() -> None:
 def test_a_strange_state_of_it_is_refused(state: list[float]) -> None:
     with pytest.raises(InputError, match="average_loss 3"):
         SmoothedLoss(3).restore(np.array(state, np.float32))
+
+
+def test_the_loss_of_many_values_is_that_familys_dot() -> None:
+    """A loss_weight counts every value of a top, by BLAS's dot with ones of that weight."""
+    values = np.random.default_rng(0).standard_normal((1, 1, 37, 53)).astype(np.float32)
+    text = 'input: "x" input_dim: 1 input_dim: 1 input_dim: 37 input_dim: 53\n'
+    text += 'layer { name: "p" type: "Power" bottom: "x" top: "p" loss_weight: 0.3 }'
+    found = []
+    for family in ("cooperlake", "haswell", "nehalem"):
+        net = Net(parse_net(text, "n"), "TRAIN", f"exact:{family}", seed=0)
+        found.append(loss_value(net, net({"x": torch.from_numpy(values)})))
+        assert found[-1] == dot(values, np.full(values.size, 0.3, np.float32), Profile(family))
+    assert len(set(found)) > 1, "a case that tells families apart"

@@ -178,3 +178,11 @@ def test_wrong_sizes_are_refused() -> None:
         add_row_sums(normals(2, 3), normals(3))
     with pytest.raises(ValueError, match="x must be float32 of shape 4"):
         axpy(1.0, normals(3), normals(4))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_axpy_by_0_leaves_y_alone(family):
+    x, y = np.array([np.inf, np.nan, 1.0], np.float32), np.array([-0.0, 1.0, 2.0], np.float32)
+    result = y.copy()
+    axpy(0.0, x, result, Profile(family))
+    assert_same_bits(result, y)

@@ -26,6 +26,12 @@ def test_a_coefficient_of_0_leaves_no_trace():
     assert_same_bits(gradient(lambda t: EXACT.eltwise_sum([t, t.detach()], [0.0, 2.0]), x, dy), np.zeros(5, np.float32))
 
 
+def test_a_bottom_of_coefficient_0_leaves_no_trace_in_a_sum():
+    """saxpy by 0 returns at once."""
+    x, y = torch.tensor([np.inf, np.nan, 1.0]), torch.tensor([1.0, 2.0, 3.0])
+    assert_same_bits(EXACT.eltwise_sum([x, y], [0.0, 1.0]).numpy(), y.numpy())
+
+
 def test_the_slope_of_a_square_has_no_negative_zero():
     """Caffe adds 2 scale² · x onto zeros, so that of −0 is +0."""
     x, dy = np.array([-0.0, 0.0, 1.0], np.float32), np.array([1.0, -1.0, 1.0], np.float32)
