@@ -143,7 +143,7 @@ class Log(Hook):
         if displayed:
             weights = training.net.loss_weights
             lines = caffe_log.iteration_lines(step.iteration, training.smoothed.value, step.values, weights)
-        lines += caffe_log.step_lines(param, step.iteration)
+        lines += caffe_log.step_lines(step.update, step.iteration)
         lines += [caffe_log.rate_line(step.iteration, step.rate)] if displayed else []
         lines += caffe_log.clipping_lines(step.update, param.clip_gradients)
         return lines + (self._fast(training, step.iteration) if displayed else [])

@@ -19,7 +19,6 @@ import numpy as np
 from prototxt_import.files import InputError, read_bytes
 from prototxt_import.formats import schema
 
-from .rates import steps_passed
 from .solver import Update
 
 _ITERATION = re.compile(r"\] Iteration (\d+)\b[^,]*(?:\([^)]*\))?, loss = (\S+)")
@@ -97,12 +96,11 @@ def loss_share(value: float | np.floating, weight: float) -> str:
     return f" (* {number(weight)} = {number(np.float32(weight) * np.float32(value))} loss)" if weight else ""
 
 
-def step_lines(param: schema.SolverParameter, iteration: int) -> list[str]:
+def step_lines(update: Update | None, iteration: int) -> list[str]:
     """Where the policy multistep takes a step."""
-    if param.lr_policy != "multistep" or iteration not in param.stepvalue:
+    if update is None or update.stepped is None:
         return []
-    step = steps_passed(param, iteration)
-    return [glog_line(f"MultiStep Status: Iteration {iteration}, step = {step}", "sgd_solver.cpp:46")]
+    return [glog_line(f"MultiStep Status: Iteration {iteration}, step = {update.stepped}", "sgd_solver.cpp:46")]
 
 
 def rate_line(iteration: int, rate: float, when: datetime | None = None) -> str:

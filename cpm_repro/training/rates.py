@@ -21,8 +21,10 @@ NEEDED_FIELDS = {
 
 
 @np.errstate(over="ignore")
-def learning_rate(param: schema.SolverParameter, iteration: int) -> np.float32:
+def learning_rate(param: schema.SolverParameter, iteration: int, step: int | None = None) -> np.float32:
     """The rate of iteration `iteration`, counted from 0; infinite where a gamma above 1 made it too large.
+
+    step: the iteration's step, of multistep; None if the run has come there from its start.
 
     Integer powers are taken in double, as C++ does; functions of float32 are the C library's powf and expf, which round
     a few arguments in ten thousand otherwise than functions in double would.
@@ -33,7 +35,7 @@ def learning_rate(param: schema.SolverParameter, iteration: int) -> np.float32:
     if param.lr_policy == "step":
         return np.float32(float(base) * _power(gamma, iteration // param.stepsize))
     if param.lr_policy == "multistep":
-        return np.float32(float(base) * _power(gamma, steps_passed(param, iteration)))
+        return np.float32(float(base) * _power(gamma, steps_passed(param, iteration) if step is None else step))
     if param.lr_policy == "exp":
         return np.float32(float(base) * _power(gamma, iteration))
     if param.lr_policy == "inv":
@@ -60,12 +62,22 @@ def _power(base: np.float32, exponent: int) -> float:
 
 
 def steps_passed(param: schema.SolverParameter, iteration: int) -> int:
-    """How many of multistep's values iteration `iteration` has reached."""
-    return sum(iteration >= value for value in param.stepvalue)
+    """Multistep's step at iteration `iteration` of a run from its start: an iteration takes one step at most, and the
+    next value is looked at after the one before it, however large it is."""
+    earliest = 0
+    for step, value in enumerate(param.stepvalue):
+        taken = max(value, earliest)
+        if iteration < taken:
+            return step
+        earliest = taken + 1
+    return len(param.stepvalue)
 
 
-def current_step(param: schema.SolverParameter, iteration: int) -> int:
-    """What a solver state of that iteration calls current_step: the step of the rate that was used last."""
+def step_at(param: schema.SolverParameter, iteration: int, step: int) -> int:
+    """What Caffe's current_step is once the rate of the iteration is asked for, having been `step` before. Policies
+    without steps leave what a solver state said."""
     if param.lr_policy == "step":
-        return max(iteration - 1, 0) // param.stepsize
-    return steps_passed(param, iteration - 1)
+        return iteration // param.stepsize
+    if param.lr_policy == "multistep" and step < len(param.stepvalue) and iteration >= param.stepvalue[step]:
+        return step + 1
+    return step

@@ -23,7 +23,7 @@ from prototxt_import.net import Net
 from prototxt_import.tensors import gradient_of
 
 from . import snapshots
-from .rates import NEEDED_FIELDS, current_step, learning_rate
+from .rates import NEEDED_FIELDS, learning_rate, step_at
 from .update import update_blobs
 
 
@@ -76,12 +76,14 @@ def _check_momentum(param: schema.SolverParameter, where: str) -> None:
 
 @dataclass(frozen=True)
 class Update:
-    """What an update tells the log: its rate, and by what the gradients of a too large common norm were scaled."""
+    """What an update tells the log: its rate, by what the gradients of a too large common norm were scaled, and which
+    step multistep took at it."""
 
     rate: np.float32
     clip: float = 1.0
     norm: np.float32 | None = None
     """The common L2 norm, where it was above clip_gradients."""
+    stepped: int | None = None
 
 
 class SGDSolver:
@@ -98,7 +100,7 @@ class SGDSolver:
 
     def __init__(self, param: schema.SolverParameter, net: Net, folder: Path) -> None:
         self.param, self.net, self.folder = param, net, folder
-        self.iteration = 0
+        self.iteration = self.current_step = 0
         parameters = [blob.parameter for blob in net.learnable]
         kinds = 2 if param.type in TWO_HISTORIES else 1
         self.history = [torch.zeros_like(parameter) for _ in range(kinds) for parameter in parameters]
@@ -106,7 +108,11 @@ class SGDSolver:
     @property
     def rate(self) -> np.float32:
         """The learning rate of the coming update."""
-        return learning_rate(self.param, self.iteration)
+        return learning_rate(self.param, self.iteration, self._coming_step)
+
+    @property
+    def _coming_step(self) -> int:
+        return step_at(self.param, self.iteration, self.current_step)
 
     def clear_gradients(self) -> None:
         """Forgets the gradients (Net::ClearParamDiffs)."""
@@ -131,8 +137,10 @@ class SGDSolver:
         weights = [blob.parameter for blob in blobs]
         steps = [self._step(blob, rate, clip) for blob in blobs]
         update_blobs(weights, self.updates, first, steps, second)
-        self.iteration += 1
-        return Update(rate, clip, norm)
+        step = self._coming_step
+        stepped = step if self.param.lr_policy == "multistep" and step != self.current_step else None
+        self.iteration, self.current_step = self.iteration + 1, step
+        return Update(rate, clip, norm, stepped)
 
     @property
     def updates(self) -> list[Tensor]:
@@ -176,8 +184,7 @@ class SGDSolver:
         if before_state is not None:
             before_state(state)
         learned = f"{self.param.snapshot_prefix}{model.name[model.name.rindex('_iter_') :]}"
-        step = current_step(self.param, self.iteration)
-        snapshots.write_state(state, self.iteration, learned, step, self.history)
+        snapshots.write_state(state, self.iteration, learned, self.current_step, self.history)
         return model, state
 
     def restore(self, path: Path) -> None:
@@ -188,4 +195,4 @@ class SGDSolver:
         weights = read_caffemodel(snapshots.learned_net(state, path, self.folder))
         self.net.load_weights(weights, state.learned_net)
         snapshots.restore_history(state, self.history, path)
-        self.iteration = state.iter
+        self.iteration, self.current_step = state.iter, state.current_step

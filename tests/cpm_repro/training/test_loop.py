@@ -8,6 +8,7 @@ import torch
 from cpm_repro.samples.timeline import Timeline
 from cpm_repro.training.loop import Hook, Training, solve
 from cpm_repro.training.testing import SmoothedLoss
+from prototxt_import.engine import make_engine
 from prototxt_import.share import WHOLE_BATCH
 
 WEIGHT = torch.nn.Parameter(torch.tensor(3.0))
@@ -82,7 +83,12 @@ def training():
     return Training(
         param=SimpleNamespace(iter_size=ITER_SIZE, max_iter=2, display=0, test_interval=0),
         net_name="one weight",
-        net=SimpleNamespace(loss=lambda blobs: 2 * blobs["loss"], loss_weights={"loss": 2.0}, output_names=["loss"]),
+        net=SimpleNamespace(
+            loss=lambda blobs: 2 * blobs["loss"],
+            loss_weights={"loss": 2.0},
+            output_names=["loss"],
+            engine=make_engine("exact"),
+        ),
         forward=lambda inputs: {"loss": WEIGHT * inputs["data"]},
         solver=Subtracting(),
         data=Counting(),

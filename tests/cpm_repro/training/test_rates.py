@@ -6,7 +6,7 @@ import ctypes.util
 import numpy as np
 import pytest
 
-from cpm_repro.training.rates import learning_rate
+from cpm_repro.training.rates import learning_rate, step_at, steps_passed
 from prototxt_import.formats import schema
 
 F = np.float32
@@ -40,3 +40,33 @@ def test_rates_are_the_c_librarys(start):
             assert rate(i, lr_policy="sigmoid", gamma=-0.01, stepsize=45_000) == F(1) / (F(1) + libm("expf", steps))
     if LIBRARY._name == "libm.so.6":
         assert told, "a case that tells"
+
+
+def stepping(stepvalues, iterations, first=0, step=0):
+    """Multistep's step at each iteration, one after the other: SGDSolver::GetLearningRate's `if`."""
+    steps = []
+    for iteration in range(first, iterations):
+        if step < len(stepvalues) and iteration >= stepvalues[step]:
+            step += 1
+        steps.append(step)
+    return steps
+
+
+@pytest.mark.parametrize("values", [[2, 5], [0, 0, 0], [3, 3, 4], [5, 2, 1, 9], [0, 1], [4, 5, 5, 20]])
+def test_an_iteration_takes_one_step_at_most_and_values_wait_for_those_before_them(values):
+    param = schema.SolverParameter(base_lr=1, lr_policy="multistep", gamma=0.5, stepvalue=values)
+    steps = stepping(values, 15)
+    assert [steps_passed(param, iteration) for iteration in range(15)] == steps
+    assert [float(learning_rate(param, iteration)) for iteration in range(15)] == [0.5**step for step in steps]
+    now, found = 0, []
+    for iteration in range(15):
+        now = step_at(param, iteration, now)
+        found.append(now)
+    assert found == steps
+
+
+def test_policies_without_steps_leave_what_a_state_said():
+    for policy in ("fixed", "exp", "inv", "poly", "sigmoid"):
+        param = schema.SolverParameter(lr_policy=policy, stepvalue=[2], stepsize=2, gamma=0.5)
+        assert [step_at(param, iteration, 3) for iteration in (1, 2, 9)] == [3, 3, 3]
+    assert step_at(schema.SolverParameter(lr_policy="step", stepsize=4), 9, 0) == 2

@@ -217,3 +217,26 @@ def test_numbers_that_mean_nothing_are_refused(fields, said):
     with pytest.raises(InputError, match=f"solver: {said}"):
         solver_param(**fields)
     solver_param(clip_gradients=-1, random_seed=-1)
+
+
+def test_the_step_goes_on_from_the_states(tmp_path):
+    """Caffe's current_step is kept, not counted anew: of stepvalues that a resumed run says otherwise it takes one an
+    iteration, beginning with that of the state's step; the policy fixed leaves it alone."""
+
+    def run(folder, iterations, state=None, **fields):
+        folder.mkdir(exist_ok=True)
+        param = solver_param(snapshot_prefix="s", gamma=0.5, **fields)
+        solver = SGDSolver(param, Net(parse_net(NET, "n"), "TRAIN"), folder)
+        if state is not None:
+            solver.restore(state)
+        updates = [solver.apply_update() for _ in range(iterations)]
+        _, written = solver.snapshot()
+        return [float(u.rate) for u in updates], [u.stepped for u in updates], written
+
+    rates, stepped, state = run(tmp_path, 4, lr_policy="multistep", stepvalue=[1, 1, 9])
+    assert rates == pytest.approx([0.1, 0.05, 0.025, 0.025]) and stepped == [None, 1, 2, None]
+    assert read_solverstate(state).current_step == 2
+    rates, stepped, _ = run(tmp_path / "more", 3, state, lr_policy="multistep", stepvalue=[50, 60, 2, 3])
+    assert rates == pytest.approx([0.0125, 0.00625, 0.00625]) and stepped == [3, 4, None]
+    *_, state = run(tmp_path / "fixed", 1, state, lr_policy="fixed", stepvalue=[1, 2, 3, 4])
+    assert read_solverstate(state).current_step == 2
