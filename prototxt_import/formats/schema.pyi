@@ -1292,6 +1292,8 @@ class LayerParameter(Message):
     def center_loss_param(self) -> CenterLossParameter: ...
     @property
     def st_param(self) -> SpatialTransformerParameter: ...
+    @property
+    def largemargin_inner_product_param(self) -> MarginInnerProductParameter: ...
     forward_type: int
     backward_type: int
     forward_math: int
@@ -1416,6 +1418,7 @@ class LayerParameter(Message):
         margin_inner_product_param: MarginInnerProductParameter | Mapping[str, Any] | None = ...,
         center_loss_param: CenterLossParameter | Mapping[str, Any] | None = ...,
         st_param: SpatialTransformerParameter | Mapping[str, Any] | None = ...,
+        largemargin_inner_product_param: MarginInnerProductParameter | Mapping[str, Any] | None = ...,
         forward_type: int | str | None = ...,
         backward_type: int | str | None = ...,
         forward_math: int | str | None = ...,

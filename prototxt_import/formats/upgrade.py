@@ -156,6 +156,8 @@ def _shapes_missing(net: schema.NetParameter) -> bool:
 
 def _upgrade_input(net: schema.NetParameter, where: str) -> None:
     """`input` with `input_shape` or four `input_dim` each becomes one Input layer named "input", at the front."""
+    if net.input_shape and net.input_dim:  # which input has which, no field says
+        raise InputError(f"{where}: expected either `input_shape` or `input_dim`, found both")
     shapes = [list(shape.dim) for shape in net.input_shape]
     shapes += [list(net.input_dim[first : first + 4]) for first in range(0, len(net.input_dim), 4)]
     if empty := [name for name, shape in zip(net.input, shapes, strict=False) if not shape]:

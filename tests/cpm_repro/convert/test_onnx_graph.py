@@ -30,6 +30,7 @@ NO_EXPORT = {
     *("SmoothL1Loss", "Proposal", "YoloDetectionOutput", "Yolov3DetectionOutput"),
     *("Correlation", "Correlation1D", "FlowWarp", "Grid", "Warp", "Downsample", "DataAugmentation"),
     *("SoftmaxWithLossOHEM", "SmoothL1LossOHEM", "BoxAnnotatorOHEM", "L1Loss", "MarginInnerProduct", "CenterLoss"),
+    *("LargeMarginInnerProduct",),
     *(
         "SpatialTransformer",
         "MultiStageMeanfield",

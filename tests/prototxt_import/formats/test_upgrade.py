@@ -101,3 +101,11 @@ def test_lrn_map_is_lrn_within_a_channel():
     (layer,) = parse_net(f'input: "x" input_dim: 1 input_dim: 2 input_dim: 5 input_dim: 5 {text}', "v1").layer[1:]
     assert (layer.type, layer.lrn_param.local_size) == ("LRN", 3) and not layer.own_param
     assert layer.lrn_param.norm_region == schema.LRNParameter.WITHIN_CHANNEL
+
+
+def test_shapes_and_dims_of_inputs_do_not_mix():
+    """Which input has which nothing says: the second's shape was taken for the first's."""
+    text = 'input: "a" input_dim: 1 input_dim: 3 input_dim: 9 input_dim: 9 input: "b" input_shape { dim: 5 dim: 5 }'
+    text += ' layer { name: "r" type: "ReLU" bottom: "a" top: "r" }'
+    with pytest.raises(InputError, match=r"^n: expected either `input_shape` or `input_dim`, found both"):
+        parse_net(text, "n")

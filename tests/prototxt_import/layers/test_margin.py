@@ -66,6 +66,39 @@ def slope_of_sphere(x, w, labels, dy, kind, weight):
     return slope
 
 
+@pytest.mark.parametrize("kind", ["SINGLE", "DOUBLE", "TRIPLE", "QUADRUPLE"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_large_margin_product(engine, kind):
+    more = f"""largemargin_inner_product_param {{ num_output: 5 type: {kind} weight_filler {{ type: "xavier" }} base: 9
+    gamma: 1 lambda_min: 2 }}"""
+    net = single_layer("LargeMarginInnerProduct", {"x": (6, 4), "y": (6,)}, more, engine, ("t", "lambda"), 1, "TRAIN")
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((6, 4)).astype(np.float32), rng.integers(0, 5, 6)
+    blobs = {"x": torch.from_numpy(x).requires_grad_(), "y": torch.from_numpy(labels.astype(np.float32))}
+    made = net(blobs)
+    assert made["lambda"].item() == 4.5
+    dy = rng.standard_normal((6, 5))
+    (made["t"] * torch.from_numpy(dy.astype(np.float32))).sum().backward()
+    values = {"x": x.astype(float), "w": net.layer("l").weight.detach().double().numpy()}
+
+    def top() -> np.ndarray:
+        y = values["x"] @ values["w"].T
+        for i, label in enumerate(labels if kind != "SINGLE" else ()):
+            lengths = np.linalg.norm(values["x"][i]) * np.linalg.norm(values["w"][label])
+            y[i, label] = (lengths * margin(kind, np.arccos(y[i, label] / lengths)) + 4.5 * y[i, label]) / 5.5
+        return y
+
+    np.testing.assert_allclose(made["t"].detach().numpy(), top(), rtol=0, atol=2e-5)
+    for name, gradient in (("x", blobs["x"].grad), ("w", net.layer("l").weight.grad)):
+        for place in np.ndindex(values[name].shape):
+            before, ends = values[name][place], []
+            for step in (1e-6, -1e-6):
+                values[name][place] = before + step
+                ends.append((top() * dy).sum())
+            values[name][place] = before
+            assert abs((ends[0] - ends[1]) / 2e-6 - gradient[place].item()) < 2e-4
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_centre_loss(engine):
     more = 'loss_weight: 0.5 center_loss_param { num_output: 5 center_filler { type: "xavier" } }'
