@@ -103,8 +103,9 @@ def _say_what_went(before: "list[schema.LayerParameter]", after: "list[schema.La
     gone = [layer for layer in before if id(layer) not in stay and layer.bottom and not is_loss(layer)]
     if gone:
         names = first_five([f"'{layer.name}' ({layer.type})" for layer in gone])
-        why = "which need a blob whose shape is not given, or made only what is given now"
-        warnings.warn(Note(f"input shapes leave out layers {names}, {why}"), stacklevel=3)
+        layers, need = ("layer", "needs") if len(gone) == 1 else ("layers", "need")
+        why = f"which {need} a blob whose shape is not given, or made only what is given now"
+        warnings.warn(Note(f"input shapes leave out {layers} {names}, {why}"), stacklevel=3)
 
 
 def unwritten(layer: Layer, form: str) -> InputError:

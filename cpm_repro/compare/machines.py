@@ -66,6 +66,8 @@ class Machine:
         """Who made the dump; `equal`: whether the whole net, run as this machine, is the dump's to the bit."""
         if equal:
             best = of_same_threads(self.profile, *self.alike)
+            if {profile.family for profile in (self.profile, *self.alike)} == set(FAMILIES):
+                return f"equal, {count} of {count} {self.unit}, by every machine that is known: they do not tell which"
             families = {profile.family for profile in best}
             same = ", ".join(str(other.threads) for other in self.alike if other.family == self.profile.family)
             others = ", ".join(described(other) for other in self.alike if other.family not in families)

@@ -210,7 +210,7 @@ def test_the_tools_take_it(tmp_path: Path) -> None:
     path, weights, out = written(tmp_path, TRAIN_VAL % "Data"), tmp_path / "w.caffemodel", tmp_path / "n.pt"
     shown = run_tool("show_net", path, "--input-shape", "data=1,3,9,7")
     assert shown.returncode == 0 and "1x2x7x5" in shown.stdout, shown.stderr
-    assert "show_net.py: input shapes leave out layers 'flat' (Flatten), which need a blob" in shown.stderr
+    assert "show_net.py: input shapes leave out layer 'flat' (Flatten), which needs a blob" in shown.stderr
     net = load_net(path, input_shapes={"data": (1, 3, 9, 7)}, seed=1)
     weights.write_bytes(net.to_caffemodel().SerializeToString())
     more = ("--input-shape", "data=1,3,11,7", "--stage", "a,b", "--level", 2)
@@ -224,7 +224,7 @@ def test_the_tools_take_it(tmp_path: Path) -> None:
 
 
 def test_layers_left_out_are_named_but_for_losses() -> None:
-    with pytest.warns(Note, match=r"leave out layers 'flat' \(Flatten\), which need a blob whose shape is not given"):
+    with pytest.warns(Note, match=r"leave out layer 'flat' \(Flatten\), which needs a blob whose shape is not given"):
         Variant(input_shapes={"data": (1, 3, 9, 7)}).of(TRAIN_VAL % "Data", "n")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -90,3 +90,11 @@ def test_a_tool_says_so(tmp_path: Path) -> None:
         "dump", "net", *command[2:], "--input", command[1], "--out", tmp_path / "x", "--engine", "exact:auto"
     )
     assert_refused(dump, "engine exact: expected one of cooperlake", "not 'auto'")
+
+
+def test_what_every_machine_makes_tells_none() -> None:
+    alike = [Profile(family) for family in FAMILIES]
+    machine = Machine(alike[0], fits=True, alike=alike[1:], unit="losses")
+    assert machine.verdict(True, 1) == "equal, 1 of 1 losses, by every machine that is known: they do not tell which"
+    machine = Machine(alike[0], fits=True, alike=alike[2:], unit="losses")
+    assert machine.verdict(True, 1).startswith("equal, all 1 losses: OpenBLAS on ")
