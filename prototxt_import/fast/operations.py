@@ -141,7 +141,23 @@ class Fast(Plain):
         return super().lrn_within(_widened(x), size, alpha, beta).to(x.dtype)
 
     def prelu(self, x: Tensor, slope: Tensor) -> Tensor:
-        return super().prelu(x, slope.to(x.dtype))
+        slope = slope.to(x.dtype)
+        return cpu_functions.prelu(x, slope) if _on_cpu(x) and slope.numel() == 1 else super().prelu(x, slope)
+
+    def scale(self, x: Tensor, factor: Tensor, trailing: int) -> Tensor:
+        one = _on_cpu(x) and factor.numel() == 1
+        return x * cpu_functions.spread(factor, x) if one else super().scale(x, factor, trailing)
+
+    def bias(self, x: Tensor, bias: Tensor, trailing: int) -> Tensor:
+        one = _on_cpu(x) and bias.numel() == 1
+        return x + cpu_functions.spread(bias, x) if one else super().bias(x, bias, trailing)
+
+    def mvn(self, x: Tensor, eps: float, normalize_variance: bool) -> Tensor:
+        one = _on_cpu(x) and x.shape[0] == 1
+        return (cpu_functions.mvn if one else super().mvn)(x, eps, normalize_variance)
+
+    def l2_normalize(self, x: Tensor, scale: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+        return (cpu_functions.l2_normalize if _on_cpu(x) else super().l2_normalize)(x, scale, axes, eps)
 
     def elu(self, x: Tensor, alpha: float) -> Tensor:
         return cpu_functions.elu(x, alpha) if _on_cpu(x) else super().elu(x, alpha)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from cpm_kernels.window import Sizes, Window
 from prototxt_import.function import Context, Function, Gradients
+from prototxt_import.tensors import total
 
 from . import cpu_products
 
@@ -138,7 +139,9 @@ class Product:
 
 
 def sum_of_maps(dy: Tensor) -> Tensor:
-    """The gradient by a bias, (C,), of that by a top (N, C, …)."""
+    """The gradient by a bias, (C,), of that by a top (N, C, …). One sum alone torch would share among threads."""
+    if dy.shape[1] == 1:
+        return total(dy).reshape(1)
     return dy.sum([axis for axis in range(dy.dim()) if axis != 1])
 
 
@@ -166,7 +169,7 @@ class InnerProduct(Function[Tensor]):
                 dx = _product(dy, weight, ctx.transposed)
             if of_weight:
                 dweight = _product_over_rows(x, dy) if ctx.transposed else _product_over_rows(dy, x)
-        return dx, dweight, dy.sum(0) if of_bias else None, None, None
+        return dx, dweight, sum_of_maps(dy) if of_bias else None, None, None
 
 
 def _product(a: Tensor, b: Tensor, transposed: bool) -> Tensor:

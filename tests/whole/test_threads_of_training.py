@@ -40,6 +40,9 @@ LAYERS = {
     "MVN": layer("MVN"),
     "Scale": layer("Scale", "scale_param { bias_term: true }"),
     "PReLU": layer("PReLU"),
+    "PReLU of one slope": layer("PReLU", "prelu_param { channel_shared: true }"),
+    "Scale of one factor": layer("Scale", "scale_param { num_axes: 0 bias_term: true }"),
+    "Normalize": layer("Normalize"),
     "ELU": layer("ELU"),
     "BNLL": layer("BNLL"),
     "Sigmoid": layer("Sigmoid"),
@@ -84,6 +87,20 @@ def check(text: str, blobs: dict[str, torch.Tensor]) -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_of_a_layer(name):
     check(LAYERS[name], {"x": random(SHAPE, 1)})
+
+
+ONE_SUM = {  # of more values than torch leaves to one thread
+    "MVN": ((1, 24, 44, 47), layer("MVN", "mvn_param { across_channels: true }")),
+    "Normalize": ((1, 24, 44, 47), layer("Normalize", "norm_param { across_spatial: true }")),
+    "one output": ((3, 2, 113, 117), convolution("num_output: 1 kernel_size: 3")),
+    "one output by FFT": ((3, 2, 113, 117), convolution("num_output: 1 kernel_size: 9")),
+}
+
+
+@pytest.mark.parametrize("name", ONE_SUM)
+def test_of_a_sum_over_everything(name):
+    shape, text = ONE_SUM[name]
+    check(text, {"x": random(shape, 1)})
 
 
 @pytest.mark.parametrize("name", LOSSES)
