@@ -55,7 +55,6 @@ _TYPES = {
 """Types that public nets use."""
 _MODULES = {
     "caffe.layers.detectnet": "NVIDIA",
-    "layers.text_proposal_layer": "CTPN",
     "rpn": "py-faster-rcnn",
     "roi_data_layer": "py-faster-rcnn",
     "voc_layers": "FCN",

@@ -1,9 +1,11 @@
 """Faster R-CNN's proposals: of the boxes that may stand at each place of a map, moved as the net says, those that score
-best and do not overlap. PVANet's `Proposal` and the layer in Python of py-faster-rcnn, R-FCN and their heirs.
+best and do not overlap. PVANet's `Proposal` and the layer in Python of py-faster-rcnn, R-FCN and their heirs. CTPN's
+proposals, strips of lines of text, are all that there are.
 
 Boxes are (x1, y1, x2, y2) in pixels of the net's input, both corners within. There is no gradient.
 """
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -77,6 +79,11 @@ def without_overlaps(boxes: np.ndarray, limit: float, most: int) -> list[int]:
     return suppressed(len(boxes), apart, most)
 
 
+def _values(picture: Shape) -> int:
+    """How many values a bottom has that says a picture's height, width and scale: (N, 3), (N, 3, 1, 1) or (3,)."""
+    return math.prod(picture[1:]) if len(picture) > 1 else picture[0]
+
+
 class _Proposals(Layer):
     """What both share. Bottoms: scores (N, 2 · boxes, H, W), of which the second half counts, shifts (N, 4 · boxes, H,
     W), and the picture's height, width and scale. Tops: (R, 5) regions (image, x1, y1, x2, y2); maybe their scores. How
@@ -104,14 +111,14 @@ class _Proposals(Layer):
         wanted = (scores[0], 2 * count, *scores[2:]), (scores[0], 4 * count, *scores[2:])
         self.require(len(scores) == 4 and (scores, shifts) == wanted, f"scores and shifts of {count} boxes a place: "
                      f"{wanted[0]} and {wanted[1]}", f"{scores} and {shifts}")  # fmt: skip
-        self.require(picture[-1] >= 3, "a third bottom of height, width and scale", str(picture))
+        self.require(_values(picture) >= 3, "a third bottom of height, width and scale", str(picture))
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         most = bottom_shapes[0][0] * min(self.settings.after, len(self.anchors) * int(np.prod(bottom_shapes[0][2:])))
         return [(most, 5), (most, *(1,) * (self.scores_axes - 1))][: len(self.spec.top)]
 
     def forward(self, scores: Tensor, shifts: Tensor, picture: Tensor) -> tuple[Tensor, ...]:
-        pictures = array(picture).reshape(-1, picture.shape[-1])
+        pictures = array(picture).reshape(-1, _values(tuple(picture.shape)))
         pictures = np.broadcast_to(pictures[: len(scores)], (len(scores), pictures.shape[1]))
         found = [self._found(*each) for each in zip(array(scores), array(shifts), pictures, strict=True)]
         regions = [np.insert(boxes, 0, image, 1) for image, (boxes, _) in enumerate(found)]
@@ -167,3 +174,47 @@ class PythonProposal(_Proposals):
         known = all(isinstance(value, int | float) for value in listed)
         self.require(known, "numbers in param_str", repr(self.spec.python_param.param_str))
         return cast(tuple[float, ...], listed)
+
+
+@register_python("layers.text_proposal_layer", "ProposalLayer")
+class TextProposals(Layer):
+    """CTPN's, with `param_str: "'feat_stride': 16"`: ten strips at each place, 16 pixels wide, whose middle is moved by
+    a share of their height and whose height by a factor exp of the second bottom's (1, 20, H, W). Bottoms as of the
+    other proposals. Tops: (R, 4) strips (left, top, right, bottom) in the picture, and their scores (R, 1)."""
+
+    of_a_fork = True
+    bottoms = range(3, 4)
+    tops = range(2, 3)
+    traceable = False
+    heights = (11, 16, 23, 33, 48, 68, 97, 139, 198, 283)
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        scores, shifts, picture = bottom_shapes
+        wanted = (1, 2 * len(self.heights), *scores[2:])
+        fits = len(scores) == 4 and scores == shifts == wanted
+        self.require(fits, f"scores and shifts of ten strips a place: {wanted} twice", f"{scores} and {shifts}")
+        self.require(_values(picture) >= 2, "a third bottom of height and width", str(picture))
+        stride = python_param(self.spec, ("feat_stride",)).get("feat_stride")
+        self.require(isinstance(stride, int) and stride > 0, "a feat_stride in param_str", repr(stride))
+        self.stride = cast(int, stride)
+        halves = [high // 2 for high in self.heights]  # as its Python 2 divides, and cuts off below
+        self.strips = np.array([(0, int(7.5 - half), 15, int(7.5 + half)) for half in halves])
+
+    def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
+        count = len(self.heights) * int(np.prod(bottom_shapes[0][2:]))
+        return [(count, 4), (count, 1)]
+
+    def forward(self, scores: Tensor, shifts: Tensor, picture: Tensor) -> tuple[Tensor, ...]:
+        count, (height, width) = len(self.heights), scores.shape[2:]
+        rows, columns = np.mgrid[:height, :width] * self.stride
+        places = np.stack([columns, rows, columns, rows], -1).reshape(-1, 1, 4)
+        left, top, right, bottom = (places + self.strips).reshape(-1, 4).T
+        moves = array(shifts)[0].transpose(1, 2, 0).reshape(-1, 2)
+        sides = bottom - top + 1.0
+        high = (np.exp(moves[:, 1]) * sides).astype(np.float32)
+        upper = (moves[:, 0] * sides + (top + bottom) / 2 - high / 2).astype(np.float32)
+        boxes = np.stack([left, upper, right, upper + high], 1).astype(np.float32)
+        high_picture, wide_picture = array(picture).reshape(-1)[:2]
+        boxes = np.clip(boxes, 0, np.array([wide_picture, high_picture] * 2, np.float32) - np.float32(1))
+        of_each = array(scores)[0, count:].transpose(1, 2, 0).reshape(-1, 1)
+        return tensor(boxes, scores), tensor(np.ascontiguousarray(of_each), scores)

@@ -121,3 +121,31 @@ def test_pooling_regions_that_a_net_proposes_itself():
 def test_what_cannot_be_is_named(param, said):
     with pytest.raises(InputError, match=said):
         single_layer("Proposal", {"s": (1, 18, 3, 4), "d": (1, 36, 3, 4), "i": (1, 4)}, param)
+
+
+CTPN = 'python_param { module: "layers.text_proposal_layer" layer: "ProposalLayer" param_str: "\'feat_stride\': 16" }'
+
+
+def test_ctpns_strips_of_text():
+    rng = np.random.default_rng(7)
+    scores, shifts = rng.random((1, 20, 3, 5)).astype(np.float32), rng.normal(0, 0.4, (1, 20, 3, 5)).astype(np.float32)
+    shapes = {"scores": scores.shape, "shifts": shifts.shape, "info": (1, 3, 1, 1)}
+    net = single_layer("Python", shapes, CTPN, tops=("rois", "each"))
+    picture = torch.tensor([45.0, 77.0, 1.0]).reshape(1, 3, 1, 1)
+    made = net({"scores": torch.from_numpy(scores), "shifts": torch.from_numpy(shifts), "info": picture})
+    strips, of_each = [], []
+    for i, j, k in np.ndindex(3, 5, 10):
+        high = (11, 16, 23, 33, 48, 68, 97, 139, 198, 283)[k]
+        top, bottom = math.trunc(7.5 - high // 2) + 16 * i, math.trunc(7.5 + high // 2) + 16 * i
+        middle, side = (top + bottom) / 2, bottom - top + 1
+        dy, dh = shifts[0, 2 * k : 2 * k + 2, i, j].astype(float)
+        upper = middle + dy * side - math.exp(dh) * side / 2
+        corners = [16 * j, upper, 16 * j + 15, upper + math.exp(dh) * side]
+        strips.append([min(max(c, 0), (76, 44)[n % 2]) for n, c in enumerate(corners)])
+        of_each.append([scores[0, 10 + k, i, j]])
+    np.testing.assert_allclose(made["rois"].numpy(), strips, rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(made["each"].numpy(), of_each)
+    with pytest.raises(InputError, match="scores and shifts of ten strips a place"):
+        single_layer("Python", dict(shapes, shifts=(1, 40, 3, 5)), CTPN, tops=("rois", "each"))
+    with pytest.raises(InputError, match="expected a feat_stride in param_str, found None"):
+        single_layer("Python", shapes, CTPN.replace("'feat_stride': 16", ""), tops=("rois", "each"))
