@@ -60,9 +60,7 @@ def _inner(shape: tuple[int, ...], trailing: int) -> int:
 def _add_scale_gradient(
     product: np.ndarray, factor: Tensor, trailing: int, gradient: np.ndarray, profile: Profile
 ) -> None:
-    """Sums of dy · x over the inner axes, then over the outer ones, onto the gradient: but Caffe's layer puts them in
-    the place of what earlier passes (iter_size) left there if there are no outer values to add up, as with a batch of
-    one image, unless the factor is one number."""
+    """Sums of dy · x over the inner axes, then over the outer ones, onto the gradient."""
     inner, count = _inner(product.shape, trailing), factor.numel()
     rows = product.reshape(-1, inner)
     outer = rows.shape[0] // count
@@ -73,9 +71,7 @@ def _add_scale_gradient(
         sums = np.array([dot(ones[:inner], rows, profile)], np.float32)
     else:
         sums = row_sums(rows, profile)
-    if outer == 1 and (count > 1 or inner == 1):
-        gradient[...] = sums
-    elif outer == 1:
+    if outer == 1:
         gradient += sums
     elif count == 1:
         gradient += dot(ones[:outer], sums, profile)

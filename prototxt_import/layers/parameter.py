@@ -22,11 +22,11 @@ class Parameter(Layer):
         return [tuple(self.value.shape)]
 
     def forward(self) -> Tensor:
-        return _Value.apply(self.value)
+        return Replacing.apply(self.value)  # Caffe's top and blob have one gradient
 
 
-class _Value(Function[Tensor]):
-    """(parameter) -> its value. Its gradient is the top's, and not added to what was there: Caffe's two are one."""
+class Replacing(Function[Tensor]):
+    """(parameter) -> its value. Its gradient takes the place of what was there, and is not added to it."""
 
     @staticmethod
     def forward(ctx: Context, parameter: Tensor) -> Tensor:

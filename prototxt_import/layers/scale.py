@@ -1,11 +1,15 @@
 """Scale and Bias: a factor or a summand per channel, learned or from a second bottom (Caffe: scale_layer.cpp,
 bias_layer.cpp), and Axpy, the two at once in squeeze-and-excitation nets."""
 
+import math
+
+import torch
 from torch import Tensor, nn
 
 from prototxt_import.formats import schema
 
 from .layer import POINT, Layer, Shape, register
+from .parameter import Replacing
 
 
 class _Broadcast(Layer):
@@ -51,8 +55,18 @@ class Scale(_Broadcast):
             self.add_blob("bias", shape, p.bias_filler)
 
     def forward(self, x: Tensor, factor: Tensor | None = None) -> Tensor:
-        y = self.ops.scale(x, self.factor if factor is None else factor, self.trailing)
+        y = self.ops.scale(x, self._learned(x) if factor is None else factor, self.trailing)
         return self.ops.bias(y, self.bias, self.trailing) if self.spec.scale_param.bias_term else y
+
+    def _learned(self, x: Tensor) -> Tensor:
+        """The factor. With no outer axes to add up over, as with a batch of one image, its gradient takes the place of
+        an earlier pass's (iter_size), unless it is the sum of more than one value for a single number: Caffe's layer
+        writes it there."""
+        if not torch.is_grad_enabled():
+            return self.factor
+        count, inner = self.factor.numel(), math.prod(x.shape[x.dim() - self.trailing :])
+        alone = x.numel() == count * inner and (count > 1 or inner == 1)
+        return Replacing.apply(self.factor) if alone else self.factor
 
 
 @register("Bias")
