@@ -208,14 +208,13 @@ def drawing_of(pixels: np.ndarray, poses: Sequence[FoundPose], arguments: argpar
 def find_files(arguments: argparse.Namespace) -> "list[PictureFile]":
     """The pictures to look at; says what is left out, and that one --center is not everybody's."""
     from cpm_repro.inference.crops import check_sides
-    from cpm_repro.inference.pictures import image_files
+    from cpm_repro.inference.pictures import image_files, kinds
 
     files, left_out = image_files(arguments.images, arguments.recursive)
     if left_out:
-        kinds = ", ".join(sorted({file.suffix.lower() or file.name for file in left_out}))
         of = "not read as pictures"
         said = how_many(len(left_out), f"file of a kind that is {of}", f"files of kinds that are {of}")
-        print(f"left out: {said}: {kinds}", file=sys.stderr)
+        print(f"left out: {said}: {kinds(left_out)}", file=sys.stderr)
     if arguments.center and len(files) > 1:
         print(f"warning: one --center for {len(files)} pictures (--boxes says it of each)", file=sys.stderr)
     if not arguments.skip_bad:

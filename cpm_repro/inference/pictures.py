@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_lmdb.images import MAX_PIXELS
-from prototxt_import.files import InputError
+from prototxt_import.files import InputError, first_five
 from prototxt_import.net import Net
 
 from .beliefs import Beliefs, estimate_beliefs
@@ -53,11 +53,17 @@ def image_files(given: Sequence[Path], recursive: bool = False) -> tuple[list[Pi
         every = sorted(file for file in (path.rglob("*") if recursive else path.iterdir()) if not file.is_dir())
         inside = [file for file in every if file.suffix.lower() in SUFFIXES]
         if not inside:
-            raise InputError(f"{path}: expected a folder with pictures ({', '.join(SUFFIXES)}), found none")
+            expected = f"a folder with pictures ({', '.join(SUFFIXES)})"
+            raise InputError(f"{path}: expected {expected}, found {kinds(every) or 'none'}")
         left_out += [file for file in every if file.suffix.lower() not in SUFFIXES]
         files += [PictureFile(file, file.relative_to(path).with_suffix("").as_posix()) for file in inside]
     _check_names(files)
     return files, left_out
+
+
+def kinds(files: Iterable[Path]) -> str:
+    """The first suffixes of files, each once."""
+    return first_five(sorted({file.suffix.lower() or "names without a suffix" for file in files}))
 
 
 def _check_names(files: Sequence[PictureFile]) -> None:

@@ -236,11 +236,14 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, net):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "IMG_1.HEIC").write_bytes(b"")
     good, same = picture(tmp_path / "a.png"), picture(tmp_path / "a.jpg")
     for arguments, expected in (
         ([tmp_path / "none.jpg", *net], "none.jpg"),
         ([good, broken, *net], "broken.jpg: expected an image"),
-        ([tmp_path / "empty", *net], "empty: expected a folder with pictures"),
+        ([tmp_path / "empty", *net], "empty: expected a folder with pictures ("),
+        ([tmp_path / "phone", *net], ".tiff, .webp), found .heic"),
         ([good, same, *net], "a.jpg: expected a picture of another name than"),
         ([good, *net, "--scale", "1e-9"], "a.png: expected a scale"),
         ([good, *net[:2], "--weights", tmp_path / "none.caffemodel"], "none.caffemodel"),
