@@ -50,8 +50,8 @@ def align(spec: "schema.LayerParameter", before: Collection[Layer], shapes: Mapp
         meant = " ".join(f"offset: {n}" for n in (offsets[:1] if len(set(offsets)) == 1 else offsets))
         warnings.warn(
             Note(
-                f"layer '{spec.name}' (Crop) cuts from the corner, as BVLC's Caffe does without an offset; FCN's, HED's"
-                f" and CRF-RNN's own, which laid the bottoms over each other, took crop_param {{ {meant} }}"
+                f"layer '{spec.name}' (Crop) cuts '{spec.top[0]}' from the corner, as BVLC's does without an offset; "
+                f"FCN's, HED's and CRF-RNN's own laid the bottoms over each other, as crop_param {{ {meant} }} does"
             ),
             stacklevel=2,
         )

@@ -55,7 +55,7 @@ LAYERS = {
     "AVE": layer("Pooling", "pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }"),
     "Reduction": layer("Reduction", "reduction_param { operation: SUMSQ }"),
 }
-LOSSES = ("EuclideanLoss", "SigmoidCrossEntropyLoss", "SmoothL1Loss")
+LOSSES = ("EuclideanLoss", "SigmoidCrossEntropyLoss", "SmoothL1Loss", "L1Loss")
 
 
 def random(shape: tuple[int, ...], seed: int) -> torch.Tensor:

@@ -65,7 +65,7 @@ def test_fcns_of_v1_are_cut_where_those_of_today_say(stride, published):
 
 
 def test_todays_crop_cuts_from_the_corner_and_a_note_says_what_others_did():
-    with pytest.warns(Note, match=r"layer 'score' \(Crop\) cuts from the corner.*crop_param \{ offset: 19 \}"):
+    with pytest.warns(Note, match=r"layer 'score' \(Crop\) cuts 'score' from the corner.*crop_param \{ offset: 19 \}"):
         assert offsets(v2(fcn(32))) == {"score": []}
 
 
