@@ -1,7 +1,7 @@
 """Whether a side is what the layer would have made of the recorded bottoms with other settings or other weights."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +16,11 @@ from .fields import fitted_settings, other_fields
 from .formulas import other_formulas
 from .inputs import Others, begun_otherwise, other_bottoms, other_sequences, rounded
 from .outputs import other_outputs
+from .pieces import Links, Nearest, Tried, cut, piece_of
 from .runs import Alternative, Bottoms, LayerRun
 from .settings import alternatives, bias_behind, incomplete
-from .solved_weights import changed_outputs, dense_weights, quantised, solved_weights
-from .weights import arranged_and_scaled, best, fitted, other_weights, setting
-
-Links = Sequence[tuple[LayerRun, Bottoms]]
+from .solved_weights import changed_outputs, dense_weights, quantised, solved_weights, with_weights
+from .weights import arranged_and_scaled, best, fitted, other_weights
 
 
 def _pooling(kernel: int, stride: int, method: str) -> "schema.LayerParameter":
@@ -93,9 +92,20 @@ def explain(
     arrays tell for certain, before weights are thought of.
     """
     before = distance(own, wrong)
-    links = list(run.links(bottoms))
-    fits = (fit for link in links for fit in fitted_settings(*link, wrong))
-    if found := best(itertools.chain(_settings(run, bottoms, links, others), fits), wrong, before):
+    links, piece = list(run.links(bottoms)), piece_of(run, bottoms, wrong, own)
+
+    def nearest(tried: Tried) -> tuple[str, float] | None:
+        if piece is not None and not piece.may_fit(tried(piece.bottoms, list(run.links(piece.bottoms)), piece.wrong)):
+            return None
+        return best(tried(bottoms, links, wrong), wrong, before)
+
+    def settings(bottoms: Bottoms, links: Links, wrong: np.ndarray) -> Iterator[Alternative]:
+        on_piece = piece is not None and bottoms is piece.bottoms
+        cut_others = None if others is None else lambda name: ((what, cut(blob)) for what, blob in others(name))
+        yield from _settings(run, bottoms, links, cut_others if on_piece else others)
+        yield from (fit for link in links for fit in fitted_settings(*link, wrong))
+
+    if found := nearest(settings):
         return [_comes_from(side, *found, before)]
     known_part = _of_one_part(run, bottoms, own, wrong) or _of_slice(run, bottoms, side, wrong)
     known_part = known_part or begun_otherwise(run, bottoms, side, wrong) or _cut_out(run, side, own, wrong)
@@ -103,7 +113,7 @@ def explain(
         known_part
         or known()
         or _not_rectified(run, bottoms, side, wrong)
-        or _weights(run, bottoms, links, side, wrong, own)
+        or _weights(run, bottoms, links, side, wrong, own, nearest)
         or _of_a_place(side, own, wrong)
     )
 
@@ -198,39 +208,55 @@ def _settings(run: LayerRun, bottoms: Bottoms, links: Links, others: Others | No
 
 
 def _weights(
-    run: LayerRun, bottoms: Bottoms, links: Links, side: str, wrong: np.ndarray, own: np.ndarray
+    run: LayerRun,
+    bottoms: Bottoms,
+    links: Links,
+    side: str,
+    wrong: np.ndarray,
+    own: np.ndarray,
+    nearest: Nearest,
 ) -> list[Cause]:
     before = distance(own, wrong)
-    with_blobs = [link for link in links if link[0].has_blobs]
-    for link in with_blobs:
-        if found := best(other_weights(*link), wrong, before):
-            return [_of_weights(link[0].first.name, side, *found, before)]
-    for link in with_blobs:
-        if found := best(itertools.chain(other_fields(*link), rounded(*link)), wrong, before):
+    with_blobs = [place for place, (link, _) in enumerate(links) if link.has_blobs]
+    for place in with_blobs:
+        if found := nearest(_of_link(place, lambda run, given, _: other_weights(run, given))):
+            return [_of_weights(links[place][0].first.name, side, *found, before)]
+    for place in with_blobs:
+        if found := nearest(_of_link(place, _fields_and_rounding)):
             return [_comes_from(side, *found, before)]
     for link in links:
         if found := best(fitted(*link, wrong), wrong, before):
             return [_of_weights(link[0].first.name, side, *found, before)]
-    for link in with_blobs:
-        if found := best(arranged_and_scaled(*link, wrong), wrong, before):
-            return [_of_weights(link[0].first.name, side, *found, before)]
+    for place in with_blobs:
+        if found := nearest(_of_link(place, arranged_and_scaled)):
+            return [_of_weights(links[place][0].first.name, side, *found, before)]
     return (
         other_outputs(run, bottoms, side, wrong, own)
-        or solved_weights(run, bottoms, side, wrong, own)
+        or solved_weights(run, bottoms, side, wrong, own, nearest)
         or dense_weights(run, bottoms, side, wrong, own)
-        or _of_few_bits(run, bottoms, side, wrong, before)
+        or _of_few_bits(run, side, before, nearest)
         or changed_outputs(run, bottoms, side, wrong, own)
     )
 
 
-def _of_few_bits(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray, before: float) -> list[Cause]:
+def _of_link(place: int, tried: Callable[[LayerRun, Bottoms, np.ndarray], Iterator[Alternative]]) -> Tried:
+    def of_link(_: Bottoms, links: Links, wrong: np.ndarray) -> Iterator[Alternative]:
+        return tried(*links[place], wrong)
+
+    return of_link
+
+
+def _fields_and_rounding(run: LayerRun, bottoms: Bottoms, _: np.ndarray) -> Iterator[Alternative]:
+    yield from other_fields(run, bottoms)
+    yield from rounded(run, bottoms)
+
+
+def _of_few_bits(run: LayerRun, side: str, before: float, nearest: Nearest) -> list[Cause]:
     """Quantised weights that the map is too small to solve."""
     weight = getattr(run.net.layer(run.first.name), "weight", None) if run.net else None
     if weight is None or weight.dim() < 2:
         return []
-    tried = quantised(array(weight.double()))
-    made = (Alternative(what, run.top(bottoms, change=setting("weight", values))) for what, values in tried)
-    found = best(made, wrong, before)
+    found = nearest(with_weights(run, list(quantised(array(weight.double())))))
     return [_of_weights(run.first.name, side, *found, before)] if found else []
 
 

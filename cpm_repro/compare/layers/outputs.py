@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cpm_repro.compare.causes.cause import Cause, distance, explains
+from cpm_repro.compare.causes.cause import EXPLAINED, Cause, distance, explains
 from prototxt_import.layers.layer import Layer
 from prototxt_import.layers.normalization import BatchNorm
 from prototxt_import.net import Net
@@ -21,17 +21,20 @@ AFFINE = ("BatchNorm", "Scale", "Bias", "Dropout")
 """What may stand between a convolution and its ReLU."""
 _WITH_WEIGHTS = ("Convolution", "Deconvolution", "InnerProduct")
 _FEWEST = 8  # values of an output, from which two numbers are fitted
+_MOST_FITTED = 20_000  # of an output
 _SPARE = 8  # values more than numbers that are fitted to them, in all
 _SAME = 1e-3  # of the largest of a blob: a difference that is none
 
 
 class _Line(NamedTuple):
-    """Each output is factor · x + offset; known: those of which enough values tell; spare: how many more do."""
+    """Each output is factor · x + offset; known: those of which enough values tell; spare: how many more do; off: the
+    relative error where values are known."""
 
     factor: np.ndarray
     offset: np.ndarray
     known: np.ndarray
     spare: int
+    off: float
 
 
 def affine_behind(run: LayerRun, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -61,6 +64,8 @@ def other_outputs(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray,
     x, target = made.astype(np.float64), wrong.astype(np.float64)
     for only_offset in (True, False):
         line = _line(x, target, rectified, only_offset)
+        if line.off > EXPLAINED:
+            continue
         along = (1, -1, *(1,) * (x.ndim - 2))
         fitted = line.factor.reshape(along) * x + line.offset.reshape(along)
         if rectified:
@@ -75,8 +80,10 @@ def other_outputs(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray,
 def _line(x: np.ndarray, target: np.ndarray, rectified: bool, only_offset: bool) -> _Line:
     count = x.shape[1]
     factor, offset, known, spare = np.ones(count), np.zeros(count), np.zeros(count, bool), 0
+    left = size = 0.0
+    step = max(x[:, 0].size // _MOST_FITTED, 1)
     for c in range(count):
-        one, other = x[:, c].ravel(), target[:, c].ravel()
+        one, other = x[:, c].ravel()[::step], target[:, c].ravel()[::step]
         used = other > 0 if rectified else np.ones(len(other), bool)
         one, other, enough = one[used], other[used], 1 if only_offset else _FEWEST
         if not used.any():
@@ -85,9 +92,11 @@ def _line(x: np.ndarray, target: np.ndarray, rectified: bool, only_offset: bool)
             offset[c] = (other - one).mean()
         elif len(one) >= _FEWEST and np.ptp(one) > 0:
             factor[c], offset[c] = np.polyfit(one, other, 1)
+        left += float(np.square(factor[c] * one + offset[c] - other).sum())
+        size += float(np.square(other).sum())
         known[c] = len(one) >= enough
         spare += max(len(one) - (1 if only_offset else 2), 0)
-    return _Line(factor, offset, known, spare)
+    return _Line(factor, offset, known, spare, float(np.sqrt(left / size)) if size else 1.0)
 
 
 def _causes(

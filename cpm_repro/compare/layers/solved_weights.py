@@ -18,8 +18,9 @@ from prototxt_import.layers.inner_product import InnerProduct
 from prototxt_import.tensors import array
 
 from .outputs import RECTIFIERS, affine_behind
+from .pieces import Links, Nearest, Tried
 from .runs import Alternative, Bottoms, LayerRun
-from .weights import best, setting
+from .weights import setting
 
 _MOST_WEIGHTS, _MOST_OUTPUTS, _MOST_PLACES = 6000, 128, 20000  # what is looked at
 _MOST_SOLVED = 1300  # unknowns of a system that is solved, in seconds
@@ -42,7 +43,9 @@ class _Weights(NamedTuple):
     outputs: np.ndarray
 
 
-def solved_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray, made: np.ndarray) -> list[Cause]:
+def solved_weights(
+    run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray, made: np.ndarray, nearest: Nearest
+) -> list[Cause]:
     """Which weights made `wrong`, where the layers' own make `made`; empty if they cannot be known, or if none did."""
     layer = run.net.layer(run.first.name) if run.net else None
     if not isinstance(layer, Convolution) or layer.receptive_window is None or len(bottoms) != 1:
@@ -57,7 +60,7 @@ def solved_weights(run: LayerRun, bottoms: Bottoms, side: str, wrong: np.ndarray
     if theirs is None or not what:
         return []
     if unknown := [text for text in what if text.endswith(_UNKNOWN)]:
-        lossy = _lossy(run, bottoms, wrong, distance(made, wrong), own, theirs)
+        lossy = _lossy(run, nearest, own, theirs)
         what = [lossy if text in unknown and lossy else text for text in what]
     apart = distance(theirs.weight, own.weight[theirs.outputs])
     measured = f"{side} is what {run.first.name} makes of these inputs with weights that are {apart:.2g} off"
@@ -262,12 +265,19 @@ def _difference(
     return f"those of {shown}, {apart:.2g} in all{_UNKNOWN}"
 
 
-def _lossy(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray, before: float, own: _Weights, theirs: _Weights) -> str:
-    """What was done to all weights to have fewer of them, or fewer bits, if the layer makes `wrong` with such."""
-    tried = _smaller(own, theirs)
-    made = (Alternative(what, run.top(bottoms, change=setting("weight", weight))) for what, weight in tried)
-    found = best(made, wrong, before)
+def _lossy(run: LayerRun, nearest: Nearest, own: _Weights, theirs: _Weights) -> str:
+    """What was done to all weights to have fewer of them, or fewer bits, if the layer makes that of such."""
+    found = nearest(with_weights(run, list(_smaller(own, theirs))))
     return found[0] if found else ""
+
+
+def with_weights(run: LayerRun, named: Sequence[tuple[str, np.ndarray]]) -> Tried:
+    """What the layers make with these weights of the first."""
+
+    def tried(bottoms: Bottoms, _: Links, __: np.ndarray) -> Iterator[Alternative]:
+        yield from (Alternative(what, run.top(bottoms, change=setting("weight", weight))) for what, weight in named)
+
+    return tried
 
 
 def _smaller(own: _Weights, theirs: _Weights) -> Iterator[tuple[str, np.ndarray]]:

@@ -22,6 +22,7 @@ from .runs import Alternative, Bottoms, Change, LayerRun, changed
 
 _FEWEST = 8  # values of a channel, from which two numbers are fitted
 _MOST_LAYERS = 16
+_MOST_FITTED = 1_000_000  # values
 
 
 def other_weights(run: LayerRun, bottoms: Bottoms) -> Iterator[Alternative]:
@@ -63,8 +64,10 @@ def arranged_and_scaled(run: LayerRun, bottoms: Bottoms, wrong: np.ndarray) -> I
     for what, arranged in _arranged(layer):
         both = {"weight": torch.from_numpy(np.array(arranged, order="C")), "bias": torch.zeros_like(layer.bias)}
         product = run.top(bottoms, change=_taking(both, both), alone=True)
-        if product is not None and product.shape == wrong.shape and active.sum() >= _FEWEST:
-            x = product.astype(np.float64)
+        if product is not None and active.sum() >= _FEWEST:
+            x = product[tuple(slice(count) for count in wrong.shape)].astype(np.float64)
+            if x.shape != wrong.shape:
+                return
             factors, made = _refitted(x, np.broadcast_to(bias, x.shape), wrong, active)
             also = "" if np.allclose(factors, 1, atol=1e-4) else f", {_factors(*factors)}"
             yield Alternative(f"{what}{also}", np.maximum(made, 0) if in_place else made)
@@ -75,7 +78,9 @@ def _refitted(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The factors of both that fit best where the output is active, and what they make."""
     parts = [product] if bias is None else [product, bias]
-    factors, *_ = np.linalg.lstsq(np.column_stack([part[active] for part in parts]), target[active], rcond=None)
+    some = np.s_[:: max(int(active.sum()) // _MOST_FITTED, 1)]
+    columns = np.column_stack([part[active][some] for part in parts])
+    factors, *_ = np.linalg.lstsq(columns, target[active][some], rcond=None)
     return factors, sum((factor * part for factor, part in zip(factors, parts, strict=True)), np.zeros(()))
 
 
