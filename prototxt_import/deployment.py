@@ -3,7 +3,7 @@ train/val net one to deploy.
 """
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -115,6 +115,12 @@ def unwritten(layer: Layer, form: str) -> InputError:
         found = f"{layer.spec.type}, which belongs to training (--input-shape data=N,C,H,W leaves such layers out)"
         return InputError(f"{layer.where}: expected a layer of a deploy net, for {form}, found {found}")
     return InputError(f"{layer.where}: expected a layer type of deploy nets, for {form}, found {layer.spec.type}")
+
+
+def require_outputs(names: Collection[str], form: str) -> None:
+    """InputError for a net without `computed_names`."""
+    if not names:
+        raise InputError(f"the net: expected a blob that no layer takes, for {form}, found none")
 
 
 def shape_hint(spec: "schema.LayerParameter", inputs: Mapping[str, Shape]) -> str:

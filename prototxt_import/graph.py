@@ -99,10 +99,12 @@ def unmet(state: State, rule: "schema.NetStateRule") -> tuple[str, str] | None:
 
 
 def check_order(net: "schema.NetParameter", reason: Callable[[str], str | None] | None = None) -> None:
-    """InputError, naming the layer, unless every bottom has an earlier maker and every top is new or in place.
+    """InputError, naming the layer, unless every bottom has an earlier maker and every top is new or in place of a
+    blob that no other layer takes (Net::AppendTop; a Split would stand between).
 
     reason: of a blob, why no layer makes it (see `left_out`)."""
     available: set[str] = set()
+    takers: dict[str, str] = {}
     for index, layer in enumerate(net.layer):
         bottoms = set(layer.bottom)
         for bottom in layer.bottom:
@@ -111,7 +113,13 @@ def check_order(net: "schema.NetParameter", reason: Callable[[str], str | None] 
         for top in layer.top:
             if top in available and top not in bottoms:
                 raise InputError(f"layer '{layer.name}': expected a new top, found '{top}', which another layer makes")
+            if top in available and top in takers:
+                found = f"found '{top}', which layer '{takers[top]}' takes, too"
+                raise InputError(f"layer '{layer.name}': expected a blob of its own to work in place on, {found}")
             available.add(top)
+        takers.update(dict.fromkeys(bottoms, layer.name))
+        for top in layer.top:
+            takers.pop(top, None)
 
 
 def _missing_bottom(

@@ -200,6 +200,12 @@ class Net(nn.Module):
         return sorted(waiting.difference(self._automatic))
 
     @property
+    def computed_names(self) -> list[str]:
+        """Of the `output_names` those that a layer computes, an input overwritten in place among them."""
+        computed = {top for layer in self._computing() for top in layer.top_names}
+        return [name for name in self.output_names if name in computed]
+
+    @property
     def loss_weights(self) -> dict[str, float]:
         """`loss_weight` of every top that counts as loss."""
         weights = {}

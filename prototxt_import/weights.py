@@ -27,7 +27,7 @@ def check_weights(
     """
     stored = [layer for layer in weights.layer if layer.blobs]
     pairs, missing = _paired(layers, stored)
-    if not pairs:
+    if not pairs and (missing or stored):
         learned = (layer.spec.name for layer in layers if layer.blob_names)
         raise InputError(
             f"{where}: expected weights for the layers of this net ({_first_names(learned)}), "

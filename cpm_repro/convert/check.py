@@ -92,8 +92,7 @@ def _run(net: Net, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The output blobs that layers make."""
     with torch.inference_mode():
         blobs = net({name: torch.from_numpy(values.copy()) for name, values in inputs.items()})
-    made = {top for layer in net.param.layer for top in layer.top if layer.bottom}
-    return {name: blobs[name].contiguous().numpy() for name in net.output_names if name in made}
+    return {name: blobs[name].contiguous().numpy() for name in net.computed_names}
 
 
 def _read_back(out: Path, prototxt: str) -> Net:

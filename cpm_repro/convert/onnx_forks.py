@@ -139,9 +139,11 @@ def upsample(e: LayerExport) -> str:
 
 @exports("Unpooling")
 def unpooling(e: LayerExport) -> str:
-    """Sizes are fixed."""
-    _require_sizes(e)
-    return _unpooled(e, e.ints(e.top_shapes[0][2:]))
+    layer = e.layer
+    if all(layer.given):
+        return _unpooled(e, e.ints(layer.given))
+    windows = e.node("Mul", e.node("Shape", e.bottoms[0], start=2, end=4), e.ints(layer.stride))
+    return _unpooled(e, e.node("Add", windows, e.ints(layer.more)))
 
 
 def _unpooled(e: LayerExport, size: str = "") -> str:

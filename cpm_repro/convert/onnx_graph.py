@@ -4,14 +4,15 @@ ONNX wants every value made once, where Caffe overwrites blobs in place: `OnnxGr
 each blob stands for, and gives the blob's own name to the last one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from prototxt_import.deployment import unwritten
+from prototxt_import.deployment import require_outputs, unwritten
+from prototxt_import.files import InputError
 from prototxt_import.layers.layer import CONVERTERS, Layer, Shape
 from prototxt_import.net import Net
 
@@ -28,6 +29,7 @@ class LayerExport:
     `bottoms` are the names of ONNX values, `shapes` the bottoms' shapes, `top_shapes` the tops'. `dynamic`: they are
     those of an example only, and the nodes must do for others. `finds`: the tops have as many rows as are found.
     `states`: by name, inputs that may be left out, and the values of the outputs beside them, for the next run.
+    `taken`: names that values of the layer's own must not have, those of blobs.
     """
 
     layer: Layer
@@ -40,6 +42,7 @@ class LayerExport:
     finds: bool = False
     states: dict[str, str] = field(default_factory=dict)
     scope: str = ""
+    taken: Collection[str] = ()
 
     def node(self, operator: str, *inputs: str, **attributes: Attribute) -> str:
         """Adds a node with one output; returns the name of the value it makes."""
@@ -65,7 +68,7 @@ class LayerExport:
     def constant(self, values: np.ndarray) -> str:
         """Adds a constant; returns its name."""
         name = self._name("constant", len(self.constants))
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.constants.append(numpy_helper.from_array(np.array(values, order="C"), name))
         return name
 
     def number(self, value: float) -> str:
@@ -75,6 +78,11 @@ class LayerExport:
     def ints(self, values: Sequence[int] | np.ndarray) -> str:
         """Adds int64 as a constant."""
         return self.constant(np.array(values, np.int64))
+
+    def sizes(self, value: str, first: int, last: int | None = None) -> str:
+        """Adds a Shape, of the axes from the first to before the last (default: all)."""
+        end = {} if last is None else {"end": last}
+        return self.node("Shape", value, start=first, **end)
 
     def reshape(self, value: str, shape: Shape) -> str:
         """Adds a Reshape to a constant shape; 0 keeps the size that the axis has, −1 is worked out."""
@@ -96,7 +104,10 @@ class LayerExport:
         self.nodes.append(helper.make_node("Identity", [value], [self.states[state]], name=self.states[state]))
 
     def _name(self, what: str, index: int) -> str:
-        return f"{self.layer.own_name}/{self.scope}{what}_{index}"
+        name = f"{self.layer.own_name}/{self.scope}{what}_{index}"
+        while name in self.taken:
+            name += "_"
+        return name
 
 
 Converter = Callable[[LayerExport], str | list[str]]
@@ -141,6 +152,9 @@ class OnnxGraph:
                 final = [last_maker[top] == layer.own_name and top not in net.input_shapes for top in layer.spec.top]
                 self._add(layer, final)
         self._name_outputs()
+        require_outputs(net.computed_names, "an ONNX export")
+        if "" in net.blob_shapes:
+            raise InputError("blob '': expected a name, for an ONNX export, found none")
 
     def _add(self, layer: Layer, final: list[bool]) -> None:
         spec = layer.spec
@@ -151,7 +165,7 @@ class OnnxGraph:
         tops = [self.net.blob_shapes[blob] for blob in spec.top]
         found = not self.found.isdisjoint(spec.bottom)
         bottoms = [self.value_of[bottom] for bottom in spec.bottom]
-        export = LayerExport(layer, bottoms, shapes, tops, self.dynamic or found)
+        export = LayerExport(layer, bottoms, shapes, tops, self.dynamic or found, taken=self.net.blob_shapes)
         values = converter(export)
         self.found.update(spec.top if found or export.finds else ())
         values = [values] if isinstance(values, str) else values

@@ -173,6 +173,9 @@ def axpy(e: LayerExport) -> str:
 def lrn(e: LayerExport) -> str:
     p, x = e.layer.spec.lrn_param, e.bottoms[0]
     if p.norm_region == p.ACROSS_CHANNELS:
+        e.layer.require(
+            min(p.alpha, p.beta) > 0, "alpha and beta above 0, for an ONNX export", f"{p.alpha:g}, {p.beta:g}"
+        )
         return e.node("LRN", x, size=p.local_size, alpha=p.alpha, beta=p.beta, bias=p.k)
     geometry = {"kernel_shape": [p.local_size] * 2, "pads": [(p.local_size - 1) // 2] * 4}
     mean = e.node("AveragePool", e.node("Mul", x, x), count_include_pad=1, **geometry)
@@ -316,19 +319,24 @@ def concat(e: LayerExport) -> str:
 
 @exports("Flatten")
 def flatten(e: LayerExport) -> str:
-    first, last = e.layer.first, e.layer.last
-    return e.reshape(e.bottoms[0], ((0,) * first + (-1,) + e.shapes[0][last + 1 :]))
+    first, last, x = e.layer.first, e.layer.last, e.bottoms[0]
+    return _reshaped(e, (0,) * first + (-1,), last + 1) if first != last else e.node("Identity", x)
+
+
+def _reshaped(e: LayerExport, shape: Shape, after: int) -> str:
+    """A Reshape that keeps the sizes of the axes from `after` on, which come behind those of `shape`."""
+    x, behind = e.bottoms[0], e.shapes[0][after:]
+    if not behind or not e.dynamic:
+        return e.reshape(x, shape + behind)
+    return e.node("Reshape", x, e.node("Concat", e.ints(shape), e.sizes(x, after), axis=0))
 
 
 @exports("Reshape")
 def reshape(e: LayerExport) -> str:
-    """Caffe's 0 and −1 are ONNX's, where no axis before them changes its place."""
-    dims, after = list(e.layer.spec.reshape_param.shape.dim), e.layer.after
-    behind = e.shapes[0][after:]
-    if len(dims) == after - e.layer.first:
-        behind = (0,) * len(behind)
-    shape = ((0,) * e.layer.first + tuple(dims) + tuple(behind)) if e.dynamic else e.top_shapes[0]
-    return e.reshape(e.bottoms[0], shape)
+    """Caffe's 0 and −1 are ONNX's."""
+    if not e.dynamic:
+        return e.reshape(e.bottoms[0], e.top_shapes[0])
+    return _reshaped(e, (0,) * e.layer.first + tuple(e.layer.spec.reshape_param.shape.dim), e.layer.after)
 
 
 @exports("Permute")

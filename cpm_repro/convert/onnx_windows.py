@@ -51,6 +51,10 @@ def _with_mask(e: LayerExport) -> list[str]:
     if any(window.pad):
         rows, columns = (e.node("Sub", at, e.ints(p)) for at, p in zip((rows, columns), window.pad, strict=True))
     inside = e.node("Add", e.node("Mul", rows, e.node("Shape", x, start=3, end=4)), columns)
+    if any(
+        s > k for s, k in zip(window.stride, window.kernel, strict=True)
+    ):  # there may be windows with nothing in them
+        inside = e.node("Where", e.node("Equal", largest, e.number(LOWEST)), e.ints([-1]), inside)
     return [largest, e.node("Cast", inside, to=TensorProto.FLOAT)]
 
 

@@ -8,6 +8,7 @@ import json
 import keyword
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from cpm_repro.models.training_facts import NUMBERS, description, parts_of
 from cpm_repro.needing import needing
-from prototxt_import.deployment import unwritten
+from prototxt_import.deployment import require_outputs, unwritten
 from prototxt_import.files import InputError, replacing
 from prototxt_import.layers.layer import Layer
 from prototxt_import.net import Net
@@ -113,29 +114,40 @@ class PythonNet:
         self._variable_of: dict[str, str] = {}
         self._variables: dict[str, str] = {}
         self.inputs = [self._own(blob) for blob in self.net.input_shapes]
-        stages = _stages([layer.own_name for layer in self._computing()])
+        layers = self._needed()
+        stages = _stages([layer.own_name for layer in layers])
         self._stage_names = {f"stage{stage}" for stage in stages}
-        for layer, stage in zip(self._computing(), stages, strict=True):
+        for layer, stage in zip(layers, stages, strict=True):
             self._add(layer, stage)
-        made = [blob for blob in self.net.output_names if blob not in self.net.input_shapes]
-        self.outputs = {blob: self._variable_of[blob] for blob in made}
+        require_outputs(self.net.computed_names, "a file of Python")
+        self.outputs = {blob: self._variable_of[blob] for blob in self.net.computed_names}
 
-    def _computing(self) -> list[Layer]:
-        return [layer for layer in self.net.layers.values() if not layer.is_source]
+    def _needed(self) -> list[Layer]:
+        """The layers that compute, without those whose tops go nowhere but into a Silence."""
+        wanted, layers = set(self.net.computed_names), []
+        for layer in reversed(list(self.net.layers.values())):
+            if not layer.is_source and not wanted.isdisjoint(layer.spec.top):
+                wanted = wanted.difference(layer.spec.top).union(layer.spec.bottom)
+                layers.append(layer)
+        return layers[::-1]
 
     def _own(self, blob: str) -> str:
-        """The variable of a blob from here on."""
-        if blob not in self._variables:
-            self._variables[blob] = _apart(blob, {*_TAKEN, *self._variables.values()})
+        """The variable of a blob from here on: a new one where the blob's own stands for another blob, too."""
+        if blob not in self._variables or self._stands_for_others(self._variables[blob], blob):
+            self._variables[blob] = _apart(blob, {*_TAKEN, *self._variables.values(), *self._variable_of.values()})
         self._variable_of[blob] = self._variables[blob]
         return self._variable_of[blob]
+
+    def _stands_for_others(self, variable: str, blob: str) -> bool:
+        return any(of == variable and other != blob for other, of in self._variable_of.items())
 
     def _add(self, layer: Layer, stage: int) -> None:
         uses = [self._variable_of[bottom] for bottom in layer.spec.bottom]
         expressions = self._expressions(layer, uses)
         tops = list(layer.spec.top)
         last = self.steps[-1] if self.steps else None
-        if layer.rectifies and tops == list(layer.spec.bottom) and last and last.tops == uses and last.stage == stage:
+        in_place = layer.rectifies and tops == list(layer.spec.bottom) and not self._stands_for_others(uses[0], tops[0])
+        if in_place and last and last.tops == uses and last.stage == stage:
             last.expressions = [expressions[0].replace(f"({uses[0]}", f"({last.expressions[0]}")]
         elif any(expression not in uses for expression in expressions):
             self.steps.append(_Step(stage, [self._own(top) for top in tops], expressions, uses))
@@ -261,8 +273,10 @@ def _stages(names: list[str]) -> list[int]:
 def save_python(path: str | os.PathLike[str], net: Net, prototxt: str) -> None:
     """`path` and, beside it, the weights as `.safetensors`. InputError names a layer that cannot be written."""
     path = Path(path)
-    if not path.stem.isidentifier():
+    if not path.stem.isidentifier() or keyword.iskeyword(path.stem):
         raise InputError(f"{path}: expected a name that Python can import, such as net.py")
+    if path.stem == "torch" or path.stem in sys.stdlib_module_names:
+        raise InputError(f"{path}: expected a name that no module of Python's or torch has, such as net.py")
     with needing("safetensors", str(path)):
         from safetensors.torch import save
     beside = path.with_suffix(".safetensors")

@@ -54,9 +54,12 @@ def local(e: Lines) -> str:
 
 @writes("Unpooling")
 def unpooling(e: Lines) -> str:
-    """Sizes are fixed where the prototxt gives none."""
-    height, width = e.layer.shapes_of_tops[0][2:]
-    return f"unpool({e.x[0]}, {e.x[1]}, {height}, {width})"
+    x, layer = e.x[0], e.layer
+    sizes = [
+        f"{x}.shape[{axis}] * {s} + {more}" for axis, s, more in zip((2, 3), layer.stride, layer.more, strict=True)
+    ]
+    height, width = layer.given if all(layer.given) else sizes
+    return f"unpool({x}, {e.x[1]}, {height}, {width})"
 
 
 @writes("Reverse")
@@ -146,8 +149,8 @@ def interp(e: Lines) -> str:
 def bn(e: Lines) -> str:
     layer, x = e.layer, e.x[0]
     layer.require_stored("a file of Python")
-    blobs = e.blobs()
-    factor, offset = (e.values(name, blobs[name]) for name in ("factor", "offset"))
+    blobs, behind = e.blobs(), len(layer.shapes_of_tops[0]) - 2
+    factor, offset = (e.values(name, blobs[name].reshape(-1, *(1,) * behind)) for name in ("factor", "offset"))
     if layer.segnet:
         return f"{x} * {factor} + {offset}"
     mean, variance = (e.values(name, blobs[name].flatten(), learns=False) for name in ("mean", "variance"))

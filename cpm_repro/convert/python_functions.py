@@ -30,12 +30,13 @@ def max_pool(x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Seque
 def max_pool_with_mask(
     x: Tensor, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], ceil: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """The same, and where in its plane each maximum is."""
+    """The same, and where in its plane each maximum is, -1 for a window with nothing in it."""
     (top, left), (bottom, right) = pad, beyond(kernel, stride, pad, ceil)
     padded = F.pad(x, (left, right, top, bottom), value=torch.finfo(x.dtype).min)
     largest, places = F.max_pool2d(padded, tuple(kernel), tuple(stride), return_indices=True)
     rows, columns = places // padded.shape[3] - top, places % padded.shape[3] - left
-    return largest, (rows * x.shape[3] + columns).to(x.dtype)
+    places = torch.where(largest == torch.finfo(x.dtype).min, -1, rows * x.shape[3] + columns)
+    return largest, places.to(x.dtype)
 
 
 def unpool(x: Tensor, mask: Tensor, height: int, width: int) -> Tensor:
@@ -76,9 +77,10 @@ def im2col(
 
 def mvn(x: Tensor, first: int, eps: float | None) -> Tensor:
     """Caffe's MVN: without the mean over the axes from `first` on, and with eps divided by the deviation and eps."""
-    axes = tuple(range(first, x.dim()))
-    x = x - x.mean(axes, keepdim=True)
-    return x if eps is None else x / ((x * x).mean(axes, keepdim=True).sqrt() + eps)
+    rows = x.reshape(*x.shape[:first], -1)
+    rows = rows - rows.mean(-1, keepdim=True)
+    rows = rows if eps is None else rows / ((rows * rows).mean(-1, keepdim=True).sqrt() + eps)
+    return rows.reshape(x.shape)
 
 
 def arg_max(x: Tensor, along: int | None, top: int, values: bool) -> Tensor:

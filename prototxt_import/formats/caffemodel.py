@@ -70,6 +70,9 @@ def _write_blobs(groups: h5py.Group, net: schema.NetParameter, kind: str) -> Non
 
 
 def _check_hdf5_names(path: str | os.PathLike[str], net: schema.NetParameter) -> None:
+    names = [layer.name for layer in net.layer if layer.blobs]
+    if several := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"{path}: layer '{several}': expected one layer of a name that HDF5 can hold, found several")
     blobs = {f"{layer.name}/{index}" for layer in net.layer for index in range(len(layer.blobs))}
     for layer in net.layer:
         parts = layer.name.split("/")

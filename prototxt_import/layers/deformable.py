@@ -57,13 +57,13 @@ class DeformableConvolution(Weighted):
 
     def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
         """Where the taps lie is sought once; the rest is a convolution with 1x1 windows of what lies there."""
-        parts, size = self.param.deformable_group, offsets.shape[2:]
-        moved = offsets.reshape(len(x) * parts, self.taps, 2, *size)
+        parts, size, images = self.param.deformable_group, offsets.shape[2:], x.shape[0]
+        moved = offsets.reshape(images * parts, self.taps, 2, *size)
         rows, columns = self._places(size, x)
         y, across = ((moved[:, :, axis] + still).flatten(2)[:, None] for axis, still in enumerate((rows, columns)))
         inside = (y >= 0) & (across >= 0) & (y < x.shape[2]) & (across < x.shape[3])
-        maps = x.reshape(len(x) * parts, x.shape[1] // parts, *x.shape[2:])
-        found = within(maps, across, y, inside).reshape(len(x), x.shape[1] * self.taps, *size)
+        maps = x.reshape(images * parts, x.shape[1] // parts, *x.shape[2:])
+        found = within(maps, across, y, inside).reshape(images, x.shape[1] * self.taps, *size)
         weight = self.weight.flatten(1)[:, :, None, None]
         return self.ops.convolution(found, weight, self.bias, Window(kernel=(1, 1)), self.param.group, False)
 

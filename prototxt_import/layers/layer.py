@@ -105,6 +105,8 @@ class Layer(nn.Module):
     tops: range = range(1, 2)
     traceable: bool = True
     """Whether a program traced from it does the same: not if it keeps a state, or values decide what it does."""
+    drops: bool = False
+    """Whether it is a dropout that is at work."""
     sizes_may_vary: bool = True
     """Whether such a program may leave sizes open."""
     takes_own_fields: bool = False

@@ -75,14 +75,15 @@ class Unpooling(Upsample):
         self.kernel = (p.kernel_h or p.kernel_size, p.kernel_w or p.kernel_size)
         self.stride = (p.stride_h or p.stride, p.stride_w or p.stride)
         self.require(min(*self.kernel, *self.stride) > 0, "kernel and stride above 0", f"{self.kernel}, {self.stride}")
+        self.more = tuple(max(k - s, 1) for k, s in zip(self.kernel, self.stride, strict=True))
+        """What the size has beyond as many strides as there are windows."""
         self.given = (p.unpool_h or p.unpool_size, p.unpool_w or p.unpool_size)
         self.require(all(self.given) or not any(self.given), "unpool_h and unpool_w, or neither", "one of them")
 
     def size_of(self, size: Shape) -> Shape:
         if all(self.given):
             return self.given
-        windows = zip(size, self.kernel, self.stride, strict=True)
-        return tuple(max((n - 1) * stride + kernel, n * stride + 1) for n, kernel, stride in windows)
+        return tuple(n * stride + more for n, stride, more in zip(size, self.stride, self.more, strict=True))
 
 
 @register("Interp")

@@ -53,11 +53,15 @@ class Plain(Operations):
         return y if bias is None else y + bias
 
     def max_pool(self, x: Tensor, window: Window) -> Tensor:
+        if isinstance(window.kernel[0], torch.SymInt):  # the whole map, of a size that a traced program leaves open
+            return _largest_of_map(x)[0]
         if _rounds_like_torch(window) and not any(window.pad):
             return F.max_pool2d(x, window.kernel, window.stride, ceil_mode=window.ceil)
         return F.max_pool2d(_padded_for_maxima(x, window), window.kernel, window.stride)
 
     def max_pool_with_mask(self, x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+        if isinstance(window.kernel[0], torch.SymInt):
+            return _largest_of_map(x)
         padded = _padded_for_maxima(x, window)
         y, where = F.max_pool2d(padded, window.kernel, window.stride, return_indices=True)
         (height, width), (top, left) = x.shape[2:], window.pad
@@ -66,7 +70,7 @@ class Plain(Operations):
         return y, numbers(torch.where(inside, row * width + column, -1), x)
 
     def ave_pool(self, x: Tensor, window: Window) -> Tensor:
-        if isinstance(window.kernel[0], torch.SymInt):  # the whole map, of a size that a traced program leaves open
+        if isinstance(window.kernel[0], torch.SymInt):
             return x.mean((2, 3), keepdim=True)
         if any(window.pad) and isinstance(x.shape[2], torch.SymInt):
             return _mean_of_inside(x, window)
@@ -110,7 +114,8 @@ class Plain(Operations):
 
     def reduction(self, x: Tensor, operation: str, coefficient: float) -> Tensor:
         values = {"ASUM": x.abs, "SUMSQ": x.square}.get(operation, lambda: x)()
-        one = values.numel() == values.shape[-1]
+        traced = isinstance(values.shape[-1], torch.SymInt)  # which `total` would make a number
+        one = not traced and values.numel() == values.shape[-1]
         sums = total(values).reshape(values.shape[:-1]) if one else values.sum(-1)
         return (sums / values.shape[-1] if operation == "MEAN" else sums) * coefficient
 
@@ -228,6 +233,12 @@ def _padded_for_maxima(x: Tensor, window: Window) -> Tensor:
     """With the lowest values around it, so that torch's windows, which round down, are Caffe's."""
     (top, left), (bottom, right) = window.pad, _beyond(window)
     return F.pad(x, (left, right, top, bottom), value=torch.finfo(x.dtype).min)
+
+
+def _largest_of_map(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest value of each map, and where it is."""
+    y, where = x.flatten(2).max(2, keepdim=True)
+    return y[..., None], where[..., None].to(x.dtype)
 
 
 def _mean_of_inside(x: Tensor, window: Window) -> Tensor:

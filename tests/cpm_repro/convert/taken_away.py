@@ -141,7 +141,7 @@ def expected(net: Net, inputs: Arrays) -> list[np.ndarray]:
     """The tops by this project's fast engine."""
     with torch.no_grad():
         blobs = net({name: torch.from_numpy(values) for name, values in inputs.items()})
-    return [blobs[name].numpy() for name in net.output_names]
+    return [blobs[name].detach().numpy() for name in net.output_names]
 
 
 def agree(found: list[np.ndarray], wanted: list[np.ndarray], name: str) -> None:

@@ -52,7 +52,7 @@ def test_where_this_project_is_not(tmp_path):
 
 @pytest.mark.parametrize("name", ["ROIPooling", "PSROIPooling", "DetectionOutput", "LSTM", "SPP"])
 def test_what_torch_does_not_follow_is_refused_by_name(tmp_path, name):
-    found = "fixed sizes" if name == "SPP" else "no state and no work that values decide"
+    found = "fixed sizes" if name == "SPP" else "no state and no work that values or chance decide"
     with pytest.raises(InputError, match=rf"layer 'l' \({name}\): expected {found}, for a .pt2 file"):
         save_program(tmp_path / "net.pt2", CASES[name].net(), "", dynamic=True)
     assert not list(tmp_path.iterdir())
@@ -62,6 +62,28 @@ def test_what_torch_does_not_follow_is_refused_by_name(tmp_path, name):
 def test_what_looks_at_labels_is_refused_by_name(tmp_path, kind):
     with pytest.raises(InputError, match=rf"\({kind}\): expected a layer of a deploy net, for a .pt2 file"):
         save_program(tmp_path / "net.pt2", single_layer(kind, {"x": (2, 3), "y": (2,)}), "")
+
+
+def test_what_draws_is_refused_by_name(tmp_path):
+    net = single_layer("Dropout", {"x": (2, 3)}, "dropout_param { sample_weights_test: true }")
+    with pytest.raises(InputError, match=r"'l' \(Dropout\): expected a dropout that draws nothing, for a .pt2 file"):
+        save_program(tmp_path / "net.pt2", net, "")
+
+
+def test_layers_with_names_of_python(tmp_path):
+    text = 'input: "x" input_shape { dim: 2 dim: 3 }'
+    for name, bottom in (("forward", "x"), ("class", "forward")):
+        text += f"""layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{name}"
+            inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}"""
+    net = Net(parse_net(text, "n"), seed=1).eval()
+    save_program(tmp_path / "net.pt2", net, text)
+    assert all(made.fits and made.blobs for made in check(net, text, tmp_path / "net.pt2"))
+
+
+def test_sizes_that_hang_together_are_refused_where_all_are_open(tmp_path):
+    net = single_layer("Crop", {"x": (2, 2, 5), "y": (1, 2, 5)}, "crop_param { axis: 0 offset: 1 offset: 0 offset: 0 }")
+    with pytest.raises(InputError, match=r"expected sizes that torch\.export can leave open, found --dynamic"):
+        save_program(tmp_path / "net.pt2", net, "", dynamic=True)
 
 
 def test_pooling_with_its_mask_and_upsampling_by_it(tmp_path):

@@ -269,6 +269,22 @@ def test_blobs_overwritten_in_place_keep_their_names(tmp_path):
     np.testing.assert_allclose(made.run(None, {"x": np.float32([[7, 1]])})[0], [[4, 2]], rtol=1e-6)
 
 
+def test_blobs_called_as_nodes_would_be(tmp_path):
+    text = 'input: "x" input_shape { dim: 2 dim: 3 }'
+    for name, bottom, top in (("a", "x", "b/Gemm_1"), ("b", "b/Gemm_1", "c/constant_0"), ("c", "c/constant_0", "t")):
+        text += f"""layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{top}"
+            inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}"""
+    net = Net(parse_net(text, "n"), seed=1)
+    onnx_agrees(net, {"x": np.float32([[1, 2, 3], [-1, 0, 4]])}, tmp_path / "n.onnx")
+
+
+def test_numbers_have_no_axes(tmp_path):
+    """So that what is computed from a scalar is one."""
+    text = 'input: "x" input_shape { dim: 2 dim: 3 } layer { name: "r" type: "Reduction" bottom: "x" top: "r" }'
+    text += 'layer { name: "p" type: "Power" bottom: "r" top: "t" power_param { scale: 2 shift: 1 } }'
+    onnx_agrees(Net(parse_net(text, "n")), {"x": np.ones((2, 3), np.float32)}, tmp_path / "n.onnx")
+
+
 @pytest.mark.parametrize(("text", "said"), [
     ('layer { name: "l" type: "EuclideanLoss" bottom: "x" bottom: "x" top: "l" }',
      r"layer 'l' \(EuclideanLoss\): expected a layer of a deploy net, for an ONNX export, found EuclideanLoss, which "
@@ -276,6 +292,10 @@ def test_blobs_overwritten_in_place_keep_their_names(tmp_path):
     ('layer { name: "b" type: "BatchNorm" bottom: "x" top: "b" batch_norm_param { use_global_stats: false } }',
      "layer 'b' .*use_global_stats, for an ONNX export"),
     ('layer { name: "a" type: "ArgMax" bottom: "x" top: "a" argmax_param { top_k: 2 } }', "top_k 1, for an ONNX"),
+    ('input: "m" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4 layer { name: "l" type: "LRN" bottom: "m" '
+     'top: "l" lrn_param { alpha: 0 } }', "alpha and beta above 0, for an ONNX"),
+    ('layer { name: "s" type: "Silence" bottom: "x" }', "the net: expected a blob that no layer takes, for an ONNX"),
+    ('layer { name: "r" type: "ReLU" bottom: "x" top: "" }', "blob '': expected a name, for an ONNX export"),
 ])  # fmt: skip
 def test_what_onnx_cannot_say_is_refused_by_name(tmp_path, text, said):
     net = Net(parse_net('input: "x" input_shape { dim: 2 dim: 3 }' + text, "n"))

@@ -91,6 +91,37 @@ def test_all_but_statistics_learn(tmp_path, name):
     assert still and all(key.endswith(("_mean", "_variance")) for key in still)
 
 
+CONV = 'layer {{ name: "{0}" type: "Convolution" bottom: "{1}" top: "{0}" convolution_param {{ num_output: 4 '
+CONV += 'kernel_size: 3 weight_filler {{ type: "xavier" }} }} }} '
+LAYER = 'layer {{ name: "{0}" type: "{1}" {2} }} '
+ALIASED = {
+    "a copy in place": CONV.format("c", "data")
+    + LAYER.format("z", "Dropout", 'bottom: "c" top: "z"')
+    + LAYER.format("r", "ReLU", 'bottom: "z" top: "z"')
+    + CONV.format("d", "c")
+    + LAYER.format("u", "Power", 'bottom: "z" top: "u"'),
+    "one of two in place": CONV.format("c", "data")
+    + LAYER.format("s", "Split", 'bottom: "c" top: "a" top: "b"')
+    + LAYER.format("r", "ReLU", 'bottom: "a" top: "a"')
+    + LAYER.format("e", "Eltwise", 'bottom: "a" bottom: "b" top: "e"'),
+    "the input in place": LAYER.format("r", "ReLU", 'bottom: "data" top: "data"'),
+    "what goes nowhere": CONV.format("c_stage1", "data")
+    + CONV.format("d_stage2", "c_stage1")
+    + LAYER.format("s", "Silence", 'bottom: "d_stage2"')
+    + CONV.format("e_stage3", "c_stage1"),
+}
+
+
+@pytest.mark.parametrize("name", ALIASED)
+def test_blobs_that_are_others(tmp_path, name):
+    text = 'input: "data" input_shape { dim: 2 dim: 4 dim: 9 dim: 7 } ' + ALIASED[name]
+    net = net_of(text)
+    save_python(tmp_path / "net.py", net, text)
+    (made,) = check(net, text, tmp_path / "net.py")
+    assert made.fits and made.blobs
+    assert "d_stage2" not in (tmp_path / "net.py").read_text()
+
+
 def test_names_that_python_has(tmp_path):
     text = 'input: "class" input_shape { dim: 1 dim: 2 dim: 5 dim: 5 }'
     tops = ("self", "3 x", "forward", "3_x", "F")
@@ -111,6 +142,19 @@ def test_what_cannot_be_written(tmp_path):
         save_python(tmp_path / "net.py", net_of(text), text)
     with pytest.raises(InputError, match="expected a name that Python can import"):
         save_python(tmp_path / "my-net.py", net_of(CPM), CPM)
+    for name in ("class.py", "1st.py"):
+        with pytest.raises(InputError, match="expected a name that Python can import"):
+            save_python(tmp_path / name, net_of(CPM), CPM)
+    for name in ("torch.py", "json.py"):
+        with pytest.raises(InputError, match="expected a name that no module of Python's or torch has"):
+            save_python(tmp_path / name, net_of(CPM), CPM)
+    silent = (
+        'input: "x" input_dim: 1 input_dim: 4 input_dim: 5 input_dim: 5 layer { name: "s" type: "Silence" bottom: "x" }'
+    )
+    with pytest.raises(
+        InputError, match="the net: expected a blob that no layer takes, for a file of Python, found none"
+    ):
+        save_python(tmp_path / "net.py", net_of(silent), silent)
     assert not list(tmp_path.iterdir())
 
 

@@ -10,7 +10,7 @@ import torch
 
 import cpm_repro
 from cpm_repro.convert.channel_order import swap_red_and_blue
-from cpm_repro.convert.weights import convert, naming, read_model
+from cpm_repro.convert.weights import WRITERS, convert, naming, read_model
 from data_lmdb.joints import PARTS_14
 from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import read_caffemodel, write_caffemodel, write_hdf5
@@ -328,3 +328,10 @@ def test_a_sentence_names_its_file_once():
 def test_the_weights_beside_a_python_file_are_named_alone():
     with pytest.raises(InputError, match=r"^a/n\.safetensors: cannot be written$"), naming("a/n.py"):
         raise InputError("a/n.safetensors: cannot be written")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_net_that_has_nothing_to_learn(tmp_path, suffix):
+    text = 'input: "x" input_shape { dim: 1 dim: 2 } layer { name: "r" type: "ReLU" bottom: "x" top: "y" }'
+    WRITERS[suffix](tmp_path / f"n{suffix}", Net(parse_net(text, "n")), text)
+    assert list(cpm_repro.load(tmp_path / f"n{suffix}").layers) == ["input", "r"]
