@@ -74,7 +74,7 @@ def save_program(path: str | os.PathLike[str], net: Net, prototxt: str, dynamic:
 def _traced(net: Net, dynamic: bool) -> torch.export.ExportedProgram:
     inputs = {name: torch.zeros(shape) for name, shape in net.input_shapes.items()}
     # torch 2.6 would read the code itself (strict), where an open size passes for a number
-    if not dynamic:
+    if not (dynamic and inputs):
         return torch.export.export(_Outputs(plain_net(net)), (inputs,), strict=False)
     # of one image torch.export would make a program for one image
     inputs = {name: torch.zeros(max(2, x.shape[0]), *x.shape[1:]) for name, x in inputs.items()}
