@@ -138,6 +138,7 @@ _OTHERS = {
     "Warp": Case("Warp", {"x": _X, "y": (2, 2, 11, 9)}, ""),
     "DeformableConvolution": Case("DeformableConvolution", {"x": _X, "y": (2, 18, 11, 9)},
                                   f"deformable_convolution_param {{ num_output: 4 kernel_size: 3 pad: 1 {_FILLERS} }}"),
+    "SpatialTransformer": Case("SpatialTransformer", {"x": _X, "y": (2, 6)}, ""),
     "ContinuationIndicator": Case("ContinuationIndicator", {}, "continuation_indicator_param { time_step: 6 "
                                   "batch_size: 3 }"),
 }  # fmt: skip
