@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from cpm_kernels.exact.profiles import DEFAULT_PROFILE, Profile
 from cpm_kernels.exact.random import CaffeRandom
@@ -198,6 +199,10 @@ class Operations(Protocol):
     @abstractmethod
     def mvn(self, x: Tensor, eps: float, normalize_variance: bool) -> Tensor:
         """Rows of (rows, values) with their mean removed and, if asked, divided by (deviation + eps)."""
+
+    def mish(self, x: Tensor) -> Tensor:
+        """x · tanh(log(1 + exp(x)))."""
+        return F.mish(x)
 
     def l2_normalize(self, x: Tensor, scale: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
         """scale · x / sqrt(Σ over the axes of x² + eps); scale per channel, (C,), or one for all, ()."""

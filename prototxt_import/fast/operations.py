@@ -168,6 +168,9 @@ class Fast(Plain):
     def bnll(self, x: Tensor) -> Tensor:
         return softplus(x) if _on_cpu(x) else super().bnll(x)
 
+    def mish(self, x: Tensor) -> Tensor:
+        return x * softplus(x).tanh() if _on_cpu(x) else super().mish(x)
+
     def softmax(self, x: Tensor, axis: int) -> Tensor:
         return cpu_functions.softmax(x, axis) if _on_cpu(x) else super().softmax(x, axis)
 

@@ -230,7 +230,7 @@ class Mish(NeuronLayer):
     of_a_fork = True
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.ops.tanh(self.ops.bnll(x))
+        return self.ops.mish(x)
 
 
 @register("HardSigmoid")
