@@ -350,3 +350,13 @@ def test_missing_blobs_are_joined_by_stage():
     labels = [origin.name for origin in found]
     assert "Mconv2_stage3" in labels[0] and "arrays of stage3)" in labels[0] and len(labels) == 2
     assert found[0].causes[0].what == "A lacks it: its net has no such blob, or its dump ends early"
+
+
+def test_what_other_weights_leave_is_said():
+    """Zeros behind a ReLU tell no weight: the strip shows in what the bias leaves."""
+    wrong = with_weights("conv3", lambda b: b + 0.5 * (torch.arange(8) == 0), "bias")
+    wrong["conv3"] = wrong["conv3"].copy()
+    assert "its bias of output 0 alone, 0.601712 in place of" in origins(blobs(), wrong)[0].causes[0].what
+    wrong["conv3"][:, :, 2:5] = 0
+    (cause,) = origins(blobs(), wrong)[0].causes[:1]
+    assert "only bias (0,) differs" in cause.what and "more may be wrong" in cause.evidence

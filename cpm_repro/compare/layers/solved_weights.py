@@ -15,11 +15,12 @@ from cpm_repro.compare.causes.arrays import recognised
 from cpm_repro.compare.causes.cause import Cause, distance
 from prototxt_import.layers.convolution import Convolution
 from prototxt_import.layers.inner_product import InnerProduct
+from prototxt_import.layers.layer import Layer
 from prototxt_import.tensors import array
 
 from .outputs import RECTIFIERS, affine_behind
 from .pieces import Links, Nearest, Tried
-from .runs import Alternative, Bottoms, LayerRun
+from .runs import Alternative, Bottoms, Change, LayerRun
 from .weights import setting
 
 _MOST_WEIGHTS, _MOST_OUTPUTS, _MOST_PLACES = 6000, 128, 20000  # what is looked at
@@ -30,6 +31,7 @@ _FEW = 200
 _FITS_ONE = 1e-3  # that of a single weight's change
 _FITS = 1e-4  # relative error of a solution
 _CHANGED = 1e-3  # of the largest weight: a difference that is none of the solution's rounding
+_LEFT = 0.01  # relative error: what solved weights may leave of a blob
 _FAR_NEARER = 0.02  # of the distance to the second nearest slice
 _UNKNOWN = ": of another file or snapshot"
 _TRIED = 6  # limits of weights
@@ -64,7 +66,20 @@ def solved_weights(
         what = [lossy if text in unknown and lossy else text for text in what]
     apart = distance(theirs.weight, own.weight[theirs.outputs])
     measured = f"{side} is what {run.first.name} makes of these inputs with weights that are {apart:.2g} off"
+    again = run.top(bottoms, change=_with(theirs))
+    left = 0.0 if again is None else distance(again[:, theirs.outputs], wrong[:, theirs.outputs])
+    if left > _LEFT:  # places that are 0 tell no weight
+        measured += f", which leave a relative error of {left:.2g}: more may be wrong"
     return [Cause(f"{side} has other weights of layer {run.first.name}: {' and '.join(what)}", measured)]
+
+
+def _with(theirs: _Weights) -> Change:
+    def change(layer: Layer) -> None:
+        layer.weight[theirs.outputs] = torch.from_numpy(theirs.weight).to(layer.weight)
+        if layer.bias is not None:
+            layer.bias[theirs.outputs] = torch.from_numpy(theirs.bias).to(layer.bias)
+
+    return change
 
 
 def _solved(
