@@ -49,9 +49,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 INPUTS = {names}
+WEIGHTS = Path(__file__).with_suffix(".safetensors")
 {facts}
 
-def load(weights=Path(__file__).with_suffix(".safetensors")):
+def load(weights=WEIGHTS):
     """The net with its weights, for testing."""
     net = Net()
     net.load_state_dict(read_safetensors(weights))
@@ -85,6 +86,17 @@ def _sources(code: str) -> str:
         used |= new
         text = "".join(inspect.getsource(_FUNCTIONS[name]) for name in new)
     return "".join(f"\n\n{inspect.getsource(value)}" for name, value in _FUNCTIONS.items() if name in used)
+
+
+def _importing_what_is_used(heading: str, code: str) -> str:
+    """The heading without imports that neither it nor the code uses."""
+    for name, line, without in (
+        ("Sequence", "from collections.abc import Sequence\n", ""),
+        ("F", "import torch.nn.functional as F\n", ""),
+        ("Tensor", "from torch import Tensor, nn\n", "from torch import nn\n"),
+    ):
+        heading = heading if re.search(rf"(?<![.\w]){name}\b", code) else heading.replace(line, without)
+    return heading
 
 
 @dataclass
@@ -186,7 +198,8 @@ class PythonNet:
         lines = ["", "", "class Net(nn.Module):", "    def __init__(self):", "        super().__init__()"]
         lines += [f"        {line}" for line in made]
         lines += ["", *self._methods()]
-        return heading + _sources("\n".join(lines)) + "\n".join(lines) + "\n"
+        code = _sources("\n".join(lines)) + "\n".join(lines) + "\n"
+        return _importing_what_is_used(heading, code) + code
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         """Of a pose machine, what testing needs."""
@@ -227,6 +240,7 @@ _TAKEN = {
     "Sequence",
     "Net",
     "INPUTS",
+    "WEIGHTS",
     "PARTS",
     *(name.upper() for name in NUMBERS),
     "load",

@@ -1,6 +1,7 @@
 """Nets as files of Python: every layer's lines, stages as methods, and a process that has torch only."""
 
 import importlib.util
+import re
 
 import pytest
 import torch
@@ -119,7 +120,9 @@ def test_blobs_that_are_others(tmp_path, name):
     save_python(tmp_path / "net.py", net, text)
     (made,) = check(net, text, tmp_path / "net.py")
     assert made.fits and made.blobs
-    assert "d_stage2" not in (tmp_path / "net.py").read_text()
+    code = (tmp_path / "net.py").read_text()
+    assert "d_stage2" not in code
+    assert all(len(re.findall(rf"\b{name}\b", code)) != 1 for name in ("F", "Sequence", "Tensor"))
 
 
 def test_names_that_python_has(tmp_path):
