@@ -93,6 +93,9 @@ def test_numbers_of_a_comparison():
         ('type: "LRN" lrn_param { local_size: 3 alpha: 0.5 k: 3 }', "k"),
         ('type: "Deconvolution" convolution_param { num_output: 2 kernel_size: 3 dilation: 2 FILLER }', "dilation"),
         ('type: "Convolution" convolution_param { num_output: 2 kernel_size: 3 pad_w: 1 FILLER }', "pad_w"),
+        ('type: "Swish" swish_param { beta: 1.5 }', "beta"),
+        ('type: "MVN" mvn_param { eps: 0.5 }', "eps"),
+        ('type: "Log" log_param { shift: 9 }', "shift"),
     ],
 )
 def test_what_opencv_ignores_is_said_and_not_held_against_the_file(tmp_path, layer, ignored):
