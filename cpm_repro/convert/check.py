@@ -15,11 +15,15 @@ from prototxt_import.files import InputError, scratch_folder
 from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
+from prototxt_import.layers.activations import Log, Swish
 from prototxt_import.layers.convolution import Convolution, Deconvolution
 from prototxt_import.layers.detection import PriorBox
+from prototxt_import.layers.dropout import Dropout
 from prototxt_import.layers.inner_product import InnerProduct
 from prototxt_import.layers.layer import Layer, Shape
-from prototxt_import.layers.normalization import LRN
+from prototxt_import.layers.normalization import LRN, MVN
+from prototxt_import.layers.scale import Scale
+from prototxt_import.layers.shape import Concat
 from prototxt_import.net import Net
 
 from .weights import load
@@ -169,13 +173,13 @@ def ignored_by_opencv(net: Net) -> list[str]:
     return [f"{what} of {layer.where}" for layer in net.layers.values() for what in _ignored(layer)]
 
 
-_IGNORED: dict[str, list[tuple[str, Callable[[schema.LayerParameter], bool]]]] = {
-    "Swish": [("beta", lambda spec: spec.swish_param.beta != 1)],
-    "MVN": [("eps", lambda spec: spec.mvn_param.HasField("eps"))],
-    "Log": [("shift", lambda spec: spec.log_param.shift != 0)],
-    "Concat": [("concat_dim", lambda spec: spec.concat_param.HasField("concat_dim"))],
-    "Scale": [("the bias", lambda spec: len(spec.bottom) > 1 and spec.scale_param.bias_term)],
-    "Dropout": [("sample_weights_test", lambda spec: spec.dropout_param.sample_weights_test)],
+_IGNORED: dict[type[Layer], list[tuple[str, Callable[[schema.LayerParameter], bool]]]] = {
+    Swish: [("beta", lambda spec: spec.swish_param.beta != 1)],
+    MVN: [("eps", lambda spec: spec.mvn_param.HasField("eps"))],
+    Log: [("shift", lambda spec: spec.log_param.shift != 0)],
+    Concat: [("concat_dim", lambda spec: spec.concat_param.HasField("concat_dim"))],
+    Scale: [("the bias", lambda spec: len(spec.bottom) > 1 and spec.scale_param.bias_term)],
+    Dropout: [("sample_weights_test", lambda spec: spec.dropout_param.sample_weights_test)],
 }
 
 
@@ -188,8 +192,8 @@ def _ignored(layer: Layer) -> list[str]:
     if isinstance(layer, PriorBox):
         sizes = (*spec.prior_box_param.min_size, *spec.prior_box_param.max_size)
         return ["that Caffe takes min_size and max_size for whole pixels"] if any(s % 1 for s in sizes) else []
-    if spec.type in _IGNORED:
-        return [what for what, is_set in _IGNORED[spec.type] if is_set(spec)]
+    if type(layer) in _IGNORED:
+        return [what for what, is_set in _IGNORED[type(layer)] if is_set(spec)]
     ignored = []
     if isinstance(layer, Deconvolution) and set(layer.window.dilation) != {1}:
         ignored.append("dilation")
