@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from cpm_kernels.exact import convolution as exact
 from cpm_kernels.exact.gemm import gemm
@@ -17,6 +18,32 @@ from cpm_kernels.window import Window
 from prototxt_import.tensors import array, channels_last_array
 
 from .operators import operator
+
+VECTOR = 16
+"""Values of a CPU's widest vector. oneDNN shares outputs that fill none otherwise with other numbers of threads."""
+DEEPEST = 192
+"""Over so many channels its convolution of 1x1 px adds in one order."""
+
+
+def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Tensor:
+    """Of x (N, C, H, W), with one group, by oneDNN, in parts that have the same bits with every number of threads."""
+    outputs, channels = weight.shape[:2]
+    if window.kernel == (1, 1) and x.shape[2:] == (1, 1) and window.pad == (0, 0):
+        return functional.linear(x.flatten(1), weight.flatten(1), bias)[..., None, None]
+    x, weight = x.contiguous(memory_format=torch.channels_last), in_whole_vectors(weight)
+    bias = None if bias is None else in_whole_vectors(bias)
+    how = window.stride, window.pad, window.dilation, False, (0, 0), 1
+    depth = DEEPEST if window.kernel == (1, 1) else channels
+    y = torch.convolution(x[:, :depth], weight[:, :depth], bias, *how)
+    for at in range(depth, channels, depth):
+        y += torch.convolution(x[:, at : at + depth], weight[:, at : at + depth], None, *how)
+    return y if len(weight) == outputs else y[:, :outputs].contiguous(memory_format=torch.channels_last)
+
+
+def in_whole_vectors(x: Tensor, axis: int = 0) -> Tensor:
+    """x, and zeros behind it along an axis, up to a multiple of VECTOR."""
+    more = -x.shape[axis] % VECTOR
+    return torch.cat([x, x.new_zeros(*x.shape[:axis], more, *x.shape[axis + 1 :])], axis) if more else x
 
 
 def input_gradient(dy: Tensor, weight: Tensor, window: Window, size: tuple[int, int], group: int) -> Tensor:

@@ -96,12 +96,24 @@ class Product:
         return self.bfloat16 and x.device.type == "cpu" and x.dtype == torch.float32
 
     def convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """By torch's own kernels; without gradient."""
+        """By torch's own kernels, or a CPU's; without gradient."""
         if self.rounds(x):
             bias = None if bias is None else bias.bfloat16()
             return self.convolution(x.bfloat16(), weight.bfloat16(), bias).to(x.dtype)
         with precision(x, self.tf32):
+            if x.device.type == "cpu" and x.dtype == torch.float32 and x.dim() == 4:
+                return self._cpu_convolution(x, weight, bias)
             return torch.convolution(x, weight, bias, *self._how)
+
+    def _cpu_convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if self.group == 1 and not self.transposed:
+            return cpu_products.convolution(x, weight, bias, self.window)
+        own_outputs = weight.shape[0] == weight.shape[1] * self.group == self.group
+        if own_outputs or not self.transposed:
+            return torch.convolution(x, weight, bias, *self._how)
+        height, width = self.size((x.shape[2], x.shape[3]))
+        y = cpu_products.input_gradient(x, weight, self.window, (height, width), self.group)
+        return y if bias is None else y + bias.reshape(-1, 1, 1)
 
     def gradients(self, dy: Tensor, x: Tensor, weight: Tensor, wanted: Wanted) -> OfOperands:
         """The gradients by x, weight and bias, those that are wanted."""
@@ -117,10 +129,21 @@ class Product:
             return dx, dweight, sum_of_maps(dy) if wanted[2] else None
 
     def _cpu_input_gradient(self, dy: Tensor, x: Tensor, weight: Tensor) -> Tensor | None:
-        """Without strides oneDNN's has the same bits with every number of threads."""
-        if self.transposed or x.dim() != 4 or self.window.stride == (1, 1):
+        if x.dim() != 4:
             return self._torchs_gradients(dy, x, weight, (True, False, False))[0]
-        return cpu_products.input_gradient(dy, weight, self.window, (x.shape[2], x.shape[3]), self.group)
+        size = (x.shape[2], x.shape[3])
+        if not self.transposed and self.window.stride != (1, 1):
+            return cpu_products.input_gradient(dy, weight, self.window, size, self.group)
+        if self.group > 1 or dy.dtype != torch.float32:
+            return self._torchs_gradients(dy, x, weight, (True, False, False))[0]
+        if self.transposed:
+            return cpu_products.convolution(dy, weight, None, self.window)
+        if self.window.kernel == (1, 1) and self.window.pad == (0, 0):
+            return cpu_products.convolution(dy, weight.transpose(0, 1), None, self.window)
+        channels, whole = x.shape[1], cpu_products.in_whole_vectors(weight, axis=1)
+        like = x.new_empty(1).expand(len(x), whole.shape[1], *size)
+        dx = self._torchs_gradients(dy, like, whole, (True, False, False))[0]
+        return None if dx is None else dx[:, :channels]
 
     def _cpu_weight_gradient(self, dy: Tensor, x: Tensor) -> Tensor:
         image, maps = (dy, x) if self.transposed else (x, dy)

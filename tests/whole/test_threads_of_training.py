@@ -33,6 +33,14 @@ LAYERS = {
         "Deconvolution",
         'convolution_param { num_output: 7 kernel_size: 4 stride: 2 pad: 1 weight_filler { type: "xavier" } }',
     ),
+    "deconvolution of few outputs": layer(
+        "Deconvolution",
+        'convolution_param { num_output: 1 kernel_size: 4 stride: 2 pad: 1 weight_filler { type: "xavier" } }',
+    ),
+    "deconvolution of each channel": layer(
+        "Deconvolution",
+        'convolution_param { num_output: 12 group: 12 kernel_size: 4 stride: 2 weight_filler { type: "xavier" } }',
+    ),
     "inner product": layer("InnerProduct", 'inner_product_param { num_output: 9 weight_filler { type: "xavier" } }'),
     "BatchNorm": layer("BatchNorm"),
     "LRN": layer("LRN"),
@@ -87,6 +95,20 @@ def check(text: str, blobs: dict[str, torch.Tensor]) -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_of_a_layer(name):
     check(LAYERS[name], {"x": random(SHAPE, 1)})
+
+
+ONEDNN = {  # shared otherwise by oneDNN with other numbers of threads, if it takes them as they are
+    "1 x 1 over many channels": ((1, 512, 46, 46), convolution("num_output: 15 kernel_size: 1")),
+    "1 x 1 to many outputs": ((2, 7, 23, 23), convolution("num_output: 400 kernel_size: 1")),
+    "1 x 1 of a mean": ((3, 512, 1, 1), convolution("num_output: 21 kernel_size: 1")),
+    "few outputs": ((1, 3, 46, 46), convolution("num_output: 9 kernel_size: 3")),
+}
+
+
+@pytest.mark.parametrize("name", ONEDNN)
+def test_of_a_convolution_that_onednn_shares(name):
+    shape, text = ONEDNN[name]
+    check(text, {"x": random(shape, 1)})
 
 
 ONE_SUM = {  # of more values than torch leaves to one thread

@@ -49,3 +49,14 @@ def test_matrix_products():
     assert_near(cpu_products.matrix_product(a, b, False), expected)
     assert_near(cpu_products.matrix_product(a, b.t().contiguous(), True), expected)
     assert_near(cpu_products.product_over_rows(a.t().contiguous(), b), expected)
+
+
+@pytest.mark.parametrize(("channels", "outputs", "kernel"), [(5, 7, 3), (200, 16, 1), (600, 33, 1)])
+@pytest.mark.parametrize("size", [(1, 1), (9, 14)])
+def test_convolutions_in_parts(channels, outputs, kernel, size):
+    window = Window((kernel, kernel), (1, 2), (kernel // 2, kernel // 2))
+    x, bias = normal(2, channels, *size, seed=1), normal(outputs, seed=3)
+    weight = normal(outputs, channels, kernel, kernel, seed=2) / channels
+    found = cpu_products.convolution(x, weight, bias, window)
+    assert found.dtype == torch.float32
+    assert_near(found, F.conv2d(x.double(), weight.double(), bias.double(), window.stride, window.pad))
