@@ -23,6 +23,11 @@ _LATER_FORK = re.compile(r"\bcpm_transform_param\b")
 _LINE_COLUMN = re.compile(r"^(\d+):(\d+) : ")
 _TOKEN = re.compile(r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>\#[^\n]*)|[{}<>]""")
 _MINUS_APART = re.compile(r"""(?P<kept>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\#[^\n]*)|-\s+(?=[\d.])""")
+_WORD = re.compile(
+    r"""(?P<kept>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\#[^\n]*|[A-Za-z_]\w*)"""
+    r"""|(?P<number>[-+]?\.?\d[\w.]*(?:(?<=[eE])[-+]\w*)?)"""
+)
+_PYTHONS_OWN_NUMBER = re.compile(r"\+|.*_|-?0[bBoO]|.*[^\x00-\x7f]")
 _QUOTED_VALUE = re.compile(r"""Enum type "caffe\.(?P<enum>[\w.]+)" has no value named (?P<found>["'].*["'])""")
 _NAME_OR_TYPE = re.compile(r"""\b(name|type)\s*:\s*(["']?)([^"'\s]*)\2""")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how `surrogateescape` decodes such bytes
@@ -100,6 +105,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 def _parse(text: str, message: Message, where: str) -> None:
     try:
+        _refuse_pythons_numbers(text)
         _parse_with_own_fields(_LATER_FORK.sub("transform_param", text), message)
     except (text_format.ParseError, RecursionError, ValueError) as error:
         reason = str(error) or "nested too deeply"
@@ -108,6 +114,14 @@ def _parse(text: str, message: Message, where: str) -> None:
             where = f"{where}:{line}:{column}{_layer_at(text, line, column)}"
             reason = _unknown(reason) or _without_line(reason[place.end() :], text, line)
         raise InputError(f"{where}: {reason.strip()}") from None
+
+
+def _refuse_pythons_numbers(text: str) -> None:
+    """ParseError for a number that text_format in Python reads (1_0, 0o7, +5, ٣) and Caffe's own parser refuses."""
+    for word in _WORD.finditer(text):
+        if word["number"] and _PYTHONS_OWN_NUMBER.match(word["number"]):
+            line, column = text.count("\n", 0, word.start()) + 1, word.start() - text.rfind("\n", 0, word.start())
+            raise text_format.ParseError(f"expected a number, found {word['number']}", line, column)
 
 
 def _parse_with_own_fields(text: str, message: Message) -> None:

@@ -1,8 +1,12 @@
 """Prototxts in every dialect, and what a person is told about a broken one."""
 
+import re
+
+import numpy as np
 import pytest
 
 from prototxt_import.files import InputError
+from prototxt_import.formats import schema
 from prototxt_import.formats.prototxt import format_prototxt, parse_net, read_net, read_solver
 
 CONVOLUTION = (
@@ -125,6 +129,31 @@ def test_an_error_names_the_layer():
     between = 'quantize: true\nlayer { name: "c" type: "Convolution" }'
     with pytest.raises(InputError, match=r"net:1:1: NetParameter has no field named 'quantize', which TI's Caffe has"):
         parse_net(between, "net")
+
+
+@pytest.mark.parametrize(
+    "number", ["1_0", "1__0", "1_", "0x1_0", "1_0.5", "-1_0", "0b1", "0o7", "+5", "1e1_0", "１", "٣"]
+)
+@pytest.mark.parametrize("field", ["convolution_param { kernel_size: ", "dropout_param { dropout_ratio: "])
+def test_what_only_python_takes_for_a_number_is_refused(number, field):
+    text = f'layer {{ name: "a_1" type: "T" # 1_0\n top: "1_0" {field}{number} }} }}'
+    with pytest.raises(
+        InputError, match=rf"net:2:\d+: layer 'a_1' \(T\): expected a number, found {re.escape(number)}"
+    ):
+        parse_net(text, "net")
+
+
+def test_what_caffes_parser_takes_for_a_number_is_read():
+    def read(field: str) -> schema.LayerParameter:
+        return parse_net('layer { name: "a_1_0" type: "T" ' + field + " }", "net").layer[0]
+
+    for number, value in {"1e+2": 100, "1.5F": 1.5, ".5e-1": 0.05, "1.e2": 100}.items():
+        assert read(f"dropout_param {{ dropout_ratio: {number} }}").dropout_param.dropout_ratio == np.float32(value)
+    sizes = read("convolution_param { kernel_size: [0x1F, 017, 0] }").convolution_param.kernel_size
+    assert list(sizes) == [31, 15, 0]
+    for number in ("0x10", "010"):  # a float is decimal
+        with pytest.raises(InputError, match=f"float: {number}"):
+            read(f"dropout_param {{ dropout_ratio: {number} }}")
 
 
 def test_a_minus_may_stand_apart():
