@@ -12,20 +12,13 @@ import torch
 from cpm_repro.array_comparison import ArrayComparison, compare_arrays
 from cpm_repro.needing import needing
 from prototxt_import.files import InputError, scratch_folder
-from prototxt_import.formats import schema
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
-from prototxt_import.layers.activations import Log, Swish
-from prototxt_import.layers.convolution import Convolution, Deconvolution
-from prototxt_import.layers.detection import PriorBox
-from prototxt_import.layers.dropout import Dropout
-from prototxt_import.layers.inner_product import InnerProduct
-from prototxt_import.layers.layer import Layer, Shape
-from prototxt_import.layers.normalization import LRN, MVN
-from prototxt_import.layers.scale import Scale
-from prototxt_import.layers.shape import Concat
+from prototxt_import.layers.layer import Shape
 from prototxt_import.net import Net
 
+from .opencv.process import NotRun, opencvs_blobs
+from .opencv.settings import ignored_by_opencv
 from .weights import load
 
 Arrays = Mapping[str, np.ndarray]
@@ -95,7 +88,8 @@ def _larger(shape: Shape, by: int) -> Shape:
 
 def _run(net: Net, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The output blobs that layers make."""
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)  # some dropouts draw in testing, too
         blobs = net({name: torch.from_numpy(values.copy()) for name, values in inputs.items()})
     return {name: blobs[name].contiguous().numpy() for name in net.computed_names}
 
@@ -141,67 +135,21 @@ _ELSEWHERE: dict[str, tuple[str, Callable[[Path, Mapping[str, np.ndarray], list[
 
 def _check_opencv(prototxt: str, out: Path, net: Net, inputs: Arrays, expected: Arrays) -> Check:
     reader = "OpenCV"
-    try:
-        import cv2
-    except ImportError:
-        return Check(reader, [], TOLERANCE, "not installed, not compared")
-    makers = {top: layer.name + f".{i}" * (i > 0) for layer in net.param.layer for i, top in enumerate(layer.top)}
-    names = [makers[blob] for blob in expected]
+    makers = {top: (layer.name, i, top) for layer in net.param.layer for i, top in enumerate(layer.top)}
     try:
         with scratch_folder() as folder:
-            text = folder / "net.prototxt"
-            text.write_text(prototxt, encoding="utf-8")
-            other = cv2.dnn.readNetFromCaffe(str(text), str(out))
-        for name, values in inputs.items():
-            other.setInput(values, name)
-        found = other.forward(names)
-    except (cv2.error, AttributeError) as error:  # OpenCV 5 has no reader for Caffe's files
-        return Check(reader, [], TOLERANCE, f"cannot run this net, not compared ({' '.join(str(error).split())[:120]})")
+            version, found = opencvs_blobs(folder, prototxt, out, inputs, [makers[blob] for blob in expected])
+    except NotRun as error:
+        return Check(reader, [], TOLERANCE, str(error))
     ignored = ignored_by_opencv(net)
-    if any(np.size(v) != expected[blob].size for blob, v in zip(expected, found, strict=True)):
+    if any(v.size != expected[blob].size for blob, v in zip(expected, found, strict=True)):
         why = f", for it ignores {'; '.join(ignored)}" if ignored else ""
         return Check(reader, [], TOLERANCE, f"gives another number of values{why}: not compared")
-    shaped = {blob: np.reshape(v, expected[blob].shape) for blob, v in zip(expected, found, strict=True)}
-    made = _compared(f"{reader} {cv2.__version__}", expected, shaped, TOLERANCE)
+    shaped = {blob: v.reshape(expected[blob].shape) for blob, v in zip(expected, found, strict=True)}
+    made = _compared(f"{reader} {version}", expected, shaped, TOLERANCE)
     if made.fits or not ignored:
         return made
     return Check(made.reader, [], TOLERANCE, f"gives other values, for it ignores {'; '.join(ignored)}: not compared")
-
-
-def ignored_by_opencv(net: Net) -> list[str]:
-    """Settings of the net's layers that OpenCV's reader of Caffe's files takes no notice of."""
-    return [f"{what} of {layer.where}" for layer in net.layers.values() for what in _ignored(layer)]
-
-
-_IGNORED: dict[type[Layer], list[tuple[str, Callable[[schema.LayerParameter], bool]]]] = {
-    Swish: [("beta", lambda spec: spec.swish_param.beta != 1)],
-    MVN: [("eps", lambda spec: spec.mvn_param.HasField("eps"))],
-    Log: [("shift", lambda spec: spec.log_param.shift != 0)],
-    Concat: [("concat_dim", lambda spec: spec.concat_param.HasField("concat_dim"))],
-    Scale: [("the bias", lambda spec: len(spec.bottom) > 1 and spec.scale_param.bias_term)],
-    Dropout: [("sample_weights_test", lambda spec: spec.dropout_param.sample_weights_test)],
-}
-
-
-def _ignored(layer: Layer) -> list[str]:
-    spec = layer.spec
-    if isinstance(layer, InnerProduct):
-        return ["transpose"] if spec.inner_product_param.transpose else []
-    if isinstance(layer, LRN):
-        return ["k"] if spec.lrn_param.k != 1 else []
-    if isinstance(layer, PriorBox):
-        sizes = (*spec.prior_box_param.min_size, *spec.prior_box_param.max_size)
-        return ["that Caffe takes min_size and max_size for whole pixels"] if any(s % 1 for s in sizes) else []
-    if type(layer) in _IGNORED:
-        return [what for what, is_set in _IGNORED[type(layer)] if is_set(spec)]
-    ignored = []
-    if isinstance(layer, Deconvolution) and set(layer.window.dilation) != {1}:
-        ignored.append("dilation")
-    if isinstance(layer, Convolution | Deconvolution):
-        p = spec.convolution_param
-        pairs = (("pad_h", "pad_w"), ("stride_h", "stride_w"), ("kernel_h", "kernel_w"))
-        ignored += [a if p.HasField(a) else b for a, b in pairs if p.HasField(a) != p.HasField(b)]
-    return ignored
 
 
 def _compared(reader: str, expected: Arrays, found: Arrays, limit: float) -> Check:

@@ -86,12 +86,21 @@ class Pooling(Layer):
         window = self._window_for(shape[2:])
         padded = [n + 2 * pad for n, pad in zip(shape[2:], window.pad, strict=True)]
         self.check_size("a padded bottom", (*shape[:2], *padded))
-        size = window.pooled(shape[2:])
-        last = [(n - 1) * stride - pad for n, stride, pad in zip(size, window.stride, window.pad, strict=True)]
-        inside = all(start < n for start, n in zip(last, shape[2:], strict=True))
+        last = self._last_start(shape[2:])
         # Caffe divides 0 by 0 there; a maximum over nothing is the lowest float.
-        self.require(self.is_max or inside, f"AVE windows that touch the {shape[2:]} map", f"one at {tuple(last)}")
-        return [(*shape[:2], *size)] * len(self.spec.top)
+        touch = self.is_max or self.windows_touch(shape[2:])
+        self.require(touch, f"AVE windows that touch the {shape[2:]} map", f"one at {last}")
+        return [(*shape[:2], *window.pooled(shape[2:]))] * len(self.spec.top)
+
+    def _last_start(self, size: Shape) -> Shape:
+        """Where in a map of that size the last window begins."""
+        window = self._window_for(size)
+        counts = window.pooled(size)
+        return tuple((n - 1) * stride - pad for n, stride, pad in zip(counts, window.stride, window.pad, strict=True))
+
+    def windows_touch(self, size: Shape) -> bool:
+        """Whether there is something of a map of that size in every window."""
+        return all(start < n for start, n in zip(self._last_start(size), size, strict=True))
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         window = self._window_for(x.shape[2:])

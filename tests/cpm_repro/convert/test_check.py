@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cpm_repro.convert.check import Check, check, check_table, compare_blobs, ignored_by_opencv
+from cpm_repro.convert.check import Check, check, check_table, compare_blobs
 from cpm_repro.convert.weights import convert
 from prototxt_import.files import InputError
 from prototxt_import.formats.caffemodel import write_caffemodel
@@ -86,46 +86,17 @@ def test_numbers_of_a_comparison():
         compare_blobs("b", expected, expected[:4])
 
 
-@pytest.mark.parametrize(
-    ("layer", "ignored"),
-    [
-        ('type: "InnerProduct" inner_product_param { num_output: 4 transpose: true FILLER }', "transpose"),
-        ('type: "LRN" lrn_param { local_size: 3 alpha: 0.5 k: 3 }', "k"),
-        ('type: "Deconvolution" convolution_param { num_output: 2 kernel_size: 3 dilation: 2 FILLER }', "dilation"),
-        ('type: "Convolution" convolution_param { num_output: 2 kernel_size: 3 pad_w: 1 FILLER }', "pad_w"),
-        ('type: "Swish" swish_param { beta: 1.5 }', "beta"),
-        ('type: "MVN" mvn_param { eps: 0.5 }', "eps"),
-        ('type: "Log" log_param { shift: 9 }', "shift"),
-    ],
-)
-def test_what_opencv_ignores_is_said_and_not_held_against_the_file(tmp_path, layer, ignored):
-    pytest.importorskip("cv2", reason="cv2 is not installed (extra `test`)")
-    layer = layer.replace("FILLER", 'weight_filler { type: "xavier" }')
-    text = f"""input: "data" input_shape {{ dim: 1 dim: 3 dim: 6 dim: 6 }}
-        layer {{ name: "l" bottom: "data" top: "y" {layer} }}
-        layer {{ name: "c" bottom: "y" top: "z" type: "InnerProduct"
-                inner_product_param {{ num_output: 2 weight_filler {{ type: "xavier" }} }} }}"""
+def test_a_dropout_that_draws_in_testing_draws_the_same_again(tmp_path):
+    text = """input: "x" input_shape { dim: 2 dim: 3 }
+        layer { name: "f" type: "InnerProduct" bottom: "x" top: "f"
+                inner_product_param { num_output: 40 weight_filler { type: "xavier" } } }
+        layer { name: "d" type: "Dropout" bottom: "f" top: "d" dropout_param { sample_weights_test: true } }"""
+    (tmp_path / "n.prototxt").write_text(text)
     net = Net(parse_net(text, "n"), seed=1)
     write_caffemodel(tmp_path / "n.caffemodel", net.to_caffemodel())
-    read_back, opencv = check(net, text, tmp_path / "n.caffemodel")
-    assert read_back.fits and read_back.blobs and opencv.fits
-    assert not opencv.remark or f"ignores {ignored} of layer 'l'" in opencv.remark or "cannot run" in opencv.remark
-    assert ignored_by_opencv(net)[0].startswith(f"{ignored} of layer 'l'")
-
-
-@pytest.mark.parametrize(("size", "whole"), [("35.84", False), ("35", True)])
-def test_opencv_takes_no_prior_boxes_for_whole_pixels(tmp_path, size, whole):
-    pytest.importorskip("cv2", reason="cv2 is not installed (extra `test`)")
-    text = f"""input: "data" input_shape {{ dim: 1 dim: 3 dim: 60 dim: 60 }}
-        layer {{ name: "c" type: "Convolution" bottom: "data" top: "c"
-                convolution_param {{ num_output: 2 kernel_size: 9 stride: 9 weight_filler {{ type: "xavier" }} }} }}
-        layer {{ name: "l" type: "PriorBox" bottom: "c" bottom: "data" top: "p"
-                prior_box_param {{ min_size: {size} clip: false variance: 0.1 }} }}"""
-    net = Net(parse_net(text, "n"), seed=1)
-    write_caffemodel(tmp_path / "n.caffemodel", net.to_caffemodel())
-    read_back, opencv = check(net, text, tmp_path / "n.caffemodel")
-    assert read_back.fits and opencv.fits and bool(opencv.blobs) == whole
-    assert ("takes min_size and max_size for whole pixels of layer 'l'" in opencv.remark) != whole
+    net, text, _ = convert(tmp_path / "n.caffemodel", tmp_path / "n.pt", tmp_path / "n.prototxt")
+    (made,) = check(net, text, tmp_path / "n.pt")
+    assert made.fits and made.blobs[0].equal_percent == 100
 
 
 def test_opencv_is_believed_where_it_ignores_nothing(tmp_path):
