@@ -16,6 +16,8 @@ _STAGE = re.compile(r"_stage(\d+)$")
 _WEIGHTS = re.compile(
     r"^(.) (?:has other weights of layer .* of another file or snapshot|was computed with other weights )"
 )
+_UNLESS = ", or arithmetic in "
+"""Begins what a layer alone cannot tell from its weights; a layer behind it can."""
 
 
 @dataclass
@@ -34,10 +36,11 @@ class Origin:
 
 def joined(origins: Sequence[Origin], order: NetworkOrder) -> Iterator[Origin]:
     """The origins, of which those with the same cause but for names and numbers are one, the first."""
-    groups: dict[object, list[Origin]] = {}
-    for place, origin in enumerate(origins):
-        kind = _kind(origin, order) if origin.causes and origin.blob else place
-        groups.setdefault(kind, []).append(origin)
+    groups: dict[str, list[Origin]] = {}
+    kinds = [_kind(origin, order) if origin.causes and origin.blob else str(at) for at, origin in enumerate(origins)]
+    for kind, origin in zip(kinds, origins, strict=True):
+        certain = kind.partition(_UNLESS)[0]
+        groups.setdefault(certain if certain in kinds else kind, []).append(origin)
     for group in groups.values():
         first, *others = group
         if others:
@@ -57,7 +60,9 @@ def _kind(origin: Origin, order: NetworkOrder) -> str:
 def _of_all(first: Origin, others: Sequence[Origin], complete: bool) -> Cause:
     """The cause of all of them; complete: whether they are all that there are."""
     cause, names = first.causes[0], [origin.name for origin in others]
-    what, also = cause.what, ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    certain = any(_UNLESS not in other.causes[0].what for other in others)
+    what = cause.what.partition(_UNLESS)[0] if certain else cause.what
+    also = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     if (weights := _WEIGHTS.match(what)) and len(names) > 1:
         stages = {found[1] if (found := _STAGE.search(name)) else "" for name in (first.name, *names)}
         alone = complete and len(stages) == 1 and "" not in stages

@@ -148,11 +148,15 @@ IN_A_CPM = {
         "Mconv1_stage2",
         "only weight (1, 10, 2, 2) differs",
     ),
-    "a filter of zeros": (lambda: cpm.with_weights("conv2", at(3, lambda w: 0 * w)), "conv2", "only output 3's differ"),
+    "a filter of zeros": (
+        lambda: cpm.with_weights("conv2", at(3, lambda w: 0 * w)),
+        "conv2",
+        "its weight of output 3 alone, times 0",
+    ),
     "a bias": (
         lambda: cpm.with_weights("conv2", at(3, lambda b: b + 1), "bias"),
         "conv2",
-        "only bias (3,) differs, 1.24726 in place of 0.24726",
+        "its bias of output 3 alone, 1.24726 in place of 0.24726",
     ),
     "two filters exchanged": (
         lambda: cpm.with_weights("conv2", lambda w: w[[0, 1, 4, 3, 2, 5, 6, 7]]),
@@ -167,7 +171,7 @@ IN_A_CPM = {
     "turned, and no bias": (
         turned_without_bias,
         "conv2",
-        "turned by 180°, a convolution against Caffe's correlation and without the bias",
+        "turned by 180°, a convolution against Caffe's correlation, without the bias",
     ),
     "a quarter turned": (lambda: cpm.with_weights("conv2", lambda w: w.rot90(1, (2, 3))), "conv2", "turned by 90°"),
     "a bias moved": (
@@ -216,7 +220,7 @@ IN_A_CPM = {
     "no padding of a deconvolution": (
         lambda: cpm.with_text("stride: 2 pad: 1 bias_term: false", "stride: 2 pad: 0 bias_term: false"),
         "up",
-        "Deconvolution with pad []; layer up has [1]",
+        "a deconvolution without padding; layer up has 1",
     ),
     "a coefficient's sign": (
         lambda: cpm.with_text("coeff: 0.5 coeff: 0.5", "coeff: 0.5 coeff: -0.5"),

@@ -177,7 +177,9 @@ def _said(own: np.ndarray, theirs: np.ndarray, known: np.ndarray, others: _Other
         return "left out" if abs(factor) < _SAME else "negated" if abs(factor + 1) < _SAME else f"times {factor:.5g}"
     if differing.size == 1:
         one = int(differing[0])
-        return f"of output {places[one]} alone, {b[one]:.6g} in place of {a[one]:.6g}"
+        value = f"{b[one] if abs(b[one]) > least else 0:.6g}"
+        instead = f"times {value}" if (own == 1).all() else f"{value} in place of {a[one]:.6g}"
+        return f"of output {places[one]} alone, {instead}"
     if np.ptp(b - a) <= least:
         return f"{(b - a).mean():+.5g} in all outputs"
     if np.ptp(b) <= least:

@@ -292,7 +292,7 @@ def test_numbers_have_no_axes(tmp_path):
     ('layer { name: "b" type: "BatchNorm" bottom: "x" top: "b" batch_norm_param { use_global_stats: false } }',
      "layer 'b' .*use_global_stats, for an ONNX export"),
     ('layer { name: "a" type: "ArgMax" bottom: "x" top: "a" argmax_param { top_k: 2 } }', "top_k 1, for an ONNX"),
-    ('input: "m" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4 layer { name: "l" type: "LRN" bottom: "m" '
+    ('input: "m" input_shape { dim: 1 dim: 2 dim: 3 dim: 4 } layer { name: "l" type: "LRN" bottom: "m" '
      'top: "l" lrn_param { alpha: 0 } }', "alpha and beta above 0, for an ONNX"),
     ('layer { name: "s" type: "Silence" bottom: "x" }', "the net: expected a blob that no layer takes, for an ONNX"),
     ('layer { name: "r" type: "ReLU" bottom: "x" top: "" }', "blob '': expected a name, for an ONNX export"),
