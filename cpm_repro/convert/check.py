@@ -15,6 +15,7 @@ from prototxt_import.files import InputError, scratch_folder
 from prototxt_import.formats.caffemodel import read_caffemodel
 from prototxt_import.formats.prototxt import parse_net
 from prototxt_import.layers.layer import Shape
+from prototxt_import.layers.regions import RegionLayer
 from prototxt_import.net import Net
 
 from .opencv.process import NotRun, opencvs_blobs
@@ -46,18 +47,18 @@ class Check:
 
 
 def check(net: Net, prototxt: str, out: Path, seed: int = 1, dynamic: bool = False) -> list[Check]:
-    """Compares `net` with the file written from it, on input uniform in [-0.5, 0.5] from `seed`.
+    """Compares `net` with the file written from it, on input uniform in [-0.5, 0.5] from `seed`, or regions.
 
     `.onnx` runs in ONNX Runtime, `.pt2` and `.py` in torch alone, with `dynamic` on two more numbers of images and
     sizes; the other files are read back here, and a `.caffemodel` by OpenCV too, if installed.
     """
-    inputs = _random(net.input_shapes, seed)
+    inputs = _random(net, net.input_shapes, seed)
     expected = _run(net, inputs)
     if out.suffix in _ELSEWHERE:
         reader, run = _ELSEWHERE[out.suffix]
         checks = [_compared(reader, expected, run(out, inputs, list(expected)), TOLERANCE)]
         for shapes in _other_shapes(net) if dynamic else ():
-            inputs = _random(shapes, seed)
+            inputs = _random(net, shapes, seed)
             expected = _run(net, inputs)
             checks.append(_compared(reader, expected, run(out, inputs, list(expected)), TOLERANCE))
         return checks
@@ -65,9 +66,18 @@ def check(net: Net, prototxt: str, out: Path, seed: int = 1, dynamic: bool = Fal
     return checks + [_check_opencv(prototxt, out, net, inputs, expected)] if out.suffix == ".caffemodel" else checks
 
 
-def _random(shapes: Mapping[str, Shape], seed: int) -> dict[str, np.ndarray]:
+def _random(net: Net, shapes: Mapping[str, Shape], seed: int) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
-    return {name: random.uniform(-0.5, 0.5, shape).astype(np.float32) for name, shape in sorted(shapes.items())}
+    made = {name: random.uniform(-0.5, 0.5, shape).astype(np.float32) for name, shape in sorted(shapes.items())}
+    regions = {layer.spec.bottom[1] for layer in net.layers.values() if isinstance(layer, RegionLayer)}
+    return made | {name: _as_regions(made[name]) for name in regions & made.keys()}
+
+
+def _as_regions(values: np.ndarray) -> np.ndarray:
+    """Of numbers in [-0.5, 0.5], regions (image, x1, y1, x2, y2) of the first image's upper left 100 pixels."""
+    image, *corners = np.split(values.reshape(-1, 5) * 100 + 50, 5, axis=1)
+    (x1, x2), (y1, y2) = (np.sort(corners[axis::2], axis=0) for axis in (0, 1))
+    return np.concatenate([image * 0, x1, y1, x2, y2], axis=1).reshape(values.shape)
 
 
 def _other_shapes(net: Net) -> list[dict[str, Shape]]:
@@ -76,7 +86,7 @@ def _other_shapes(net: Net) -> list[dict[str, Shape]]:
     tried = [{name: _larger(shape, by) for name, shape in net.input_shapes.items()} for by in (8, 13)]
     try:
         for shapes in tried:
-            _run(net, _random(shapes, 1))
+            _run(net, _random(net, shapes, 1))
     except (RuntimeError, InputError):  # torch's, or a layer's own
         return [{name: (shape[0] + 2, *shape[1:]) for name, shape in net.input_shapes.items()}]
     return tried

@@ -49,7 +49,7 @@ def _spans(start: np.float32, bin_size: np.float32, bins: int, offset: int, leng
     return [(max(min(a, length), 0), max(min(b, length), 0)) for a, b in zip(begins, ends, strict=True)]
 
 
-class _RegionLayer(Layer):
+class RegionLayer(Layer):
     """What both share: the bottoms."""
 
     of_a_fork = True
@@ -81,7 +81,7 @@ class _RegionLayer(Layer):
 
 
 @register("ROIPooling")
-class ROIPooling(_RegionLayer):
+class ROIPooling(RegionLayer):
     """The maximum of each of pooled_h x pooled_w bins of each region, 0 in a bin without a pixel: (R, C, h, w).
     `pad_ratio` (Cascade R-CNN's) of a region's sides are added on each side of it before."""
 
@@ -115,7 +115,7 @@ class ROIPooling(_RegionLayer):
 
 
 @register("PSROIPooling")
-class PSROIPooling(_RegionLayer):
+class PSROIPooling(RegionLayer):
     """The mean of each of group_size x group_size bins of each region, of maps that are the bin's own: (R, output_dim,
     group_size, group_size) of (N, output_dim · group_size², H, W)."""
 
@@ -156,7 +156,7 @@ class PSROIPooling(_RegionLayer):
 
 
 @register("ROIAlign")
-class ROIAlign(_RegionLayer):
+class ROIAlign(RegionLayer):
     """What each region has at places between pixels, bilinear.
 
     Forks have two that differ; their fields tell them apart. Mask R-CNN's (`sampling_ratio`): of each of pooled_h x

@@ -86,6 +86,18 @@ def test_numbers_of_a_comparison():
         compare_blobs("b", expected, expected[:4])
 
 
+def test_an_input_of_regions_has_regions(tmp_path):
+    text = """input: "x" input_shape { dim: 2 dim: 2 dim: 90 dim: 80 } input: "rois" input_shape { dim: 7 dim: 5 }
+        layer { name: "r" type: "ROIPooling" bottom: "x" bottom: "rois" top: "r"
+                roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 } }
+        layer { name: "f" type: "InnerProduct" bottom: "r" top: "f"
+                inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }"""
+    net = Net(parse_net(text, "n"), seed=1)
+    write_caffemodel(tmp_path / "n.caffemodel", net.to_caffemodel())
+    checks = check(net, text, tmp_path / "n.caffemodel")
+    assert all(made.fits and not made.remark.startswith("gives") for made in checks)
+
+
 def test_a_dropout_that_draws_in_testing_draws_the_same_again(tmp_path):
     text = """input: "x" input_shape { dim: 2 dim: 3 }
         layer { name: "f" type: "InnerProduct" bottom: "x" top: "f"
