@@ -126,7 +126,11 @@ IN_A_CPM = {
     ),
     "bfloat16 weights": (lambda: cpm_with(rounded(torch.bfloat16)), "conv1", "weights that are rounded to bfloat16"),
     "TF32": (lambda: computed(to_tf32), "conv1", "arithmetic in TF32 (a card's default) or float16"),
-    "bfloat16": (lambda: computed(lambda x: x.bfloat16().float()), "conv1", "arithmetic in bfloat16, of rounded"),
+    "bfloat16": (
+        lambda: computed(lambda x: x.bfloat16().float()),
+        "conv1",
+        "or arithmetic in bfloat16: the inputs have no more digits",
+    ),
     "another snapshot": (lambda: cpm_with(snapshot), "conv1", "B has the weights of another file or snapshot"),
     "one stage's weights twice": (
         lambda: with_weights_of(Mconv2_stage3="Mconv2_stage2"),
