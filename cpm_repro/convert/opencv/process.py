@@ -53,9 +53,7 @@ def _main(folder: Path) -> None:
     reply = {"version": "", "error": ""}
     try:
         reply["version"] = _run(folder)
-    except (
-        Exception
-    ) as error:  # cv2.error, or whatever else an OpenCV raises; version 5 has no reader for Caffe's files
+    except Exception as error:  # cv2.error, or that version 5 has no reader for Caffe's files
         reply["error"] = " ".join(str(error).split())
     (folder / "reply.json").write_text(json.dumps(reply), encoding="utf-8")
 
