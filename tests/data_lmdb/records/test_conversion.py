@@ -169,12 +169,13 @@ def test_the_lspet_photographs_in_file_storage(lspet, tmp_path):
     made = run_tool("make_json", "lspet", lspet, "--out", tmp_path / "lspet.json")
     assert made.returncode == 0, made.stderr
     sources = ordered(read_sources([tmp_path / "lspet.json"]))
+    sizes = [path.stat().st_size for path in (lspet / "images").iterdir()]
     for kind in ("raw", "file"):
-        assert make_lmdb(tmp_path / kind, sources, [lspet / "images"], kind, jobs=2) == (2500, [])
-    photographs = sum(path.stat().st_size for path in (lspet / "images").iterdir())
+        assert make_lmdb(tmp_path / kind, sources, [lspet / "images"], kind, jobs=2) == (len(sizes), [])
+    photographs = sum(sizes)
     assert photographs < (tmp_path / "file" / "data.mdb").stat().st_size < 1.05 * photographs
     with LmdbReader(tmp_path / "raw") as raw, LmdbReader(tmp_path / "file") as file:
-        for index in range(2500):
+        for index in range(0, len(sizes), 4):
             expected, found = (decode(reader.value(index), 16, reader.where(index)) for reader in (raw, file))
             assert_same_bits(found.image, expected.image, raw.where(index))
             assert_same_bits(found.self_person.joints, expected.self_person.joints, raw.where(index))
