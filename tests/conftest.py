@@ -79,9 +79,10 @@ def device(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def demo_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with tools/ and what `make demo` leaves, after few iterations."""
+    """A folder with tools/, the models, and what `make demo` leaves, after few iterations."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "tools", folder / "tools")
+    shutil.copytree(ROOT / "cpm_repro/models", folder / "cpm_repro/models")
     last = max(DEMO_ITERATIONS)
     run_command(f"python tools/walkthrough.py --out build/demo --iterations {last}", folder)
     models = folder / "build/demo/models"

@@ -5,6 +5,7 @@ told apart by what is in them, whatever their names end in. No code of a file is
 import os
 import pickle
 import re
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -99,24 +100,34 @@ def _is_safetensors(start: bytes) -> bool:
     return start[8:9] == b"{" and 0 < int.from_bytes(start[:8], "little") < 100 << 20
 
 
+_DAMAGED = (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error)
+"""What zipfile raises of archives that are."""
+
+
 def _is_npz(path: str | os.PathLike[str]) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return all(name.endswith(".npy") for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, *_DAMAGED):
         return False
 
 
-def _check_archive(path: str | os.PathLike[str]) -> None:
+def _check_archive(path: str | os.PathLike[str], expected: str) -> None:
     """torch does not compress what it saves, but unpacks what others did."""
-    if zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(path):
+        return
+    try:
         with zipfile.ZipFile(path) as archive:
             check_members(archive, path)
+    except InputError:
+        raise
+    except _DAMAGED as error:
+        raise InputError(f"{expected}, found a damaged archive ({error})") from None
 
 
 def _read_torch(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     expected = f"{path}: expected a .pt of this project or a torch state_dict"
-    _check_archive(path)
+    _check_archive(path, expected)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tensors' deprecated kinds, which are refused below

@@ -125,7 +125,7 @@ def _upgrade_volumes(net: schema.NetParameter, where: str) -> None:
     """C3D's layers over time, rows and columns are Caffe's own with three sizes each; the bottoms are (N, C, time,
     rows, columns) in both."""
     for layer in net.layer:
-        p = layer.pooling_param if layer.type.startswith("Pooling") else layer.convolution_param
+        p = layer.pooling_param if layer.type in ("Pooling", "Pooling3D") else layer.convolution_param
         if layer.type not in ("Convolution3D", "Deconvolution3D", "Pooling3D"):
             found = [field.name for field, _ in p.ListFields() if field.name in _OVER_TIME]
             if found:

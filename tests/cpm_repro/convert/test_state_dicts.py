@@ -74,3 +74,12 @@ def test_sparse_tensors_are_refused(tmp_path):
     torch.save({"a.weight": torch.eye(3).to_sparse()}, tmp_path / "a.pth")
     with pytest.raises(InputError, match=r"blob 'a\.weight': expected a plain tensor"):
         read_state_dict(tmp_path / "a.pth")
+
+
+def test_a_damaged_archive_is_one_sentence(tmp_path):
+    torch.save({"conv1.weight": torch.ones(3)}, tmp_path / "w.pt")
+    content = bytearray((tmp_path / "w.pt").read_bytes())
+    content[content.index(b"PK\x01\x02")] = 0
+    (tmp_path / "w.pt").write_bytes(content)
+    with pytest.raises(InputError, match=r"w\.pt: expected a \.pt .*, found a damaged archive"):
+        read_state_dict(tmp_path / "w.pt")
