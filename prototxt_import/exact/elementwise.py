@@ -261,6 +261,11 @@ def scaled(x: Tensor, factor: float) -> Tensor:
     return x * factor if factor else torch.zeros_like(x)
 
 
+def scaled_each(x: Tensor, factors: Tensor) -> Tensor:
+    """The same with a factor of its own for each part of x, to which `factors` broadcast."""
+    return (x * factors).masked_fill_(factors == 0, 0.0)
+
+
 class EltwiseSum(Function[Tensor]):
     """(coefficients, profile, *bottoms) -> their sum, from 0 on, each term added with one rounding."""
 

@@ -12,7 +12,7 @@ from cpm_kernels.exact.profiles import Profile
 from prototxt_import.function import Context, Function, Gradients
 from prototxt_import.tensors import array, tensor
 
-from .elementwise import raised
+from .elementwise import raised, scaled_each
 from .gradients import Gradient
 
 
@@ -30,7 +30,7 @@ class Scale(Function[Tensor]):
     def forward(ctx: Context, x: Tensor, factor: Tensor, trailing: int, profile: Profile) -> Tensor:
         ctx.save_for_backward(x, factor)
         ctx.factor, ctx.trailing, ctx.profile = factor, trailing, profile
-        return _scaled(x, factor, trailing)
+        return scaled_each(x, _broadcast(factor, trailing))
 
     @staticmethod
     @once_differentiable
@@ -40,13 +40,7 @@ class Scale(Function[Tensor]):
         if gradient.needed:
             with gradient.on_host() as values:
                 _add_scale_gradient(array(dy * x), factor, ctx.trailing, values.reshape(-1), ctx.profile)
-        return _scaled(dy, factor, ctx.trailing), gradient.done(), None, None
-
-
-def _scaled(x: Tensor, factor: Tensor, trailing: int) -> Tensor:
-    """x · factor (cblas_sscal): plain zeros where the factor is 0."""
-    factors = _broadcast(factor, trailing)
-    return (x * factors).masked_fill_(factors == 0, 0.0)
+        return scaled_each(dy, _broadcast(factor, ctx.trailing)), gradient.done(), None, None
 
 
 def _broadcast(values: Tensor, trailing: int) -> Tensor:

@@ -9,6 +9,8 @@ from cpm_kernels.exact.profiles import Profile
 from prototxt_import.function import Context, Function
 from prototxt_import.tensors import array, tensor
 
+from .elementwise import scaled_each
+
 
 class Reduction(Function[Tensor]):
     """(x, operation, coefficient, profile) -> coefficient · the sum, by `operation`, of x over its last axis."""
@@ -35,12 +37,7 @@ class Reduction(Function[Tensor]):
         (x,) = ctx.saved_tensors
         factor = (dy * float(ctx.factor))[..., None]
         if ctx.operation == "SUMSQ":
-            return _scaled(x, factor * 2), None, None, None
+            return scaled_each(x, factor * 2), None, None, None
         if ctx.operation == "ASUM":
-            return _scaled(x.sign(), factor), None, None, None
+            return scaled_each(x.sign(), factor), None, None, None
         return factor.expand(x.shape), None, None, None
-
-
-def _scaled(x: Tensor, factors: Tensor) -> Tensor:
-    """Rows of x by their factors (cblas_sscal): plain zeros where one is 0."""
-    return (x * factors).masked_fill_(factors == 0, 0.0)

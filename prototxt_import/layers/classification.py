@@ -57,15 +57,10 @@ class NormalizedLoss(Loss):
         return Normalization(mode, p.ignore_label if p.HasField("ignore_label") else None)
 
 
-@register("SoftmaxWithLoss")
-class SoftmaxWithLoss(NormalizedLoss):
-    """−Σ log softmax(x)[label]; bottoms: scores x, labels of as many values as x has places.
-
-    SegNet's `weight_by_label_freqs` multiplies each place by its label's `class_weighting`, which the divisor is not.
-    """
+class LossOfPlaces(NormalizedLoss):
+    """A loss of scores x, along an axis, and of a label for each other place of x."""
 
     traceable = False  # it looks at the labels
-    weighs_classes = True
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         super().setup(bottom_shapes)
@@ -73,16 +68,32 @@ class SoftmaxWithLoss(NormalizedLoss):
         self.along = self.axis(self.spec.softmax_param.axis, len(x))
         places = math.prod(x) // x[self.along]
         self.require(math.prod(labels) == places, f"{places} labels, one for each place", str(math.prod(labels)))
-        p, classes = self.spec.loss_param, x[self.along]
+
+    def labels_of_places(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The labels, checked, as whole numbers in the shape of x without its axis."""
+        whole = check_labels(self, labels, x.shape[self.along], self.normalization.ignored)
+        return whole.reshape(*x.shape[: self.along], *x.shape[self.along + 1 :])
+
+
+@register("SoftmaxWithLoss")
+class SoftmaxWithLoss(LossOfPlaces):
+    """−Σ log softmax(x)[label]; bottoms: scores x, labels of as many values as x has places.
+
+    SegNet's `weight_by_label_freqs` multiplies each place by its label's `class_weighting`, which the divisor is not.
+    """
+
+    weighs_classes = True
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        super().setup(bottom_shapes)
+        p, classes = self.spec.loss_param, bottom_shapes[0][self.along]
         weighs = p.weight_by_label_freqs
         complete = not weighs or len(p.class_weighting) == classes
         self.require(complete, f"{classes} class_weighting, one for each class", str(len(p.class_weighting)))
         self.weights = list(p.class_weighting) if weighs else None
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        normalization = self.normalization
-        wanted = check_labels(self, labels, x.shape[self.along], normalization.ignored)
-        places = wanted.reshape(*x.shape[: self.along], *x.shape[self.along + 1 :])
+        normalization, places = self.normalization, self.labels_of_places(x, labels)
         if self.weights is None:
             return self.ops.softmax_loss(x, places, self.along, normalization)
         return weighted_softmax_loss(x, places, self.along, normalization, x.new_tensor(self.weights))

@@ -10,33 +10,24 @@ from prototxt_import.operations import Normalization
 from prototxt_import.plain.losses import LOG_LOWEST
 from prototxt_import.tensors import total
 
-from .classification import NormalizedLoss, check_labels
+from .classification import LossOfPlaces
 from .layer import Layer, Shape, register
 from .loss import Loss, smooth_l1
 
 
 @register("SoftmaxWithLossOHEM")
-class SoftmaxWithLossOHEM(NormalizedLoss):
+class SoftmaxWithLossOHEM(LossOfPlaces):
     """SoftmaxWithLoss with two tops more, by which no gradient comes: the probabilities, and each place's loss, in the
     labels' shape, 0 where the label does not count."""
 
     of_a_fork = True
     tops = range(1, 4)
-    traceable = False  # it looks at the labels
-
-    def setup(self, bottom_shapes: list[Shape]) -> None:
-        super().setup(bottom_shapes)
-        x, labels = bottom_shapes
-        self.along = self.axis(self.spec.softmax_param.axis, len(x))
-        places = math.prod(x) // x[self.along]
-        self.require(math.prod(labels) == places, f"{places} labels, one for each place", str(math.prod(labels)))
 
     def top_shapes(self, bottom_shapes: list[Shape]) -> list[Shape]:
         return [(), *bottom_shapes][: len(self.spec.top)]
 
     def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        whole = check_labels(self, labels, x.shape[self.along], self.normalization.ignored)
-        whole = whole.reshape(*x.shape[: self.along], *x.shape[self.along + 1 :])
+        whole = self.labels_of_places(x, labels)
         loss = self.ops.softmax_loss(x, whole, self.along, self.normalization)
         if len(self.top_names) == 1:
             return (loss,)

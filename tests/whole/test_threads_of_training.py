@@ -104,13 +104,6 @@ ONEDNN = {  # shared otherwise by oneDNN with other numbers of threads, if it ta
     "few outputs": ((1, 3, 46, 46), convolution("num_output: 9 kernel_size: 3")),
 }
 
-
-@pytest.mark.parametrize("name", ONEDNN)
-def test_of_a_convolution_that_onednn_shares(name):
-    shape, text = ONEDNN[name]
-    check(text, {"x": random(shape, 1)})
-
-
 ONE_SUM = {  # of more values than torch leaves to one thread
     "MVN": ((1, 24, 44, 47), layer("MVN", "mvn_param { across_channels: true }")),
     "Normalize": ((1, 24, 44, 47), layer("Normalize", "norm_param { across_spatial: true }")),
@@ -119,9 +112,8 @@ ONE_SUM = {  # of more values than torch leaves to one thread
 }
 
 
-@pytest.mark.parametrize("name", ONE_SUM)
-def test_of_a_sum_over_everything(name):
-    shape, text = ONE_SUM[name]
+@pytest.mark.parametrize(("shape", "text"), (ONEDNN | ONE_SUM).values(), ids=(ONEDNN | ONE_SUM).keys())
+def test_of_a_blob_of_that_shape(shape, text):
     check(text, {"x": random(shape, 1)})
 
 
